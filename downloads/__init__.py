@@ -1,0 +1,36 @@
+"""The public names of vnsite's download core (docs/lifecycle.md).
+
+All of them but `DownloadManager` work without a configured Django. The manager needs rows, so it is
+imported when it is first used. Nothing else may be imported here that needs more than the standard
+library: this module runs before Django's settings exist.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from downloads.isolation import IsolatedDownload, TempManager, cleanup_download
+from downloads.lifecycle import DownloadCancelled, DownloadLifecycle, DownloadResult
+from downloads.options import DownloadOptions
+from downloads.states import State as DownloadState
+
+if TYPE_CHECKING:
+    from downloads.manager import DownloadManager
+
+__all__ = [
+    "DownloadCancelled",
+    "DownloadLifecycle",
+    "DownloadManager",
+    "DownloadOptions",
+    "DownloadResult",
+    "DownloadState",
+    "IsolatedDownload",
+    "TempManager",
+    "cleanup_download",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "DownloadManager":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from downloads.manager import DownloadManager
+
+    return DownloadManager

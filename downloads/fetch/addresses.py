@@ -1,0 +1,128 @@
+"""Which addresses a download may connect to: a pure function of the address.
+
+The decision is on the address itself, when a connection is made, because the site chooses what is
+fetched next. `guard.py` asks; this module only judges.
+"""
+
+import ipaddress
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Endpoint = tuple[Address, int | None]  # a port of None means every port
+
+NAT64 = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("64:ff9b:1::/48"))
+V4_COMPATIBLE = ipaddress.IPv6Network("::/96")
+# is_global says True for these: the 6to4 relay anycast and the deprecated site-local addresses.
+NEVER: tuple[Network, ...] = (
+    ipaddress.IPv4Network("192.88.99.0/24"),
+    ipaddress.IPv6Network("fec0::/10"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AllowedHosts:
+    """VNSITE_ALLOW_PRIVATE_HOSTS: hosts and networks that may be reached although private."""
+
+    networks: tuple[Network, ...] = ()
+    endpoints: frozenset[Endpoint] = frozenset()
+    names: frozenset[tuple[str, int | None]] = frozenset()
+
+    @classmethod
+    def parse(cls, entries: Iterable[str]) -> "AllowedHosts":
+        """Read `host`, `host:port`, `[v6]:port`, `network/length`; ValueError names the entry."""
+        networks: list[Network] = []
+        endpoints: set[Endpoint] = set()
+        names: set[tuple[str, int | None]] = set()
+        for entry in entries:
+            if "/" in entry:
+                networks.append(ipaddress.ip_network(entry, strict=False))
+                continue
+            host, port = _split_port(entry)
+            address = as_address(host)
+            if address is None:
+                names.add((host.lower(), port))
+            else:
+                endpoints.add((address, port))
+        return cls(networks=tuple(networks), endpoints=frozenset(endpoints), names=frozenset(names))
+
+    def pin(self, resolve: Callable[[str], Iterable[str]]) -> "AllowedHosts":
+        """Resolve the names now, once; what they resolve to later is not allowed by them."""
+        pinned = {
+            (address, port)
+            for name, port in self.names
+            for text in resolve(name)
+            if (address := as_address(text)) is not None
+        }
+        return AllowedHosts(
+            networks=self.networks, endpoints=self.endpoints | pinned, names=self.names
+        )
+
+    def allows(self, address: Address, port: int) -> bool:
+        return (
+            any(address in network for network in self.networks if _same_family(address, network))
+            or (address, port) in self.endpoints
+            or (address, None) in self.endpoints
+        )
+
+    def allows_name(self, host: str, port: int) -> bool:
+        """Whether a host is allowed as it was written, before anything is resolved."""
+        address = as_address(host)
+        if address is not None:
+            return self.allows(address, port)
+        return (host.lower(), port) in self.names or (host.lower(), None) in self.names
+
+
+def as_address(text: str) -> Address | None:
+    """The address that `text` spells in its canonical form, or None; `[v6]` and zones are known."""
+    try:
+        return ipaddress.ip_address(text.strip("[]").partition("%")[0])
+    except ValueError:
+        return None
+
+
+def refusal(address: Address, port: int, allowed: AllowedHosts) -> str | None:
+    """Why no connection may be made to an address, or None when it may.
+
+    Judges the address and every IPv4 address that it carries (mapped, compatible, 6to4, Teredo,
+    NAT64), because a gateway on the way would deliver there.
+    """
+    if allowed.allows(address, port):
+        return None
+    for candidate in (address, *_carried(address)):
+        if allowed.allows(candidate, port):
+            continue
+        if not candidate.is_global or candidate.is_multicast or _is_never(candidate):
+            return f"{address} is not a public address"
+    return None
+
+
+def _carried(address: Address) -> list[ipaddress.IPv4Address]:
+    if isinstance(address, ipaddress.IPv4Address):
+        return []
+    carried = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
+    low = ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
+    if address in V4_COMPATIBLE or any(address in network for network in NAT64):
+        carried.append(low)
+    return [candidate for candidate in carried if candidate is not None]
+
+
+def _is_never(address: Address) -> bool:
+    return any(address in network for network in NEVER if _same_family(address, network))
+
+
+def _same_family(address: Address, network: Network) -> bool:
+    return address.version == network.version
+
+
+def _split_port(entry: str) -> tuple[str, int | None]:
+    """`host`, `host:8080`, `[::1]:8080` or a bare IPv6 address."""
+    if as_address(entry) is not None:
+        return entry, None
+    host, separator, port = entry.rpartition(":")
+    if not separator:
+        return entry, None
+    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise ValueError(f"{entry!r} is not host, host:port or a network")
+    return host, int(port)

@@ -1,0 +1,465 @@
+"""The isolated directory of one attempt: made, locked, measured and removed.
+
+File system only: knows no rows, and imports nothing of Django or of this project.
+
+Two renames make it safe to remove what a dead process left behind:
+
+- A directory is made as `<name>.making` and gets its name when its `.owner` file is locked. So one
+  that bears its name unlocked was kept, or its process is gone: the kernel frees the lock of a
+  killed process, and holds that of a stopped one.
+- It is set aside as `<name>.removing` before anything in it is touched. Of a maker and a remover,
+  or a worker that wakes up late, one wins that rename; nobody works in what bears either suffix.
+"""
+
+import errno
+import fcntl
+import logging
+import os
+import re
+import secrets
+import stat
+import tempfile
+import time
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+from types import TracebackType
+
+logger = logging.getLogger(__name__)
+
+PREFIX = "videonote_dl_"
+OWNER = ".owner"
+MAKING = ".making"
+REMOVING = ".removing"
+
+_CORRELATION_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
+_DIRECTORY_NAME = re.compile(
+    rf"{PREFIX}({_CORRELATION_ID.pattern})_[A-Za-z0-9]{{1,64}}(?:\.making|\.removing)?"
+)
+_REMOVAL_PASSES = 10
+
+StrPath = str | os.PathLike[str]
+
+
+def is_correlation_id(text: str) -> bool:
+    """1 to 64 ASCII letters, digits and hyphens: no path, no glob, no underscore."""
+    return _CORRELATION_ID.fullmatch(text) is not None
+
+
+def new_correlation_id() -> str:
+    """12 lower-case hex characters. Unique by the column, not by chance alone."""
+    return secrets.token_hex(6)
+
+
+def directory_name(correlation_id: str) -> str:
+    """A new name for the directory of one attempt. ValueError for what is no correlation id."""
+    _require_correlation_id(correlation_id)
+    return f"{PREFIX}{correlation_id}_{secrets.token_hex(8)}"
+
+
+def parse_directory_name(name: str) -> str | None:
+    """The correlation id in the name of an isolated directory, also of one half made or removed.
+
+    None for any other name.
+    """
+    match = _DIRECTORY_NAME.fullmatch(name)
+    return match[1] if match else None
+
+
+def final_name(name: str) -> str:
+    """The name by which a row knows the directory that now bears `name`."""
+    return name.removesuffix(MAKING).removesuffix(REMOVING)
+
+
+def path_in(directory: Path, filename: str) -> Path:
+    """The path of `filename` in `directory`: only its base name counts, so it cannot lead out.
+
+    ValueError when nothing is left of it, and for the name of the lock.
+    """
+    name = Path(filename).name
+    if name in {"", ".", "..", OWNER} or "\0" in name:
+        raise ValueError(f"not a file name: {filename!r}")
+    return directory / name
+
+
+class IsolatedDownload:
+    """A directory of its own for one attempt at one download, removed when the `with` is left.
+
+    `with IsolatedDownload(correlation_id) as directory:` makes the directory (0700, never one that
+    is there already) under `root`, by default the system's temporary directory, and holds its lock.
+    Leaving removes it however it is left, unless `keep()` was called, and always frees the lock.
+    One use only.
+
+    `name` is for a caller that has to write the name down before the directory exists; it must be
+    one that `directory_name` made for this correlation id. ValueError for a wrong id or name.
+    """
+
+    def __init__(
+        self, correlation_id: str, root: StrPath | None = None, *, name: str | None = None
+    ) -> None:
+        self.name = directory_name(correlation_id) if name is None else name
+        is_ours = parse_directory_name(self.name) == correlation_id
+        if not is_ours or self.name != final_name(self.name):
+            raise ValueError(f"not a directory name for {correlation_id!r}: {name!r}")
+        self.correlation_id = correlation_id
+        self.root = _absolute_root(root)
+        self.path = self.root / self.name
+        self._owner: int | None = None  # the open `.owner` file, while it is locked
+        self._is_used = False
+        self._is_kept = False
+
+    def __enter__(self) -> Path:
+        """Make the directory and return its path. RuntimeError the second time.
+
+        FileExistsError when something bears its name; OSError when it cannot be made.
+        """
+        if self._is_used:
+            raise RuntimeError(f"{self.name} has been used already")
+        self.root.mkdir(parents=True, exist_ok=True)
+        self._make()
+        self._is_used = True
+        return self.path
+
+    def __exit__(
+        self,
+        exception_type: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Remove the directory unless it is kept, then free the lock.
+
+        An OSError of the removal is raised, but never in place of the exception that is leaving.
+        """
+        try:
+            if not self._is_kept:
+                remove_directory(self.root, self.name)
+        except OSError as error:
+            if exception is None:
+                raise
+            exception.add_note(f"{self.path} could not be removed: {error}")
+        finally:
+            self._unlock()
+
+    def get_path(self, filename: str) -> Path:
+        """The path of a file in the directory; see `path_in`. RuntimeError outside the `with`."""
+        self._require_inside()
+        return path_in(self.path, filename)
+
+    def keep(self) -> None:
+        """Leave the directory where it is when the `with` is left. RuntimeError outside of it."""
+        self._require_inside()
+        self._is_kept = True
+
+    def _require_inside(self) -> None:
+        if self._owner is None:
+            raise RuntimeError(f"{self.name} exists only inside its `with` block")
+
+    def _make(self) -> None:
+        if os.path.lexists(self.path):  # rename() would replace an empty directory
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(self.path))
+        making = self.path.with_name(self.name + MAKING)
+        making.mkdir(mode=0o700)
+        try:
+            self._lock(making / OWNER)
+            making.rename(self.path)
+        except BaseException:
+            try:
+                # Not what bears the name: when that is why we failed, it is another's.
+                remove_directory(self.root, making.name)
+            finally:
+                self._unlock()
+            raise
+
+    def _lock(self, path: Path) -> None:
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        self._owner = os.open(path, flags, 0o600)
+        # Closes the file, and so frees the lock, when this object is forgotten without being left.
+        # Not at exit: there the kernel does it, after the last thread.
+        self._close = weakref.finalize(self, os.close, self._owner)
+        self._close.atexit = False
+        fcntl.flock(self._owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def _unlock(self) -> None:
+        if self._owner is not None:
+            # Closing is not enough: a process forked meanwhile has the file open too.
+            fcntl.flock(self._owner, fcntl.LOCK_UN)
+            self._close()
+            self._owner = None
+
+
+class TempManager:
+    """The isolated directories under one root, found by their names alone, without any rows.
+
+    It touches only real directories whose name parses and that belong to this user, and never one
+    that is in use: whose lock a living process holds, this one included.
+    """
+
+    def __init__(self, root: StrPath | None = None) -> None:
+        self.root = _absolute_root(root)
+
+    def create(self, correlation_id: str) -> IsolatedDownload:
+        """A new isolated directory under this root, made when its `with` is entered."""
+        return IsolatedDownload(correlation_id, self.root)
+
+    def cleanup_by_correlation_id(self, correlation_id: str) -> bool:
+        """Remove the directories of exactly this correlation id that are not in use.
+
+        True when there was one to remove. ValueError for what is no correlation id; OSError when
+        one could not be removed.
+        """
+        _require_correlation_id(correlation_id)
+        paths = [path for found, path in self._directories() if found == correlation_id]
+        return sum(_remove_unless_owned(path) for path in paths) > 0
+
+    def list_active_downloads(self) -> list[str]:
+        """The correlation ids that have a directory, in use or left behind; sorted, each once."""
+        return sorted({correlation_id for correlation_id, _ in self._directories()})
+
+    def cleanup_old(self, max_age: timedelta | float) -> int:
+        """Remove the directories not in use whose last change is more than `max_age` ago.
+
+        A number means seconds. Returns how many were removed; one that cannot be removed is logged
+        and does not stop the others. ValueError for a negative age.
+        """
+        seconds = max_age.total_seconds() if isinstance(max_age, timedelta) else max_age
+        if not seconds >= 0:
+            raise ValueError(f"max_age must not be negative: {max_age!r}")
+        return sum(self._remove_if_older(path, seconds) for _, path in self._directories())
+
+    def _remove_if_older(self, path: Path, seconds: float) -> bool:
+        try:
+            return time.time() - path.lstat().st_mtime > seconds and _remove_unless_owned(path)
+        except FileNotFoundError:  # somebody else removed it
+            return False
+        except OSError:
+            logger.exception("%s could not be removed", path)
+            return False
+
+    def _directories(self) -> list[tuple[str, Path]]:
+        try:
+            paths = sorted(self.root.iterdir())
+        except FileNotFoundError:
+            return []
+        parsed = [(parse_directory_name(path.name), path) for path in paths]
+        return [(found, path) for found, path in parsed if found and _is_own_directory(path)]
+
+
+def cleanup_download(correlation_id: str, root: StrPath | None = None) -> bool:
+    """Remove what a dead process left of a download; see TempManager.cleanup_by_correlation_id."""
+    return TempManager(root).cleanup_by_correlation_id(correlation_id)
+
+
+def is_owned(root: StrPath, name: str) -> bool:
+    """Whether a living process holds the lock of this directory.
+
+    False when there is no such directory, or none with a lock file. ValueError for a name that does
+    not parse. Knows only the processes of this host.
+    """
+    path = _path_of(root, final_name(name))
+    return any(_is_owned(path.with_name(path.name + suffix)) for suffix in ("", MAKING, REMOVING))
+
+
+def remove_directory(root: StrPath, name: str) -> int:
+    """Remove an isolated directory, whoever holds its lock; return the bytes of its files.
+
+    It is set aside first, and what an interrupted making or removal left is picked up; a `name`
+    with a suffix means only that. Follows no symbolic link, needs no permission inside, and may run
+    several times at once. 0 when there is nothing. ValueError for a name that does not parse,
+    NotADirectoryError for a file or a link of that name, OSError when something cannot be removed.
+    """
+    path = _path_of(root, name)
+    removing = path.with_name(final_name(name) + REMOVING)
+    freed = _remove_tree(removing)
+    if path == removing:
+        return freed
+    for each in {path, path.with_name(name.removesuffix(MAKING) + MAKING)}:
+        if _set_aside(each, removing):
+            freed += _remove_tree(removing)
+    return freed
+
+
+def directory_size(path: StrPath) -> int:
+    """The bytes of all regular files below `path`, links not followed.
+
+    What cannot be read, or vanishes meanwhile, counts as nothing.
+    """
+    size = 0
+    pending = [Path(path)]
+    while pending:
+        directory = pending.pop()
+        with suppress(OSError):
+            for entry in directory.iterdir():
+                with suppress(OSError):
+                    status = entry.lstat()
+                    if stat.S_ISDIR(status.st_mode):
+                        pending.append(entry)
+                    elif stat.S_ISREG(status.st_mode):
+                        size += status.st_size
+    return size
+
+
+def _absolute_root(root: StrPath | None) -> Path:
+    return Path(tempfile.gettempdir() if root is None else root).absolute()
+
+
+def _require_correlation_id(text: str) -> None:
+    if not is_correlation_id(text):
+        raise ValueError(
+            f"not a correlation id: {text!r} (1 to 64 letters, digits and hyphens are allowed)"
+        )
+
+
+def _path_of(root: StrPath, name: str) -> Path:
+    if parse_directory_name(name) is None:
+        raise ValueError(f"not the name of an isolated directory: {name!r}")
+    return Path(root) / name
+
+
+def _is_own_directory(path: Path) -> bool:
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return False
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
+
+
+def _is_owned(path: Path) -> bool:
+    with _lock_of(path, fcntl.LOCK_SH) as is_free:
+        return not is_free
+
+
+def _remove_unless_owned(path: Path) -> bool:
+    # The lock is held during the removal: of two cleanups at once one removes, one does nothing.
+    with _lock_of(path, fcntl.LOCK_EX) as is_free:
+        if is_free:
+            remove_directory(path.parent, path.name)
+        return is_free
+
+
+@contextmanager
+def _lock_of(path: Path, kind: int) -> Iterator[bool]:
+    """Hold the lock of a directory meanwhile; False, without it, when somebody else has it."""
+    owner = _open_owner(path)
+    if owner is None:
+        yield True
+        return
+    try:
+        yield _try_lock(owner, kind)
+    finally:
+        os.close(owner)
+
+
+def _open_owner(path: Path) -> int | None:
+    """None when there is no lock file: then there is no owner, by the rule of this module."""
+    try:
+        directory = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    try:
+        # O_NONBLOCK: a FIFO of that name must not stop us.
+        return os.open(OWNER, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory)
+    except OSError as error:
+        # ELOOP, ENXIO: a link or a socket that something inside put in the place of the file.
+        if error.errno in {errno.ENOENT, errno.ELOOP, errno.ENXIO}:
+            return None
+        raise
+    finally:
+        os.close(directory)
+
+
+def _try_lock(owner: int, kind: int) -> bool:
+    try:
+        fcntl.flock(owner, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _set_aside(path: Path, removing: Path) -> bool:
+    """Rename the directory; False when there is none."""
+    try:
+        if not stat.S_ISDIR(path.lstat().st_mode):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
+        path.rename(removing)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _remove_tree(path: Path) -> int:
+    freed = 0
+    for passes_left in reversed(range(_REMOVAL_PASSES)):
+        try:
+            freed += _empty(path)
+            path.rmdir()
+        except FileNotFoundError:
+            break
+        except OSError as error:
+            # Another removal of the same tree may have moved something up after we had looked.
+            if error.errno != errno.ENOTEMPTY or not passes_left:
+                raise
+        else:
+            break
+    return freed
+
+
+def _empty(path: Path) -> int:
+    """Remove everything in a directory; return the bytes of its files.
+
+    Each sub-directory is moved up into `path` before it is emptied, so that no depth can exhaust
+    the stack, the open files or the length of a path.
+    """
+    _make_accessible(path)
+    with _opened(path, os.O_RDONLY | os.O_DIRECTORY) as top:
+        freed, pending = _unlink_files(top)
+        while pending:
+            name = pending.pop()
+            with suppress(FileNotFoundError):
+                _make_accessible(name, dir_fd=top)
+                with _opened(name, os.O_RDONLY | os.O_DIRECTORY, dir_fd=top) as directory:
+                    freed_here, inner = _unlink_files(directory)
+                    freed += freed_here
+                    pending += [_move_up(each, directory, top) for each in inner]
+                os.rmdir(name, dir_fd=top)
+    return freed
+
+
+def _unlink_files(directory: int) -> tuple[int, list[str]]:
+    """Remove all but the sub-directories; return the bytes of the files and those names."""
+    freed = 0
+    subdirectories = []
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                subdirectories.append(entry.name)
+                continue
+            with suppress(FileNotFoundError):
+                status = entry.stat(follow_symlinks=False)
+                os.unlink(entry.name, dir_fd=directory)
+                freed += status.st_size if stat.S_ISREG(status.st_mode) else 0
+    return freed, subdirectories
+
+
+def _move_up(name: str, directory: int, top: int) -> str:
+    moved = secrets.token_hex(16)
+    with suppress(FileNotFoundError):
+        _make_accessible(name, dir_fd=directory)  # moving a directory writes its `..`
+        os.rename(name, moved, src_dir_fd=directory, dst_dir_fd=top)
+    return moved
+
+
+def _make_accessible(name: StrPath, *, dir_fd: int | None = None) -> None:
+    """Give the owner every right on a directory, never on what a link of that name points to."""
+    with _opened(name, os.O_PATH | os.O_DIRECTORY, dir_fd=dir_fd) as directory:
+        os.chmod(f"/proc/self/fd/{directory}", 0o700)  # noqa: PTH101 - an open file, not a path
+
+
+@contextmanager
+def _opened(name: StrPath, flags: int, *, dir_fd: int | None = None) -> Iterator[int]:
+    descriptor = os.open(name, flags | os.O_NOFOLLOW, dir_fd=dir_fd)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,82 @@
+"""The states of a download, and every move between them, as data.
+
+Pure: imports nothing of Django or of this project. docs/lifecycle.md is this table in prose.
+"""
+
+from enum import StrEnum
+
+
+class State(StrEnum):
+    CREATED = "created"
+    INITIALIZING = "initializing"
+    READY = "ready"
+    DOWNLOADING = "downloading"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    CLEANED = "cleaned"
+
+
+class Outcome(StrEnum):
+    """How a download ended. Kept beside the state, so that CLEANED still says how."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class Reason(StrEnum):
+    """Why a transition happened; one to FAILED has an error class as its reason instead."""
+
+    SUBMITTED = "submitted"
+    CLAIMED = "claimed"
+    DIRECTORY_MADE = "directory_made"
+    CHILD_STARTED = "child_started"
+    PUBLISHED = "published"
+    CANCELLED = "cancelled"
+    WILL_RETRY = "will_retry"
+    SHUTDOWN = "shutdown"
+    WORKER_LOST = "worker_lost"
+    CLEANED = "cleaned"
+    RETRIED = "retried"
+
+
+class Phase(StrEnum):
+    """What DOWNLOADING is doing."""
+
+    EXTRACTING = "extracting"
+    FETCHING = "fetching"
+    POST_PROCESSING = "post-processing"
+    VERIFYING = "verifying"
+    PUBLISHING = "publishing"
+
+
+WAITING = frozenset({State.CREATED})
+RUNNING = frozenset({State.INITIALIZING, State.READY, State.DOWNLOADING})
+ACTIVE = WAITING | RUNNING
+ENDED = frozenset({State.COMPLETED, State.FAILED, State.CANCELLED})
+
+TRANSITIONS: dict[State | None, frozenset[State]] = {
+    None: frozenset({State.CREATED}),
+    State.CREATED: frozenset({State.INITIALIZING, State.CANCELLED}),
+    State.INITIALIZING: frozenset({State.READY, State.FAILED, State.CANCELLED, State.CREATED}),
+    State.READY: frozenset({State.DOWNLOADING, State.FAILED, State.CANCELLED, State.CREATED}),
+    State.DOWNLOADING: frozenset(
+        {State.COMPLETED, State.FAILED, State.CANCELLED, State.CREATED},
+    ),
+    State.COMPLETED: frozenset({State.CLEANED}),
+    State.FAILED: frozenset({State.CLEANED, State.CREATED}),
+    State.CANCELLED: frozenset({State.CLEANED, State.CREATED}),
+    State.CLEANED: frozenset({State.CREATED}),
+}
+
+
+def can_move(origin: State | None, to: State, *, outcome: Outcome | None = None) -> bool:
+    """Say whether a download in `origin` may become `to`; `origin` None means that it is new.
+
+    `outcome` matters only from CLEANED: a download that completed is not retried, because its
+    files are in the library already.
+    """
+    if origin is State.CLEANED and outcome is Outcome.COMPLETED:
+        return False
+    return to in TRANSITIONS[origin]

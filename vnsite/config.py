@@ -1,0 +1,167 @@
+"""What the person who runs vnsite can set: the environment, or `.env` in the data directory.
+
+Knows names, types, ranges and defaults; imports nothing of Django.
+"""
+
+import os
+import secrets
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from downloads.fetch.addresses import AllowedHosts
+
+PREFIX = "VNSITE_"
+
+
+class ConfigError(Exception):
+    """A setting has a value that is not allowed. The message names it, its value and what is."""
+
+
+def _split(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+
+
+class Config(BaseSettings):
+    """All settings. Each description says what is allowed, in words for an error message."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, extra="ignore", frozen=True
+    )
+
+    data_dir: Path = Field(Path("var"), description="a directory")
+    media_dir: Path | None = Field(None, description="a directory")
+    temp_dir: Path | None = Field(None, description="a directory")
+    database_url: str = Field(
+        "",
+        pattern=r"^(|sqlite:///.+|postgres(ql)?://.+)$",
+        description="sqlite:///PATH or postgres://USER:PASSWORD@HOST/NAME",
+    )
+    secret_key: str = Field("", description="at least 32 characters")
+    secret_key_file: Path | None = Field(None, description="a file with the secret key")
+    allowed_hosts: CommaSeparated = Field(
+        ("localhost", "127.0.0.1", "[::1]"), description="host names, separated by commas"
+    )
+    admin_user: str = Field("", description="a user name")
+    admin_password: str = Field("", description="a password")
+    admin_password_file: Path | None = Field(None, description="a file with a password")
+    concurrency: int = Field(4, ge=1, le=64, description="a whole number from 1 to 64")
+    allow_private_hosts: CommaSeparated = Field(
+        (), description="host, host:port or network, separated by commas"
+    )
+    cleanup_on_success: bool = Field(True, description="true or false")
+    cleanup_on_failure: bool = Field(True, description="true or false")
+    max_attempts: int = Field(3, ge=1, le=100, description="a whole number from 1 to 100")
+    max_bytes: int = Field(10 * 2**30, ge=1, description="a number of bytes from 1")
+    min_free_bytes: int = Field(2**30, ge=0, description="a number of bytes from 0")
+    lease_seconds: int = Field(60, ge=5, le=3600, description="seconds from 5 to 3600")
+    stall_seconds: float = Field(60, ge=1, le=86400, description="seconds from 1 to 86400")
+    cancel_grace_seconds: float = Field(2, ge=0, le=60, description="seconds from 0 to 60")
+
+    @field_validator("data_dir", "media_dir", "temp_dir")
+    @classmethod
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return value and Path(os.path.abspath(value))  # noqa: PTH100 — resolve() follows links
+
+    @field_validator("secret_key")
+    @classmethod
+    def _long_enough(cls, value: str) -> str:
+        if value and len(value) < 32:
+            raise ValueError("too short")
+        return value
+
+    @field_validator("allow_private_hosts")
+    @classmethod
+    def _parses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        AllowedHosts.parse(value)
+        return value
+
+    @property
+    def media_root(self) -> Path:
+        """The library."""
+        return self.media_dir or self.data_dir / "media"
+
+    @property
+    def temp_root(self) -> Path:
+        """Where the isolated directories are made."""
+        return self.temp_dir or self.data_dir / "tmp"
+
+    @property
+    def database(self) -> str:
+        return self.database_url or f"sqlite:///{self.data_dir / 'vnsite.sqlite3'}"
+
+    def read_secret_key(self) -> str:
+        """The secret key; made on the first start, readable by this user only.
+
+        Two processes that start at once agree: only one of them can create the file.
+        """
+        if self.secret_key:
+            return self.secret_key
+        path = self.secret_key_file or self.data_dir / "secret_key"
+        if not path.exists() and not self.secret_key_file:
+            self.data_dir.mkdir(parents=True, exist_ok=True)
+            _create_once(path, secrets.token_urlsafe(50))
+        return _read_line(path, "SECRET_KEY_FILE")
+
+    def read_admin_password(self) -> str:
+        """The password of the first administrator, or "" when none was given."""
+        if self.admin_password_file:
+            return _read_line(self.admin_password_file, "ADMIN_PASSWORD_FILE")
+        return self.admin_password
+
+
+def _create_once(path: Path, content: str) -> None:
+    """Make `path` with `content`, mode 0600, whole or not at all; an existing file is kept."""
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        path.hardlink_to(draft)
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+
+
+def _read_line(path: Path, name: str) -> str:
+    try:
+        content = path.read_text().strip()
+    except OSError as error:
+        raise ConfigError(f"{PREFIX}{name}: {path} cannot be read ({error.strerror}).") from error
+    if not content:
+        raise ConfigError(f"{PREFIX}{name}: {path} is empty.")
+    return content
+
+
+def load_config() -> Config:
+    """Read the settings from the environment and from `.env` in the data directory.
+
+    Raises ConfigError, with one line per wrong value.
+    """
+    env_file = Path(os.environ.get(f"{PREFIX}DATA_DIR") or "var") / ".env"
+    try:
+        return Config(_env_file=env_file)
+    except ValidationError as error:
+        raise ConfigError("\n".join(_describe(error))) from error
+    except OSError as error:
+        raise ConfigError(f"{env_file} cannot be read ({error.strerror}).") from error
+
+
+def _describe(error: ValidationError) -> list[str]:
+    lines = []
+    for item in error.errors():
+        field = str(item["loc"][0])
+        allowed = Config.model_fields[field].description
+        value = "…" if "secret" in field or "password" in field else repr(item["input"])
+        lines.append(f"{PREFIX}{field.upper()} is {value}. Allowed: {allowed}.")
+    return lines
