@@ -1,0 +1,167 @@
+"""What a person may ask of a download, the same for pages, API, admin and commands.
+
+Each function checks that the state allows it, does the work on the disk where there is some, and
+writes the row. Between rows and the two sides: it knows models, the library and the isolated
+directories, and neither requests nor workers.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+
+from downloads import isolation, library
+from downloads.models import Download, LostDownload
+from downloads.states import RUNNING, Outcome, Reason, State
+
+
+class NotAllowed(Exception):
+    """The state of the download does not allow the action. Nothing was changed.
+
+    `state` is the state that the download has now; the message is a sentence for a person.
+    """
+
+    def __init__(self, download: Download, sentence: str) -> None:
+        super().__init__(sentence)
+        self.state = download.state
+
+
+@dataclass(frozen=True, kw_only=True)
+class CleanupPreview:
+    """What cleaning up one download would remove from the disk."""
+
+    path: Path | None  # None: it has no directory
+    size_bytes: int
+    file_count: int
+
+
+def cancel(download: Download, *, actor: str) -> Download:
+    """Cancel a waiting download at once; ask the worker to stop a running one.
+
+    Cancelling twice is cancelling once. Raises NotAllowed when it has ended or when its files are
+    being published.
+    """
+    try:
+        if download.state == State.CREATED:
+            return _cancel_waiting(download, actor=actor)
+    except LostDownload:
+        download.refresh_from_db()
+    if download.outcome == Outcome.CANCELLED:
+        return download
+    if download.ask_to_cancel(actor=actor):
+        download.refresh_from_db()
+        return download
+    download.refresh_from_db()
+    if download.state in RUNNING:
+        raise NotAllowed(download, "It is too late to cancel: the files are being published.")
+    raise NotAllowed(download, f"It cannot be cancelled: it is {download.state}.")
+
+
+def _cancel_waiting(download: Download, *, actor: str) -> Download:
+    """CREATED → CANCELLED → CLEANED at once: nothing of it was ever on the disk."""
+    with transaction.atomic():
+        download.move(State.CANCELLED, actor=actor, reason=Reason.CANCELLED)
+        download.move(State.CLEANED, actor=actor, reason=Reason.CLEANED)
+    return download
+
+
+def retry(download: Download, *, actor: str) -> Download:
+    """Send a failed or cancelled download back to CREATED, with its full number of attempts.
+
+    A directory that was kept of an earlier attempt is removed first. Raises NotAllowed when it is
+    waiting, running or completed, and when the same owner has the same wish waiting or running.
+    """
+    if not download.is_retryable:
+        raise NotAllowed(download, f"It cannot be retried: it is {_ending_of(download)}.")
+    try:
+        if download.directory:
+            remove_directory(download)
+        download.move(
+            State.CREATED,
+            actor=actor,
+            reason=Reason.RETRIED,
+            max_attempts=download.attempt + settings.VNSITE.max_attempts,
+            not_before=None,
+            error_class=None,
+            error_detail="",
+        )
+    except LostDownload:
+        download.refresh_from_db()
+        raise NotAllowed(download, f"It cannot be retried: it is {download.state}.") from None
+    except IntegrityError:
+        download.refresh_from_db()
+        raise NotAllowed(download, "The same link is waiting or running already.") from None
+    return download
+
+
+def preview_cleanup(download: Download) -> CleanupPreview:
+    """What `clean` would remove now. Reads only."""
+    path = settings.VNSITE.temp_root / download.directory if download.directory else None
+    if path is None or not path.is_dir():
+        return CleanupPreview(path=None, size_bytes=0, file_count=0)
+    files = [entry for entry in path.rglob("*") if entry.is_file() and not entry.is_symlink()]
+    return CleanupPreview(
+        path=path, size_bytes=isolation.directory_size(path), file_count=len(files)
+    )
+
+
+def clean(download: Download, *, actor: str) -> int:
+    """Remove the isolated directory of a download that has ended; → CLEANED. Bytes freed.
+
+    Cleaning twice is cleaning once: 0 the second time. Raises NotAllowed when it is waiting or
+    running.
+    """
+    if download.state == State.CLEANED:
+        return 0
+    if not download.is_cleanable:
+        raise NotAllowed(download, f"It cannot be cleaned up: it is {download.state}.")
+    freed = remove_directory(download)
+    try:
+        download.move(
+            State.CLEANED, actor=actor, reason=Reason.CLEANED, detail=f"{freed} bytes freed"
+        )
+    except LostDownload:
+        download.refresh_from_db()
+        if download.state != State.CLEANED:
+            raise NotAllowed(
+                download, f"It cannot be cleaned up: it is {download.state}."
+            ) from None
+    return freed
+
+
+def remove_directory(download: Download) -> int:
+    """Remove the isolated directory that the row names, if it names one. Bytes freed."""
+    if not download.directory:
+        return 0
+    return isolation.remove_directory(settings.VNSITE.temp_root, download.directory)
+
+
+def delete_files(download: Download) -> int:
+    """Remove the published files of a completed download and their rows. Bytes freed."""
+    freed = 0
+    if download.library_path:
+        freed = library.remove(settings.VNSITE.media_root, download.library_path)
+    download.files.all().delete()
+    return freed
+
+
+def forget(download: Download, *, with_files: bool = False) -> None:
+    """Delete the row and its history; with `with_files` the published files as well.
+
+    Raises NotAllowed when it is running.
+    """
+    if download.state in RUNNING:
+        raise NotAllowed(download, f"It cannot be deleted: it is {download.state}.")
+    try:
+        remove_directory(download)
+        if with_files:
+            delete_files(download)
+        download.forget()
+    except LostDownload:
+        download.refresh_from_db()
+        raise NotAllowed(download, f"It cannot be deleted: it is {download.state}.") from None
+
+
+def _ending_of(download: Download) -> str:
+    return download.outcome or download.state

@@ -1,0 +1,50 @@
+"""What every test may ask for: the faulty site, people, a database that can be emptied."""
+
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.utils import timezone
+
+from tests.media_server import MediaServer
+
+PASSWORD = "password"
+
+
+@pytest.fixture(scope="session")
+def media_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MediaServer]:
+    if shutil.which("ffmpeg") is None:
+        pytest.skip("ffmpeg is not installed: apt-get install ffmpeg")
+    with MediaServer(tmp_path_factory.mktemp("media")) as server:
+        yield server
+
+
+@pytest.fixture
+def user(db: None) -> User:
+    return User.objects.create_user("ursula", password=PASSWORD)
+
+
+@pytest.fixture
+def staff(db: None) -> User:
+    return User.objects.create_superuser("stefan", password=PASSWORD)
+
+
+@pytest.fixture
+def shared_db(transactional_db: None) -> Iterator[None]:
+    """A database that other threads and processes see; emptied afterwards.
+
+    The triggers refuse to delete a history without its download, and emptying is just that.
+    """
+    from downloads.models import Download
+
+    yield
+    Download.objects.update(forgotten_at=timezone.now())
+
+
+@pytest.fixture
+def clean_disk() -> None:
+    """No isolated directory and no library of an earlier test."""
+    for root in (settings.VNSITE.temp_root, settings.VNSITE.media_root):
+        shutil.rmtree(root, ignore_errors=True)
