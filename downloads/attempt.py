@@ -1,0 +1,325 @@
+"""One attempt at one download: steps 3 to 10 of docs/lifecycle.md, in one thread of the worker.
+
+The thread waits at the child's messages; a request to cancel or to stop wakes it through a pipe.
+"""
+
+import logging
+import os
+import threading
+import time
+from datetime import timedelta
+from enum import Enum
+from pathlib import Path
+
+from django.conf import settings
+from django.db import connections
+from django.utils import timezone
+
+from downloads import actions, publication
+from downloads.child import Child, ChildFailed, WarmProcess
+from downloads.errors import ErrorClass, ErrorFacts, classify, retry_delay_seconds
+from downloads.fetch.messages import Advance, Broke, Fetched, Job, Message, Metadata, PhaseBegan
+from downloads.isolation import IsolatedDownload
+from downloads.library import NotMedia, Refused
+from downloads.models import CancelWasAsked, Download, LostDownload, Progress
+from downloads.options import DownloadOptions
+from downloads.states import Outcome, Phase, Reason, State
+
+logger = logging.getLogger(__name__)
+
+PROGRESS_INTERVAL_SECONDS = 0.5
+# Post-processing and verifying send no bytes; only a silence while reading or fetching is a stall.
+MAY_STALL = frozenset({Phase.EXTRACTING, Phase.FETCHING})
+
+
+class Request(Enum):
+    """What the worker asks of a running attempt."""
+
+    CANCEL = "cancel"
+    STOP = "stop"
+    LEAVE = "leave"  # the row is not ours any more: end the child, write nothing
+
+
+Ending = Fetched | Broke | Request
+
+
+def should_clean(outcome: Outcome) -> bool:
+    """Whether the settings want the directory removed after this outcome.
+
+    A cancelled download is always cleaned.
+    """
+    match outcome:
+        case Outcome.COMPLETED:
+            return bool(settings.VNSITE.cleanup_on_success)
+        case Outcome.FAILED:
+            return bool(settings.VNSITE.cleanup_on_failure)
+        case Outcome.CANCELLED:
+            return True
+
+
+def tries_of(download: Download) -> int:
+    """How many attempts were made since it was submitted or last retried, from 1."""
+    return max(1, settings.VNSITE.max_attempts - (download.max_attempts - download.attempt))
+
+
+class Attempt:
+    """Made when a download was claimed; `run` in a thread of its own, the rest from any thread."""
+
+    def __init__(self, download: Download, *, warm: WarmProcess, actor: str) -> None:
+        self.download = download
+        self._warm = warm
+        self._actor = actor
+        self._request: Request | None = None
+        self._wake, self._waker = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._closing = threading.Lock()
+        self._progress = ProgressReport(download)
+
+    def ask(self, request: Request) -> None:
+        """Ask it to end. The first request counts; after the end it does nothing."""
+        with self._closing:
+            if self._request is None and self._waker >= 0:
+                self._request = request
+                os.write(self._waker, b"!")
+
+    def run(self) -> None:
+        """Carry the attempt to its end. Never raises: what nobody foresaw fails the download."""
+        try:
+            self._run()
+        except LostDownload:
+            logger.warning("%s is not ours any more", self.download)
+        except Exception:
+            logger.exception("%s: the attempt broke", self.download)
+        finally:
+            with self._closing:
+                os.close(self._wake)
+                os.close(self._waker)
+                self._waker = -1
+            connections.close_all()
+
+    def _run(self) -> None:
+        isolated = IsolatedDownload(
+            self.download.correlation_id, settings.VNSITE.temp_root, name=self.download.directory
+        )
+        try:
+            with isolated as directory:
+                # Its removal is a step of its own, before the row says CLEANED.
+                isolated.keep()
+                self._move(State.READY, Reason.DIRECTORY_MADE)
+                self._conclude(self._fetch(directory), directory)
+        except (LostDownload, CancelWasAsked):
+            raise
+        except Exception as error:
+            logger.exception("%s: the attempt broke", self.download)
+            self._fail(_broke(error))
+
+    def _move(self, to: State, reason: str, detail: str = "", **columns: object) -> None:
+        self.download.move(to, actor=self._actor, reason=reason, detail=detail, **columns)
+        logger.info("%s is %s (%s)", self.download, to, reason)
+
+    def _fetch(self, directory: Path) -> Ending:
+        """Run the child to its end, however it ends; no process of it is left after this."""
+        child = self._warm.fork(self._job(directory))
+        ending: Ending | None = None
+        try:
+            self._move(
+                State.DOWNLOADING,
+                Reason.CHILD_STARTED,
+                child_pid=child.process.pid,
+                child_started=child.process.started,
+            )
+            child.go()
+            ending = self._listen(child)
+        finally:
+            grace = 0 if isinstance(ending, Fetched) else settings.VNSITE.cancel_grace_seconds
+            how = child.end(grace_seconds=grace)
+        return ending or Broke(kinds=["ChildDied"], message=f"The download process {how}.")
+
+    def _job(self, directory: Path) -> Job:
+        options = DownloadOptions.from_mapping(self.download.options)
+        return Job(
+            correlation_id=self.download.correlation_id,
+            attempt=self.download.attempt,
+            url=self.download.url,
+            quality=options.quality,
+            audio=options.audio,
+            directory=str(directory),
+            max_bytes=settings.VNSITE.max_bytes,
+            stall_seconds=settings.VNSITE.stall_seconds,
+            allow_private_hosts=settings.VNSITE.allow_private_hosts,
+        )
+
+    def _listen(self, child: Child) -> Ending | None:
+        """Pass on what the child says until it has said its last word, or we were asked to end.
+
+        None when the child ended without a last word.
+        """
+        heard_at = time.monotonic()
+        while self._request is None:
+            messages = child.receive(
+                timeout_seconds=min(1.0, self._progress.due_in_seconds()), wake=self._wake
+            )
+            if messages is None:
+                return None
+            for message in messages:
+                heard_at = time.monotonic()
+                if isinstance(message, Fetched | Broke):
+                    return message
+                self._progress.take(message)
+            self._progress.write_if_due()
+            silent_seconds = time.monotonic() - heard_at
+            if self._progress.may_stall and silent_seconds > settings.VNSITE.stall_seconds:
+                return Broke(kinds=["Stalled"], message=f"No bytes for {silent_seconds:.0f} s.")
+        return self._request
+
+    def _conclude(self, ending: Ending, directory: Path) -> None:
+        match ending:
+            case Fetched():
+                self._publish(ending, directory)
+            case Broke():
+                self._fail(ending)
+            case Request.CANCEL:
+                self._cancelled()
+            case Request.STOP:
+                self._put_back()
+            case Request.LEAVE:
+                raise LostDownload(self.download.correlation_id)
+
+    def _publish(self, fetched: Fetched, directory: Path) -> None:
+        try:
+            self._progress.enter(Phase.PUBLISHING)
+            publication.publish(self.download, fetched, directory=directory, actor=self._actor)
+        except CancelWasAsked:
+            self._cancelled()
+        else:
+            logger.info("%s is %s (%s)", self.download, State.COMPLETED, Reason.PUBLISHED)
+            self._clean(Outcome.COMPLETED)
+
+    def _cancelled(self) -> None:
+        asked_by = Download.objects.values_list("cancel_requested_by", flat=True).get(
+            pk=self.download.pk
+        )
+        self._move(
+            State.CANCELLED,
+            Reason.CANCELLED,
+            detail=f"asked by {asked_by}" if asked_by else "",
+            **self._progress.known(),
+        )
+        self._clean(Outcome.CANCELLED)
+
+    def _put_back(self) -> None:
+        """A stop of the worker does not use up an attempt of the download."""
+        actions.remove_directory(self.download)
+        self._move(
+            State.CREATED,
+            Reason.SHUTDOWN,
+            max_attempts=self.download.max_attempts + 1,
+            **self._progress.known(),
+        )
+
+    def _fail(self, broke: Broke) -> None:
+        error_class = classify(
+            ErrorFacts(
+                kinds=tuple(broke.kinds),
+                message=broke.message,
+                http_status=broke.http_status,
+                errno=broke.errno,
+            )
+        )
+        error = {"error_class": error_class, "error_detail": broke.message}
+        delay = retry_delay_seconds(
+            error_class,
+            tries=tries_of(self.download),
+            retry_after_seconds=broke.retry_after_seconds,
+        )
+        if delay is None or self.download.attempt >= self.download.max_attempts:
+            self._move(
+                State.FAILED,
+                error_class,
+                detail=broke.message,
+                library_path="",
+                manifest=None,
+                **error,
+                **self._progress.known(),
+            )
+            self._clean(Outcome.FAILED)
+            return
+        actions.remove_directory(self.download)
+        self._move(
+            State.CREATED,
+            Reason.WILL_RETRY,
+            detail=broke.message,
+            not_before=timezone.now() + timedelta(seconds=delay),
+            **error,
+            **self._progress.known(),
+        )
+
+    def _clean(self, outcome: Outcome) -> None:
+        if should_clean(outcome):
+            actions.clean(self.download, actor=self._actor)
+
+
+def _broke(error: Exception) -> Broke:
+    """What broke on the worker's side: its disk, the child's start, or something unforeseen."""
+    kinds = [type(error).__name__]
+    if not isinstance(error, OSError | ChildFailed | NotMedia | Refused):
+        kinds.append(ErrorClass.INTERNAL)
+    return Broke(kinds=kinds, message=str(error), errno=getattr(error, "errno", None))
+
+
+class ProgressReport:
+    """What the child said of its progress, written to the row at most twice a second."""
+
+    def __init__(self, download: Download) -> None:
+        self._download = download
+        self._phase = Phase.EXTRACTING
+        self._advance = Advance(received_bytes=0)
+        self._title = ""
+        self._is_new = False
+        self._written_at = time.monotonic()
+
+    @property
+    def may_stall(self) -> bool:
+        return self._phase in MAY_STALL
+
+    def take(self, message: Message) -> None:
+        match message:
+            case Metadata():
+                self._title = message.title
+            case PhaseBegan():
+                self._phase = Phase(message.phase)
+            case Advance():
+                self._advance = message
+        self._is_new = True
+
+    def enter(self, phase: Phase) -> None:
+        self.take(PhaseBegan(phase=phase))
+        self.write_if_due()
+
+    def known(self) -> dict[str, str]:
+        """What a move to the end of the attempt writes along, should it not be written yet."""
+        return {"title": self._title} if self._title else {}
+
+    def due_in_seconds(self) -> float:
+        """When to look again: when something new may be written, else in a second."""
+        if not self._is_new:
+            return 1.0
+        return max(0.0, self._written_at + PROGRESS_INTERVAL_SECONDS - time.monotonic())
+
+    def write_if_due(self) -> None:
+        """Raises LostDownload when the row is not ours any more."""
+        if not self._is_new or self.due_in_seconds() > 0:
+            return
+        if self._title and self._title != self._download.title:
+            self._download.note(title=self._title)
+        Progress.objects.filter(
+            download_id=self._download.pk, attempt=self._download.attempt
+        ).update(
+            phase=self._phase,
+            received_bytes=self._advance.received_bytes,
+            total_bytes=self._advance.total_bytes,
+            speed=self._advance.speed,
+            eta_seconds=self._advance.eta_seconds,
+            updated_at=timezone.now(),
+        )
+        self._is_new = False
+        self._written_at = time.monotonic()

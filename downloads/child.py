@@ -1,0 +1,355 @@
+"""Starts, listens to and ends the child of an attempt, and everything that the child started.
+
+The only module that sends signals to processes. No Django, and yt-dlp is not imported here: that
+is done once, in the warm process (`downloads.fetch.warm`), from which every child is forked.
+"""
+
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from downloads.fetch.limits import die_with_parent
+from downloads.fetch.messages import GO, Job, Message, decode
+
+PROJECT = Path(__file__).resolve().parent.parent
+START_TIMEOUT_SECONDS = 60.0
+ANSWER_TIMEOUT_SECONDS = 10.0
+KILL_TIMEOUT_SECONDS = 10.0
+MAX_LINE_BYTES = 2**20
+MARK = b"VNSITE_ATTEMPT="
+
+
+class ChildFailed(Exception):
+    """The warm process or a child could not be started or does not answer."""
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process, named for good: pids are used again, a pid with its start time is not."""
+
+    pid: int
+    started: int  # clock ticks from boot, field 22 of /proc/PID/stat
+
+    @classmethod
+    def of(cls, pid: int) -> Self | None:
+        """The living process with this pid; None when there is none, or only a zombie."""
+        fields = _stat(pid)
+        if fields is None or fields[0] in (b"Z", b"X"):
+            return None
+        return cls(pid, int(fields[19]))
+
+    def is_alive(self) -> bool:
+        return Process.of(self.pid) == self
+
+
+def _stat(pid: int) -> list[bytes] | None:
+    """The fields of /proc/PID/stat after the name, from the state on; None without the process."""
+    try:
+        content = Path(f"/proc/{pid}/stat").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return content.rpartition(b") ")[2].split()
+
+
+def end_with_parent(pid: int) -> bool:
+    """Ask the kernel to send SIGTERM to this process when its parent's main thread ends.
+
+    False when the parent is not `pid` any more: it ended before it could be asked for.
+    """
+    die_with_parent(signal.SIGTERM)
+    return os.getppid() == pid
+
+
+def clean_environment() -> dict[str, str]:
+    """What a child may know of the environment: nothing of the site's settings and secrets."""
+    return {
+        "PATH": os.environ.get("PATH", "/usr/local/bin:/usr/bin:/bin"),
+        "LANG": "C.UTF-8",
+        "TZ": "UTC",
+        "HOME": "/nonexistent",
+        "PYTHONPATH": str(PROJECT),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "YTDLP_NO_PLUGINS": "1",
+    }
+
+
+class WarmProcess:
+    """The worker's end of the warm process. Usable from many threads; start it from the main one.
+
+    The kernel ends the warm process when the *thread* that started it ends (prctl(2)).
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+
+    @property
+    def pid(self) -> int:
+        if self._process is None:
+            raise ChildFailed("the warm process was not started")
+        return self._process.pid
+
+    def is_alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        """Start it and wait until it is warm. Raises ChildFailed when it does not get there."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.settimeout(START_TIMEOUT_SECONDS)
+        command = [sys.executable, "-P", "-s", "-m", "downloads.fetch.warm"]
+        with theirs:
+            self._process = subprocess.Popen(  # noqa: S603 — our own module
+                [*command, str(os.getpid()), str(theirs.fileno())],
+                env=clean_environment(),
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+            )
+        self._control = ours
+        try:
+            if not ours.recv(16):
+                raise ChildFailed("the process that runs yt-dlp could not be started")
+        except TimeoutError:
+            raise ChildFailed("the process that runs yt-dlp did not start in time") from None
+        finally:
+            ours.settimeout(ANSWER_TIMEOUT_SECONDS)
+
+    def close(self) -> None:
+        """End it and every child that it still has."""
+        if self._process is None:
+            return
+        self._process.kill()
+        self._process.wait()
+        if self._control is not None:
+            self._control.close()
+
+    def fork(self, job: Job) -> "Child":
+        """A child for a job; it waits, doing nothing, until it is let go."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            pid = self._ask({"start": asdict(job)}, [theirs.fileno()])["pid"]
+        process = Process.of(pid)
+        if process is None:
+            ours.close()
+            raise ChildFailed("the child ended before it began")
+        return Child(self, process, ours, mark=Path(job.directory).name)
+
+    def status_of(self, process: Process) -> int | None:
+        """The wait status of a child that ended; None when it is not known."""
+        try:
+            status: int | None = self._ask({"status_of": process.pid})["status"]
+        except ChildFailed:
+            return None
+        return status
+
+    def _ask(self, request: dict[str, Any], descriptors: Iterable[int] = ()) -> dict[str, Any]:
+        with self._lock:
+            if self._control is None:
+                raise ChildFailed("the warm process was not started")
+            try:
+                socket.send_fds(self._control, [json.dumps(request).encode()], list(descriptors))
+                answer = self._control.recv(MAX_LINE_BYTES)
+            except OSError as error:
+                raise ChildFailed("the process that runs yt-dlp does not answer") from error
+        if not answer:
+            raise ChildFailed("the process that runs yt-dlp ended")
+        reply: dict[str, Any] = json.loads(answer)
+        return reply
+
+
+class Child:
+    """One child: the leader of a session, with whatever it started."""
+
+    def __init__(
+        self, warm: WarmProcess, process: Process, channel: socket.socket, *, mark: str
+    ) -> None:
+        self.process = process
+        self._warm = warm
+        self._channel = channel
+        self._mark = mark
+        self._buffer = b""
+        self._at_end = False
+
+    def go(self) -> None:
+        """Let it begin. A child that is gone already shows at the first `receive`."""
+        with suppress(BrokenPipeError, ConnectionResetError):
+            self._channel.sendall(GO)
+
+    def receive(self, *, timeout_seconds: float, wake: int) -> list[Message] | None:
+        """The messages that came, or None at the end.
+
+        Waits until there is one, the timeout is over or the file descriptor `wake` is readable; an
+        empty list in the last two cases. Raises ValueError for what is not a message.
+        """
+        if self._at_end:
+            return None
+        waiting = select.poll()
+        waiting.register(self._channel, select.POLLIN)
+        waiting.register(wake, select.POLLIN)
+        ready = {descriptor for descriptor, _ in waiting.poll(timeout_seconds * 1000)}
+        if self._channel.fileno() not in ready:
+            return []
+        try:
+            block = self._channel.recv(65536)
+        except ConnectionResetError:
+            block = b""
+        self._at_end = not block
+        *lines, self._buffer = (self._buffer + block).split(b"\n")
+        if len(self._buffer) > MAX_LINE_BYTES:
+            raise ValueError("a message of the child is too long")
+        messages = [decode(line) for line in lines]
+        return messages if messages or not self._at_end else None
+
+    def end(self, *, grace_seconds: float) -> str:
+        """End the child and all that it started; returns how the child ended, in words.
+
+        When this returns no process of the attempt is left. Raises ChildFailed when one does not
+        die, which only a process in an uninterruptible system call can do.
+        """
+        self._channel.close()
+        end_tree(self.process, mark=self._mark, adopter=self._warm.pid, grace_seconds=grace_seconds)
+        return describe_status(self._warm.status_of(self.process))
+
+
+def describe_status(status: int | None) -> str:
+    """A wait status in words: "exited with 0", "killed by SIGKILL"."""
+    if status is None:
+        return "ended"
+    if os.WIFSIGNALED(status):
+        return f"killed by {signal.Signals(os.WTERMSIG(status)).name}"
+    return f"exited with {os.waitstatus_to_exitcode(status)}"
+
+
+def end_tree(leader: Process, *, mark: str, adopter: int, grace_seconds: float) -> None:
+    """End a leader, its descendants and what left them, asking nicely for `grace_seconds`.
+
+    What left the tree by a second fork or setsid was adopted by the warm process (`adopter`) and
+    is recognised by the mark in its environment or by its session. Looks again until nothing is
+    left. Raises ChildFailed when something survives SIGKILL.
+    """
+    give_up_at = time.monotonic() + grace_seconds + KILL_TIMEOUT_SECONDS
+    kill_at = time.monotonic() + grace_seconds
+    asked: set[Process] = set()
+    while members := _members(leader, mark=mark.encode(), adopter=adopter):
+        now = time.monotonic()
+        if now >= give_up_at:
+            raise ChildFailed(f"process {min(item.pid for item in members)} does not die")
+        if now >= kill_at:
+            _signal(members, signal.SIGKILL)
+            _wait_for_any(members, timeout_seconds=0.1)
+            continue
+        _signal(members - asked, signal.SIGTERM)
+        _signal(members - asked, signal.SIGCONT)
+        asked |= members
+        _wait_for_any(members, timeout_seconds=min(0.1, kill_at - now))
+
+
+def end_marked(mark: str) -> int:
+    """Kill every process of this user that bears the mark of an attempt whose worker is dead.
+
+    Looks again until none is left; returns how many there were. Raises ChildFailed when one
+    survives.
+    """
+    give_up_at = time.monotonic() + KILL_TIMEOUT_SECONDS
+    found: set[Process] = set()
+    while members := {item for item in _processes() if _has_mark(item, mark.encode())}:
+        if time.monotonic() >= give_up_at:
+            raise ChildFailed(f"process {min(item.pid for item in members)} does not die")
+        found |= members
+        _signal(members, signal.SIGKILL)
+        _wait_for_any(members, timeout_seconds=0.1)
+    return len(found)
+
+
+def end_leader(process: Process) -> None:
+    """Kill a child whose worker is dead: the leader itself carries no mark, its pid is in the row.
+
+    Does nothing when the process is gone or another one has its pid.
+    """
+    give_up_at = time.monotonic() + KILL_TIMEOUT_SECONDS
+    while process.is_alive():
+        if time.monotonic() >= give_up_at:
+            raise ChildFailed(f"process {process.pid} does not die")
+        _signal({process}, signal.SIGKILL)
+        _wait_for_any({process}, timeout_seconds=0.1)
+
+
+def _members(leader: Process, *, mark: bytes, adopter: int) -> set[Process]:
+    members: set[Process] = set()
+    roots: list[Process] = [leader] if leader.is_alive() else []
+    for process in map(Process.of, _children(adopter)):
+        if process is None or process == leader:
+            continue
+        if _session(process) == leader.pid or _has_mark(process, mark):
+            roots.append(process)
+    while roots:
+        process = roots.pop()
+        members.add(process)
+        roots += [child for child in map(Process.of, _children(process.pid)) if child]
+    return members
+
+
+def _children(pid: int) -> list[int]:
+    """The children of a process's main thread, which is the only one that warm and child have."""
+    try:
+        return [int(item) for item in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def _processes() -> list[Process]:
+    pids = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdecimal()]
+    return [process for process in map(Process.of, pids) if process is not None]
+
+
+def _session(process: Process) -> int:
+    fields = _stat(process.pid)
+    return int(fields[3]) if fields else 0
+
+
+def _has_mark(process: Process, mark: bytes) -> bool:
+    try:
+        environment = Path(f"/proc/{process.pid}/environ").read_bytes()
+    except OSError:
+        return False
+    return MARK + mark in environment.split(b"\0")
+
+
+def _signal(processes: Iterable[Process], number: signal.Signals) -> None:
+    """Send a signal through a pidfd, after a look that the pid is still that process's."""
+    for process in processes:
+        with suppress(ProcessLookupError):
+            descriptor = os.pidfd_open(process.pid)
+            try:
+                if process.is_alive():
+                    signal.pidfd_send_signal(descriptor, number)
+            finally:
+                os.close(descriptor)
+
+
+def _wait_for_any(processes: Iterable[Process], *, timeout_seconds: float) -> None:
+    """Wait until one of the processes has ended, or the timeout is over."""
+    waiting = select.poll()
+    descriptors: list[int] = []
+    try:
+        for process in processes:
+            with suppress(ProcessLookupError):
+                descriptors.append(os.pidfd_open(process.pid))
+                waiting.register(descriptors[-1], select.POLLIN)
+        if descriptors:
+            waiting.poll(max(timeout_seconds, 0) * 1000)
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)

@@ -1,0 +1,138 @@
+"""yt-dlp as vnsite uses it: the options that we choose, and a resume that cannot splice.
+
+Built once in the warm process; a forked child sets what belongs to its download on its own copy.
+"""
+
+from typing import Any
+
+import yt_dlp
+from yt_dlp.networking import Request, Response
+from yt_dlp.networking._requests import RequestsRH
+from yt_dlp.postprocessor import FFmpegExtractAudioPP, FFmpegPostProcessor
+
+from downloads.fetch.messages import Job
+from downloads.fetch.programs import find_deno, find_ffmpeg
+
+OUTPUT_NAME = "media"
+RETRIES = 3
+SOCKET_TIMEOUT_SECONDS = 20.0
+PROTOCOLS = frozenset({"http", "https", "m3u8", "m3u8_native", "http_dash_segments"})
+
+
+class Silent:
+    """A logger for yt-dlp: what matters arrives as an exception, a hook or the result."""
+
+    def debug(self, message: str) -> None: ...
+    def info(self, message: str) -> None: ...
+    def warning(self, message: str) -> None: ...
+    def error(self, message: str) -> None: ...
+
+
+class Downloader(yt_dlp.YoutubeDL):  # type: ignore[misc]
+    """A YoutubeDL that goes on in a file only when the site proves that it is the same file.
+
+    yt-dlp's own resume asks for the rest by `Range` and appends what comes; when the file changed
+    in between, that splices two versions with exit code 0. Here a request for the rest carries
+    `If-Range` with the strong validator of the first answer; without one it asks for the whole.
+    """
+
+    def __init__(self, params: dict[str, Any]) -> None:
+        self._validators: dict[str, str] = {}
+        super().__init__(params, auto_init="no_verbose_header")
+
+    def urlopen(self, req: Any) -> Response:
+        request = req if isinstance(req, Request) else Request(req)
+        if self._asks_for_the_rest(request):
+            validator = self._validators.get(request.url)
+            if validator:
+                request.headers["If-Range"] = validator
+            else:
+                del request.headers["Range"]
+        response: Response = super().urlopen(request)
+        self._validators[request.url] = strong_validator(response.headers)
+        return response
+
+    def _asks_for_the_rest(self, request: Request) -> bool:
+        wanted = request.headers.get("Range", "")
+        return (
+            request.url in self._validators
+            and wanted.startswith("bytes=")
+            and not wanted.startswith("bytes=0-")
+        )
+
+
+def strong_validator(headers: Any) -> str:
+    """What `If-Range` may carry of an answer: its strong ETag, or ""  (RFC 9110, 13.1.5)."""
+    etag = str(headers.get("ETag") or "")
+    return "" if etag.startswith("W/") else etag
+
+
+def build() -> Downloader:
+    """A downloader with all that is the same for every download, and its caches warm."""
+    ffmpeg, deno = find_ffmpeg(), find_deno()
+    if ffmpeg:
+        # Where yt-dlp looks for ffmpeg without asking its options, it would take one of the PATH.
+        FFmpegPostProcessor._ffmpeg_location.set(str(ffmpeg))
+    downloader = Downloader(
+        {
+            "quiet": True,
+            "no_warnings": True,
+            "noprogress": True,
+            "logger": Silent(),
+            "color": "never",
+            "cachedir": False,
+            "noplaylist": True,
+            "playlist_items": "1:2",
+            "outtmpl": {"default": f"{OUTPUT_NAME}.%(ext)s"},
+            "overwrites": True,
+            "updatetime": False,
+            "retries": RETRIES,
+            "fragment_retries": RETRIES,
+            "extractor_retries": 1,
+            "skip_unavailable_fragments": False,
+            "hls_prefer_native": True,
+            "socket_timeout": SOCKET_TIMEOUT_SECONDS,
+            "proxy": "",
+            "enable_file_urls": False,
+            "js_runtimes": {"deno": {"path": str(deno)} if deno else {}},
+            "remote_components": [],
+            "ffmpeg_location": str(ffmpeg) if ffmpeg else None,
+        }
+    )
+    _warm_up(downloader)
+    return downloader
+
+
+def _warm_up(downloader: Downloader) -> None:
+    """Do once what every child would do again.
+
+    Compile the URL patterns (half a second), build the TLS context (30 ms even for http), and ask
+    ffmpeg for its version (a process of its own).
+    """
+    for extractor in downloader._ies.values():
+        extractor.suitable("https://vnsite.invalid/")
+    handler = downloader._request_director.handlers.get(RequestsRH.RH_KEY)
+    if handler is not None:
+        handler._get_instance(cookiejar=downloader.cookiejar, legacy_ssl_support=None)
+    processor = FFmpegPostProcessor(downloader)
+    _ = processor.available, processor.probe_available
+
+
+def fit(downloader: Downloader, job: Job) -> None:
+    """Set the options of one download. For the copy in a forked child only."""
+    params = downloader.params
+    params["socket_timeout"] = min(SOCKET_TIMEOUT_SECONDS, job.stall_seconds)
+    params["format"] = "bestaudio/best" if job.audio else _video_format(downloader)
+    if job.quality != "best":
+        params["format_sort"] = [f"res:{job.quality.removesuffix('p')}"]
+    downloader.format_selector = downloader.build_format_selector(params["format"])
+    if job.audio:
+        processor = FFmpegExtractAudioPP(downloader, preferredcodec=job.audio)
+        processor.check_version()
+        downloader.add_post_processor(processor)
+
+
+def _video_format(downloader: Downloader) -> str:
+    """The best picture and the best sound; one file that has both where nothing can merge them."""
+    has_ffmpeg = FFmpegPostProcessor(downloader).available
+    return "bestvideo*+bestaudio/best" if has_ffmpeg else "best/bestvideo+bestaudio"

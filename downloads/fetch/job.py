@@ -1,0 +1,164 @@
+"""One download, in the child: extract, fetch, verify, and say so."""
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from downloads.fetch import downloader as downloading
+from downloads.fetch.guard import Guard, PolicyBlocked
+from downloads.fetch.messages import (
+    Advance,
+    Fetched,
+    Job,
+    ManifestFile,
+    Metadata,
+    PhaseBegan,
+    Send,
+)
+from downloads.fetch.verify import Incomplete, describe, read_through
+from downloads.library import readable
+from downloads.states import Phase
+
+MANIFEST = "manifest.json"
+MAX_TITLE_LENGTH = 500
+ADVANCE_INTERVAL_SECONDS = 0.25
+
+
+class NotOneVideo(Exception):
+    """The page has no video, or more than one."""
+
+
+class TooLarge(Exception):
+    """More bytes than a download may have."""
+
+
+class Fetching:
+    """Listens to yt-dlp's hooks: what it knows of one download while it runs."""
+
+    def __init__(self, job: Job, send: Send) -> None:
+        self.job = job
+        self.send = send
+        self.phase = Phase.EXTRACTING
+        self.duration_seconds: float | None = None
+        self.title = ""
+        self.received: dict[str, int] = {}  # bytes of each file that yt-dlp fetches
+        self.announced: dict[str, int | None] = {}  # what the transport said of each
+        self._last_advance_at = 0.0
+
+    def enter(self, phase: Phase) -> None:
+        if phase is not self.phase:
+            self.phase = phase
+            self.send(PhaseBegan(phase=phase))
+
+    def on_video(self, info: dict[str, Any], *, incomplete: bool) -> None:
+        """yt-dlp's match filter: sees each video before it is fetched; raises to refuse it."""
+        if (info.get("n_entries") or 1) > 1:
+            raise NotOneVideo("This is a playlist, or a page with several videos")
+        if incomplete:
+            return
+        for part in info.get("requested_formats") or [info]:
+            if part.get("protocol") not in downloading.PROTOCOLS:
+                raise PolicyBlocked(f"The protocol {part.get('protocol')!r} is not allowed")
+        self.title = readable(str(info.get("title") or ""))[:MAX_TITLE_LENGTH]
+        duration = info.get("duration")
+        self.duration_seconds = float(duration) if isinstance(duration, int | float) else None
+        self.send(
+            Metadata(
+                title=self.title,
+                duration_seconds=self.duration_seconds,
+                extractor=str(info.get("extractor") or ""),
+            )
+        )
+
+    def on_progress(self, report: dict[str, Any]) -> None:
+        """yt-dlp's progress hook."""
+        self.enter(Phase.FETCHING)
+        name = Path(report.get("filename") or "").name
+        self.received[name] = int(report.get("downloaded_bytes") or 0)
+        total_received = sum(self.received.values())
+        if total_received > self.job.max_bytes or (report.get("total_bytes") or 0) > (
+            self.job.max_bytes
+        ):
+            raise TooLarge(f"over the limit of {self.job.max_bytes} bytes")
+        finished = report.get("status") == "finished"
+        if not finished:
+            self.announced[name] = report.get("total_bytes") if _is_one_file(report) else None
+        now = time.monotonic()
+        if finished or now - self._last_advance_at >= ADVANCE_INTERVAL_SECONDS:
+            self._last_advance_at = now
+            self.send(self._advance(report, total_received))
+
+    def _advance(self, report: dict[str, Any], received: int) -> Advance:
+        total = report.get("total_bytes") or report.get("total_bytes_estimate")
+        return Advance(
+            received_bytes=received,
+            total_bytes=max(int(total), received) if total else None,
+            speed=report.get("speed"),
+            eta_seconds=report.get("eta"),
+        )
+
+    def on_post_processing(self, report: dict[str, Any]) -> None:
+        """yt-dlp's hook of post-processors; moving the file into place is not worth a phase."""
+        if report.get("postprocessor") != "MoveFiles":
+            self.enter(Phase.POST_PROCESSING)
+
+    def is_proven(self) -> bool:
+        """Whether every file arrived with a length that was announced and fulfilled."""
+        return bool(self.received) and all(
+            self.announced.get(name) == size for name, size in self.received.items()
+        )
+
+
+def _is_one_file(report: dict[str, Any]) -> bool:
+    """Whether the report is of one body over HTTP: the total of fragments is an estimate."""
+    info = report.get("info_dict") or {}
+    return info.get("protocol") in ("http", "https") and "fragment_index" not in report
+
+
+def run(downloader: downloading.Downloader, job: Job, guard: Guard, send: Send) -> Fetched:
+    """Fetch what the job says into its directory; the manifest is written last.
+
+    Raises whatever yt-dlp raises, and NotOneVideo, TooLarge, Incomplete, PolicyBlocked.
+    """
+    guard.install()
+    fetching = Fetching(job, send)
+    downloading.fit(downloader, job)
+    downloader.params["match_filter"] = fetching.on_video
+    downloader.add_progress_hook(fetching.on_progress)
+    downloader.add_postprocessor_hook(fetching.on_post_processing)
+    info = downloader.extract_info(job.url)
+    paths = finished_paths(info, Path(job.directory))
+    fetching.enter(Phase.VERIFYING)
+    if not fetching.is_proven():
+        for path in paths:
+            read_through(path, announced_seconds=fetching.duration_seconds)
+    fetched = Fetched(title=fetching.title, files=[describe(path) for path in paths])
+    write_manifest(Path(job.directory), fetched.files)
+    return fetched
+
+
+def finished_paths(info: Any, directory: Path) -> list[Path]:
+    """The files that yt-dlp says it finished; all lie in the directory itself."""
+    if not isinstance(info, dict):
+        raise NotOneVideo("No video was found")
+    videos = [entry for entry in info.get("entries") or [] if entry] or [info]
+    downloads = [part for video in videos for part in video.get("requested_downloads") or []]
+    paths = [directory / Path(str(part["filepath"])) for part in downloads if "filepath" in part]
+    if not paths:
+        raise NotOneVideo("No video was found")
+    for path in paths:
+        if path.parent != directory:
+            raise Incomplete(f"{path.name} lies outside of its directory")
+        if not path.exists():
+            raise Incomplete(f"{path.name} was not written")
+    return paths
+
+
+def write_manifest(directory: Path, files: list[ManifestFile]) -> None:
+    """Write what was finished, and make it last: an attempt without a manifest fetched nothing."""
+    with (directory / MANIFEST).open("x") as file:
+        json.dump([vars(item) for item in files], file)
+        file.flush()
+        os.fsync(file.fileno())

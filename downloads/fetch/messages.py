@@ -1,0 +1,116 @@
+"""What worker and child say to each other: JSON lines over one socket for each attempt.
+
+The child sends; the worker says one thing only, "go". Both ends live on the same machine and run
+the same version, so the form may change freely.
+"""
+
+import json
+import socket
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+GO = b"go\n"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """All that a child needs to know. Paths are absolute."""
+
+    correlation_id: str
+    attempt: int
+    url: str
+    quality: str
+    audio: str | None
+    directory: str
+    max_bytes: int
+    stall_seconds: float
+    allow_private_hosts: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metadata:
+    """What the site says of the video, as soon as its page was read."""
+
+    title: str
+    duration_seconds: float | None = None
+    extractor: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhaseBegan:
+    phase: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Advance:
+    """How far fetching is. total_bytes None: the site did not say."""
+
+    received_bytes: int
+    total_bytes: int | None = None
+    speed: float | None = None
+    eta_seconds: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ManifestFile:
+    """A finished file of the isolated directory, verified."""
+
+    name: str
+    size: int
+    sha256: str
+    media_type: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fetched:
+    """The last message of a child that succeeded."""
+
+    title: str
+    files: list[ManifestFile] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Broke:
+    """The last message of a child that failed."""
+
+    kinds: list[str]
+    message: str
+    http_status: int | None = None
+    errno: int | None = None
+    retry_after_seconds: float | None = None
+
+
+Message = Metadata | PhaseBegan | Advance | Fetched | Broke
+KINDS: dict[str, type[Any]] = {
+    kind.__name__: kind for kind in (Metadata, PhaseBegan, Advance, Fetched, Broke)
+}
+
+
+def encode(message: Message) -> bytes:
+    return json.dumps([type(message).__name__, asdict(message)]).encode() + b"\n"
+
+
+def decode(line: bytes) -> Message:
+    """The message in a line. Raises ValueError for anything else."""
+    try:
+        name, values = json.loads(line)
+        if name == Fetched.__name__:
+            files = [ManifestFile(**item) for item in values.pop("files")]
+            return Fetched(files=files, **values)
+        message: Message = KINDS[name](**values)
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ValueError(f"not a message: {line[:200]!r}") from error
+    return message
+
+
+Send = Callable[[Message], None]
+
+
+def sender(channel: socket.socket) -> Send:
+    """A function that sends messages; it blocks while the worker does not listen."""
+
+    def send(message: Message) -> None:
+        channel.sendall(encode(message))
+
+    return send

@@ -1,0 +1,275 @@
+"""The library: finished files appear in it whole, by one rename, and are found again by name.
+
+File system only. An entry is one directory, `<title> [<correlation id>]`, under the media root.
+Files are gathered in a staging directory on the same file system first, so that nothing half
+copied ever has a final name.
+"""
+
+import ctypes
+import errno
+import hashlib
+import os
+import shutil
+import stat
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+STAGING = ".staging"
+MAX_NAME_BYTES = 200
+BLOCK_BYTES = 2**20
+NOT_IN_NAMES = str.maketrans(dict.fromkeys('/\\:*?"<>|', "_"))
+RENAME_NOREPLACE = 1
+AT_FDCWD = -100
+
+MEDIA_TYPES: dict[str, str] = {
+    ".3gp": "video/3gpp",
+    ".aac": "audio/aac",
+    ".avi": "video/x-msvideo",
+    ".flac": "audio/flac",
+    ".flv": "video/x-flv",
+    ".m4a": "audio/mp4",
+    ".m4v": "video/mp4",
+    ".mka": "audio/x-matroska",
+    ".mkv": "video/x-matroska",
+    ".mov": "video/quicktime",
+    ".mp3": "audio/mpeg",
+    ".mp4": "video/mp4",
+    ".mpg": "video/mpeg",
+    ".oga": "audio/ogg",
+    ".ogg": "audio/ogg",
+    ".ogv": "video/ogg",
+    ".opus": "audio/ogg",
+    ".ts": "video/mp2t",
+    ".wav": "audio/wav",
+    ".weba": "audio/webm",
+    ".webm": "video/webm",
+}
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class NotMedia(ValueError):
+    """The file is of no media type on the list."""
+
+
+class Refused(Exception):
+    """A file is not what its manifest says. Nothing was published."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StagedFile:
+    """A file to publish: where it is now, and what it must be."""
+
+    source: Path
+    name: str  # in the library
+    size: int
+    sha256: str
+
+
+def media_type_of(name: str) -> str:
+    """The media type that a file is served as. Raises NotMedia when it may not be published."""
+    try:
+        return MEDIA_TYPES[Path(name).suffix.lower()]
+    except KeyError:
+        raise NotMedia(f"{name!r} is not of a media type that vnsite publishes") from None
+
+
+def safe_name(text: str, *, fallback: str, max_bytes: int = MAX_NAME_BYTES) -> str:
+    """A file name that says what `text` says and nothing else, at most `max_bytes` of UTF-8.
+
+    NFC; no control, format (bidi, zero-width), surrogate or private characters, no separators and
+    nothing that another system's file names cannot have; no leading dash or dot; cut at a
+    character. `fallback` when nothing is left.
+    """
+    name = readable(text).translate(NOT_IN_NAMES).lstrip("-. ").rstrip(". ")
+    return cut(name, max_bytes).rstrip(". ") or fallback
+
+
+def readable(text: str) -> str:
+    """A text of the site on one line, without what is invisible or turns the writing around."""
+    kept = "".join(map(_readable_character, unicodedata.normalize("NFC", text)))
+    return " ".join(kept.split())
+
+
+def _readable_character(character: str) -> str:
+    category = unicodedata.category(character)
+    if category in ("Zs", "Zl", "Zp") or character in "\t\n\r":
+        return " "
+    return "" if category.startswith("C") else character
+
+
+def cut(text: str, max_bytes: int) -> str:
+    """The longest beginning of `text` that takes at most `max_bytes`, cut between characters.
+
+    A character with the combining marks that follow it is one.
+    """
+    encoded = text.encode()
+    if len(encoded) <= max_bytes:
+        return text
+    shortened = encoded[:max_bytes].decode(errors="ignore")
+    rest = text[len(shortened) :]
+    while shortened and rest and unicodedata.combining(rest[0]):
+        rest = shortened[-1] + rest
+        shortened = shortened[:-1]
+    return shortened
+
+
+def entry_name(title: str, correlation_id: str, *, copy: int = 1) -> str:
+    """`<title> [<correlation id>]`; from the second copy on `<title> [<correlation id>] (2)`."""
+    tail = f" [{correlation_id}]" + (f" ({copy})" if copy > 1 else "")
+    head = safe_name(title, fallback="video", max_bytes=MAX_NAME_BYTES - len(tail))
+    return head + tail
+
+
+def file_names(title: str, names: Sequence[str]) -> list[str]:
+    """The names of files in an entry: `<title>.<ext>`, numbered where that is not unique."""
+    chosen: list[str] = []
+    for name in names:
+        suffix = Path(name).suffix.lower()
+        for number in range(1, len(names) + 1):
+            tail = (f" ({number})" if number > 1 else "") + suffix
+            head = safe_name(title, fallback="video", max_bytes=MAX_NAME_BYTES - len(tail))
+            if head + tail not in chosen:
+                chosen.append(head + tail)
+                break
+    return chosen
+
+
+def stage(root: Path, key: str, files: Iterable[StagedFile]) -> Path:
+    """Gather the files in `root`/.staging/`key`, on the library's file system, and make it durable.
+
+    Files of the same file system are moved; others are copied, compared with their hash, and the
+    sources kept. What an interrupted staging left under this key is removed first. Raises Refused
+    when a file is not what its manifest says, OSError when the disk does not take it; then the
+    staging directory is gone.
+    """
+    directory = root / STAGING / key
+    discard(root, key)
+    directory.mkdir(parents=True, mode=0o755)
+    try:
+        for file in files:
+            _bring(file, directory / file.name)
+        sync_directory(directory)
+    except BaseException:
+        discard(root, key)
+        raise
+    return directory
+
+
+def _bring(file: StagedFile, target: Path) -> None:
+    descriptor = os.open(file.source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as source:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
+            raise Refused(f"{file.source.name} is not a regular file with one link")
+        if status.st_size != file.size:
+            raise Refused(f"{file.source.name} has {status.st_size} bytes, not {file.size}")
+        if status.st_dev == target.parent.stat().st_dev:
+            file.source.rename(target)
+            _require_same(status, target)
+            os.fchmod(descriptor, 0o644)
+            os.fsync(descriptor)
+        else:
+            _copy(source, target, sha256=file.sha256)
+
+
+def _require_same(status: os.stat_result, target: Path) -> None:
+    """The name may have been pointed elsewhere between the look at it and the move."""
+    moved = target.lstat()
+    if (moved.st_dev, moved.st_ino) != (status.st_dev, status.st_ino):
+        raise Refused(f"{target.name} was exchanged while it was moved")
+
+
+def _copy(source: IO[bytes], target: Path, *, sha256: str) -> None:
+    digest = hashlib.sha256()
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    with os.fdopen(descriptor, "wb") as copy:
+        while block := source.read(BLOCK_BYTES):
+            digest.update(block)
+            copy.write(block)
+        copy.flush()
+        os.fsync(descriptor)
+    if digest.hexdigest() != sha256:
+        raise Refused(f"{target.name} changed after it was verified")
+
+
+def publish(root: Path, key: str, name: str) -> None:
+    """Give the staged directory its final name: one rename, never over something; durable after.
+
+    Raises FileExistsError when something bears the name already, FileNotFoundError when nothing
+    is staged under the key.
+    """
+    rename_without_replacing(root / STAGING / key, root / name)
+    sync_directory(root)
+
+
+def rename_without_replacing(source: Path, target: Path) -> None:
+    """rename(2) of a directory that fails with EEXIST instead of replacing anything.
+
+    Where the file system does not know RENAME_NOREPLACE (FUSE, CIFS) an empty directory made by
+    us holds the name until the rename takes its place: rename(2) replaces an empty one.
+    """
+    result = _libc.renameat2(
+        AT_FDCWD, os.fsencode(source), AT_FDCWD, os.fsencode(target), RENAME_NOREPLACE
+    )
+    if not result:
+        return
+    code = ctypes.get_errno()
+    if code not in (errno.EINVAL, errno.ENOSYS):
+        raise OSError(code, os.strerror(code), str(source), None, str(target))
+    target.mkdir()
+    try:
+        source.rename(target)
+    except BaseException:
+        target.rmdir()
+        raise
+
+
+def is_staged(root: Path, key: str) -> bool:
+    return (root / STAGING / key).is_dir()
+
+
+def holds(root: Path, name: str, sizes: dict[str, int]) -> bool:
+    """Whether the entry is there with exactly these files (name → bytes)."""
+    entry = root / name
+    try:
+        found = {path.name: path.lstat().st_size for path in entry.iterdir()}
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return found == sizes
+
+
+def discard(root: Path, key: str) -> None:
+    """Remove what is staged under the key; nothing there is fine."""
+    directory = root / STAGING / key
+    if directory.is_symlink():
+        directory.unlink()
+    elif directory.exists():
+        shutil.rmtree(directory)
+
+
+def remove(root: Path, name: str) -> int:
+    """Remove an entry of the library with its files; the bytes freed, 0 when it is not there.
+
+    Raises ValueError for a name that is not one of an entry: it never leaves the library.
+    """
+    if not name or name in (".", "..", STAGING) or "/" in name or "\0" in name:
+        raise ValueError(f"not an entry of the library: {name!r}")
+    entry = root / name
+    if not entry.is_dir() or entry.is_symlink():
+        return 0
+    freed = sum(path.lstat().st_size for path in entry.rglob("*") if not path.is_dir())
+    shutil.rmtree(entry)
+    return freed
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in a directory durable."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

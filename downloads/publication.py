@@ -1,0 +1,93 @@
+"""Steps 6 to 9 of a download: from verified files to COMPLETED, and how recovery finishes them.
+
+The order is what makes it safe to be killed anywhere: the bytes are durable in the staging
+directory, then the row says under which name they will appear, then one rename makes them appear,
+then the row says that they did.
+"""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+
+from downloads import library
+from downloads.fetch.messages import Fetched
+from downloads.models import Download, PublishedFile
+from downloads.states import Reason, State
+
+Manifest = dict[str, Any]
+
+
+def publish(download: Download, fetched: Fetched, *, directory: Path, actor: str) -> None:
+    """Put what was fetched into the library and say so; DOWNLOADING → COMPLETED.
+
+    Raises CancelWasAsked or LostDownload before anything is visible, library.Refused when a file
+    is not what was verified, OSError when the disk does not take it; nothing is staged then.
+    """
+    title = fetched.title or download.title
+    names = library.file_names(title, [file.name for file in fetched.files])
+    manifest: Manifest = {
+        "title": title,
+        "files": [
+            {**asdict(file), "name": name} for file, name in zip(fetched.files, names, strict=True)
+        ],
+    }
+    library.stage(
+        settings.VNSITE.media_root,
+        download.directory,
+        [
+            library.StagedFile(
+                source=directory / file.name, name=name, size=file.size, sha256=file.sha256
+            )
+            for file, name in zip(fetched.files, names, strict=True)
+        ],
+    )
+    try:
+        _decide(download, manifest)
+        finish(download, actor=actor)
+    except BaseException:
+        library.discard(settings.VNSITE.media_root, download.directory)
+        raise
+
+
+def _decide(download: Download, manifest: Manifest, *, copy: int = 1) -> None:
+    name = library.entry_name(manifest["title"], download.correlation_id, copy=copy)
+    download.decide_to_publish(library_path=name, manifest=manifest)
+
+
+def finish(download: Download, *, actor: str) -> None:
+    """Rename what is staged to the decided name, unless that was done; → COMPLETED.
+
+    Raises FileNotFoundError when neither the staged nor the published files are there.
+    """
+    root, manifest = settings.VNSITE.media_root, download.manifest or {}
+    copy = 1
+    while not _is_published(download):
+        try:
+            library.publish(root, download.directory, download.library_path)
+        except FileExistsError:
+            copy += 1
+            _decide(download, manifest, copy=copy)
+    with transaction.atomic():
+        download.move(
+            State.COMPLETED,
+            actor=actor,
+            reason=Reason.PUBLISHED,
+            title=manifest["title"],
+            error_class=None,
+            error_detail="",
+        )
+        PublishedFile.objects.bulk_create(
+            PublishedFile(download=download, **file) for file in manifest["files"]
+        )
+
+
+def _is_published(download: Download) -> bool:
+    """Whether the decided name holds exactly the files of the manifest, and nothing is staged."""
+    root, manifest = settings.VNSITE.media_root, download.manifest or {"files": []}
+    sizes = {file["name"]: file["size"] for file in manifest["files"]}
+    return not library.is_staged(root, download.directory) and library.holds(
+        root, download.library_path, sizes
+    )

@@ -1,0 +1,226 @@
+"""Gives orphans their right end: rows, directories and processes whose worker is dead.
+
+Worker start, the worker's sweep and `cleanup_orphans` call the same functions. Everything here may
+be interrupted and done again, and two of them may run at once: every write is fenced, and what is
+done on the disk is idempotent.
+"""
+
+import logging
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from django.conf import settings
+from django.utils import timezone
+
+from downloads import actions, isolation, library, publication
+from downloads.attempt import should_clean
+from downloads.child import ChildFailed, Process, end_leader, end_marked
+from downloads.errors import ErrorClass
+from downloads.models import Download, LostDownload, Worker
+from downloads.states import Outcome, Reason, State
+
+logger = logging.getLogger(__name__)
+
+FORGET_WORKERS_AFTER = timedelta(days=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Orphan:
+    """Something that a dead worker left, and what was (or would be) done about it."""
+
+    what: str  # "download", "directory" or "staging"
+    correlation_id: str
+    path: Path | None
+    size_bytes: int
+    action: str
+    is_mended: bool = True
+
+
+def boot_id() -> str:
+    """Names the present run of this machine's kernel; "" where the kernel does not say."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
+def is_dead(worker: Worker | None, now: datetime, *, host: str) -> bool:
+    """Whether nobody works on this worker's downloads any more.
+
+    On this host the kernel says so; of another host only the lease tells.
+    """
+    if worker is None or worker.stopped_at is not None:
+        return True
+    if worker.host != host:
+        return not worker.is_alive(now)
+    if worker.boot_id != boot_id():
+        return True
+    return not Process(worker.pid, worker.pid_started).is_alive()
+
+
+def recover(
+    *,
+    actor: str,
+    host: str | None = None,
+    only: frozenset[str] | None = None,
+    older_than: timedelta | None = None,
+    dry_run: bool = False,
+) -> list[Orphan]:
+    """Find every orphan and give it its right end; says what was done, in order.
+
+    `host` is this machine's name for its workers (None: the system's), `only` limits it to these
+    correlation ids, `older_than` to downloads that did not change for so long. With `dry_run`
+    nothing is changed.
+    """
+    host = host or socket.gethostname()
+    orphans = []
+    for download in _orphaned_rows(host=host, only=only, older_than=older_than):
+        try:
+            orphans.append(_recover_row(download, actor=actor, dry_run=dry_run))
+        except LostDownload:
+            continue  # somebody else recovered it meanwhile
+        except (OSError, ChildFailed) as error:
+            logger.warning("%s could not be recovered: %s", download, error)
+            orphans.append(_orphan(download, action=f"failed: {error}", is_mended=False))
+    if older_than is None:
+        orphans += _unknown_directories(only=only)
+    return orphans
+
+
+def forget_old_workers(now: datetime, *, host: str) -> None:
+    """Delete the rows of workers that are dead for a day and have no downloads."""
+    old = Worker.objects.filter(heartbeat_at__lt=now - FORGET_WORKERS_AFTER, download=None)
+    for worker in old:
+        if is_dead(worker, now, host=host):
+            worker.delete()
+
+
+def _orphaned_rows(
+    *, host: str, only: frozenset[str] | None, older_than: timedelta | None
+) -> Iterator[Download]:
+    now = timezone.now()
+    rows = Download.objects.select_related("worker").order_by("id")
+    if only is not None:
+        rows = rows.filter(correlation_id__in=only)
+    if older_than is not None:
+        rows = rows.filter(updated_at__lt=now - older_than)
+    for download in rows.running():
+        if is_dead(download.worker, now, host=host) and not _is_owned(download):
+            yield download
+    for download in rows.not_cleaned():
+        outcome = Outcome(download.state)
+        if should_clean(outcome) and not _is_owned(download):
+            yield download
+
+
+def _is_owned(download: Download) -> bool:
+    return isolation.is_owned(settings.VNSITE.temp_root, download.directory)
+
+
+def _recover_row(download: Download, *, actor: str, dry_run: bool) -> Orphan:
+    action = _action_for(download)
+    orphan = _orphan(download, action=action)
+    if dry_run:
+        return orphan
+    logger.info("%s: %s", download, action)
+    _end_processes(download)
+    if download.is_running:
+        _end_attempt(download, actor=actor)
+    if download.state != State.CREATED:
+        actions.clean(download, actor=actor)
+    return orphan
+
+
+def _orphan(download: Download, *, action: str, is_mended: bool = True) -> Orphan:
+    preview = actions.preview_cleanup(download)
+    return Orphan(
+        what="download",
+        correlation_id=download.correlation_id,
+        path=preview.path,
+        size_bytes=preview.size_bytes,
+        action=action,
+        is_mended=is_mended,
+    )
+
+
+def _action_for(download: Download) -> str:
+    """What the right end of this row is, in one word."""
+    if not download.is_running:
+        return "clean"
+    if _can_finish(download):
+        return "complete"
+    if download.cancel_requested_at:
+        return "cancel"
+    return "requeue" if download.attempt < download.max_attempts else "fail"
+
+
+def _can_finish(download: Download) -> bool:
+    """Whether the decision to publish was made and the files are there, staged or published."""
+    if not download.library_path or not download.manifest:
+        return False
+    root = settings.VNSITE.media_root
+    sizes = {file["name"]: file["size"] for file in download.manifest["files"]}
+    return library.is_staged(root, download.directory) or library.holds(
+        root, download.library_path, sizes
+    )
+
+
+def _end_processes(download: Download) -> None:
+    """Nothing of a dead attempt may still write when its directory is removed."""
+    if download.child_pid and download.child_started is not None:
+        end_leader(Process(download.child_pid, download.child_started))
+    if download.directory:
+        end_marked(download.directory)
+
+
+def _end_attempt(download: Download, *, actor: str) -> None:
+    action = _action_for(download)
+    if action == "complete":
+        publication.finish(download, actor=actor)
+        return
+    library.discard(settings.VNSITE.media_root, download.directory)
+    actions.remove_directory(download)
+    match action:
+        case "cancel":
+            download.move(State.CANCELLED, actor=actor, reason=Reason.CANCELLED)
+        case "fail":
+            download.move(
+                State.FAILED,
+                actor=actor,
+                reason=ErrorClass.WORKER_LOST,
+                detail="The worker stopped in the last attempt.",
+                error_class=ErrorClass.WORKER_LOST,
+                error_detail="The worker stopped in the last attempt.",
+                library_path="",
+                manifest=None,
+            )
+        case _:
+            download.move(State.CREATED, actor=actor, reason=Reason.WORKER_LOST)
+
+
+def _unknown_directories(*, only: frozenset[str] | None) -> list[Orphan]:
+    """Directories that bear our kind of name and that no row names: reported, never touched."""
+    named = set(Download.objects.exclude(directory="").values_list("directory", flat=True))
+    orphans = []
+    for what, root in (
+        ("directory", settings.VNSITE.temp_root),
+        ("staging", settings.VNSITE.media_root / library.STAGING),
+    ):
+        for path in sorted(root.iterdir()) if root.is_dir() else []:
+            correlation_id = isolation.parse_directory_name(path.name)
+            if correlation_id is None or path.name.removesuffix(isolation.REMOVING) in named:
+                continue
+            if only is None or correlation_id in only:
+                orphans.append(
+                    Orphan(
+                        what=what,
+                        correlation_id=correlation_id,
+                        path=path,
+                        size_bytes=isolation.directory_size(path),
+                        action="reported: no download names it",
+                    )
+                )
+    return orphans

@@ -1,0 +1,106 @@
+"""A real worker process for tests: `manage.py run_downloads` on the tests' database."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from django.conf import settings
+from django.db import connection
+
+from downloads.child import Process
+from downloads.models import Download, Worker
+from downloads.options import DownloadOptions
+from tests.waiting import wait_for
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class WorkerProcess:
+    """One `run_downloads`, in a session of its own, as its user starts it."""
+
+    def __init__(self, *arguments: str, **environment: str) -> None:
+        self._log = (Path(settings.VNSITE.data_dir) / "worker.log").open("ab")
+        self.process = subprocess.Popen(
+            [sys.executable, "manage.py", "run_downloads", "--skip-checks", *arguments],
+            cwd=ROOT,
+            env={**os.environ, **worker_environment(), **environment},
+            stdout=self._log,
+            stderr=self._log,
+            start_new_session=True,
+        )
+
+    def row(self) -> Worker | None:
+        return Worker.objects.filter(pid=self.process.pid, stopped_at=None).first()
+
+    def send(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def wait(self, seconds: float = 20.0) -> int:
+        return self.process.wait(seconds)
+
+    def close(self) -> None:
+        """End it, whatever it does, with everything that it started."""
+        self.process.kill()
+        self.process.wait()
+        self._log.close()
+
+
+def worker_environment() -> dict[str, str]:
+    return {
+        "DJANGO_SETTINGS_MODULE": "vnsite.settings",
+        "VNSITE_DATA_DIR": str(settings.VNSITE.data_dir),
+        "VNSITE_DATABASE_URL": f"sqlite:///{connection.settings_dict['NAME']}",
+        "VNSITE_SECRET_KEY": settings.SECRET_KEY,
+        "VNSITE_MIN_FREE_BYTES": "0",
+    }
+
+
+@contextmanager
+def running_worker(*arguments: str, **environment: str) -> Iterator[WorkerProcess]:
+    """A worker that is ready to claim; ended at the end, whatever happened."""
+    worker = WorkerProcess(*arguments, **environment)
+    try:
+        wait_for(worker.row, what="the worker's row")
+        yield worker
+    finally:
+        worker.close()
+
+
+def submit(url: str, **options: str) -> Download:
+    wish = (url, DownloadOptions().with_overrides(**options))
+    [answer] = Download.objects.submit([wish], owner=None, actor="test")
+    return answer.download
+
+
+def wait_for_state(download: Download, *states: str, seconds: float = 30.0) -> Download:
+    def has_it() -> bool:
+        download.refresh_from_db()
+        return download.state in states
+
+    wait_for(has_it, seconds=seconds, what=f"{download} to be {' or '.join(states)}")
+    return download
+
+
+def history(download: Download) -> list[tuple[str, str]]:
+    """(state, reason) of every transition, oldest first."""
+    return list(download.transitions.values_list("to_state", "reason"))
+
+
+def temp_entries() -> list[str]:
+    root = settings.VNSITE.temp_root
+    return sorted(path.name for path in root.iterdir()) if root.is_dir() else []
+
+
+def staged_entries() -> list[str]:
+    staging = settings.VNSITE.media_root / ".staging"
+    return sorted(path.name for path in staging.iterdir()) if staging.is_dir() else []
+
+
+def child_of(download: Download) -> Process:
+    assert download.child_pid is not None
+    assert download.child_started is not None
+    return Process(download.child_pid, download.child_started)
