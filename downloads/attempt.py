@@ -12,7 +12,7 @@ from enum import Enum
 from pathlib import Path
 
 from django.conf import settings
-from django.db import connections
+from django.db import connection
 from django.utils import timezone
 
 from downloads import actions, publication
@@ -21,7 +21,7 @@ from downloads.errors import ErrorClass, ErrorFacts, classify, retry_delay_secon
 from downloads.fetch.messages import Advance, Broke, Fetched, Job, Message, Metadata, PhaseBegan
 from downloads.isolation import IsolatedDownload
 from downloads.library import NotMedia, Refused
-from downloads.models import CancelWasAsked, Download, LostDownload, Progress
+from downloads.models import CancelWasAsked, Download, LostDownload, Progress, short_transaction
 from downloads.options import DownloadOptions
 from downloads.states import Outcome, Phase, Reason, State
 
@@ -94,7 +94,7 @@ class Attempt:
                 os.close(self._wake)
                 os.close(self._waker)
                 self._waker = -1
-            connections.close_all()
+            connection.close_if_unusable_or_obsolete()
 
     def _run(self) -> None:
         isolated = IsolatedDownload(
@@ -311,15 +311,15 @@ class ProgressReport:
             return
         if self._title and self._title != self._download.title:
             self._download.note(title=self._title)
-        Progress.objects.filter(
-            download_id=self._download.pk, attempt=self._download.attempt
-        ).update(
-            phase=self._phase,
-            received_bytes=self._advance.received_bytes,
-            total_bytes=self._advance.total_bytes,
-            speed=self._advance.speed,
-            eta_seconds=self._advance.eta_seconds,
-            updated_at=timezone.now(),
-        )
+        row = Progress.objects.filter(download_id=self._download.pk, attempt=self._download.attempt)
+        with short_transaction():
+            row.update(
+                phase=self._phase,
+                received_bytes=self._advance.received_bytes,
+                total_bytes=self._advance.total_bytes,
+                speed=self._advance.speed,
+                eta_seconds=self._advance.eta_seconds,
+                updated_at=timezone.now(),
+            )
         self._is_new = False
         self._written_at = time.monotonic()

@@ -92,6 +92,7 @@ class WarmProcess:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._asked = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
 
@@ -138,12 +139,17 @@ class WarmProcess:
     def fork(self, job: Job) -> "Child":
         """A child for a job; it waits, doing nothing, until it is let go."""
         ours, theirs = socket.socketpair()
-        with theirs:
-            pid = self._ask({"start": asdict(job)}, [theirs.fileno()])["pid"]
-        process = Process.of(pid)
-        if process is None:
-            ours.close()
-            raise ChildFailed("the child ended before it began")
+        try:
+            with theirs:
+                reply = self._ask({"start": asdict(job)}, [theirs.fileno()])
+            if "error" in reply:
+                raise ChildFailed(f"no process could be started: {reply['error']}")
+            process = Process.of(reply["pid"])
+            if process is None:
+                raise ChildFailed("the child ended before it began")
+        except BaseException:
+            ours.close()  # a child that was made all the same ends when it reads this
+            raise
         return Child(self, process, ours, mark=Path(job.directory).name)
 
     def status_of(self, process: Process) -> int | None:
@@ -158,15 +164,25 @@ class WarmProcess:
         with self._lock:
             if self._control is None:
                 raise ChildFailed("the warm process was not started")
+            self._asked += 1
+            packet = json.dumps({**request, "number": self._asked}).encode()
             try:
-                socket.send_fds(self._control, [json.dumps(request).encode()], list(descriptors))
-                answer = self._control.recv(MAX_LINE_BYTES)
+                socket.send_fds(self._control, [packet], list(descriptors))
+                return _answer_to(self._asked, self._control)
             except OSError as error:
                 raise ChildFailed("the process that runs yt-dlp does not answer") from error
-        if not answer:
-            raise ChildFailed("the process that runs yt-dlp ended")
+
+
+def _answer_to(number: int, control: socket.socket) -> dict[str, Any]:
+    """The reply with this number; late replies to what nobody waits for any more are dropped.
+
+    They would be taken for the answer to the next question, and so on for ever.
+    """
+    while answer := control.recv(MAX_LINE_BYTES):
         reply: dict[str, Any] = json.loads(answer)
-        return reply
+        if reply["number"] == number:
+            return reply
+    raise ChildFailed("the process that runs yt-dlp ended")
 
 
 class Child:

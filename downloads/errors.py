@@ -183,9 +183,13 @@ KINDS: tuple[tuple[str, ErrorClass], ...] = (
     ("IncompleteRead", ErrorClass.INCOMPLETE),
     ("GeoRestrictedError", ErrorClass.GEO_BLOCKED),
     ("CertificateVerifyError", ErrorClass.TLS),
+    ("SSLEOFError", ErrorClass.NETWORK),  # hung up in the middle of it: no judgement on anything
+    ("SSLZeroReturnError", ErrorClass.NETWORK),
     ("SSLError", ErrorClass.TLS),
     ("UserNotLive", ErrorClass.LIVE_NOT_STARTED),
     ("MemoryError", ErrorClass.TOO_LARGE),
+    ("TimeoutExpired", ErrorClass.TIMED_OUT),
+    ("_UnsafeExtensionError", ErrorClass.UNSUPPORTED),
 )
 
 ERRNOS: dict[int, ErrorClass] = {
@@ -200,31 +204,41 @@ ERRNOS: dict[int, ErrorClass] = {
     errno.ENFILE: ErrorClass.STORAGE,
 }
 
+# An address or a video's id may hold any word, "drm" and "premieres-in-may" included.
+WHERE = re.compile(r"^\[[^\]]*\] (?:\S+: )?|\w+://\S+")
+
 # Before the status of an answer: these say more than a 403 or a 400 does.
 SAYINGS: tuple[tuple[re.Pattern[str], ErrorClass], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), error_class)
     for pattern, error_class in (
         (r"\bDRM\b", ErrorClass.DRM),
-        (r"not (?:made )?(?:this video )?available (?:in|from) your (?:country|location|region)"
-         r"|geo.?restrict", ErrorClass.GEO_BLOCKED),
-        (r"sign in to confirm|log ?in (?:is )?required|requires? (?:a )?(?:login|log-in|sign.?in)"
-         r"|only available for registered users|use --cookies|private video"
-         r"|members[- ]only|authentication", ErrorClass.LOGIN_REQUIRED),
-        (r"ffmpeg (?:is )?not (?:found|installed)|ffprobe and ffmpeg not found",
+        (r"(?:not|un)(?: made)?(?: this video)? ?available (?:in|from) (?:your|this) "
+         r"(?:country|location|region)|blocked (?:it )?in (?:your|this) (?:country|region)"
+         r"|geo.?(?:restrict|block)|available in \S+ only", ErrorClass.GEO_BLOCKED),
+        (r"too many requests|rate.?limit|\bIP\b.* blocked|solve a captcha",
+         ErrorClass.RATE_LIMITED),
+        (r"private video|video is private|sign in to|log ?in (?:is )?required|need to log ?in"
+         r"|requires? (?:a )?(?:login|log-in|sign.?in|authentication|\w+ subscription)"
+         r"|(?:authentication|subscription) (?:is )?(?:required|needed)"
+         r"|(?:only|exclusively) (?:available )?(?:for|to|via) .*\b(?:users?|members?|subscri\w+)"
+         r"|members[- ]only|--cookies|password.?protected|--video-password"
+         r"|does not have access", ErrorClass.LOGIN_REQUIRED),
+        (r"ffmpeg (?:could|is)? ?not (?:be )?(?:found|installed)|ff(?:mpeg|probe) not found",
          ErrorClass.FFMPEG_MISSING),
         (r"no supported javascript runtime|javascript runtime (?:is|was) not",
          ErrorClass.JS_RUNTIME_MISSING),
-        (r"requested format is not available|no video formats found",
-         ErrorClass.FORMAT_UNAVAILABLE),
-        (r"premieres? in|will begin in|has not started|is not currently live|live event",
+        (r"requested format is not available|no video formats found"
+         r"|unable to obtain file audio codec", ErrorClass.FORMAT_UNAVAILABLE),
+        (r"premieres? in|will begin (?:in|at)|not (?:yet )?started|not currently live"
+         r"|scheduled (?:for|to start)|(?:stream|streamer|user|model) is (?:offline|not live)",
          ErrorClass.LIVE_NOT_STARTED),
         (r"no space left on device|disk quota exceeded", ErrorClass.DISK_FULL),
         (r"file too large|larger than max-filesize", ErrorClass.TOO_LARGE),
-        (r"too many requests|rate.?limit", ErrorClass.RATE_LIMITED),
         (r"HTTP Error 403\b.*giving up after", ErrorClass.FORBIDDEN),
-        (r"video (?:is )?(?:unavailable|not available)|has been removed|does not exist"
-         r"|no longer available|account .* terminated", ErrorClass.UNAVAILABLE),
-        (r"unsupported url|is not a valid url", ErrorClass.UNSUPPORTED),
+        (r"unsupported url|is not a valid url|website is (?:not|no longer) supported"
+         r"|(?:no|not|n't|any|without an?) (?:\w+ ){0,2}(?:video|media|audio)s?\b.*"
+         r"(?:found|in the|in this|on the|provided)|(?:not|n't) (?:contain|have) (?:an?|any) video"
+         r"|is not a video|extension .* is unusual", ErrorClass.UNSUPPORTED),
         (r"certificate", ErrorClass.TLS),
         (r"HTTP Error (?:404|410)\b.*giving up after"  # a fragment, when the page was fine
          r"|bytes read, \d+ more expected|did not get any data blocks|content too short"
@@ -235,8 +249,6 @@ SAYINGS: tuple[tuple[re.Pattern[str], ErrorClass], ...] = tuple(
          r"|aborted)|network is unreachable|no route to host|remote end closed"
          r"|temporary failure in name resolution|redirect loop|too many redirects"
          r"|exceeded \d+ redirects", ErrorClass.NETWORK),
-        (r"please report this issue on|unable to extract|failed to parse json",
-         ErrorClass.EXTRACTOR_BROKEN),
     )
 )  # fmt: skip
 
@@ -251,8 +263,19 @@ STATUSES: dict[int, ErrorClass] = {
     451: ErrorClass.GEO_BLOCKED,
 }
 
-NETWORK_KINDS = frozenset(
-    {"TransportError", "ProxyError", "ConnectionError", "gaierror", "RemoteDisconnected"}
+UNFORESEEN_BY_EXTRACTOR = "UnforeseenByExtractor"
+
+# When nothing else says more. What yt-dlp expects of a site ("X said: …") is the site's answer.
+FALLBACKS: tuple[tuple[frozenset[str], ErrorClass], ...] = (
+    (
+        frozenset(
+            {"TransportError", "ProxyError", "ConnectionError", "gaierror", "RemoteDisconnected"}
+        ),
+        ErrorClass.NETWORK,
+    ),
+    (frozenset({UNFORESEEN_BY_EXTRACTOR}), ErrorClass.EXTRACTOR_BROKEN),
+    (frozenset({"ExtractorError"}), ErrorClass.UNAVAILABLE),
+    (frozenset({"PostProcessingError", "FFmpegPostProcessorError"}), ErrorClass.INCOMPLETE),
 )
 
 
@@ -269,15 +292,15 @@ def classify(facts: ErrorFacts) -> ErrorClass:
         return ERRNOS[facts.errno]
     if facts.http_status == 429:
         return ErrorClass.RATE_LIMITED
+    said = WHERE.sub("", facts.message)
     for pattern, error_class in SAYINGS:
-        if pattern.search(facts.message):
+        if pattern.search(said):
             return error_class
     if facts.http_status is not None:
         return _of_status(facts.http_status)
-    if NETWORK_KINDS.intersection(facts.kinds):
-        return ErrorClass.NETWORK
-    if {"ExtractorError", "RegexNotFoundError"}.intersection(facts.kinds):
-        return ErrorClass.EXTRACTOR_BROKEN
+    for kinds, error_class in FALLBACKS:
+        if kinds.intersection(facts.kinds):
+            return error_class
     return ErrorClass.INTERNAL
 
 

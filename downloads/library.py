@@ -90,8 +90,9 @@ def safe_name(text: str, *, fallback: str, max_bytes: int = MAX_NAME_BYTES) -> s
 
 def readable(text: str) -> str:
     """A text of the site on one line, without what is invisible or turns the writing around."""
-    kept = "".join(map(_readable_character, unicodedata.normalize("NFC", text)))
-    return " ".join(kept.split())
+    kept = "".join(map(_readable_character, text))
+    # After the removal: what stood between a letter and its accent may have been invisible.
+    return " ".join(unicodedata.normalize("NFC", kept).split())
 
 
 def _readable_character(character: str) -> str:
@@ -141,12 +142,12 @@ def file_names(title: str, names: Sequence[str]) -> list[str]:
 def stage(root: Path, key: str, files: Iterable[StagedFile]) -> Path:
     """Gather the files in `root`/.staging/`key`, on the library's file system, and make it durable.
 
-    Files of the same file system are moved; others are copied, compared with their hash, and the
-    sources kept. What an interrupted staging left under this key is removed first. Raises Refused
-    when a file is not what its manifest says, OSError when the disk does not take it; then the
-    staging directory is gone.
+    Files are moved; those of another file system or mount are copied, compared with their hash,
+    and the sources kept. What an interrupted staging left under this key is removed first. Raises
+    Refused when a file is not what its manifest says, OSError when the disk does not take it; then
+    the staging directory is gone.
     """
-    directory = root / STAGING / key
+    directory = _staged(root, key)
     discard(root, key)
     directory.mkdir(parents=True, mode=0o755)
     try:
@@ -167,13 +168,17 @@ def _bring(file: StagedFile, target: Path) -> None:
             raise Refused(f"{file.source.name} is not a regular file with one link")
         if status.st_size != file.size:
             raise Refused(f"{file.source.name} has {status.st_size} bytes, not {file.size}")
-        if status.st_dev == target.parent.stat().st_dev:
+        try:
             file.source.rename(target)
+        except OSError as error:
+            # Two mounts of one file system have the same st_dev, so that it does not tell.
+            if error.errno != errno.EXDEV:
+                raise
+            _copy(source, target, sha256=file.sha256)
+        else:
             _require_same(status, target)
             os.fchmod(descriptor, 0o644)
             os.fsync(descriptor)
-        else:
-            _copy(source, target, sha256=file.sha256)
 
 
 def _require_same(status: os.stat_result, target: Path) -> None:
@@ -202,15 +207,15 @@ def publish(root: Path, key: str, name: str) -> None:
     Raises FileExistsError when something bears the name already, FileNotFoundError when nothing
     is staged under the key.
     """
-    rename_without_replacing(root / STAGING / key, root / name)
+    rename_without_replacing(_staged(root, key), root / name)
     sync_directory(root)
 
 
 def rename_without_replacing(source: Path, target: Path) -> None:
-    """rename(2) of a directory that fails with EEXIST instead of replacing anything.
+    """rename(2) of a directory that raises FileExistsError instead of replacing anything.
 
-    Where the file system does not know RENAME_NOREPLACE (FUSE, CIFS) an empty directory made by
-    us holds the name until the rename takes its place: rename(2) replaces an empty one.
+    Where the file system does not know RENAME_NOREPLACE (FUSE, CIFS) the plain call does: of a
+    directory it replaces nothing but an empty directory.
     """
     result = _libc.renameat2(
         AT_FDCWD, os.fsencode(source), AT_FDCWD, os.fsencode(target), RENAME_NOREPLACE
@@ -220,16 +225,23 @@ def rename_without_replacing(source: Path, target: Path) -> None:
     code = ctypes.get_errno()
     if code not in (errno.EINVAL, errno.ENOSYS):
         raise OSError(code, os.strerror(code), str(source), None, str(target))
-    target.mkdir()
     try:
         source.rename(target)
-    except BaseException:
-        target.rmdir()
-        raise
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.ENOTDIR):
+            raise
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from error
+
+
+def _staged(root: Path, key: str) -> Path:
+    """Where the files of this key are gathered. Raises ValueError for what is not one name."""
+    if key in ("", ".", "..") or "/" in key or "\0" in key:
+        raise ValueError(f"not a key of the staging directory: {key!r}")
+    return root / STAGING / key
 
 
 def is_staged(root: Path, key: str) -> bool:
-    return (root / STAGING / key).is_dir()
+    return _staged(root, key).is_dir()
 
 
 def holds(root: Path, name: str, sizes: dict[str, int]) -> bool:
@@ -244,7 +256,7 @@ def holds(root: Path, name: str, sizes: dict[str, int]) -> bool:
 
 def discard(root: Path, key: str) -> None:
     """Remove what is staged under the key; nothing there is fine."""
-    directory = root / STAGING / key
+    directory = _staged(root, key)
     if directory.is_symlink():
         directory.unlink()
     elif directory.exists():
@@ -267,9 +279,12 @@ def remove(root: Path, name: str) -> int:
 
 
 def sync_directory(path: Path) -> None:
-    """Make the names in a directory durable."""
+    """Make the names in a directory durable, where its file system can do that (CIFS cannot)."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
     finally:
         os.close(descriptor)

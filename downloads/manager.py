@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from django.conf import settings
-from django.db import DatabaseError, connections
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
 from django.utils import timezone
 
 from downloads import actions, isolation, recovery
@@ -39,6 +39,9 @@ GRACE_SECONDS = 10.0
 # How long the loop sleeps when nobody rings: a download that waits for its time, or for room on
 # the disk, is not announced by a commit.
 PATIENCE_SECONDS = 0.5
+# How often running downloads are looked at for a request to cancel. Not at every ring: each
+# transition of our own rings as well.
+REQUESTS_SECONDS = 0.1
 
 
 class DownloadManager:
@@ -60,6 +63,7 @@ class DownloadManager:
         self.grace_seconds = grace_seconds
         self._stops = 0
         self._doorbell: Doorbell | None = None  # None: it does not run
+        self._requests_due_at = 0.0
         self._running: dict[int, tuple[Attempt, Future[None]]] = {}
 
     def submit(
@@ -109,6 +113,8 @@ class DownloadManager:
         Blocks. Must be called in the main thread: the kernel ends the warm process, and so every
         child, when the thread that started it ends.
         """
+        # A slot's thread keeps its connection: opening one costs more than a transition.
+        connections.settings[DEFAULT_DB_ALIAS]["CONN_MAX_AGE"] = None
         self._doorbell = doorbell = open_doorbell()
         self._warm = WarmProcess()
         self._worker = self._register()
@@ -152,7 +158,7 @@ class DownloadManager:
                 has_claimed = False
             if once and not has_claimed and not self._running:
                 return
-            doorbell.wait(PATIENCE_SECONDS)
+            doorbell.wait(REQUESTS_SECONDS if self._running else PATIENCE_SECONDS)
 
     def _step(self, doorbell: Doorbell) -> bool:
         """Look once at everything that may have changed; True when something was claimed."""
@@ -192,8 +198,10 @@ class DownloadManager:
 
     def _pass_on_requests(self) -> None:
         """Tell attempts whose cancel was asked, or whose row is not ours any more."""
-        if not self._running:
+        now = time.monotonic()
+        if not self._running or now < self._requests_due_at:
             return
+        self._requests_due_at = now + REQUESTS_SECONDS
         rows: dict[int, tuple[int, datetime | None]] = {
             key: (attempt, asked_at)
             for key, attempt, asked_at in Download.objects.running()
@@ -217,7 +225,7 @@ class DownloadManager:
             self._forget_finished()
             self._pass_on_requests()
             if self._running:
-                doorbell.wait(min(PATIENCE_SECONDS, max(0.01, deadline - time.monotonic())))
+                doorbell.wait(REQUESTS_SECONDS)
 
     def _close(self, doorbell: Doorbell, background: list[threading.Thread]) -> None:
         self._ended.set()

@@ -7,7 +7,9 @@ counter row and inserts the transition. Imports of this project: the pure floor 
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
@@ -42,6 +44,18 @@ class CancelWasAsked(Exception):
     """Somebody asked to cancel before the decision to publish. Nothing was written."""
 
 
+# SQLite lets one transaction write at a time, and whoever finds it taken sleeps for up to 100 ms.
+# The threads of one process queue here instead, and go on at once.
+_turn = threading.RLock()
+
+
+@contextmanager
+def short_transaction() -> Iterator[None]:
+    """One short transaction, or a part of the caller's. No input or output inside."""
+    with _turn if connection.vendor == "sqlite" else nullcontext(), transaction.atomic():
+        yield
+
+
 def _choices(words: Iterable[str]) -> list[tuple[str, str]]:
     return [(str(word), str(word)) for word in words]
 
@@ -66,11 +80,24 @@ class StreamPosition(models.Model):
     @classmethod
     def take(cls, count: int) -> int:
         """Reserve `count` seqs and return the first; locks the counter until the commit."""
-        if not cls.objects.filter(pk=1).update(value=F("value") + count):
+        newest = cls._advance(count)
+        if newest is None:
             cls.objects.get_or_create(pk=1)
-            cls.objects.filter(pk=1).update(value=F("value") + count)
-        newest: int = cls.objects.values_list("value", flat=True).get(pk=1)
+            newest = cls._advance(count)
+            assert newest is not None  # noqa: S101 — the row was made in this transaction
         return newest - count + 1
+
+    @classmethod
+    def _advance(cls, count: int) -> int | None:
+        """The counter after it was advanced, in one statement; None when there is no row yet."""
+        table = connection.ops.quote_name(cls._meta.db_table)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"UPDATE {table} SET value = value + %s WHERE id = 1 RETURNING value",  # noqa: S608
+                [count],
+            )
+            row = cursor.fetchone()
+        return int(row[0]) if row else None
 
 
 class Worker(models.Model):
@@ -165,7 +192,7 @@ class DownloadQuerySet(models.QuerySet["Download"]):
         A wish that the same owner has waiting or running already is answered with that download.
         When this returns outside of another transaction, all of it is committed.
         """
-        with transaction.atomic():
+        with short_transaction():
             return self._submit(wishes, owner=owner, actor=actor, priority=priority)
 
     def _submit(
@@ -227,12 +254,20 @@ class DownloadQuerySet(models.QuerySet["Download"]):
         Created → initializing with the attempt counted and the name of the directory recorded
         before the directory exists. Two workers never get the same one.
         """
+        while True:
+            try:
+                return self._claim_first(worker, directory_name)
+            except LostDownload:
+                continue  # another worker was faster; there may be a next one
+
+    def _claim_first(
+        self, worker: Worker, directory_name: Callable[[str], str]
+    ) -> "Download | None":
         now = timezone.now()
-        if not self.claimable(now).exists():
-            return None
-        with transaction.atomic():
-            candidates = self.claimable(now)
-            if connection.features.has_select_for_update_skip_locked:
+        candidates = self.claimable(now)
+        can_skip = connection.features.has_select_for_update_skip_locked
+        with short_transaction() if can_skip else nullcontext():
+            if can_skip:
                 candidates = candidates.select_for_update(skip_locked=True)
             download = candidates.first()
             if download is None:
@@ -409,7 +444,7 @@ class Download(models.Model):
             raise IllegalMove(f"{self.correlation_id}: {origin} → {to}")
         now = timezone.now()
         values = {**_columns_of(to, now), **columns, "state": to, "updated_at": now}
-        with transaction.atomic():
+        with short_transaction():
             self._write(values)
             self._begin_or_end_progress(origin, to, now)
             entry = Transition(
@@ -443,7 +478,8 @@ class Download(models.Model):
         Raises CancelWasAsked when the cancel was first, LostDownload when the row is not ours.
         """
         columns = {"library_path": library_path, "manifest": manifest}
-        updated = self._fenced().filter(cancel_requested_at=None).update(**columns)
+        with short_transaction():
+            updated = self._fenced().filter(cancel_requested_at=None).update(**columns)
         if not updated:
             if self._fenced().exists():
                 raise CancelWasAsked(self.correlation_id)
@@ -470,7 +506,7 @@ class Download(models.Model):
         Files on the disk are the caller's business, before this. Raises LostDownload when it
         is running (or gone) by now.
         """
-        with transaction.atomic():
+        with short_transaction():
             idle = Download.objects.filter(pk=self.pk).exclude(state__in=RUNNING)
             if not idle.update(forgotten_at=timezone.now()):
                 raise LostDownload(self.correlation_id)
@@ -489,8 +525,9 @@ class Download(models.Model):
         return Download.objects.filter(pk=self.pk, state=self.state, attempt=self.attempt)
 
     def _write(self, columns: dict[str, Any]) -> None:
-        if self._fenced().update(**columns) != 1:
-            raise LostDownload(self.correlation_id)
+        with short_transaction():
+            if self._fenced().update(**columns) != 1:
+                raise LostDownload(self.correlation_id)
 
     def _show(self, columns: dict[str, Any]) -> None:
         for name, value in columns.items():

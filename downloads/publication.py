@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
 
 from downloads import library
 from downloads.fetch.messages import Fetched
-from downloads.models import Download, PublishedFile
+from downloads.models import Download, PublishedFile, short_transaction
 from downloads.states import Reason, State
 
 Manifest = dict[str, Any]
@@ -70,7 +69,7 @@ def finish(download: Download, *, actor: str) -> None:
         except FileExistsError:
             copy += 1
             _decide(download, manifest, copy=copy)
-    with transaction.atomic():
+    with short_transaction():
         download.move(
             State.COMPLETED,
             actor=actor,

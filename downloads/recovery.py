@@ -211,7 +211,7 @@ def _unknown_directories(*, only: frozenset[str] | None) -> list[Orphan]:
     ):
         for path in sorted(root.iterdir()) if root.is_dir() else []:
             correlation_id = isolation.parse_directory_name(path.name)
-            if correlation_id is None or path.name.removesuffix(isolation.REMOVING) in named:
+            if correlation_id is None or isolation.final_name(path.name) in named:
                 continue
             if only is None or correlation_id in only:
                 orphans.append(

@@ -2,13 +2,17 @@
 
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.utils import timezone
 
+from downloads.child import WarmProcess
+from tests.attempts import make_directory
 from tests.media_server import MediaServer
+from tests.scripted_site import Canary, ScriptedSite
 
 PASSWORD = "password"
 
@@ -48,3 +52,32 @@ def clean_disk() -> None:
     """No isolated directory and no library of an earlier test."""
     for root in (settings.VNSITE.temp_root, settings.VNSITE.media_root):
         shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def warm() -> Iterator[WarmProcess]:
+    """A warm process that has ffmpeg, shared by all tests that only fork from it."""
+    process = WarmProcess()
+    process.start()
+    yield process
+    process.close()
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    """An isolated directory for one attempt."""
+    return make_directory(tmp_path)
+
+
+@pytest.fixture
+def scripted_site() -> Iterator[ScriptedSite]:
+    with ScriptedSite() as site:
+        yield site
+
+
+@pytest.fixture
+def canary() -> Iterator[Canary]:
+    """What must not be reached; the test fails when it was."""
+    with Canary() as listening:
+        yield listening
+        assert not listening.was_touched

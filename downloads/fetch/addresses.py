@@ -14,10 +14,13 @@ Endpoint = tuple[Address, int | None]  # a port of None means every port
 
 NAT64 = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("64:ff9b:1::/48"))
 V4_COMPATIBLE = ipaddress.IPv6Network("::/96")
-# is_global says True for these: the 6to4 relay anycast and the deprecated site-local addresses.
+# is_global says True for these: the 6to4 relay anycast, the deprecated site-local addresses, and
+# (on older Pythons) documentation and segment routing.
 NEVER: tuple[Network, ...] = (
     ipaddress.IPv4Network("192.88.99.0/24"),
     ipaddress.IPv6Network("fec0::/10"),
+    ipaddress.IPv6Network("3fff::/20"),
+    ipaddress.IPv6Network("5f00::/16"),
 )
 
 

@@ -3,12 +3,15 @@
 Built once in the warm process; a forked child sets what belongs to its download on its own copy.
 """
 
+import _strptime
+import re
 from typing import Any
 
 import yt_dlp
 from yt_dlp.networking import Request, Response
 from yt_dlp.networking._requests import RequestsRH
 from yt_dlp.postprocessor import FFmpegExtractAudioPP, FFmpegPostProcessor
+from yt_dlp.utils import unified_timestamp
 
 from downloads.fetch.messages import Job
 from downloads.fetch.programs import find_deno, find_ffmpeg
@@ -16,6 +19,21 @@ from downloads.fetch.programs import find_deno, find_ffmpeg
 OUTPUT_NAME = "media"
 RETRIES = 3
 SOCKET_TIMEOUT_SECONDS = 20.0
+NOWHERE = "https://vnsite.invalid/video.mp4"
+# A video that is processed once, up to the fetching, to have all that this needs compiled.
+REHEARSAL = {
+    "id": "video",
+    "title": "video",
+    "url": NOWHERE,
+    "ext": "mp4",
+    "extractor": "generic",
+    "extractor_key": "Generic",
+    "webpage_url": NOWHERE,
+    "timestamp": 0,
+}
+# The resume of a file. A range with an end is a piece that the site itself divided its file into
+# (fragments of HLS, chunks of YouTube), and must stay as it is.
+THE_REST = re.compile(r"bytes=[1-9]\d*-")
 PROTOCOLS = frozenset({"http", "https", "m3u8", "m3u8_native", "http_dash_segments"})
 
 
@@ -33,7 +51,8 @@ class Downloader(yt_dlp.YoutubeDL):  # type: ignore[misc]
 
     yt-dlp's own resume asks for the rest by `Range` and appends what comes; when the file changed
     in between, that splices two versions with exit code 0. Here a request for the rest carries
-    `If-Range` with the strong validator of the first answer; without one it asks for the whole.
+    `If-Range` with the strong validator of the first answer, and the answer must bear the same;
+    without a validator it asks for the whole.
     """
 
     def __init__(self, params: dict[str, Any]) -> None:
@@ -42,23 +61,24 @@ class Downloader(yt_dlp.YoutubeDL):  # type: ignore[misc]
 
     def urlopen(self, req: Any) -> Response:
         request = req if isinstance(req, Request) else Request(req)
-        if self._asks_for_the_rest(request):
-            validator = self._validators.get(request.url)
-            if validator:
-                request.headers["If-Range"] = validator
-            else:
-                del request.headers["Range"]
-        response: Response = super().urlopen(request)
+        asks_for_the_rest = bool(THE_REST.fullmatch(request.headers.get("Range", "")))
+        if asks_for_the_rest and request.url in self._validators:
+            response = self._go_on(request, self._validators[request.url])
+        else:
+            response = super().urlopen(request)
         self._validators[request.url] = strong_validator(response.headers)
         return response
 
-    def _asks_for_the_rest(self, request: Request) -> bool:
-        wanted = request.headers.get("Range", "")
-        return (
-            request.url in self._validators
-            and wanted.startswith("bytes=")
-            and not wanted.startswith("bytes=0-")
-        )
+    def _go_on(self, request: Request, validator: str) -> Response:
+        if validator:
+            request.headers["If-Range"] = validator
+            response: Response = super().urlopen(request)
+            if response.status != 206 or strong_validator(response.headers) == validator:
+                return response
+            response.close()  # a server that does not know If-Range sent the rest of another file
+            del request.headers["If-Range"]
+        del request.headers["Range"]
+        return super().urlopen(request)
 
 
 def strong_validator(headers: Any) -> str:
@@ -104,18 +124,20 @@ def build() -> Downloader:
 
 
 def _warm_up(downloader: Downloader) -> None:
-    """Do once what every child would do again.
-
-    Compile the URL patterns (half a second), build the TLS context (30 ms even for http), and ask
-    ffmpeg for its version (a process of its own).
-    """
+    """Do once what every child would do again: import, compile, build, ask ffmpeg its version."""
     for extractor in downloader._ies.values():
-        extractor.suitable("https://vnsite.invalid/")
+        extractor.suitable(NOWHERE)
+    downloader.get_info_extractor("Generic")  # imports a fifth of yt-dlp
     handler = downloader._request_director.handlers.get(RequestsRH.RH_KEY)
     if handler is not None:
+        # Builds the TLS context: 30 ms, even for http.
         handler._get_instance(cookiejar=downloader.cookiejar, legacy_ssl_support=None)
     processor = FFmpegPostProcessor(downloader)
     _ = processor.available, processor.probe_available
+    # Every date of a video is tried with some fifty formats; Python remembers five of them.
+    _strptime._CACHE_MAX_SIZE = 200  # type: ignore[attr-defined]
+    unified_timestamp("Thu, 01 Jan 1970 00:00:00 GMT")
+    downloader.process_ie_result(dict(REHEARSAL), download=False)
 
 
 def fit(downloader: Downloader, job: Job) -> None:

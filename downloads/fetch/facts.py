@@ -1,11 +1,13 @@
 """An exception taken apart into facts that can cross to the worker."""
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from downloads.errors import UNFORESEEN_BY_EXTRACTOR
 from downloads.fetch.guard import PolicyBlocked
 from downloads.fetch.messages import Broke
 
@@ -22,6 +24,8 @@ def facts_of(error: BaseException, *, refusals: list[str]) -> Broke:
     """
     chain = list(_chain(error))
     kinds = [type(link).__name__ for link in chain]
+    if any(getattr(link, "expected", True) is False for link in chain):
+        kinds.append(UNFORESEEN_BY_EXTRACTOR)
     message = clean_message(str(error)) or type(error).__name__
     if refusals:
         kinds.insert(0, PolicyBlocked.__name__)
@@ -36,10 +40,17 @@ def facts_of(error: BaseException, *, refusals: list[str]) -> Broke:
 
 
 def clean_message(text: str) -> str:
-    """One error text for a person: without colours, "ERROR:" and the request to report a bug."""
+    """One error text for a person: without colours, "ERROR:" and the request to report a bug.
+
+    A site can put anything into it: what is invisible, or no database and no terminal takes, goes.
+    """
     text = TERMINAL_SEQUENCE.sub("", text).removeprefix("ERROR: ")
-    extractor_broken = BUG_REPORT.search(text)
-    text = BUG_REPORT.sub("", text) if extractor_broken else text
+    text = BUG_REPORT.sub("", text)
+    text = "".join(
+        character
+        for character in text
+        if character == "\n" or not unicodedata.category(character).startswith("C")
+    )
     return text.strip()[:MAX_MESSAGE_LENGTH]
 
 
@@ -79,11 +90,11 @@ def parse_retry_after(value: str, *, now: datetime) -> float | None:
     """Seconds to wait (RFC 9110, 10.2.3); None for what is neither a number nor a date."""
     try:
         return float(int(value))
-    except ValueError:
+    except (ValueError, OverflowError):
         pass
     try:
         when = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if when.tzinfo is None:
         return None

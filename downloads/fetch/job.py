@@ -131,10 +131,11 @@ def run(downloader: downloading.Downloader, job: Job, guard: Guard, send: Send) 
     info = downloader.extract_info(job.url)
     paths = finished_paths(info, Path(job.directory))
     fetching.enter(Phase.VERIFYING)
+    # Before anything else opens it: ffmpeg would follow a link and wait for ever at a pipe.
+    fetched = Fetched(title=fetching.title, files=[describe(path) for path in paths])
     if not fetching.is_proven():
         for path in paths:
             read_through(path, announced_seconds=fetching.duration_seconds)
-    fetched = Fetched(title=fetching.title, files=[describe(path) for path in paths])
     write_manifest(Path(job.directory), fetched.files)
     return fetched
 

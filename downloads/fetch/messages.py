@@ -99,7 +99,7 @@ def decode(line: bytes) -> Message:
             files = [ManifestFile(**item) for item in values.pop("files")]
             return Fetched(files=files, **values)
         message: Message = KINDS[name](**values)
-    except (TypeError, KeyError, AttributeError) as error:
+    except (TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ValueError(f"not a message: {line[:200]!r}") from error
     return message
 

@@ -12,6 +12,7 @@ import subprocess
 from pathlib import Path
 
 from downloads.fetch.guard import without_network
+from downloads.fetch.limits import before_program
 from downloads.fetch.messages import ManifestFile
 from downloads.fetch.programs import find_ffmpeg
 from downloads.library import media_type_of
@@ -83,6 +84,7 @@ def read_through(path: Path, *, announced_seconds: float | None) -> None:
         errors="replace",
         timeout=READ_THROUGH_TIMEOUT_SECONDS,
         check=False,
+        preexec_fn=before_program(os.getpid()),  # it dies with the child
     )
     if finished.returncode:
         raise Incomplete(f"ffmpeg cannot read {path.name} to its end")

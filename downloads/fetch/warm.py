@@ -58,15 +58,20 @@ class Warm:
         if not packet:
             return False
         request = json.loads(packet)
+        reply = {"number": request["number"]}
         if "start" in request:
-            pid = self.start(request["start"], descriptors[0])
-            self.control.send(json.dumps({"pid": pid}).encode())
+            try:
+                reply["pid"] = self.start(request["start"], descriptors[0])
+            except OSError as error:  # no memory or too many processes: only this child is not made
+                os.close(descriptors[0])
+                reply["error"] = str(error)
         else:
-            pid = request["status_of"]
-            self.control.send(json.dumps({"status": self.status_of(pid)}).encode())
+            reply["status"] = self.status_of(request["status_of"])
+        self.control.send(json.dumps(reply).encode())
         return True
 
     def start(self, job: dict[str, Any], descriptor: int) -> int:
+        """Fork a child. Raises OSError when the system does not allow one more process."""
         parent = os.getpid()
         pid = os.fork()
         if pid == 0:
