@@ -1,0 +1,206 @@
+"""`GET /media/<correlation id>/<name>`: a published file, whole or one range of it.
+
+Reads the library; writes nothing. However big the file is, one block of it is in memory.
+"""
+
+import asyncio
+import logging
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.contrib.auth.views import redirect_to_login
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    StreamingHttpResponse,
+)
+from django.utils.cache import get_conditional_response
+from django.utils.http import content_disposition_header, http_date, parse_http_date_safe
+from django.views.decorators.http import require_safe
+from werkzeug.http import parse_range_header
+
+from downloads.models import Download, PublishedFile
+from downloads.tokens import token_in, user_of
+
+logger = logging.getLogger(__name__)
+
+BLOCK_BYTES = 256 * 1024
+
+HEADERS = {
+    "Accept-Ranges": "bytes",
+    "Cache-Control": "private, no-cache",  # kept, but asked about: it may be deleted
+    "X-Content-Type-Options": "nosniff",
+    # Whatever a file turns out to be, opened by itself it runs no script and reaches nobody.
+    "Content-Security-Policy": "sandbox; default-src 'none'",
+}
+
+
+class NotSatisfiable(Exception):
+    """The range begins behind the end of the file."""
+
+
+@require_safe
+async def media(request: HttpRequest, correlation_id: str, name: str) -> HttpResponseBase:
+    """Serve one published file of a download that the user may see; else 404."""
+    user = await sync_to_async(user_of)(request)
+    if user is None:
+        return _refuse(request)
+    row, file = await sync_to_async(_find)(user, correlation_id, name)
+    try:
+        status = os.fstat(file.fileno())
+        response = _answer(request, row, file, status)
+    except BaseException:
+        file.close()
+        raise
+    if not response.streaming:
+        file.close()
+    _describe(response, request, row, status)
+    return response
+
+
+def _refuse(request: HttpRequest) -> HttpResponse:
+    if token_in(request) is not None:
+        return HttpResponse("The token is not valid.", status=401, content_type="text/plain")
+    return redirect_to_login(request.get_full_path())
+
+
+def _find(user: User, correlation_id: str, name: str) -> tuple[PublishedFile, BinaryIO]:
+    """The row and the open file. Http404 when either is not there or not this user's."""
+    downloads = Download.objects.visible_to(user).filter(correlation_id=correlation_id)
+    row = (
+        PublishedFile.objects.select_related("download")
+        .filter(download__in=downloads, name=name)
+        .first()
+    )
+    if row is None:
+        raise Http404("There is no such file.")
+    path = Path(row.download.library_path, *Path(name).parts)
+    try:
+        return row, open_beneath(settings.VNSITE.media_root, path)
+    except OSError as error:
+        logger.warning("%s of %s cannot be opened: %s", name, correlation_id, error.strerror)
+        raise Http404("The file is not in the library any more.") from error
+
+
+def open_beneath(root: Path, path: Path) -> BinaryIO:
+    """Open a regular file below `root` for reading, following no symbolic link on the way.
+
+    Raises OSError when it is not there or is something else.
+    """
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a FIFO must not block
+    descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for part in path.parts:
+            if part == os.pardir or os.path.isabs(part):  # noqa: PTH117
+                raise FileNotFoundError(path)
+            inner = os.open(part, flags, dir_fd=descriptor)
+            os.close(descriptor)
+            descriptor = inner
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise IsADirectoryError(path)
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def _answer(
+    request: HttpRequest, row: PublishedFile, file: BinaryIO, status: os.stat_result
+) -> HttpResponseBase:
+    size = status.st_size
+    modified = int(status.st_mtime)
+    conditional = get_conditional_response(request, _etag(row), modified)
+    if conditional is not None:
+        return conditional
+    try:
+        part = wanted_part(request, etag=_etag(row), modified=modified, size=size)
+    except NotSatisfiable:
+        return HttpResponse(status=416, headers={"Content-Range": f"bytes */{size}"})
+    start, stop = part or (0, size)
+    response: HttpResponseBase
+    if request.method == "HEAD":
+        response = HttpResponse()
+    else:
+        response = StreamingHttpResponse(Blocks(file, start, stop))
+    response.headers["Content-Length"] = str(stop - start)
+    if part:
+        response.status_code = 206
+        response.headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
+    return response
+
+
+def wanted_part(
+    request: HttpRequest, *, etag: str, modified: int, size: int
+) -> tuple[int, int] | None:
+    """Start and stop of the one range that is asked for; None for the whole file.
+
+    What RFC 9110 lets a server ignore is ignored: several ranges, other units, what does not
+    parse, and a range of another version of the file (If-Range). Raises NotSatisfiable.
+    """
+    wanted = parse_range_header(request.headers.get("Range"))
+    if wanted is None or wanted.units != "bytes" or len(wanted.ranges) != 1:
+        return None
+    condition = request.headers.get("If-Range", etag)
+    if condition != etag and parse_http_date_safe(condition) != modified:
+        return None
+    start, stop = wanted.ranges[0]
+    if start < 0:
+        start = max(0, size + start)
+    if start >= size:
+        raise NotSatisfiable
+    return start, size if stop is None else min(stop, size)
+
+
+def _etag(row: PublishedFile) -> str:
+    return f'"{row.sha256}"'
+
+
+def _describe(
+    response: HttpResponseBase, request: HttpRequest, row: PublishedFile, status: os.stat_result
+) -> None:
+    for header, value in HEADERS.items():
+        response.headers[header] = value
+    response.headers["ETag"] = _etag(row)
+    response.headers["Last-Modified"] = http_date(status.st_mtime)
+    response.headers["Content-Type"] = row.media_type
+    as_attachment = request.GET.get("download") == "1"
+    disposition = content_disposition_header(as_attachment, Path(row.name).name)
+    response.headers["Content-Disposition"] = disposition or "inline"
+
+
+class Blocks:
+    """A part of a file, block by block, each read in a thread. Django closes it with the response.
+
+    A class and not a generator: a generator that was never started does not run its `finally`, so
+    a browser that left early would leave the file open.
+    """
+
+    def __init__(self, file: BinaryIO, start: int, stop: int) -> None:
+        self._file = file
+        self._left = stop - start
+        file.seek(start)
+
+    def __aiter__(self) -> "Blocks":
+        return self
+
+    async def __anext__(self) -> bytes:
+        if not self._left:
+            raise StopAsyncIteration
+        block = await asyncio.to_thread(self._file.read, min(BLOCK_BYTES, self._left))
+        if not block:
+            # The server ends the connection, because fewer bytes came than it announced.
+            logger.warning("%s became shorter while it was served", self._file.name)
+            raise StopAsyncIteration
+        self._left -= len(block)
+        return block
+
+    def close(self) -> None:
+        """Waits for a block that is being read: the file object's own lock keeps the two apart."""
+        self._file.close()

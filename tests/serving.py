@@ -1,0 +1,195 @@
+"""`manage.py serve` as a process of its own, and a client that listens to its events.
+
+It works on the tests' database, so that what a test commits here is heard there.
+"""
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test import Client
+
+from tests.worker import ROOT, worker_environment
+
+DEADLINE_SECONDS = 30.0
+
+
+class Serving:
+    """One `serve` on a free port."""
+
+    def __init__(self, *arguments: str, **environment: str) -> None:
+        self.lines: list[str] = []  # of stdout, until it was ready
+        self.url = ""
+        self.process = subprocess.Popen(
+            [sys.executable, "manage.py", "serve", "--port", "0", "--skip-checks", *arguments],
+            cwd=ROOT,
+            env={**os.environ, **worker_environment(), **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def wait_until_ready(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(line.strip())
+            if line.startswith("Ready: "):
+                self.url = line.removeprefix("Ready: ").strip()
+                return
+        raise AssertionError(f"serve ended: {self.lines} {self.close()}")
+
+    @property
+    def address(self) -> tuple[str, int]:
+        parts = urlsplit(self.url)
+        assert parts.hostname
+        assert parts.port
+        return parts.hostname, parts.port
+
+    def connect(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection(*self.address, timeout=DEADLINE_SECONDS)
+
+    def ask(
+        self, path: str, *, method: str = "GET", user: User | None = None, **headers: str
+    ) -> "Answer":
+        """One request. A header's name is written with underscores."""
+        browser = self.connect()
+        browser.request(method, path, headers=headers_of(user, headers))
+        response = browser.getresponse()
+        answer = Answer(response.status, dict(response.getheaders()), response.read())
+        browser.close()
+        return answer
+
+    def listen(self, query: str = "", *, user: User | None = None, **headers: str) -> "Listening":
+        return Listening(self.connect(), f"/events/{query}", headers_of(user, headers))
+
+    def open_files(self) -> list[str]:
+        names = []
+        for link in Path(f"/proc/{self.process.pid}/fd").iterdir():
+            with suppress(FileNotFoundError):  # closed in between
+                names.append(os.readlink(link))  # noqa: PTH115 — it may name what is gone
+        return names
+
+    def database_files(self) -> list[str]:
+        """What the process has open of the database. Nothing, when nobody asks and listens."""
+        database = connection.settings_dict["NAME"]
+        return [name for name in self.open_files() if name.startswith(database)]
+
+    def thread_count(self) -> int:
+        return len(list(Path(f"/proc/{self.process.pid}/task").iterdir()))
+
+    def resident_bytes(self) -> int:
+        pages = Path(f"/proc/{self.process.pid}/statm").read_text().split()[1]
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+    def send(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def wait(self) -> int:
+        return self.process.wait(DEADLINE_SECONDS)
+
+    def close(self) -> str:
+        """End it, whatever it does. Its stderr."""
+        self.process.kill()
+        return self.process.communicate()[1]
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Event:
+    name: str
+    seq: int | None  # its `id:`
+    data: Any
+
+
+class Listening:
+    """A stream of events that was asked for. Reading past the deadline is a TimeoutError."""
+
+    def __init__(
+        self, browser: http.client.HTTPConnection, path: str, headers: dict[str, str]
+    ) -> None:
+        self.browser = browser
+        browser.request("GET", path, headers=headers)
+        self.response = browser.getresponse()
+        self.status = self.response.status
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[Event]:
+        """Every event, until the stream ends."""
+        fields: dict[str, str] = {}
+        while line := self.response.readline().decode():
+            name, _, value = line.rstrip("\n").partition(": ")
+            if name:
+                fields[name] = value
+            elif "event" in fields:
+                seq = fields.get("id")
+                yield Event(fields["event"], int(seq) if seq else None, json.loads(fields["data"]))
+                fields = {}
+            else:
+                fields = {}
+
+    def next(self, *names: str) -> Event:
+        """The next event of one of these names; of any without."""
+        for event in self:
+            if not names or event.name in names:
+                return event
+        raise AssertionError(f"the stream ended before {names or 'an event'}")
+
+    def transitions(self, count: int) -> list[Event]:
+        return [self.next("transition") for _ in range(count)]
+
+    def close(self) -> None:
+        self.response.close()
+        self.browser.close()
+
+
+def headers_of(user: User | None, headers: dict[str, str]) -> dict[str, str]:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return named if user is None else {**named, "Cookie": sign_in(user)}
+
+
+def sign_in(user: User) -> str:
+    """A session's cookie."""
+    client = Client()
+    client.force_login(user)
+    return f"{settings.SESSION_COOKIE_NAME}={client.cookies[settings.SESSION_COOKIE_NAME].value}"
+
+
+@contextmanager
+def serving(*arguments: str, **environment: str) -> Iterator[Serving]:
+    """A `serve` that is ready; ended at the end, whatever happened."""
+    server = Serving(*arguments, **environment)
+    try:
+        server.wait_until_ready()
+        yield server
+    finally:
+        server.close()

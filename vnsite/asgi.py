@@ -1,0 +1,25 @@
+"""The site as one ASGI application: the stream of events by Channels, all else by Django."""
+
+import os
+
+from channels.routing import ProtocolTypeRouter, URLRouter
+from channels.sessions import SessionMiddlewareStack
+from django.core.asgi import get_asgi_application
+from django.urls import path, re_path
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "vnsite.settings")
+django_application = get_asgi_application()
+
+from downloads.consumers import EventStream  # noqa: E402 — models need the apps to be loaded
+
+# No "websocket" here, on purpose: there is none.
+application = ProtocolTypeRouter(
+    {
+        "http": URLRouter(
+            [
+                path("events/", SessionMiddlewareStack(EventStream.as_asgi())),
+                re_path("", django_application),  # type: ignore[arg-type]
+            ]
+        )
+    }
+)

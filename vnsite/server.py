@@ -1,0 +1,275 @@
+"""The web server: Daphne with back-pressure, limits, and a graceful stop.
+
+Importing this module installs Twisted's asyncio reactor, which is why nothing but `serve` does.
+"""
+
+import asyncio
+import errno
+import resource
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from daphne.http_protocol import HTTPFactory, WebRequest
+from daphne.server import Server, twisted_loop
+from django.conf import settings
+from twisted.internet import reactor as installed_reactor
+from twisted.internet import tcp
+from twisted.internet.error import CannotListenError
+from twisted.logger import STDLibLogObserver, globalLogBeginner
+from twisted.web.http import NO_BODY_CODES
+
+from downloads.consumers import end_streams
+from vnsite.asgi import application
+
+reactor: Any = installed_reactor  # its type depends on which one is installed
+
+STOP_SECONDS = 5.0  # how long answers may go on when the server stops
+CANCEL_SECONDS = 2.0  # how long what was cut off may take to clean up
+BACKLOG = 1024  # after a restart every browser connects again at once
+OPEN_FILES = 65536
+# A browser that is gone without a word is noticed after 20 and three times 10 seconds.
+KEEPALIVE_IDLE_SECONDS, KEEPALIVE_INTERVAL_SECONDS, KEEPALIVE_PROBES = 20, 10, 3
+UNACKNOWLEDGED_SECONDS = 45
+
+
+class CannotListen(Exception):
+    """The address cannot be served. The message is a sentence for a person."""
+
+
+class Request(WebRequest):  # type: ignore[misc]
+    """One request. To Twisted it is a producer: the transport pauses it when its buffer is full."""
+
+    # Daphne's own names itself.
+    error_template = "<!doctype html><title>%(title)s</title><h1>%(title)s</h1><p>%(body)s</p>"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._room = asyncio.Event()
+        self._room.set()
+        self._received_bytes = 0
+
+    def process(self) -> Any:
+        # There are no WebSockets here: a request to upgrade gets the answer of an ordinary one.
+        self.requestHeaders.removeHeader(b"upgrade")
+        # Daphne lets anybody move the site below another path by this header.
+        self.requestHeaders.removeHeader(b"daphne-root-path")
+        return super().process()
+
+    # What comes in: Daphne would write a body of any size to the disk before anybody sees it.
+
+    def gotLength(self, length: int | None) -> None:
+        if length is not None and length > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+            self._refuse_body()
+            length = 0
+        super().gotLength(length)
+
+    def handleContentChunk(self, data: bytes) -> None:
+        was_too_much = self._is_too_much()
+        self._received_bytes += len(data)
+        if not self._is_too_much():
+            super().handleContentChunk(data)
+        elif not was_too_much:
+            self._refuse_body()
+
+    def _is_too_much(self) -> bool:
+        return self._received_bytes > settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+
+    def _refuse_body(self) -> None:
+        self._received_bytes = settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1
+        self.transport.write(
+            b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+        )
+        self.channel.loseConnection()
+
+    # What goes out.
+
+    def handle_reply(self, message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.body" and self.method == b"HEAD":
+            # Twisted leaves out only the first part of a body, Daphne would write the others.
+            message = {**message, "body": b""}
+        super().handle_reply(message)
+        if message["type"] == "http.response.start" and self.channel is not None:
+            self.registerProducer(self, True)
+            if self.responseHeaders.getRawHeaders(b"content-type") == [b"text/event-stream"]:
+                self._notice_a_silent_end()
+
+    def handle_exception(self, exception: BaseException) -> None:
+        if self._response_started:
+            # Too late for a page that says so. Daphne raises here, and its checker of all
+            # applications is never called again.
+            self.transport.abortConnection()
+        else:
+            super().handle_exception(exception)
+
+    def finish(self) -> None:
+        is_short = self._is_short()
+        if self.producer is not None:
+            self.unregisterProducer()
+        self._room.set()
+        super().finish()
+        if is_short:
+            # The browser would wait for the rest, or take the next answer for it.
+            self.transport.abortConnection()
+
+    def connectionLost(self, reason: Any) -> None:
+        self._room.set()
+        super().connectionLost(reason)
+
+    async def wait_for_room(self) -> None:
+        """Wait until what was written has left for the kernel, or nobody is there any more."""
+        await self._room.wait()
+
+    def pauseProducing(self) -> None:
+        self._room.clear()
+
+    def resumeProducing(self) -> None:
+        self._room.set()
+
+    def stopProducing(self) -> None:
+        self._room.set()
+
+    def _is_short(self) -> bool:
+        """Whether less was sent than was announced."""
+        announced = self.responseHeaders.getRawHeaders(b"content-length")
+        has_body = self.method != b"HEAD" and self.code not in NO_BODY_CODES
+        return bool(announced and has_body and self.sentLength < int(announced[0]))
+
+    def _notice_a_silent_end(self) -> None:
+        """Keep-alive probes rest while heartbeats wait for their acknowledgement, which is tried
+        for 15 minutes. Not for media: a paused player acknowledges nothing either."""
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            self.transport.socket.setsockopt(
+                socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_SECONDS * 1000
+            )
+
+
+class RequestFactory(HTTPFactory):  # type: ignore[misc]
+    def buildProtocol(self, addr: Any) -> Any:
+        protocol = super().buildProtocol(addr)
+        protocol.requestFactory = Request
+        return protocol
+
+
+class WebServer(Server):  # type: ignore[misc]
+    """Serves the site on one address: `listen`, then `run` until `stop`."""
+
+    def __init__(self, host: str, port: int) -> None:
+        """`port` 0: any that is free."""
+        # Daphne ends the process when it is given no endpoint. This class listens by itself.
+        super().__init__(application, endpoints=["listen"], signal_handlers=False, server_name="")
+        self.connections: dict[Request, dict[str, Any]] = {}
+        self._host = host
+        self._port = port
+        self._listener: Any = None
+        self._stops = 0
+        self._stopping: asyncio.Task[None] | None = None
+
+    @property
+    def url(self) -> str:
+        """Where a browser on this machine finds the site. Only after `listen`."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._host, self._host)  # noqa: S104
+        return f"http://{f'[{host}]' if ':' in host else host}:{self._listener.getHost().port}/"
+
+    def listen(self) -> None:
+        """Take the address. Connections wait until `run`. Raises CannotListen."""
+        log: Any = STDLibLogObserver("twisted")
+        globalLogBeginner.beginLoggingTo([log], redirectStandardIO=False, discardBuffer=True)
+        self._allow_many_connections()
+        host = self._host.strip("[]")
+        try:
+            self._listener = reactor.listenTCP(
+                self._port, RequestFactory(self), backlog=BACKLOG, interface=host
+            )
+        except CannotListenError as error:
+            raise CannotListen(self._explain(error.socketError)) from error
+        self._keep_alive()
+
+    def run(self, *, on_ready: Callable[[], None], on_stop: Callable[[], None]) -> None:
+        """Answer requests until `stop`. `on_ready` and `on_stop` are called in the event loop when
+        that begins, and must not block."""
+        self._on_stop = on_stop
+        asyncio.set_event_loop(twisted_loop)
+        reactor.callLater(1, self.application_checker)
+        reactor.callWhenRunning(on_ready)
+        reactor.run(installSignalHandlers=False)
+        twisted_loop.run_until_complete(_cancel_tasks())
+
+    def stop(self) -> None:
+        """Say goodbye to streams, let other answers end, return from `run`; the second call: at
+        once. Safe in threads and signal handlers."""
+        self._stops += 1
+        twisted_loop.call_soon_threadsafe(self._begin_to_stop)
+
+    def _begin_to_stop(self) -> None:
+        if self._stopping is None:
+            self._on_stop()
+            self._stopping = twisted_loop.create_task(self._stop_gracefully())
+        elif self._stops > 1 and reactor.running:
+            reactor.stop()
+
+    async def _stop_gracefully(self) -> None:
+        ends_at = twisted_loop.time() + STOP_SECONDS
+        await self._listener.stopListening().asFuture(twisted_loop)
+        end_streams()
+        if answers := self._applications():
+            await asyncio.wait(answers, timeout=STOP_SECONDS)
+        # What was written may still be in a buffer here, which stopping the reactor would drop.
+        for transport in _transports():
+            transport.loseConnection()  # type: ignore[no-untyped-call]
+        # Nothing tells when all have closed.
+        while _transports() and twisted_loop.time() < ends_at:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        if reactor.running:
+            reactor.stop()
+
+    async def handle_reply(self, protocol: Request, message: dict[str, Any]) -> None:
+        await super().handle_reply(protocol, message)
+        await protocol.wait_for_room()
+
+    def _applications(self) -> "list[asyncio.Task[None]]":
+        tasks = (details.get("application_instance") for details in self.connections.values())
+        return [task for task in tasks if task is not None and not task.done()]
+
+    def _keep_alive(self) -> None:
+        """Accepted connections inherit these from the listening socket."""
+        listener = self._listener.socket
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in (
+            ("TCP_KEEPIDLE", KEEPALIVE_IDLE_SECONDS),
+            ("TCP_KEEPINTVL", KEEPALIVE_INTERVAL_SECONDS),
+            ("TCP_KEEPCNT", KEEPALIVE_PROBES),
+        ):
+            if hasattr(socket, name):
+                listener.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+    @staticmethod
+    def _allow_many_connections() -> None:
+        """The usual soft limit of 1,024 open files is too little for 1,000 streams."""
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+    def _explain(self, error: OSError) -> str:
+        if error.errno == errno.EADDRINUSE:
+            return f"Port {self._port} is in use. Stop what uses it, or choose another by --port."
+        if error.errno == errno.EACCES:
+            return f"Port {self._port} is not allowed for this user. Choose one from 1024 up."
+        return f"{self._host} port {self._port} cannot be served: {error.strerror}."
+
+
+async def _cancel_tasks() -> None:
+    """What is still pending when the interpreter ends is torn down by its garbage collector, and
+    that crashed (Python 3.11.7) with a request of Django inside `Queue.get`."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks, timeout=CANCEL_SECONDS)
+
+
+def _transports() -> list[tcp.Server]:
+    """The connections that are open."""
+    selectables = {*reactor.getReaders(), *reactor.getWriters()}
+    return [selectable for selectable in selectables if isinstance(selectable, tcp.Server)]
