@@ -1,0 +1,180 @@
+"""`manage.py add_download`: add links from the command line and, with --wait, watch them end."""
+
+import shutil
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.core.management import BaseCommand, CommandError
+from django.core.management.base import CommandParser
+from django.template.defaultfilters import filesizeformat
+
+from downloads import stats
+from downloads.doorbell import open_doorbell
+from downloads.errors import ADVICE, ErrorClass
+from downloads.links import MAX_LINKS, InvalidLink
+from downloads.management.foreseen import database_errors_as_one_line
+from downloads.models import Download, Progress, Transition
+from downloads.options import Audio, DownloadOptions, Quality
+from downloads.states import Outcome
+from downloads.submission import check_link
+
+ACTOR = "command"
+WRONG_ARGUMENTS = 2
+INTERRUPTED = 130  # 128 and the number of SIGINT, as shells have it
+LOOK_AGAIN_SECONDS = 1.0
+START_OF_LINE = "\r\033[K"  # and what stood there erased
+
+
+class Command(BaseCommand):
+    help = (
+        "Add downloads. All links are checked first: with one that is wrong, none is added. "
+        "Prints the correlation id of each. Ends with 1 when --wait saw one that did not complete."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("urls", nargs="+", metavar="URL", help="address of the page of a video")
+        parser.add_argument(
+            "--preset",
+            choices=[*Quality, *Audio],
+            default=Quality.BEST,
+            help="the best picture to take (best, 2160p … 360p), or the format of a download of "
+            "sound only (m4a, mp3, opus); default: best",
+        )
+        parser.add_argument(
+            "--user", metavar="NAME", help="whose downloads they are; default: nobody's, for staff"
+        )
+        parser.add_argument(
+            "--wait", action="store_true", help="show the progress and end when they have ended"
+        )
+
+    def handle(self, **options: Any) -> None:
+        links = checked(options["urls"])
+        with database_errors_as_one_line():
+            downloads = self._add(links, options_of(options["preset"]), owner_of(options["user"]))
+            if not options["wait"]:
+                return
+            warn_without_worker(self)
+            try:
+                code = 0 if Watch(self, downloads).until_ended() else 1
+            except KeyboardInterrupt:
+                self.stderr.write("Not watching any more; the downloads go on.")
+                code = INTERRUPTED
+        if code:
+            sys.exit(code)
+
+    def _add(
+        self, links: Sequence[str], options: DownloadOptions, owner: User | None
+    ) -> list[Download]:
+        wishes = [(link, options) for link in links]
+        submitted = Download.objects.submit(wishes, owner=owner, actor=ACTOR)
+        for one in submitted:
+            word = "created" if one.created else "duplicate"
+            self.stdout.write(f"{one.download.correlation_id} {word} {one.download.url}")
+        return [one.download for one in submitted]
+
+
+def warn_without_worker(command: BaseCommand) -> None:
+    if not stats.has_live_worker():
+        command.stderr.write("No worker is running: the downloads wait until one is.")
+
+
+class Watch:
+    """Shows what becomes of some downloads: one line that changes on a terminal, else one line for
+    every transition."""
+
+    def __init__(self, command: BaseCommand, downloads: Sequence[Download]) -> None:
+        self.out = command.stdout
+        self.names = {download.pk: download.correlation_id for download in downloads}
+        self.seq = 0  # of the last transition that was shown
+
+    def until_ended(self) -> bool:
+        """Block until all have ended or are forgotten; whether all of them completed."""
+        with closing(open_doorbell()) as bell:
+            while True:
+                # Before the transitions: what ends between the two is shown in the next round.
+                rows = list(Download.objects.filter(pk__in=self.names).select_related("progress"))
+                self._show_transitions()
+                running = [row for row in rows if row.outcome is None]
+                if not running:
+                    return self._show_ends(rows)
+                self._show_progress(running)
+                bell.wait(LOOK_AGAIN_SECONDS)
+
+    def _show_transitions(self) -> None:
+        fresh = Transition.objects.filter(download__in=self.names, seq__gt=self.seq)
+        for transition in fresh.order_by("seq"):
+            self.seq = transition.seq
+            if not self.out.isatty():
+                name = self.names[transition.download_id]
+                self.out.write(f"{name} {transition.to_state} ({transition.reason})")
+                self.out.flush()
+
+    def _show_progress(self, running: Sequence[Download]) -> None:
+        if not self.out.isatty():
+            return
+        columns = shutil.get_terminal_size().columns
+        ended = len(self.names) - len(running)
+        count = f"{ended} of {len(self.names)} ended · " if len(self.names) > 1 else ""
+        line = count + " · ".join(map(progress_line, running))
+        self.out.write(f"{START_OF_LINE}{line[: columns - 1]}", ending="")
+        self.out.flush()
+
+    def _show_ends(self, rows: Sequence[Download]) -> bool:
+        if self.out.isatty():
+            self.out.write(START_OF_LINE, ending="")
+        ended = {row.pk: row for row in rows}
+        for key, name in self.names.items():
+            row = ended.get(key)
+            self.out.write(f"{name} {end_line(row) if row else 'was deleted'}")
+        return all(key in ended and ended[key].outcome == Outcome.COMPLETED for key in self.names)
+
+
+def checked(urls: Sequence[str]) -> list[str]:
+    """The links in their normal form. CommandError with a line for each that is wrong."""
+    if len(urls) > MAX_LINKS:
+        raise CommandError(f"At most {MAX_LINKS} links at once.", returncode=WRONG_ARGUMENTS)
+    links, faults = [], []
+    for url in urls:
+        try:
+            links.append(check_link(url))
+        except InvalidLink as fault:
+            faults.append(f"{url[:100]!r}: {fault}")
+    if faults:
+        raise CommandError("\n".join(faults), returncode=WRONG_ARGUMENTS)
+    return links
+
+
+def options_of(preset: str) -> DownloadOptions:
+    if preset in list(Audio):
+        return DownloadOptions(audio=Audio(preset))
+    return DownloadOptions(quality=Quality(preset))
+
+
+def owner_of(name: str | None) -> User | None:
+    if name is None:
+        return None
+    user = User.objects.filter(username=name).first()
+    if user is None:
+        raise CommandError(f"There is no user named {name!r}.", returncode=WRONG_ARGUMENTS)
+    return user
+
+
+def progress_line(download: Download) -> str:
+    progress: Progress | None = getattr(download, "progress", None)
+    if progress is None:
+        return f"{download.correlation_id} {download.state}"
+    percent = "" if progress.percent is None else f" {progress.percent:.0f} %"
+    speed = "" if progress.speed is None else f" {filesizeformat(progress.speed)}/s"
+    return f"{download.correlation_id} {progress.phase}{percent}{speed}"
+
+
+def end_line(download: Download) -> str:
+    if download.outcome == Outcome.FAILED and download.error_class:
+        advice = ADVICE[ErrorClass(download.error_class)]
+        return f"failed: {advice.sentence} {advice.next_step}"
+    if download.outcome == Outcome.COMPLETED:
+        return f"completed: {download.library_path}"
+    return str(download.outcome)

@@ -1,0 +1,56 @@
+"""`manage.py doctor`: what is wrong around vnsite, and what to do about it."""
+
+import json
+import sys
+from dataclasses import asdict
+from typing import Any
+
+from django.core.management import BaseCommand
+from django.core.management.base import CommandParser
+
+from downloads.checks import Check, Level, run, worst
+
+
+class Command(BaseCommand):
+    help = (
+        "Check database, folders, free space, worker, yt-dlp, ffmpeg, deno and the secret key. "
+        "Ends with 0 when all is fine or there are only warnings, with 2 on a failure."
+    )
+    # It is here to say what the system checks would stop the start for.
+    requires_system_checks = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
+        parser.add_argument(
+            "--strict", action="store_true", help="end with 1 when there are only warnings"
+        )
+
+    def handle(self, **options: Any) -> None:
+        checks = run()
+        if options["json"]:
+            report = {"level": worst(checks), "checks": [asdict(check) for check in checks]}
+            self.stdout.write(json.dumps(report, indent=2))
+        else:
+            self._print(checks)
+        code = exit_code(worst(checks), strict=options["strict"])
+        if code:
+            sys.exit(code)
+
+    def _print(self, checks: list[Check]) -> None:
+        styles = {
+            Level.OK: self.style.SUCCESS,
+            Level.WARNING: self.style.WARNING,
+            Level.FAILURE: self.style.ERROR,
+        }
+        width = max(len(check.name) for check in checks)
+        for check in checks:
+            level = styles[check.level](f"{check.level:8}")
+            self.stdout.write(f"{level} {check.name:{width}}  {check.sentence}")
+            if check.fix:
+                self.stdout.write(f"{'':8} {'':{width}}  → {check.fix}")
+
+
+def exit_code(level: Level, *, strict: bool) -> int:
+    if level is Level.FAILURE:
+        return 2
+    return 1 if level is Level.WARNING and strict else 0
