@@ -1,0 +1,171 @@
+"""Which downloads a page of the dashboard shows: filter, search, order, and pages by key.
+
+Functions of a queryset and of the query in the address; knows no request and no template.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Self, TypeVar
+from urllib.parse import urlencode
+
+from django.db.models import Q
+
+from downloads.models import Download, DownloadQuerySet
+from downloads.states import ENDED, RUNNING, WAITING, Outcome
+
+Word = TypeVar("Word", bound=StrEnum)
+
+PAGE_SIZE = 50
+MAX_TEXT_LENGTH = 500  # of a search
+MAX_KEY = 2**63 - 1  # what the database takes for an id
+
+
+class Filter(StrEnum):
+    """The names of `?state=`."""
+
+    ALL = "all"
+    ACTIVE = "active"
+    WAITING = "waiting"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    NOT_CLEANED = "not_cleaned"
+
+    @property
+    def label(self) -> str:
+        return self.value.replace("_", " ").capitalize()
+
+
+class Sort(StrEnum):
+    NEWEST = "newest"
+    OLDEST = "oldest"
+
+
+CONDITIONS: dict[Filter, Q] = {
+    Filter.ALL: Q(),
+    Filter.ACTIVE: Q(state__in=RUNNING),
+    Filter.WAITING: Q(state__in=WAITING),
+    Filter.COMPLETED: Q(outcome=Outcome.COMPLETED),
+    Filter.FAILED: Q(outcome=Outcome.FAILED),
+    Filter.CANCELLED: Q(outcome=Outcome.CANCELLED),
+    Filter.NOT_CLEANED: Q(state__in=ENDED),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListQuery:
+    """What the address of the dashboard asks for."""
+
+    filter: Filter = Filter.ALL
+    text: str = ""
+    sort: Sort = Sort.NEWEST
+    after: int | None = None  # show what follows the download with this id, in this order
+    before: int | None = None  # show what precedes it; `after` wins
+
+    @classmethod
+    def parse(cls, parameters: Mapping[str, str]) -> Self:
+        """Read the query of an address. What makes no sense there is as if it were absent."""
+        return cls(
+            filter=_member(Filter, parameters.get("state"), Filter.ALL),
+            # PostgreSQL refuses a NUL in a text.
+            text=parameters.get("q", "").replace("\0", "").strip()[:MAX_TEXT_LENGTH],
+            sort=_member(Sort, parameters.get("sort"), Sort.NEWEST),
+            after=_key(parameters.get("after")),
+            before=_key(parameters.get("before")),
+        )
+
+    @property
+    def is_first_page(self) -> bool:
+        return self.after is None and self.before is None
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether it leaves downloads out."""
+        return self.filter is not Filter.ALL or bool(self.text)
+
+    @property
+    def address(self) -> str:
+        """The query that asks for this, with its "?"; defaults are left out."""
+        parameters: dict[str, str | int | None] = {
+            "state": self.filter if self.filter is not Filter.ALL else None,
+            "q": self.text or None,
+            "sort": self.sort if self.sort is not Sort.NEWEST else None,
+            "after": self.after,
+            "before": self.before,
+        }
+        return f"?{urlencode({key: value for key, value in parameters.items() if value})}"
+
+    @property
+    def first_page(self) -> Self:
+        return replace(self, after=None, before=None)
+
+    def select(self, downloads: DownloadQuerySet) -> DownloadQuerySet:
+        """Those that filter and search let through, on whatever page."""
+        return downloads.filter(CONDITIONS[self.filter]).search(self.text)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """At most PAGE_SIZE downloads and the queries of the pages beside them."""
+
+    downloads: list[Download]
+    previous: ListQuery | None
+    next: ListQuery | None
+
+
+def page_of(downloads: DownloadQuerySet, query: ListQuery) -> Page:
+    """Cut the page out of the downloads that `query` asks for. One query, whatever the page."""
+    backwards = query.after is None and query.before is not None
+    ascending = (query.sort is Sort.OLDEST) != backwards
+    selected = query.select(downloads).order_by("id" if ascending else "-id")
+    edge = query.before if backwards else query.after
+    if edge is not None:
+        selected = selected.filter(id__gt=edge) if ascending else selected.filter(id__lt=edge)
+    # One more than is shown: it tells whether there is a page behind this one.
+    found = list(selected[: PAGE_SIZE + 1])
+    shown = found[:PAGE_SIZE]
+    if backwards:
+        shown.reverse()
+    return _with_neighbours(query, shown, has_more=len(found) > PAGE_SIZE, backwards=backwards)
+
+
+def _with_neighbours(
+    query: ListQuery, shown: list[Download], *, has_more: bool, backwards: bool
+) -> Page:
+    has_previous = has_more if backwards else query.after is not None
+    has_next = True if backwards else has_more
+    previous_page = next_page = None
+    if shown and has_previous:
+        previous_page = replace(query, after=None, before=shown[0].pk)
+    if shown and has_next:
+        next_page = replace(query, after=shown[-1].pk, before=None)
+    return Page(downloads=shown, previous=previous_page, next=next_page)
+
+
+def counts_by_filter(downloads: DownloadQuerySet) -> dict[Filter, int]:
+    """How many downloads each filter lets through, without a search."""
+    states = downloads.counts()
+    outcomes = downloads.outcome_counts()
+    return {
+        Filter.ALL: sum(states.values()),
+        Filter.ACTIVE: sum(states[state] for state in RUNNING),
+        Filter.WAITING: sum(states[state] for state in WAITING),
+        Filter.COMPLETED: outcomes[Outcome.COMPLETED],
+        Filter.FAILED: outcomes[Outcome.FAILED],
+        Filter.CANCELLED: outcomes[Outcome.CANCELLED],
+        Filter.NOT_CLEANED: sum(states[state] for state in ENDED),
+    }
+
+
+def _member(words: type[Word], text: str | None, default: Word) -> Word:
+    try:
+        return words(text or default)
+    except ValueError:
+        return default
+
+
+def _key(text: str | None) -> int | None:
+    if not text or not (text.isascii() and text.isdigit() and len(text) < 20):
+        return None
+    return min(int(text), MAX_KEY)

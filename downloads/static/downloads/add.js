@@ -1,0 +1,66 @@
+// The form that adds links, without leaving the page: it grows, adds with Enter, and shows what is
+// wrong with which line. Without this module it is sent as any form.
+
+const MOST_LINES = 8;
+
+document.addEventListener("input", (event) => {
+  if (event.target.id === "id_urls") grow(event.target);
+});
+
+// Enter adds one link; with more of them it is a new line, and Ctrl+Enter adds.
+document.addEventListener("keydown", (event) => {
+  const field = event.target;
+  if (field.id !== "id_urls" || event.key !== "Enter" || event.isComposing) return;
+  const isOneLine = !field.value.trim().includes("\n");
+  if (!(event.ctrlKey || event.metaKey || (isOneLine && !event.shiftKey))) return;
+  event.preventDefault();
+  field.form.requestSubmit();
+});
+
+document.addEventListener("submit", (event) => {
+  if (event.target.id !== "add") return;
+  event.preventDefault();
+  const button = event.target.querySelector("button");
+  if (button.ariaDisabled === "true") return;
+  button.ariaDisabled = "true";
+  send(event.target).finally(() => (button.ariaDisabled = "false"));
+});
+
+async function send(form) {
+  try {
+    const response = await fetch(form.action, {
+      method: "POST",
+      body: new FormData(form),
+      headers: { "X-Requested-With": "fetch" },
+    });
+    if (response.redirected) tell("You are signed out. Copy your links, then sign in again.");
+    else if (response.ok || response.status === 422) show(await response.text());
+    else if (response.status === 400) tell("This is too much text for one time. Add it in parts.");
+    else tell(`That did not work (${response.status}). Nothing was added.`);
+  } catch {
+    tell("The server cannot be reached. Nothing was added.");
+  }
+}
+
+function show(text) {
+  const fresh = new DOMParser().parseFromString(text, "text/html").getElementById("add");
+  document.getElementById("add").replaceWith(fresh);
+  const field = fresh.querySelector("textarea");
+  grow(field);
+  field.focus();
+  const added = fresh.dataset.added?.split(",") ?? [];
+  for (const name of added.length ? ["vnsite:added", "vnsite:changed"] : []) {
+    document.dispatchEvent(new CustomEvent(name, { detail: added }));
+  }
+}
+
+function tell(sentence) {
+  document.getElementById("add-note").textContent = sentence;
+}
+
+function grow(field) {
+  field.rows = Math.min(MOST_LINES, field.value.split("\n").length);
+}
+
+const field = document.getElementById("id_urls");
+if (field) grow(field);

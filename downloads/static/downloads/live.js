@@ -1,0 +1,229 @@
+// Keeps a page as it would be if it were loaded now: the dashboard, or the page of one download.
+//
+// Numbers of progress are patched in place. A transition makes the page ask the server for the
+// parts that it shows, all at once and at most twice a second: one template draws them, here and
+// on the full page.
+
+import { size } from "./format.js";
+import * as patch from "./patch.js";
+import * as rows from "./rows.js";
+import { State, Stream } from "./stream.js";
+
+const REFRESH_MS = 500;
+const AFTER_ERROR_MS = 3_000;
+const HIDDEN_MS = 5 * 60_000; // then the stream closes: a browser has six connections to a site
+const CHIP_WORDS = {
+  [State.CONNECTING]: "Connecting",
+  [State.LIVE]: "Live",
+  [State.RECONNECTING]: "Reconnecting",
+  [State.STALE]: "Stale",
+  [State.SIGNED_OUT]: "Signed out",
+};
+
+// The filters whose count can be told from the states alone.
+const COUNTED = {
+  active: ["initializing", "ready", "downloading"],
+  waiting: ["created"],
+  not_cleaned: ["completed", "failed", "cancelled"],
+};
+
+const CHIP_CLASSES = {
+  [State.LIVE]: "is-success",
+  [State.RECONNECTING]: "is-warning",
+  [State.STALE]: "is-error",
+  [State.SIGNED_OUT]: "is-error",
+};
+
+const page = document.body.dataset;
+const byId = (id) => document.getElementById(id);
+const changed = new Set(); // correlation ids of which we know only that they changed
+let everythingChanged = false;
+let paused = false;
+let refreshTimer = null;
+let refreshedAt = -REFRESH_MS;
+
+const stream = new Stream({
+  url: page.download ? `${page.events}?download=${page.download}` : page.events,
+  seq: Number(page.seq),
+  onEvent: (name, data) => HANDLERS[name](data),
+  onState: showConnection,
+  isSignedIn,
+});
+
+// What comes by the stream.
+
+const HANDLERS = {
+  hello: (data) => patch.setServerTime(data.now),
+  heartbeat: (data) => patch.setServerTime(data.now),
+  transition(data) {
+    const id = data.correlation_id;
+    if (!rows.exists || rows.shows(id) || rows.mayJoin(data)) changed.add(id);
+    refreshSoon(); // in any case: the counts are others now
+  },
+  progress(items) {
+    if (!paused) items.forEach(onProgress);
+    writeTitle();
+  },
+  stats(data) {
+    if (paused || !rows.exists) return;
+    patch.write(byId("speed"), data.speed ? `${size(data.speed)}/s` : "—");
+    patch.write(byId("free"), data.free === null ? "—" : size(data.free));
+    for (const [name, states] of Object.entries(COUNTED)) {
+      const count = states.reduce((sum, state) => sum + data.counts[state], 0);
+      patch.write(document.querySelector(`[data-count="${name}"]`), String(count));
+    }
+    const hasWorker = data.workers > 0 ? "1" : "0";
+    if (byId("summary").dataset.workers !== hasWorker) refreshSoon(); // the banner comes or goes
+  },
+  resync() {
+    everythingChanged = true;
+    refreshSoon();
+  },
+  bye() {},
+};
+
+function onProgress(item) {
+  const element = patch.progressOf(item.correlation_id);
+  if (!element || !patch.patchProgress(element, item)) return;
+  changed.add(item.correlation_id); // a new phase: from the second one on the title is known
+  refreshSoon();
+}
+
+// Asking for parts.
+
+function refreshSoon() {
+  showChip();
+  if (paused || refreshTimer !== null) return;
+  const wait = Math.max(0, refreshedAt + REFRESH_MS - performance.now());
+  refreshTimer = setTimeout(refresh, wait);
+}
+
+async function refresh() {
+  const ids = [...changed];
+  const everything = everythingChanged;
+  changed.clear();
+  everythingChanged = false;
+  refreshedAt = performance.now();
+  try {
+    if (rows.exists) await refreshList(ids, everything);
+    else await absorb(page.fragment);
+  } catch {
+    // The server is away. What was asked for is asked for again when it is back.
+    ids.forEach((id) => changed.add(id));
+    everythingChanged ||= everything;
+    refreshedAt = performance.now() + AFTER_ERROR_MS;
+  }
+  refreshTimer = null;
+  if (changed.size || everythingChanged) refreshSoon();
+}
+
+async function refreshList(ids, everything) {
+  const others = ids.filter((id) => !rows.shows(id));
+  // Of more than a page of them only the server knows which belong to this one.
+  const isFlood = others.length > rows.pageSize;
+  if ((everything || isFlood) && rows.takesNew) await absorb(location.href);
+  const shown = everything ? rows.shownIds() : ids.filter(rows.shows);
+  const url = new URL(page.fragment, location.href);
+  url.search = location.search;
+  url.searchParams.set("ids", [...shown, ...(isFlood ? [] : others)].join(","));
+  await absorb(url);
+}
+
+async function absorb(url) {
+  const response = await fetch(url, { redirect: "manual" });
+  if (response.type === "opaqueredirect") return stream.signOut();
+  if (response.status === 404) return undefined; // deleted meanwhile: the page shows its last state
+  if (!response.ok) throw new Error(`${url}: ${response.status}`);
+  const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
+  for (const part of fresh.querySelectorAll("[data-part]")) {
+    if (part.id === "add") continue; // somebody may be typing there
+    const isThere = patch.swap(part);
+    if (!isThere && part.dataset.row && !("unmatched" in part.dataset)) rows.offer(part);
+  }
+  if (rows.exists) rows.settle();
+  writeTitle();
+  return undefined;
+}
+
+async function isSignedIn() {
+  try {
+    const response = await fetch(page.fragment, { redirect: "manual" });
+    return response.type !== "opaqueredirect";
+  } catch {
+    return true; // the server is away, which says nothing about us
+  }
+}
+
+// What is said about the connection.
+
+function showConnection(state) {
+  const isLost = state === State.STALE || state === State.SIGNED_OUT;
+  document.body.classList.toggle("is-lost", isLost);
+  showChip();
+  byId("lost").hidden = !isLost;
+  byId("lost-sign-in").hidden = state !== State.SIGNED_OUT;
+  byId("lost-retry").hidden = state !== State.STALE;
+  if (isLost) {
+    const since = new Date().toLocaleTimeString();
+    const sentence =
+      state === State.STALE ? `Updates stopped at ${since}. What you see may be old.` : "You are signed out.";
+    patch.write(byId("lost-sentence"), sentence);
+    patch.write(byId("announcer"), sentence);
+    patch.expireNumbers(true);
+  }
+}
+
+function showChip() {
+  const chip = byId("chip");
+  const isPaused = paused && stream.state !== State.SIGNED_OUT;
+  chip.dataset.state = isPaused ? "paused" : stream.state;
+  chip.className = `chip ${isPaused ? "is-warning" : (CHIP_CLASSES[stream.state] ?? "")}`;
+  const waiting = changed.size ? `, ${changed.size} ${changed.size === 1 ? "change" : "changes"}` : "";
+  patch.write(byId("chip-word"), isPaused ? `Paused${waiting}` : CHIP_WORDS[stream.state]);
+}
+
+function writeTitle() {
+  const bars = [...document.querySelectorAll("[data-progress] progress[value]")];
+  const percent = bars.reduce((sum, bar) => sum + bar.value, 0) / bars.length;
+  const active = Number(document.querySelector('[data-count="active"]')?.textContent ?? 0);
+  const name = rows.exists ? "Downloads" : document.querySelector("h1").textContent;
+  const parts = [bars.length && `${Math.floor(percent)} %`, active && `${active} active`, name, "vnsite"];
+  document.title = parts.filter(Boolean).join(" · ");
+}
+
+// What the person does.
+
+byId("pause").addEventListener("click", (event) => {
+  paused = !paused;
+  event.currentTarget.setAttribute("aria-pressed", String(paused));
+  if (paused) showChip();
+  else refreshSoon();
+});
+
+byId("lost-retry").addEventListener("click", () => stream.open());
+
+document.addEventListener("vnsite:added", (event) => rows.expect(event.detail));
+document.addEventListener("vnsite:changed", (event) => {
+  event.detail.forEach((id) => changed.add(id));
+  if (!paused) refreshSoon();
+  else refresh(); // somebody's own action is shown, whatever is paused
+});
+
+let hiddenTimer = null;
+document.addEventListener("visibilitychange", () => {
+  clearTimeout(hiddenTimer);
+  if (document.hidden) hiddenTimer = setTimeout(() => stream.close(), HIDDEN_MS);
+  else if (!stream.isOpen && stream.state !== State.SIGNED_OUT) stream.open();
+});
+addEventListener("pagehide", () => stream.close());
+addEventListener("pageshow", (event) => event.persisted && stream.open());
+
+setInterval(() => {
+  patch.writeTimes();
+  patch.expireNumbers(stream.state === State.STALE || stream.state === State.SIGNED_OUT);
+}, 1_000);
+
+patch.writeTimes();
+showConnection(stream.state);
+writeTitle();
+stream.open();

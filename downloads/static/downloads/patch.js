@@ -1,0 +1,105 @@
+// Changes of the page in place: numbers, times, and parts that the server drew again. What has the
+// focus keeps it, and what did not change is not touched.
+
+import { ago, duration, size } from "./format.js";
+
+const FRESH_MS = 10_000; // older speeds and remaining times say nothing about now
+const PHASES = {
+  extracting: "Reading the page",
+  fetching: "Fetching",
+  "post-processing": "Processing",
+  verifying: "Checking",
+  publishing: "Publishing",
+};
+
+const LOCAL = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+const patchedAt = new WeakMap(); // progress element → when its numbers came
+
+// The server's clock minus ours: "2 min ago" must not depend on a wrong clock of the browser.
+let clockOffsetMs = 0;
+
+export function setServerTime(iso) {
+  clockOffsetMs = Date.parse(iso) - Date.now();
+}
+
+export function writeTimes(root = document) {
+  for (const time of root.querySelectorAll("time[data-ago], time[data-local]")) {
+    const instant = Date.parse(time.dateTime);
+    const local = LOCAL.format(instant);
+    write(time, "ago" in time.dataset ? ago((Date.now() + clockOffsetMs - instant) / 1000) : local);
+    if (time.title !== local) time.title = local;
+  }
+}
+
+// Replace the part of the page that has the id of `fresh`. Says whether it was there.
+export function swap(fresh) {
+  const old = document.getElementById(fresh.id);
+  if (!old) return false;
+  writeTimes(fresh);
+  if (old.isEqualNode(fresh)) return true;
+  keepOpen(old, fresh);
+  fresh.querySelector("[data-note]")?.append(...(old.querySelector("[data-note]")?.children ?? []));
+  const focused = old.contains(document.activeElement) ? document.activeElement : null;
+  old.replaceWith(fresh);
+  if (focused) refocus(fresh, focused);
+  return true;
+}
+
+// A button may be gone when its download ended: then the focus goes to what stands for the part.
+function refocus(fresh, focused) {
+  const same = [...fresh.querySelectorAll("a, button, summary, input")].find(
+    (candidate) => nameOf(candidate) === nameOf(focused),
+  );
+  const target = same ?? fresh.querySelector("a, summary, button");
+  target?.focus({ preventScroll: true });
+}
+
+function nameOf(element) {
+  return `${element.tagName} ${element.href ?? element.dataset.act ?? element.textContent}`;
+}
+
+function keepOpen(old, fresh) {
+  const before = new Map(detailsOf(old).map((details) => [summaryOf(details), details.open]));
+  for (const details of detailsOf(fresh)) details.open = before.get(summaryOf(details)) ?? details.open;
+}
+
+const detailsOf = (part) => [...part.querySelectorAll("details")];
+const summaryOf = (details) => details.querySelector("summary").textContent;
+
+export function progressOf(id) {
+  return document.querySelector(`[data-progress="${id}"]`);
+}
+
+// One item of a `progress` event. Says whether the phase is another one than before.
+export function patchProgress(element, item) {
+  const phaseChanged = element.dataset.phase !== item.phase;
+  element.dataset.phase = item.phase;
+  patchedAt.set(element, performance.now());
+  const at = (name) => element.querySelector(`[data-at="${name}"]`);
+  const percent = item.total ? Math.min(100, (100 * item.bytes) / item.total) : null;
+  const bar = element.querySelector("progress");
+  if (percent === null) bar.removeAttribute("value");
+  else bar.value = percent;
+  write(at("phase"), PHASES[item.phase] ?? item.phase);
+  write(at("percent"), percent === null ? "" : `${Math.floor(percent)} %`);
+  write(at("bytes"), item.bytes ? size(item.bytes) + (item.total ? ` of ${size(item.total)}` : "") : "");
+  write(at("speed"), item.speed === null ? "" : `${size(item.speed)}/s`);
+  write(at("eta"), item.eta === null ? "" : `${duration(item.eta)} left`);
+  return phaseChanged;
+}
+
+// Speed and remaining time that are too old turn to a dash.
+export function expireNumbers(everything = false) {
+  for (const element of document.querySelectorAll("[data-progress]")) {
+    if (!patchedAt.has(element)) patchedAt.set(element, performance.now());
+    if (!everything && performance.now() - patchedAt.get(element) < FRESH_MS) continue;
+    for (const name of ["speed", "eta"]) {
+      const number = element.querySelector(`[data-at="${name}"]`);
+      if (number?.textContent.trim()) write(number, "—");
+    }
+  }
+}
+
+export function write(element, text) {
+  if (element && element.textContent !== text) element.textContent = text;
+}

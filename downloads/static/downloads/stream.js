@@ -1,0 +1,99 @@
+// The connection to /events/: opens it, watches that it lives, opens it again. Knows no page.
+
+const NO_FLICKER_MS = 3_000; // a connection that comes back so soon was never gone
+const RETRY_MS = [1_000, 5_000]; // at random between these, so that not all come back at once
+const REOPEN_MS = 10_000; // between two tries while nothing is heard
+const SLACK_SECONDS = 5; // what a heartbeat may be late
+
+export const State = Object.freeze({
+  CONNECTING: "connecting",
+  LIVE: "live",
+  RECONNECTING: "reconnecting",
+  STALE: "stale",
+  SIGNED_OUT: "signed-out",
+});
+
+const EVENTS = ["hello", "transition", "progress", "stats", "heartbeat", "resync", "bye"];
+
+// `onEvent(name, data)` for every event, `onState(state)` for every change of the connection,
+// `isSignedIn()` → Promise of a boolean, asked when the server refuses the stream.
+export class Stream {
+  constructor({ url, seq, onEvent, onState, isSignedIn }) {
+    Object.assign(this, { url, seq, onEvent, onState, isSignedIn });
+    this.state = State.CONNECTING;
+    this.heartbeatSeconds = 15;
+    this.heardAt = performance.now();
+    this.source = null;
+    this.retry = null;
+    setInterval(() => this.#watch(), 1_000);
+  }
+
+  open() {
+    this.close();
+    this.openedAt = performance.now();
+    const url = new URL(this.url, location.href);
+    url.searchParams.set("after", this.seq);
+    this.source = new EventSource(url);
+    this.source.onerror = () => this.#onError();
+    for (const name of EVENTS) this.source.addEventListener(name, (event) => this.#onEvent(name, event));
+  }
+
+  close() {
+    clearTimeout(this.retry);
+    this.source?.close();
+    this.retry = this.source = null;
+  }
+
+  get isOpen() {
+    return this.source !== null && this.source.readyState !== EventSource.CLOSED;
+  }
+
+  // For whoever learns it in another way.
+  signOut() {
+    this.close();
+    this.#become(State.SIGNED_OUT);
+  }
+
+  #onEvent(name, event) {
+    this.heardAt = performance.now();
+    const data = JSON.parse(event.data);
+    if (event.lastEventId) this.seq = Number(event.lastEventId);
+    if (name === "hello") [this.newest, this.heartbeatSeconds] = [data.seq, data.heartbeat];
+    if (name === "resync") this.seq = this.newest; // what was before is loaded, not replayed
+    if (name !== "bye") this.#become(State.LIVE);
+    else if (data.why === "signed_out") this.signOut();
+    this.onEvent(name, data);
+  }
+
+  // The browser connects again by itself after a broken connection, and never after a refusal.
+  #onError() {
+    if (this.source?.readyState !== EventSource.CLOSED) return;
+    this.close();
+    this.#openLater();
+    this.isSignedIn().then((signedIn) => signedIn || this.signOut());
+  }
+
+  #openLater() {
+    const [least, most] = RETRY_MS;
+    this.retry = setTimeout(() => this.open(), least + Math.random() * (most - least));
+  }
+
+  #watch() {
+    if (!this.source && !this.retry) return; // closed on purpose
+    const silentMs = performance.now() - this.heardAt;
+    const isOpen = this.source?.readyState === EventSource.OPEN;
+    if (silentMs > (this.heartbeatSeconds + SLACK_SECONDS) * 1000) {
+      this.#become(State.STALE);
+      // An open connection that says nothing is dead, whatever the browser thinks of it.
+      if (performance.now() - this.openedAt > REOPEN_MS) this.open();
+    } else if (!isOpen && silentMs > NO_FLICKER_MS) {
+      this.#become(State.RECONNECTING);
+    }
+  }
+
+  #become(state) {
+    if (state === this.state) return;
+    this.state = state;
+    this.onState(state);
+  }
+}

@@ -1,0 +1,237 @@
+"""How states, sizes, durations and instants are written on a page.
+
+`size`, `duration` and `ago` have twins in static/downloads/format.js, which patches the same
+places: tests/test_format.py keeps them equal.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+from django import template
+from django.templatetags.static import static
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from downloads.errors import ADVICE, Advice, ErrorClass
+from downloads.models import Download, Progress, PublishedFile, Transition
+from downloads.options import Audio, DownloadOptions
+from downloads.states import Phase, Reason, State
+
+register = template.Library()
+
+SPRITE = "downloads/vendor/lucide-static-1.62.0/icons.svg"
+UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB")
+UNKNOWN = "—"
+# Older than this, speed and remaining time say nothing about now.
+FRESH_SECONDS = 10
+BYTES = re.compile(r"\b([0-9]{1,18}) bytes\b")
+PLAYABLE = frozenset({"audio", "video"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """What a state looks like everywhere. Its colour is the class `state-<state>`."""
+
+    label: str
+    icon: str
+
+
+LOOKS: dict[State, Look] = {
+    State.CREATED: Look(label="Waiting", icon="circle-dashed"),
+    State.INITIALIZING: Look(label="Preparing", icon="folder-plus"),
+    State.READY: Look(label="Ready", icon="clock"),
+    State.DOWNLOADING: Look(label="Downloading", icon="arrow-down-to-line"),
+    State.COMPLETED: Look(label="Completed", icon="circle-check"),
+    State.FAILED: Look(label="Failed", icon="circle-x"),
+    State.CANCELLED: Look(label="Cancelled", icon="ban"),
+    State.CLEANED: Look(label="Cleaned", icon="sparkles"),
+}
+
+PHASES: dict[Phase, str] = {
+    Phase.EXTRACTING: "Reading the page",
+    Phase.FETCHING: "Fetching",
+    Phase.POST_PROCESSING: "Processing",
+    Phase.VERIFYING: "Checking",
+    Phase.PUBLISHING: "Publishing",
+}
+
+REASONS: dict[str, str] = {
+    Reason.DIRECTORY_MADE: "isolated directory made",
+    Reason.WILL_RETRY: "will be tried again",
+    Reason.SHUTDOWN: "worker stopped",
+}
+
+
+@register.simple_tag
+def icon(name: str) -> SafeString:
+    """An icon of the sprite, for the eye only: the words are beside it."""
+    return format_html(
+        '<svg class="icon" aria-hidden="true" focusable="false"><use href="{}#{}"/></svg>',
+        static(SPRITE),
+        name,
+    )
+
+
+@register.inclusion_tag("downloads/partials/badge.html")
+def badge(state: str, outcome: str | None = None) -> dict[str, Any]:
+    """Colour, glyph and word of a state. CLEANED with an outcome shows that, and "cleaned"."""
+    is_cleaned = state == State.CLEANED and outcome is not None
+    shown = State(outcome) if is_cleaned and outcome else State(state)
+    return {"state": shown, "look": LOOKS[shown], "is_cleaned": is_cleaned}
+
+
+@register.filter
+def label(state: str) -> str:
+    return LOOKS[State(state)].label
+
+
+@register.filter
+def glyph(state: str) -> str:
+    return LOOKS[State(state)].icon
+
+
+@register.filter
+def phase_label(phase: str) -> str:
+    return PHASES.get(Phase(phase), phase)
+
+
+@register.filter
+def whole(number: float) -> int:
+    """Rounded down: what is not finished never says 100 %."""
+    return int(number)
+
+
+@register.filter
+def size(count: float | None) -> str:
+    """Bytes with a binary prefix: three digits at most before the unit changes."""
+    if count is None:
+        return UNKNOWN
+    if count < 1000:
+        return f"{int(count)} B"
+    value, units = count / 1024, iter(UNITS)
+    unit = next(units)
+    while value >= 999.5 and unit != UNITS[-1]:
+        value, unit = value / 1024, next(units)
+    return f"{value:.1f} {unit}" if value < 9.95 else f"{value:.0f} {unit}"
+
+
+@register.filter
+def duration(seconds: float | timedelta | None) -> str:
+    """A length of time in its two biggest units; under a minute in seconds."""
+    if seconds is None:
+        return UNKNOWN
+    total = seconds.total_seconds() if isinstance(seconds, timedelta) else seconds
+    if total < 0.95:
+        return f"{max(total, 0):.1f} s"
+    whole = int(total + 0.5)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    if whole < 86400:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return f"{whole // 86400} d {whole % 86400 // 3600} h"
+
+
+@register.filter
+def ago(instant: datetime | None) -> str:
+    """How long ago an instant was, or how far off it is, in one unit."""
+    if instant is None:
+        return UNKNOWN
+    return since((timezone.now() - instant).total_seconds())
+
+
+def since(seconds: float) -> str:
+    """The words for an age; negative for what is still to come."""
+    if abs(seconds) < 5:
+        return "now"
+    written = _in_one_unit(abs(seconds))
+    return f"{written} ago" if seconds > 0 else f"in {written}"
+
+
+def _in_one_unit(seconds: float) -> str:
+    for length, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= length:
+            return f"{int(seconds // length)} {unit}"
+    return f"{int(seconds)} s"
+
+
+@register.inclusion_tag("downloads/partials/instant.html")
+def instant(at: datetime, *, relative: bool = False) -> dict[str, Any]:
+    """A <time>: relative to now, or the date and time in UTC until times.js makes it local."""
+    return {"at": at, "relative": relative}
+
+
+@register.filter
+def host(url: str) -> str:
+    """The site of a URL, without the port and `www.`."""
+    return (urlsplit(url).hostname or url).removeprefix("www.")
+
+
+@register.filter
+def took(download: Download) -> float | None:
+    """Seconds from the claim to the end; None when it was tried more than once, or not at all."""
+    if download.attempt != 1 or download.started_at is None or download.finished_at is None:
+        return None
+    return (download.finished_at - download.started_at).total_seconds()
+
+
+@register.filter
+def total_size(files: Iterable[PublishedFile]) -> int:
+    return sum(file.size for file in files)
+
+
+@register.filter
+def is_ahead(instant: datetime | None) -> bool:
+    return instant is not None and instant > timezone.now()
+
+
+@register.filter
+def is_fresh(progress: Progress) -> bool:
+    """Whether speed and remaining time are young enough to be shown."""
+    return timezone.now() - progress.updated_at < timedelta(seconds=FRESH_SECONDS)
+
+
+@register.filter
+def options_label(options: dict[str, Any]) -> str:
+    """What was chosen, in a word or two; "" for the default."""
+    chosen = DownloadOptions.from_mapping(options)
+    if chosen.audio:
+        return f"Only sound, {Audio(chosen.audio).value}"
+    return "" if chosen == DownloadOptions() else str(chosen.quality.value)
+
+
+@register.filter
+def advice(error_class: str) -> Advice:
+    """What happened, and what to do next."""
+    return ADVICE[ErrorClass(error_class)]
+
+
+@register.filter
+def reason_label(entry: Transition) -> str:
+    return REASONS.get(entry.reason, entry.reason.replace("_", " "))
+
+
+@register.filter
+def with_sizes(detail: str) -> str:
+    """A detail for people: "295698432 bytes freed" is "282 MiB freed"."""
+    return BYTES.sub(lambda match: size(int(match[1])), detail)
+
+
+@register.filter
+def actor_label(actor: str) -> str:
+    """`user:ann` is shown as "ann"; everybody else with what they are: "worker box-1"."""
+    kind, _, name = actor.partition(":")
+    return name if kind == "user" else f"{kind} {name}".strip()
+
+
+@register.filter
+def player(file: PublishedFile) -> str:
+    """The element that plays a file, "video" or "audio"; "" when neither does."""
+    kind = file.media_type.partition("/")[0]
+    return kind if kind in PLAYABLE else ""

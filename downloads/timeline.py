@@ -1,0 +1,52 @@
+"""The life of one download as eight steps, for the graph on its page. Reads its history only."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+
+from downloads.models import Transition
+from downloads.states import State
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One state on the way, or beside it."""
+
+    state: State
+    entered_at: datetime | None  # None: not on the present way
+    seconds: float | None  # how long it lasted; None while it lasts and when it was not entered
+    is_current: bool
+
+    @property
+    def is_taken(self) -> bool:
+        return self.entered_at is not None
+
+
+def steps_of(history: Sequence[Transition]) -> list[Step]:
+    """Every state in the order of a life, with what the present way took of it.
+
+    `history` is the oldest first. The present way begins where the download last became CREATED:
+    by being submitted, or by being tried again.
+    """
+    way = list(history[_start_of_present_way(history) :])
+    entered = {State(entry.to_state): entry.at for entry in way}
+    lasted = {
+        State(entry.to_state): (following.at - entry.at).total_seconds()
+        for entry, following in pairwise(way)
+    }
+    current = State(way[-1].to_state) if way else None
+    return [
+        Step(
+            state=state,
+            entered_at=entered.get(state),
+            seconds=lasted.get(state),
+            is_current=state is current,
+        )
+        for state in State
+    ]
+
+
+def _start_of_present_way(history: Sequence[Transition]) -> int:
+    starts = [index for index, entry in enumerate(history) if entry.to_state == State.CREATED]
+    return starts[-1] if starts else 0

@@ -1,0 +1,18 @@
+"""Which part of the site answers which path. /events/ is not here: see vnsite.asgi."""
+
+from django.contrib import admin
+from django.contrib.auth.views import LogoutView
+from django.urls import include, path
+
+from downloads.api import api
+from downloads.health import healthz, metrics, readyz
+
+urlpatterns = [
+    path("", include("downloads.urls")),
+    path("logout/", LogoutView.as_view(), name="logout"),
+    path("admin/", admin.site.urls),
+    path("api/v1/", api.urls),
+    path("healthz", healthz, name="healthz"),
+    path("readyz", readyz, name="readyz"),
+    path("metrics", metrics, name="metrics"),
+]
