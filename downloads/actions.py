@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
+from django.utils import timezone
 
 from downloads import isolation, library
-from downloads.models import Download, LostDownload
+from downloads.models import Download, LostDownload, short_transaction
 from downloads.states import RUNNING, Outcome, Reason, State
 
 
@@ -60,8 +61,14 @@ def cancel(download: Download, *, actor: str) -> Download:
 
 def _cancel_waiting(download: Download, *, actor: str) -> Download:
     """CREATED → CANCELLED → CLEANED at once: nothing of it was ever on the disk."""
-    with transaction.atomic():
-        download.move(State.CANCELLED, actor=actor, reason=Reason.CANCELLED)
+    with short_transaction():
+        download.move(
+            State.CANCELLED,
+            actor=actor,
+            reason=Reason.CANCELLED,
+            cancel_requested_at=timezone.now(),
+            cancel_requested_by=actor,
+        )
         download.move(State.CLEANED, actor=actor, reason=Reason.CLEANED)
     return download
 

@@ -21,6 +21,7 @@ from downloads.errors import ErrorClass, ErrorFacts, classify, retry_delay_secon
 from downloads.fetch.messages import Advance, Broke, Fetched, Job, Message, Metadata, PhaseBegan
 from downloads.isolation import IsolatedDownload
 from downloads.library import NotMedia, Refused
+from downloads.links import InvalidLink, clean_url
 from downloads.models import CancelWasAsked, Download, LostDownload, Progress, short_transaction
 from downloads.options import DownloadOptions
 from downloads.states import Outcome, Phase, Reason, State
@@ -139,7 +140,7 @@ class Attempt:
         return Job(
             correlation_id=self.download.correlation_id,
             attempt=self.download.attempt,
-            url=self.download.url,
+            url=clean_url(self.download.url),  # whoever wrote the row
             quality=options.quality,
             audio=options.audio,
             directory=str(directory),
@@ -261,7 +262,7 @@ class Attempt:
 def _broke(error: Exception) -> Broke:
     """What broke on the worker's side: its disk, the child's start, or something unforeseen."""
     kinds = [type(error).__name__]
-    if not isinstance(error, OSError | ChildFailed | NotMedia | Refused):
+    if not isinstance(error, OSError | ChildFailed | InvalidLink | NotMedia | Refused):
         kinds.append(ErrorClass.INTERNAL)
     return Broke(kinds=kinds, message=str(error), errno=getattr(error, "errno", None))
 

@@ -176,6 +176,7 @@ KINDS: tuple[tuple[str, ErrorClass], ...] = (
     ("ChildFailed", ErrorClass.INTERNAL),
     ("Stalled", ErrorClass.STALLED),
     ("NotMedia", ErrorClass.UNSUPPORTED),
+    ("InvalidLink", ErrorClass.POLICY_BLOCKED),
     ("Refused", ErrorClass.INCOMPLETE),
     ("TooLarge", ErrorClass.TOO_LARGE),
     ("Incomplete", ErrorClass.INCOMPLETE),

@@ -38,7 +38,7 @@ SWEEP_SECONDS = 10.0
 GRACE_SECONDS = 10.0
 # How long the loop sleeps when nobody rings: a download that waits for its time, or for room on
 # the disk, is not announced by a commit.
-PATIENCE_SECONDS = 0.5
+PATIENCE_SECONDS = 1.0
 # How often running downloads are looked at for a request to cancel. Not at every ring: each
 # transition of our own rings as well.
 REQUESTS_SECONDS = 0.1

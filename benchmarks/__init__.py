@@ -1,0 +1,1 @@
+"""What README and docs quote: each measures in one run and prints text, or JSON with --json."""

@@ -1,0 +1,103 @@
+"""A real Chromium against a real `manage.py serve`."""
+
+import os
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from django.contrib.auth.hashers import make_password
+from django.contrib.auth.models import User
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+
+from tests.conftest import PASSWORD
+from tests.media_server import MediaServer
+from tests.serving import Serving, serving
+
+CHROMIUM = next(
+    (path for name in ("chromium", "chromium-browser", "google-chrome")
+     if (path := shutil.which(name))),
+    None,
+)  # fmt: skip
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+TIMEOUT_MS = 20_000
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not installed: apt-get install chromium")
+    # Playwright's synchronous API runs an event loop in this thread, and Django takes every use
+    # of the database beside a running loop for a mistake.
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+    del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
+
+
+@pytest.fixture
+def site_settings() -> dict[str, str]:
+    """Settings of the site beside those of every test; a test may parametrize them."""
+    return {}
+
+
+@pytest.fixture
+def site(
+    shared_db: None, clean_disk: None, media_server: MediaServer, site_settings: dict[str, str]
+) -> Iterator[Serving]:
+    with serving(VNSITE_ALLOW_PRIVATE_HOSTS=media_server.origin, **site_settings) as server:
+        yield server
+
+
+@pytest.fixture
+def page(browser: Browser, site: Serving) -> Iterator[Page]:
+    """A fresh browser window on the site. An error in its console fails the test."""
+    context = browser.new_context(base_url=site.url)
+    context.set_default_timeout(TIMEOUT_MS)
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda message: complaints.extend(complaint_of(message)))
+    yield page
+    context.close()
+    assert complaints == []
+
+
+def complaint_of(message: ConsoleMessage) -> list[str]:
+    """An error of ours. A refused action (409) and a server that is gone are no surprises."""
+    expected = "status of 4" in message.text or "ERR_" in message.text
+    return [message.text] if message.type == "error" and not expected else []
+
+
+@pytest.fixture
+def user(shared_db: None) -> User:
+    return User.objects.create(username="ursula", password=hashed())
+
+
+@pytest.fixture
+def staff(shared_db: None) -> User:
+    return User.objects.create(
+        username="stefan", password=hashed(), is_staff=True, is_superuser=True
+    )
+
+
+def hashed() -> str:
+    """The password as the served site hashes it."""
+    return make_password(PASSWORD, hasher="pbkdf2_sha256")
+
+
+def sign_in(page: Page, user: User, *, password: str = PASSWORD) -> None:
+    page.goto("login/")
+    page.get_by_label("Username").fill(user.get_username())
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url(lambda url: "login" not in url)
