@@ -3,7 +3,8 @@
 Built once in the warm process; a forked child sets what belongs to its download on its own copy.
 """
 
-import _strptime
+import _strptime  # type: ignore[import-not-found]  # no stub: it is private
+import functools
 import re
 from typing import Any
 
@@ -13,6 +14,7 @@ from yt_dlp.networking._requests import RequestsRH
 from yt_dlp.postprocessor import FFmpegExtractAudioPP, FFmpegPostProcessor
 from yt_dlp.utils import unified_timestamp
 
+from downloads.fetch.matching import Matcher
 from downloads.fetch.messages import Job
 from downloads.fetch.programs import find_deno, find_ffmpeg
 
@@ -58,6 +60,18 @@ class Downloader(yt_dlp.YoutubeDL):  # type: ignore[misc]
     def __init__(self, params: dict[str, Any]) -> None:
         self._validators: dict[str, str] = {}
         super().__init__(params, auto_init="no_verbose_header")
+
+    def _forceprint(self, key: str, info_dict: Any) -> Any:
+        """Nothing is printed; yt-dlp renders every table seven times before it notices that."""
+        return info_dict
+
+    @functools.cached_property
+    def matcher(self) -> Matcher:
+        return Matcher(self._ies)
+
+    def extract_info(self, url: str, *args: Any, ie_key: str | None = None, **kwargs: Any) -> Any:
+        """As yt-dlp's, but for the way in which the extractor is found."""
+        return super().extract_info(url, *args, ie_key=ie_key or self.matcher.find(url), **kwargs)
 
     def urlopen(self, req: Any) -> Response:
         request = req if isinstance(req, Request) else Request(req)
@@ -127,6 +141,7 @@ def _warm_up(downloader: Downloader) -> None:
     """Do once what every child would do again: import, compile, build, ask ffmpeg its version."""
     for extractor in downloader._ies.values():
         extractor.suitable(NOWHERE)
+    downloader.matcher.find(NOWHERE)
     downloader.get_info_extractor("Generic")  # imports a fifth of yt-dlp
     handler = downloader._request_director.handlers.get(RequestsRH.RH_KEY)
     if handler is not None:
@@ -135,7 +150,7 @@ def _warm_up(downloader: Downloader) -> None:
     processor = FFmpegPostProcessor(downloader)
     _ = processor.available, processor.probe_available
     # Every date of a video is tried with some fifty formats; Python remembers five of them.
-    _strptime._CACHE_MAX_SIZE = 200  # type: ignore[attr-defined]
+    _strptime._CACHE_MAX_SIZE = 200
     unified_timestamp("Thu, 01 Jan 1970 00:00:00 GMT")
     downloader.process_ie_result(dict(REHEARSAL), download=False)
 
@@ -143,7 +158,8 @@ def _warm_up(downloader: Downloader) -> None:
 def fit(downloader: Downloader, job: Job) -> None:
     """Set the options of one download. For the copy in a forked child only."""
     params = downloader.params
-    params["socket_timeout"] = min(SOCKET_TIMEOUT_SECONDS, job.stall_seconds)
+    for handler in downloader._request_director.handlers.values():  # the option came too late
+        handler.timeout = min(SOCKET_TIMEOUT_SECONDS, job.stall_seconds)
     params["format"] = "bestaudio/best" if job.audio else _video_format(downloader)
     if job.quality != "best":
         params["format_sort"] = [f"res:{job.quality.removesuffix('p')}"]
