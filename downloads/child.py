@@ -258,7 +258,12 @@ def end_tree(leader: Process, *, mark: str, adopter: int, grace_seconds: float) 
     give_up_at = time.monotonic() + grace_seconds + KILL_TIMEOUT_SECONDS
     kill_at = time.monotonic() + grace_seconds
     asked: set[Process] = set()
-    while members := _members(leader, mark=mark.encode(), adopter=adopter):
+
+    def look() -> set[Process]:
+        return _members(leader, mark=mark.encode(), adopter=adopter)
+
+    # Twice: the kernel's list of children may miss one while another ends (proc_pid_task(5)).
+    while members := look() or look():
         now = time.monotonic()
         if now >= give_up_at:
             raise ChildFailed(f"process {min(item.pid for item in members)} does not die")

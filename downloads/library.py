@@ -14,6 +14,7 @@ import stat
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 from typing import IO
 
@@ -160,12 +161,28 @@ def stage(root: Path, key: str, files: Iterable[StagedFile]) -> Path:
     return directory
 
 
+def open_finished(path: Path) -> BufferedReader:
+    """Open a file to read it; a link is not followed, and nothing waits at a pipe.
+
+    Raises Refused for anything but a regular file with one link.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.ENXIO):  # a symbolic link, a socket
+            raise
+        raise Refused(f"{path.name} is not a regular file with one link") from error
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
+        os.close(descriptor)
+        raise Refused(f"{path.name} is not a regular file with one link")
+    return os.fdopen(descriptor, "rb")
+
+
 def _bring(file: StagedFile, target: Path) -> None:
-    descriptor = os.open(file.source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as source:
+    with open_finished(file.source) as source:
+        descriptor = source.fileno()
         status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
-            raise Refused(f"{file.source.name} is not a regular file with one link")
         if status.st_size != file.size:
             raise Refused(f"{file.source.name} has {status.st_size} bytes, not {file.size}")
         try:

@@ -4,6 +4,7 @@ Knows names, types, ranges and defaults; imports nothing of Django.
 """
 
 import os
+import re
 import secrets
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +15,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from downloads.fetch.addresses import AllowedHosts
 
 PREFIX = "VNSITE_"
+MIN_KEY_LENGTH = 32
+USER_INFO = re.compile(r"//.*@")  # of the database's URL: its password is not shown
 
 
 class ConfigError(Exception):
@@ -73,7 +76,7 @@ class Config(BaseSettings):
     @field_validator("secret_key")
     @classmethod
     def _long_enough(cls, value: str) -> str:
-        if value and len(value) < 32:
+        if value and len(value) < MIN_KEY_LENGTH:
             raise ValueError("too short")
         return value
 
@@ -108,7 +111,11 @@ class Config(BaseSettings):
         if not path.exists() and not self.secret_key_file:
             self.data_dir.mkdir(parents=True, exist_ok=True)
             _create_once(path, secrets.token_urlsafe(50))
-        return _read_line(path, "SECRET_KEY_FILE")
+        key = _read_line(path, "SECRET_KEY_FILE")
+        if len(key) < MIN_KEY_LENGTH:
+            allowed = Config.model_fields["secret_key"].description
+            raise ConfigError(f"{PREFIX}SECRET_KEY_FILE: {path} is too short. Allowed: {allowed}.")
+        return key
 
     def read_admin_password(self) -> str:
         """The password of the first administrator, or "" when none was given."""
@@ -119,7 +126,8 @@ class Config(BaseSettings):
 
 def _create_once(path: Path, content: str) -> None:
     """Make `path` with `content`, mode 0600, whole or not at all; an existing file is kept."""
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    # Not the pid: in a container it is the same at every start, and a crash may have left a draft.
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "w") as file:
@@ -136,8 +144,8 @@ def _create_once(path: Path, content: str) -> None:
 def _read_line(path: Path, name: str) -> str:
     try:
         content = path.read_text().strip()
-    except OSError as error:
-        raise ConfigError(f"{PREFIX}{name}: {path} cannot be read ({error.strerror}).") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{PREFIX}{name}: {path} cannot be read ({_reason(error)}).") from error
     if not content:
         raise ConfigError(f"{PREFIX}{name}: {path} is empty.")
     return content
@@ -153,8 +161,12 @@ def load_config() -> Config:
         return Config(_env_file=env_file)
     except ValidationError as error:
         raise ConfigError("\n".join(_describe(error))) from error
-    except OSError as error:
-        raise ConfigError(f"{env_file} cannot be read ({error.strerror}).") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{env_file} cannot be read ({_reason(error)}).") from error
+
+
+def _reason(error: OSError | UnicodeDecodeError) -> str:
+    return str(error.strerror) if isinstance(error, OSError) else "it is not text"
 
 
 def _describe(error: ValidationError) -> list[str]:
@@ -163,5 +175,6 @@ def _describe(error: ValidationError) -> list[str]:
         field = str(item["loc"][0])
         allowed = Config.model_fields[field].description
         value = "…" if "secret" in field or "password" in field else repr(item["input"])
+        value = USER_INFO.sub("//…@", value)
         lines.append(f"{PREFIX}{field.upper()} is {value}. Allowed: {allowed}.")
     return lines

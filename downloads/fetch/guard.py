@@ -6,6 +6,7 @@ that is why other programs are refused here, except those that get no network.
 """
 
 import os
+import re
 import socket
 import sys
 from collections.abc import Callable, Iterable
@@ -26,6 +27,8 @@ REFUSED_EVENTS = frozenset(
         "pty.spawn",
     }
 )
+# What ffmpeg may take for an address: `tcp:host:port` is one, and `[f=mpegts]udp://host` too.
+NOT_LOCAL = re.compile(r"^(?!file:|pipe:)(?:[a-z][a-z0-9+]*:|.*://)", re.IGNORECASE | re.DOTALL)
 
 
 class PolicyBlocked(Exception):
@@ -73,9 +76,8 @@ class Guard:
         program = os.fsdecode(executable) if executable else os.fsdecode(arguments[0])
         if str(Path(program).resolve()) not in self.programs:
             self._refuse(f"the program {Path(program).name!r} is not allowed")
-        for argument in map(os.fsdecode, arguments[1:]):
-            if "://" in argument.partition("\n")[0][:64] and not argument.startswith("file:"):
-                self._refuse(f"{Path(program).name} may not use the network")
+        if any(NOT_LOCAL.search(os.fsdecode(argument)) for argument in arguments[1:]):
+            self._refuse(f"{Path(program).name} may not use the network")
 
     def _refuse(self, sentence: str) -> None:
         self.refusals.append(sentence)

@@ -44,7 +44,7 @@ class Fetching:
         self.duration_seconds: float | None = None
         self.title = ""
         self.received: dict[str, int] = {}  # bytes of each file that yt-dlp fetches
-        self.announced: dict[str, int | None] = {}  # what the transport said of each
+        self.announced: dict[str, int | None] = {}  # what the transport said of each, or we proved
         self._last_advance_at = 0.0
 
     def enter(self, phase: Phase) -> None:
@@ -61,7 +61,7 @@ class Fetching:
         for part in info.get("requested_formats") or [info]:
             if part.get("protocol") not in downloading.PROTOCOLS:
                 raise PolicyBlocked(f"The protocol {part.get('protocol')!r} is not allowed")
-        self.title = readable(str(info.get("title") or ""))[:MAX_TITLE_LENGTH]
+        self.title = readable(title_of(info))[:MAX_TITLE_LENGTH]
         duration = info.get("duration")
         self.duration_seconds = float(duration) if isinstance(duration, int | float) else None
         self.send(
@@ -89,6 +89,20 @@ class Fetching:
         if finished or now - self._last_advance_at >= ADVANCE_INTERVAL_SECONDS:
             self._last_advance_at = now
             self.send(self._advance(report, total_received))
+        if finished and _is_one_file(report):
+            self._prove(name)
+
+    def _prove(self, name: str) -> None:
+        """Read through a file whose length nobody announced, as long as it is what the site sent.
+
+        What ffmpeg makes of half a file is whole in itself.
+        """
+        if self.announced.get(name) != self.received[name]:
+            self.enter(Phase.VERIFYING)
+            path = Path(self.job.directory, name)
+            describe(path)
+            read_through(path, announced_seconds=self.duration_seconds)
+            self.announced[name] = self.received[name]
 
     def _advance(self, report: dict[str, Any], received: int) -> Advance:
         total = report.get("total_bytes") or report.get("total_bytes_estimate")
@@ -105,10 +119,18 @@ class Fetching:
             self.enter(Phase.POST_PROCESSING)
 
     def is_proven(self) -> bool:
-        """Whether every file arrived with a length that was announced and fulfilled."""
+        """Whether every file arrived with a length that was announced, or was read through."""
         return bool(self.received) and all(
             self.announced.get(name) == size for name, size in self.received.items()
         )
+
+
+def title_of(info: dict[str, Any]) -> str:
+    """The title of a video, without the number that yt-dlp gives even to the only one of a page."""
+    title = str(info.get("title") or "")
+    is_embedded = info.get("extractor_key") in ("Generic", "HTML5MediaEmbed")
+    is_numbered = is_embedded and str(info.get("id")).endswith("-1")
+    return title.removesuffix(" (1)") if is_numbered else title
 
 
 def _is_one_file(report: dict[str, Any]) -> bool:

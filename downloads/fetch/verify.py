@@ -7,7 +7,6 @@ proved nothing, the container is read through with ffmpeg and its durations are 
 import hashlib
 import os
 import re
-import stat
 import subprocess
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from downloads.fetch.guard import without_network
 from downloads.fetch.limits import before_program
 from downloads.fetch.messages import ManifestFile
 from downloads.fetch.programs import find_ffmpeg
-from downloads.library import media_type_of
+from downloads.library import media_type_of, open_finished
 
 BLOCK_BYTES = 2**20
 READ_THROUGH_TIMEOUT_SECONDS = 3600
@@ -35,15 +34,12 @@ class Incomplete(Exception):
 def describe(path: Path) -> ManifestFile:
     """Read a finished file once and say what it is.
 
-    Raises Incomplete for anything but a non-empty regular file with one link and of a media type
-    on the list: a link that somebody planted is not followed.
+    Raises Refused for anything but a regular file with one link (what somebody planted is not
+    followed), Incomplete when it is empty or a text, NotMedia for a type that is not on the list.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
-            raise Incomplete(f"{path.name} is not a regular file")
-        if status.st_size == 0:
+    with open_finished(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size == 0:
             raise Incomplete("The downloaded file is empty")
         digest = hashlib.sha256()
         while block := file.read(BLOCK_BYTES):
@@ -52,7 +48,7 @@ def describe(path: Path) -> ManifestFile:
             digest.update(block)
     return ManifestFile(
         name=path.name,
-        size=status.st_size,
+        size=size,
         sha256=digest.hexdigest(),
         media_type=media_type_of(path.name),
     )

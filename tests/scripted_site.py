@@ -1,0 +1,131 @@
+"""A site on loopback whose answers a test writes, and a host that must never be connected to."""
+
+import select
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    path: str  # with the query
+    headers: dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    body: bytes | str = b""
+    media_type: str = "text/html"
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    cut_after: int | None = None  # how many bytes are sent before the connection is closed
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    site: "ScriptedSite"
+
+    def handle_error(self, *_arguments: Any) -> None:
+        """A client that hangs up is part of many tests."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        assert isinstance(self.server, _Server)
+        request = Request(path=self.path, headers=dict(self.headers.items()))
+        answer = self.server.site.answer(request)
+        body = answer.body.encode() if isinstance(answer.body, str) else answer.body
+        self.send_response(answer.status)
+        headers = {"Content-Type": answer.media_type, "Content-Length": str(len(body))}
+        for name, value in {**headers, **answer.headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command == "HEAD":
+            return
+        self.wfile.write(body[: answer.cut_after])
+        self.close_connection = answer.cut_after is not None
+
+    do_HEAD = do_GET
+
+    def log_message(self, *_arguments: object) -> None:
+        """The requests are the log."""
+
+
+class ScriptedSite:
+    """Serves what `serve` was told, 404 for all else; remembers every request."""
+
+    def __init__(self) -> None:
+        self.requests: list[Request] = []
+        self._answers: dict[str, Answer | Callable[[Request], Answer]] = {}
+        self._server = _Server(("127.0.0.1", 0), _Handler)
+        self._server.site = self
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.05}
+        )
+        self._thread.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    @property
+    def origin(self) -> str:
+        return f"127.0.0.1:{self._server.server_address[1]}"
+
+    def url(self, path: str) -> str:
+        return f"http://{self.origin}{path}"
+
+    def serve(self, path: str, answer: Answer | Callable[[Request], Answer]) -> str:
+        """Answer requests for a path (whatever the query) so; returns its URL."""
+        self._answers[path] = answer
+        return self.url(path)
+
+    def requests_of(self, path: str) -> list[Request]:
+        return [request for request in self.requests if request.path.partition("?")[0] == path]
+
+    def answer(self, request: Request) -> Answer:
+        self.requests.append(request)
+        found = self._answers.get(request.path.partition("?")[0], Answer(status=404))
+        return found if isinstance(found, Answer) else found(request)
+
+
+class Canary:
+    """A port of this machine, for TCP and UDP on IPv4 and IPv6, that counts who comes."""
+
+    def __init__(self) -> None:
+        self._sockets: list[socket.socket] = []
+        self.port = self._listen(socket.AF_INET, "127.0.0.1", 0)
+        with suppress(OSError):
+            self._listen(socket.AF_INET6, "::1", self.port)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        for listening in self._sockets:
+            listening.close()
+
+    def _listen(self, family: int, host: str, port: int) -> int:
+        for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+            listening = socket.socket(family, kind)
+            self._sockets.append(listening)
+            listening.bind((host, port))
+            port = int(listening.getsockname()[1])
+            if kind == socket.SOCK_STREAM:
+                listening.listen()
+        return port
+
+    @property
+    def was_touched(self) -> bool:
+        """Whether anybody connected or sent something: the kernel keeps both until it is taken."""
+        return bool(select.select(self._sockets, [], [], 0)[0])
