@@ -15,7 +15,7 @@ import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import takewhile
@@ -236,6 +236,7 @@ class Stats:
     speeds: dict[int | None, float]  # bytes per second, by owner
     free_bytes: int | None  # of the library's disk; None: it cannot be read
     workers: int  # alive
+    _encoded: dict[int | None, bytes] = field(default_factory=dict, compare=False)
 
     @classmethod
     def read(cls) -> "Stats":
@@ -255,8 +256,13 @@ class Stats:
             workers=sum(worker.alive for worker in workers()),
         )
 
-    def encode_for(self, owner_id: int | None) -> bytes:
+    def event_for(self, owner_id: int | None) -> bytes:
         """The stats event of one owner's downloads, or of all when it is None."""
+        if owner_id not in self._encoded:
+            self._encoded[owner_id] = self._encode_for(owner_id)
+        return self._encoded[owner_id]
+
+    def _encode_for(self, owner_id: int | None) -> bytes:
         counts = dict.fromkeys((state.value for state in State), 0)
         for (owner, state), number in self.counts.items():
             if owner_id in (None, owner):
@@ -372,7 +378,8 @@ class Cursor:
     owner_id: int | None  # None: it sees the downloads of all
     correlation_id: str | None = None  # None: of all downloads, and the stats
     _reports_seen: int = 0
-    _stats_seen: bytes = b""
+    _stats_seen: "Stats | None" = None
+    _stats_sent: bytes = b""
 
     def sees(self, piece: Piece) -> bool:
         return self.owner_id in (None, piece.owner_id) and self.correlation_id in (
@@ -403,13 +410,11 @@ class Cursor:
 
     def take_stats(self, stats: "Stats | None") -> bytes:
         """The numbers when they are different since the last time."""
-        if stats is None or self.correlation_id is not None:
+        if stats is None or stats is self._stats_seen or self.correlation_id is not None:
             return b""
-        event = stats.encode_for(self.owner_id)
-        if event == self._stats_seen:
-            return b""
-        self._stats_seen = event
-        return event
+        self._stats_seen = stats
+        before, self._stats_sent = self._stats_sent, stats.event_for(self.owner_id)
+        return self._stats_sent if self._stats_sent != before else b""
 
 
 class Listener:
@@ -584,9 +589,10 @@ class Tailer(threading.Thread):
             self._hand_over(self._stream.set_reports, reports, version)
 
     def _hand_over(self, receive: Callable[..., None], *news: object) -> None:
-        self._loop.call_soon_threadsafe(self._unless_stopped, receive, *news)
+        if not self._stopping.is_set():  # else the loop may be closed by now
+            self._loop.call_soon_threadsafe(self._unless_stopped, receive, *news)
 
     def _unless_stopped(self, receive: Callable[..., None], *news: object) -> None:
-        """In the loop, where `stop` is called: a tailer that was stopped has no successor's ear."""
+        """In the loop, as `stop` is: what was under way then must not reach the next listeners."""
         if not self._stopping.is_set():
             receive(*news)

@@ -37,8 +37,9 @@ HEADERS = {
     "Accept-Ranges": "bytes",
     "Cache-Control": "private, no-cache",  # kept, but asked about: it may be deleted
     "X-Content-Type-Options": "nosniff",
-    # Whatever a file turns out to be, opened by itself it runs no script and reaches nobody.
-    "Content-Security-Policy": "sandbox; default-src 'none'",
+    # Whatever a file turns out to be, opened by itself it runs no script and reaches nobody. A
+    # browser's own player is a page that loads the file again, with the cookie of its origin.
+    "Content-Security-Policy": "sandbox allow-same-origin; default-src 'none'; media-src 'self'",
 }
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
-from django.db import connection, models, transaction
+from django.db import IntegrityError, connection, models, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
@@ -58,6 +58,11 @@ def short_transaction() -> Iterator[None]:
 
 def _choices(words: Iterable[str]) -> list[tuple[str, str]]:
     return [(str(word), str(word)) for word in words]
+
+
+def _values(words: Iterable[str]) -> list[str]:
+    """Plain strings in a fixed order: migrations compare the conditions that they are part of."""
+    return sorted(str(word) for word in words)
 
 
 class StreamPosition(models.Model):
@@ -192,8 +197,13 @@ class DownloadQuerySet(models.QuerySet["Download"]):
         A wish that the same owner has waiting or running already is answered with that download.
         When this returns outside of another transaction, all of it is committed.
         """
-        with short_transaction():
-            return self._submit(wishes, owner=owner, actor=actor, priority=priority)
+        try:
+            with short_transaction():
+                return self._submit(wishes, owner=owner, actor=actor, priority=priority)
+        except IntegrityError:
+            # PostgreSQL: the same wish was retried while we looked. Now we see it.
+            with short_transaction():
+                return self._submit(wishes, owner=owner, actor=actor, priority=priority)
 
     def _submit(
         self,
@@ -203,6 +213,10 @@ class DownloadQuerySet(models.QuerySet["Download"]):
         actor: str,
         priority: int,
     ) -> list[Submitted]:
+        if owner is not None and connection.features.has_select_for_update:
+            # One owner's submissions take turns, as they do on SQLite: else two that look at the
+            # same time both miss what the other one adds, or wait for each other for ever.
+            type(owner).objects.select_for_update(no_key=True).filter(pk=owner.pk).first()
         now = timezone.now()
         fingerprints = [fingerprint(url, options) for url, options in wishes]
         waiting = self.active().filter(owner=owner, fingerprint__in=set(fingerprints))
@@ -350,22 +364,19 @@ class Download(models.Model):
         ordering = ["-id"]
         permissions = [("cleanup_download", "Can clean up downloads by correlation id")]
         constraints = [
+            models.CheckConstraint(condition=Q(state__in=_values(State)), name="download_state"),
             models.CheckConstraint(
-                condition=Q(state__in=[state.value for state in State]), name="download_state"
-            ),
-            models.CheckConstraint(
-                condition=Q(outcome=None) | Q(outcome__in=[item.value for item in Outcome]),
+                condition=Q(outcome=None) | Q(outcome__in=_values(Outcome)),
                 name="download_outcome",
             ),
             models.CheckConstraint(
-                condition=Q(state__in=[state.value for state in ACTIVE], outcome=None)
+                condition=Q(state__in=_values(ACTIVE), outcome=None)
                 | Q(state=State.CLEANED.value, outcome__isnull=False)
-                | Q(state__in=[state.value for state in ENDED], outcome=F("state")),
+                | Q(state__in=_values(ENDED), outcome=F("state")),
                 name="download_outcome_of_state",
             ),
             models.CheckConstraint(
-                condition=Q(error_class=None)
-                | Q(error_class__in=[item.value for item in ErrorClass]),
+                condition=Q(error_class=None) | Q(error_class__in=_values(ErrorClass)),
                 name="download_error_class",
             ),
             models.CheckConstraint(
@@ -378,13 +389,12 @@ class Download(models.Model):
                 name="download_directory_of_state",
             ),
             models.CheckConstraint(
-                condition=~Q(state__in=[state.value for state in RUNNING])
-                | (~Q(directory="") & Q(attempt__gte=1)),
+                condition=~Q(state__in=_values(RUNNING)) | (~Q(directory="") & Q(attempt__gte=1)),
                 name="download_running_has_directory",
             ),
             models.UniqueConstraint(
                 fields=["owner", "fingerprint"],
-                condition=Q(state__in=[state.value for state in ACTIVE]),
+                condition=Q(state__in=_values(ACTIVE)),
                 name="download_active_once",
             ),
         ]
@@ -397,12 +407,13 @@ class Download(models.Model):
             ),
             models.Index(
                 fields=["worker"],
-                condition=Q(state__in=[state.value for state in RUNNING]),
+                condition=Q(state__in=_values(RUNNING)),
                 name="download_running",
             ),
             models.Index(fields=["state", "-id"], name="download_by_state"),
             models.Index(fields=["outcome", "-id"], name="download_by_outcome"),
             models.Index(fields=["owner", "-id"], name="download_by_owner"),
+            models.Index(fields=["owner", "state"], name="download_counts"),
         ]
 
     def __str__(self) -> str:
@@ -576,9 +587,7 @@ class Transition(models.Model):
     class Meta:
         ordering = ["seq"]
         constraints = [
-            models.CheckConstraint(
-                condition=Q(to_state__in=[state.value for state in State]), name="transition_to"
-            ),
+            models.CheckConstraint(condition=Q(to_state__in=_values(State)), name="transition_to"),
             models.CheckConstraint(condition=Q(seq__gte=1), name="transition_seq"),
         ]
 

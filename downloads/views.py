@@ -21,7 +21,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from downloads import actions, checks, first_admin, stats
 from downloads.forms import AddForm, FirstAdminForm
@@ -57,7 +57,7 @@ class SignedInRequest(HttpRequest):
 # The dashboard.
 
 
-@require_GET
+@require_safe
 @never_cache
 @login_required
 def dashboard(request: SignedInRequest) -> HttpResponse:
@@ -65,7 +65,7 @@ def dashboard(request: SignedInRequest) -> HttpResponse:
     return render(request, "downloads/dashboard.html", _dashboard_context(request, form))
 
 
-@require_GET
+@require_safe
 @never_cache
 @login_required
 def rows(request: SignedInRequest) -> HttpResponse:
@@ -186,7 +186,7 @@ def _free_bytes() -> int | None:
 # One download.
 
 
-@require_GET
+@require_safe
 @never_cache
 @login_required
 def download(request: SignedInRequest, correlation_id: str) -> HttpResponse:
@@ -194,7 +194,7 @@ def download(request: SignedInRequest, correlation_id: str) -> HttpResponse:
     return render(request, "downloads/download.html", context)
 
 
-@require_GET
+@require_safe
 @never_cache
 @login_required
 def fragment(request: SignedInRequest, correlation_id: str) -> HttpResponse:

@@ -606,5 +606,7 @@ def test_fifty_children_leave_nothing_behind(
         directory.mkdir()
         assert attempt(warm, job(f"/small/{number}.mp4")).how == "exited with 0"
 
-    assert (descriptors(os.getpid()), descriptors(warm.pid)) == before
+    # Fewer is fine: what an earlier test forgot may be collected meanwhile.
+    assert descriptors(os.getpid()) <= before[0]
+    assert descriptors(warm.pid) <= before[1]
     assert children(warm.pid) == []

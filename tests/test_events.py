@@ -227,7 +227,7 @@ def test_an_old_speed_is_no_speed(user: User, clean_disk: None) -> None:
 
 
 def test_staff_see_the_numbers_of_all() -> None:
-    assert data_of(stats().encode_for(None)) == {
+    assert data_of(stats().event_for(None)) == {
         "counts": {**dict.fromkeys(State, 0), "created": 5, "cleaned": 1},
         "speed": 1500,
         "free": 2**30,
@@ -236,7 +236,7 @@ def test_staff_see_the_numbers_of_all() -> None:
 
 
 def test_a_user_sees_the_numbers_of_their_own() -> None:
-    data = data_of(stats().encode_for(1))
+    data = data_of(stats().event_for(1))
 
     assert isinstance(data, dict)
     assert data["counts"] == {**dict.fromkeys(State, 0), "created": 2}
@@ -370,7 +370,7 @@ def test_a_cursor_takes_stats_only_when_its_own_are_different() -> None:
     cursor = Cursor(seq=0, owner_id=1)
 
     assert cursor.take_stats(None) == b""
-    assert cursor.take_stats(stats()) == stats().encode_for(1)
+    assert cursor.take_stats(stats()) == stats().event_for(1)
     assert cursor.take_stats(stats()) == b""
     assert cursor.take_stats(stats(counts={(1, "created"): 2, (2, "created"): 9})) == b""
     assert cursor.take_stats(stats(workers=0)) != b""

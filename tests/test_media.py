@@ -90,7 +90,9 @@ def test_a_file_cannot_act_as_a_page(published: Published) -> None:
     headers = published.get().headers
 
     assert headers["X-Content-Type-Options"] == "nosniff"
-    assert headers["Content-Security-Policy"].startswith("sandbox; default-src 'none'")
+    assert headers["Content-Security-Policy"] == (
+        "sandbox allow-same-origin; default-src 'none'; media-src 'self'"
+    )
 
 
 def test_it_can_be_saved(published: Published) -> None:

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from urllib.parse import urlsplit
 
 import pytest
 from django.conf import settings
@@ -114,6 +115,46 @@ def test_head_of_a_long_page_has_no_body(server: Serving, staff: User) -> None:
 
     assert answer.startswith(b"HTTP/1.1 200 ")
     assert answer.endswith(b"\r\n\r\n")
+
+
+BROKEN_SITE = """
+import django; django.setup()
+from vnsite.server import WebServer
+
+async def break_off(scope, receive, send):
+    headers = [(b"Content-Length", b"1000")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"begun", "more_body": True})
+    raise RuntimeError("broken")
+
+server = WebServer("127.0.0.1", 0)
+server.application = break_off
+server.listen()
+server.run(on_ready=lambda: print(server.url, flush=True), on_stop=lambda: None)
+"""
+
+
+def test_an_answer_that_breaks_off_ends_its_connection_and_no_other() -> None:
+    environment = {**os.environ, **worker_environment()}
+    with subprocess.Popen(
+        [sys.executable, "-c", BROKEN_SITE],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        address = urlsplit(process.stdout.readline().strip()).netloc
+        try:
+            for _ in range(2):
+                browser = http.client.HTTPConnection(address, timeout=30)
+                browser.request("GET", "/")
+                with pytest.raises((http.client.IncompleteRead, ConnectionResetError)):
+                    browser.getresponse().read()
+                browser.close()
+        finally:
+            process.kill()
 
 
 # Bodies that are too big

@@ -30,8 +30,9 @@ ARGUMENTS = [
 TIMEOUT_MS = 20_000
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Ended with the module: while it runs, so does an event loop in the thread of the tests."""
     if CHROMIUM is None:
         pytest.skip("Chromium is not installed: apt-get install chromium")
     # Playwright's synchronous API runs an event loop in this thread, and Django takes every use
