@@ -7,9 +7,10 @@ import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from downloads import events
+from downloads import frames
 from downloads.errors import ErrorClass
-from downloads.events import Bye, Cursor, Frame, Pace, Report, Resync, Ring, Stats
+from downloads.events import Cursor, Pace, Ring
+from downloads.frames import Bye, Frame, Report, Resync, Stats
 from downloads.models import Progress, StreamPosition, Transition
 from downloads.states import Phase, Reason, State
 from tests import lives
@@ -48,29 +49,29 @@ def stats(**changes: object) -> Stats:
 
 
 def test_an_event_with_a_seq_has_it_as_id() -> None:
-    assert events.encode("name", {"key": [1, None]}, seq=7) == (
+    assert frames.encode("name", {"key": [1, None]}, seq=7) == (
         b'id: 7\nevent: name\ndata: {"key":[1,null]}\n\n'
     )
 
 
 def test_an_event_without_a_seq_leaves_the_last_id_alone() -> None:
-    assert events.encode("name", {}) == b"event: name\ndata: {}\n\n"
+    assert frames.encode("name", {}) == b"event: name\ndata: {}\n\n"
 
 
 def test_a_line_break_cannot_end_the_data() -> None:
-    assert events.encode("name", "a\n\ndata: b\r\u2028") == (
+    assert frames.encode("name", "a\n\ndata: b\r\u2028") == (
         b'event: name\ndata: "a\\n\\ndata: b\\r\\u2028"\n\n'
     )
 
 
 def test_hello() -> None:
-    assert events.hello(seq=7, now=NOON) == (
+    assert frames.hello(seq=7, now=NOON) == (
         b'event: hello\ndata: {"seq":7,"now":"2026-07-01T12:00:00.250000Z","heartbeat":15}\n\n'
     )
 
 
 def test_a_heartbeat_has_an_id_and_its_own_name() -> None:
-    assert events.heartbeat(seq=7, now=NOON) == (
+    assert frames.heartbeat(seq=7, now=NOON) == (
         b'id: 7\nevent: heartbeat\ndata: {"now":"2026-07-01T12:00:00.250000Z"}\n\n'
     )
 
@@ -79,22 +80,22 @@ def test_a_heartbeat_has_an_id_and_its_own_name() -> None:
 def test_resync(why: str) -> None:
     expected = f'event: resync\ndata: {{"why":"{why}"}}\n\n'.encode()
 
-    assert events.resync(Resync(why)) == expected
+    assert frames.resync(Resync(why)) == expected
 
 
 @pytest.mark.parametrize("why", ["age", "shutdown", "signed_out"])
 def test_bye(why: str) -> None:
-    assert events.bye(Bye(why)) == f'event: bye\ndata: {{"why":"{why}"}}\n\n'.encode()
+    assert frames.bye(Bye(why)) == f'event: bye\ndata: {{"why":"{why}"}}\n\n'.encode()
 
 
 def test_a_greeting_spreads_the_browsers_that_come_back() -> None:
     pauses = set()
     for _ in range(50):
-        first, _, rest = events.greeting(seq=7, now=NOON).partition(b"\n\n")
+        first, _, rest = frames.greeting(seq=7, now=NOON).partition(b"\n\n")
         name, _, milliseconds = first.partition(b": ")
         pauses.add(int(milliseconds))
         assert name == b"retry"
-        assert rest == events.hello(seq=7, now=NOON)
+        assert rest == frames.hello(seq=7, now=NOON)
 
     assert len(pauses) > 10
     assert all(1000 <= pause <= 5000 for pause in pauses)
@@ -103,11 +104,11 @@ def test_a_greeting_spreads_the_browsers_that_come_back() -> None:
 def test_reports_are_one_list() -> None:
     reports = [report("a", version=1), report("b", version=1)]
 
-    assert events.join_reports(reports) == b'event: progress\ndata: ["a","b"]\n\n'
+    assert frames.join_reports(reports) == b'event: progress\ndata: ["a","b"]\n\n'
 
 
 def test_no_reports_are_no_event() -> None:
-    assert events.join_reports([]) == b""
+    assert frames.join_reports([]) == b""
 
 
 # From rows
@@ -120,7 +121,7 @@ def data_of(event: bytes) -> object:
 def test_a_new_download_is_a_frame(user: User) -> None:
     download = lives.submit(user)
 
-    (made,) = events.read_frames(after=0)
+    (made,) = frames.read_frames(after=0)
 
     row = Transition.objects.get()
     assert (made.seq, made.owner_id, made.correlation_id) == (
@@ -145,7 +146,7 @@ def test_a_new_download_is_a_frame(user: User) -> None:
 def test_a_failure_says_its_error_and_outcome(user: User, clean_disk: None) -> None:
     lives.fail(lives.submit(user), ErrorClass.GEO_BLOCKED)
 
-    data = data_of(events.read_frames(after=0)[-1].data)
+    data = data_of(frames.read_frames(after=0)[-1].data)
 
     assert isinstance(data, dict)
     assert (data["to"], data["error"], data["outcome"]) == ("failed", "geo_blocked", "failed")
@@ -155,9 +156,9 @@ def test_frames_come_in_order_after_a_seq_and_upto_one(user: User, clean_disk: N
     lives.fail(lives.submit(user))
 
     first = StreamPosition.current() - 4
-    assert [made.seq - first for made in events.read_frames(after=0)] == [0, 1, 2, 3, 4]
-    assert [made.seq - first for made in events.read_frames(after=first + 2)] == [3, 4]
-    middle = events.read_frames(after=first, upto=first + 2)
+    assert [made.seq - first for made in frames.read_frames(after=0)] == [0, 1, 2, 3, 4]
+    assert [made.seq - first for made in frames.read_frames(after=first + 2)] == [3, 4]
+    middle = frames.read_frames(after=first, upto=first + 2)
     assert [made.seq - first for made in middle] == [1, 2]
 
 
@@ -167,7 +168,7 @@ def test_a_report_is_what_a_download_receives(user: User, clean_disk: None) -> N
         phase=Phase.FETCHING, received_bytes=10, total_bytes=100, speed=5.5, eta_seconds=18.0
     )
 
-    (made,) = events.read_reports({}, version=3).values()
+    (made,) = frames.read_reports({}, version=3).values()
 
     assert (made.version, made.owner_id) == (3, user.pk)
     assert json.loads(made.data) == {
@@ -182,11 +183,11 @@ def test_a_report_is_what_a_download_receives(user: User, clean_disk: None) -> N
 
 def test_a_report_keeps_its_version_until_it_is_different(user: User, clean_disk: None) -> None:
     lives.start(lives.submit(user))
-    first = events.read_reports({}, version=1)
+    first = frames.read_reports({}, version=1)
 
-    same = events.read_reports(first, version=2)
+    same = frames.read_reports(first, version=2)
     Progress.objects.update(received_bytes=1)
-    different = events.read_reports(same, version=3)
+    different = frames.read_reports(same, version=3)
 
     assert same == first
     assert [made.version for made in different.values()] == [3]
@@ -194,10 +195,10 @@ def test_a_report_keeps_its_version_until_it_is_different(user: User, clean_disk
 
 def test_a_download_that_ended_has_no_report(user: User, clean_disk: None) -> None:
     download = lives.start(lives.submit(user))
-    before = events.read_reports({}, version=1)
+    before = frames.read_reports({}, version=1)
     download.move(State.CANCELLED, actor="test", reason=Reason.CANCELLED)
 
-    assert events.read_reports(before, version=2) == {}
+    assert frames.read_reports(before, version=2) == {}
 
 
 def test_stats_are_read_for_all_owners_at_once(user: User, staff: User, clean_disk: None) -> None:
@@ -246,8 +247,8 @@ def test_a_user_sees_the_numbers_of_their_own() -> None:
 # The ring
 
 
-def seqs(frames: list[Frame]) -> list[int]:
-    return [frame.seq for frame in frames]
+def seqs(of: list[Frame]) -> list[int]:
+    return [frame.seq for frame in of]
 
 
 def test_a_ring_gives_what_is_after_a_cursor() -> None:
@@ -298,7 +299,7 @@ def test_a_cursor_that_fell_out_is_told_and_goes_on_from_now() -> None:
     cursor = Cursor(seq=1, owner_id=None)
     ring = ring_of(1, 2, 3, 4, 5, size=3)
 
-    assert cursor.take_transitions(ring) == events.resync(Resync.GAP)
+    assert cursor.take_transitions(ring) == frames.resync(Resync.GAP)
     ring.add([frame(6)])
     assert cursor.take_transitions(ring) == b"<6>"
 

@@ -68,6 +68,7 @@ HOUSE: tuple[dict[str, frozenset[str]], ...] = (
                 "downloads.events",
                 "downloads.first_admin",
                 "downloads.forms",
+                "downloads.frames",
                 "downloads.health",
                 "downloads.idempotency",
                 "downloads.listing",
