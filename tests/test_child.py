@@ -293,7 +293,8 @@ def test_a_child_that_is_stopped_ends_all_the_same(
 def test_ending_twice_is_fine(warm: WarmProcess, job: Callable[..., Job]) -> None:
     child = warm.fork(job("/video.mp4"))
 
-    assert child.end(grace_seconds=0).startswith("killed by")
+    # The closed channel alone ends a child that has not begun: it may be faster than the signal.
+    assert child.end(grace_seconds=0) in {"killed by SIGKILL", "exited with 1"}
     assert child.end(grace_seconds=0) == "ended"
 
 

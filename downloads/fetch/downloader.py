@@ -152,7 +152,9 @@ def _warm_up(downloader: Downloader) -> None:
     # Every date of a video is tried with some fifty formats; Python remembers five of them.
     _strptime._CACHE_MAX_SIZE = 200
     unified_timestamp("Thu, 01 Jan 1970 00:00:00 GMT")
-    downloader.process_ie_result(dict(REHEARSAL), download=False)
+    downloader.params["simulate"] = True
+    downloader.process_ie_result(dict(REHEARSAL))
+    downloader.params["simulate"] = False
 
 
 def fit(downloader: Downloader, job: Job) -> None:

@@ -104,7 +104,7 @@ def run_child(warm: Warm, values: dict[str, Any], channel: socket.socket, parent
     code = 1
     try:
         os.setsid()
-        limits.reset_signals()
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # the others are as `main` reset them
         limits.die_with_parent(signal.SIGKILL)
         if os.getppid() != parent:
             return
