@@ -47,13 +47,13 @@ def cancel(download: Download, *, actor: str) -> Download:
         if download.state == State.CREATED:
             return _cancel_waiting(download, actor=actor)
     except LostDownload:
-        download.refresh_from_db()
+        _look_again(download)
     if download.outcome == Outcome.CANCELLED:
         return download
     if download.ask_to_cancel(actor=actor):
-        download.refresh_from_db()
+        _look_again(download)
         return download
-    download.refresh_from_db()
+    _look_again(download)
     if download.state in RUNNING:
         raise NotAllowed(download, "It is too late to cancel: the files are being published.")
     raise NotAllowed(download, f"It cannot be cancelled: it is {download.state}.")
@@ -94,10 +94,10 @@ def retry(download: Download, *, actor: str) -> Download:
             error_detail="",
         )
     except LostDownload:
-        download.refresh_from_db()
+        _look_again(download)
         raise NotAllowed(download, f"It cannot be retried: it is {download.state}.") from None
     except IntegrityError:
-        download.refresh_from_db()
+        _look_again(download)
         raise NotAllowed(download, "The same link is waiting or running already.") from None
     return download
 
@@ -129,7 +129,7 @@ def clean(download: Download, *, actor: str) -> int:
             State.CLEANED, actor=actor, reason=Reason.CLEANED, detail=f"{freed} bytes freed"
         )
     except LostDownload:
-        download.refresh_from_db()
+        _look_again(download)
         if download.state != State.CLEANED:
             raise NotAllowed(
                 download, f"It cannot be cleaned up: it is {download.state}."
@@ -166,8 +166,16 @@ def forget(download: Download, *, with_files: bool = False) -> None:
             delete_files(download)
         download.forget()
     except LostDownload:
-        download.refresh_from_db()
+        _look_again(download)
         raise NotAllowed(download, f"It cannot be deleted: it is {download.state}.") from None
+
+
+def _look_again(download: Download) -> None:
+    """Show what the row says now. Raises NotAllowed when somebody deleted it meanwhile."""
+    try:
+        download.refresh_from_db()
+    except Download.DoesNotExist:
+        raise NotAllowed(download, "It was deleted meanwhile.") from None
 
 
 def _ending_of(download: Download) -> str:

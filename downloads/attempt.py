@@ -7,15 +7,16 @@ import logging
 import os
 import threading
 import time
+from contextlib import suppress
 from datetime import timedelta
 from enum import Enum
 from pathlib import Path
 
 from django.conf import settings
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
-from downloads import actions, publication
+from downloads import actions, isolation, library, publication
 from downloads.child import Child, ChildFailed, WarmProcess
 from downloads.errors import ErrorClass, ErrorFacts, classify, retry_delay_seconds
 from downloads.fetch.messages import Advance, Broke, Fetched, Job, Message, Metadata, PhaseBegan
@@ -68,6 +69,8 @@ class Attempt:
 
     def __init__(self, download: Download, *, warm: WarmProcess, actor: str) -> None:
         self.download = download
+        self.epoch = download.attempt
+        self._directory_name = download.directory
         self._warm = warm
         self._actor = actor
         self._request: Request | None = None
@@ -85,9 +88,7 @@ class Attempt:
     def run(self) -> None:
         """Carry the attempt to its end. Never raises: what nobody foresaw fails the download."""
         try:
-            self._run()
-        except LostDownload:
-            logger.warning("%s is not ours any more", self.download)
+            self._run_or_leave()
         except Exception:
             logger.exception("%s: the attempt broke", self.download)
         finally:
@@ -96,6 +97,22 @@ class Attempt:
                 os.close(self._waker)
                 self._waker = -1
             connection.close_if_unusable_or_obsolete()
+
+    def _run_or_leave(self) -> None:
+        try:
+            self._run()
+        except LostDownload:
+            logger.warning("%s is not ours any more", self.download)
+            self._remove_what_no_row_names()
+
+    def _remove_what_no_row_names(self) -> None:
+        """Of a row that was deleted nobody else would know what is left on the disk."""
+        row = Download.objects.filter(pk=self.download.pk).first()
+        if row is None and self.download.library_path:
+            publication.take_back(self.download)
+        if row is None or row.directory != self._directory_name:
+            isolation.remove_directory(settings.VNSITE.temp_root, self._directory_name)
+            library.discard(settings.VNSITE.media_root, self._directory_name)
 
     def _run(self) -> None:
         isolated = IsolatedDownload(
@@ -107,7 +124,8 @@ class Attempt:
                 isolated.keep()
                 self._move(State.READY, Reason.DIRECTORY_MADE)
                 self._conclude(self._fetch(directory), directory)
-        except (LostDownload, CancelWasAsked):
+        except (LostDownload, InterfaceError, OperationalError):
+            # When the database does not answer, nobody knows what it has written.
             raise
         except Exception as error:
             logger.exception("%s: the attempt broke", self.download)
@@ -232,16 +250,17 @@ class Attempt:
             tries=tries_of(self.download),
             retry_after_seconds=broke.retry_after_seconds,
         )
-        if delay is None or self.download.attempt >= self.download.max_attempts:
+        is_decided = bool(self.download.library_path)
+        if delay is None or is_decided or self.download.attempt >= self.download.max_attempts:
             self._move(
                 State.FAILED,
                 error_class,
                 detail=broke.message,
-                library_path="",
-                manifest=None,
                 **error,
                 **self._progress.known(),
             )
+            if is_decided:
+                publication.withdraw(self.download)
             self._clean(Outcome.FAILED)
             return
         actions.remove_directory(self.download)
@@ -255,7 +274,10 @@ class Attempt:
         )
 
     def _clean(self, outcome: Outcome) -> None:
-        if should_clean(outcome):
+        if not should_clean(outcome):
+            return
+        # Retried or deleted already: then its directory went before. It is not ours any more.
+        with suppress(actions.NotAllowed):
             actions.clean(self.download, actor=self._actor)
 
 

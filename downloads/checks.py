@@ -112,11 +112,19 @@ def unapplied_migrations() -> list[str]:
 
 
 def _check_engine() -> list[Check]:
-    if connection.vendor != "sqlite":
-        return [Check(name="database", level=Level.OK, sentence="PostgreSQL answers.")]
     with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("SHOW server_version")
+            return [check_postgresql(str(cursor.fetchone()[0]))]
         mode = str(cursor.execute("PRAGMA journal_mode").fetchone()[0])
     return [_check_journal(mode), check_sqlite(sqlite3.sqlite_version_info)]
+
+
+def check_postgresql(version: str) -> Check:
+    """`version` as the server says it: `15.18 (Debian 15.18-0+deb12u1)`."""
+    return Check(
+        name="database", level=Level.OK, sentence=f"PostgreSQL {version.partition(' ')[0]} answers."
+    )
 
 
 def _check_journal(mode: str) -> Check:

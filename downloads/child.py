@@ -21,6 +21,7 @@ from typing import Any, Self
 
 from downloads.fetch.limits import die_with_parent
 from downloads.fetch.messages import GO, Job, Message, decode
+from downloads.isolation import parse_directory_name
 
 PROJECT = Path(__file__).resolve().parent.parent
 START_TIMEOUT_SECONDS = 60.0
@@ -305,6 +306,28 @@ def end_leader(process: Process) -> None:
             raise ChildFailed(f"process {process.pid} does not die")
         _signal({process}, signal.SIGKILL)
         _wait_for_any({process}, timeout_seconds=0.1)
+
+
+def attempts_of_processes() -> dict[Process, str]:
+    """Which living processes belong to an attempt, and to which: the name of its directory.
+
+    By the mark in their environment, and by the directory that they work in: the leader bears no
+    mark. Processes of other users do not show.
+    """
+    found = {process: _attempt_of(process) for process in _processes()}
+    return {process: name for process, name in found.items() if name}
+
+
+def _attempt_of(process: Process) -> str:
+    with suppress(OSError):
+        for variable in Path(f"/proc/{process.pid}/environ").read_bytes().split(b"\0"):
+            if variable.startswith(MARK):
+                return variable.removeprefix(MARK).decode(errors="replace")
+        # A directory that was removed has " (deleted)" after its name.
+        place = Path(f"/proc/{process.pid}/cwd").readlink().name.removesuffix(" (deleted)")
+        if parse_directory_name(place):
+            return place
+    return ""
 
 
 def _members(leader: Process, *, mark: bytes, adopter: int) -> set[Process]:

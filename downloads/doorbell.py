@@ -6,25 +6,59 @@ Imports neither channels nor Twisted.
 """
 
 import contextlib
+import logging
+import select
+import socket
 import sqlite3
 import threading
 import time
 from pathlib import Path
+from typing import Any, Protocol
 
-from django.db import OperationalError, connection
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, OperationalError, connection, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 # Waking up for a look at SQLite's counter costs 0.1 to 0.2 ms of CPU: twenty looks a second are
 # 0.4 % of a core. Commits come in flocks, so after one the next looks follow more quickly.
 IDLE_POLL_SECONDS = 0.05
 BUSY_POLL_SECONDS = 0.005
 
+CHANNEL = "downloads"  # of NOTIFY; migration 0003 names it as well
+RECONNECT_SECONDS = 1.0
 
-class Doorbell:
-    """One waiter on a SQLite database. `wait` belongs to one thread at a time, the rest to any.
+logger = logging.getLogger(__name__)
+
+
+class Doorbell(Protocol):
+    """One waiter on the database. `wait` belongs to one thread at a time, the rest to any.
 
     Whatever was committed since it was made, or since `wait` last returned True, makes the next
     `wait` return. It holds a connection of its own: do not carry one across a fork.
     """
+
+    def wait(self, timeout_seconds: float) -> bool:
+        """Block until something was committed (True), or until `interrupt` or the end of the time
+        (False). Raises django.db.OperationalError when SQLite's file cannot be read."""
+
+    def interrupt(self) -> None:
+        """End the present `wait`, or the next one at once. Safe in threads and signal handlers."""
+
+    def close(self) -> None:
+        """Let go of the connection. Nobody may be waiting; nothing works after it."""
+
+
+def open_doorbell() -> Doorbell:
+    """A doorbell on the site's database, for the calling process.
+
+    Raises django.db.OperationalError when the database does not answer.
+    """
+    if connection.vendor == "sqlite":
+        return SqliteDoorbell(str(connection.settings_dict["NAME"]))
+    return PostgresqlDoorbell()
+
+
+class SqliteDoorbell:
+    """Looks at SQLite's counter of commits. Every commit of another connection rings."""
 
     def __init__(self, database: str) -> None:
         """`database` is what `sqlite3.connect` takes, a path or a `file:` URI.
@@ -48,8 +82,6 @@ class Doorbell:
         self._quiet.acquire()
 
     def wait(self, timeout_seconds: float) -> bool:
-        """Block until another connection has committed (True), or until `interrupt` or the end of
-        the time (False). Raises django.db.OperationalError when the database cannot be read."""
         deadline = time.monotonic() + timeout_seconds
         while not self._has_rung():
             left = deadline - time.monotonic()
@@ -60,12 +92,10 @@ class Doorbell:
         return True
 
     def interrupt(self) -> None:
-        """End the present `wait`, or the next one at once. Safe in threads and signal handlers."""
         with contextlib.suppress(RuntimeError):  # interrupted already, and not yet noticed
             self._quiet.release()
 
     def close(self) -> None:
-        """Let go of the connection. Nobody may be waiting; nothing works after it."""
         self._connection.close()
 
     def _has_rung(self) -> bool:
@@ -88,6 +118,98 @@ class Doorbell:
         return int(row[0])
 
 
-def open_doorbell() -> Doorbell:
-    """A doorbell on the site's database, for the calling process."""
-    return Doorbell(str(connection.settings_dict["NAME"]))
+class PostgresqlDoorbell:
+    """Listens for the NOTIFY of the triggers that migration 0003 makes.
+
+    While the server is gone `wait` is silent; it rings once when the server is back, because what
+    was committed meanwhile rang for nobody. A pooler that lends out its connections for single
+    transactions cannot carry it.
+    """
+
+    def __init__(self) -> None:
+        """Raises django.db.OperationalError when the server does not answer."""
+        # Not a pipe: a late interrupt would write into whatever file has its number by then.
+        self._wake, self._waker = socket.socketpair()
+        self._wake.setblocking(False)
+        self._waker.setblocking(False)
+        self._connection: BaseDatabaseWrapper | None = None  # None: the server is gone
+        self._listen_again_at = 0.0
+        try:
+            self._listen()
+        except DatabaseError:
+            self.close()
+            raise
+
+    def wait(self, timeout_seconds: float) -> bool:
+        deadline = time.monotonic() + timeout_seconds
+        while not self._has_rung():
+            left = deadline - time.monotonic()
+            if left <= 0 or self._was_interrupted(left):
+                return False
+        return True
+
+    def interrupt(self) -> None:
+        with contextlib.suppress(OSError):  # interrupted often and not yet noticed, or closed
+            self._waker.send(b"!")
+
+    def close(self) -> None:
+        self._hang_up()
+        self._wake.close()
+        self._waker.close()
+
+    def _listen(self) -> None:
+        listening = connections.create_connection(DEFAULT_DB_ALIAS)
+        listening.inc_thread_sharing()  # who made it, who waits and who closes may be three
+        with listening.cursor() as cursor:
+            cursor.execute(f"LISTEN {CHANNEL}")
+        self._connection = listening
+
+    def _hang_up(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _has_rung(self) -> bool:
+        if self._connection is None:
+            return self._is_back()
+        try:
+            with self._connection.wrap_database_errors:
+                return _take_notifications(self._connection.connection.pgconn)
+        except DatabaseError as error:
+            logger.warning("The database hung up: %s", str(error).strip())
+            self._hang_up()
+            return self._is_back()
+
+    def _is_back(self) -> bool:
+        now = time.monotonic()
+        if now < self._listen_again_at:
+            return False
+        self._listen_again_at = now + RECONNECT_SECONDS
+        try:
+            self._listen()
+        except DatabaseError:
+            return False
+        return True
+
+    def _was_interrupted(self, seconds: float) -> bool:
+        """Sleep until there is something to look at; whether that is an interrupt."""
+        sleeping = select.poll()
+        sleeping.register(self._wake, select.POLLIN)
+        if self._connection is None:
+            seconds = min(seconds, RECONNECT_SECONDS)
+        else:
+            sleeping.register(self._connection.connection.fileno(), select.POLLIN)
+        sleeping.poll(seconds * 1000)
+        try:
+            return bool(self._wake.recv(4096))
+        except BlockingIOError:
+            return False
+
+
+def _take_notifications(pgconn: Any) -> bool:
+    """Whether there were any. Does not wait for them."""
+    pgconn.consume_input()
+    number = 0
+    while pgconn.notifies():
+        number += 1
+    return number > 0

@@ -173,7 +173,7 @@ KINDS: tuple[tuple[str, ErrorClass], ...] = (
     ("PolicyBlocked", ErrorClass.POLICY_BLOCKED),
     ("NotOneVideo", ErrorClass.UNSUPPORTED),
     ("ChildDied", ErrorClass.WORKER_LOST),
-    ("ChildFailed", ErrorClass.INTERNAL),
+    ("ChildFailed", ErrorClass.WORKER_LOST),
     ("Stalled", ErrorClass.STALLED),
     ("NotMedia", ErrorClass.UNSUPPORTED),
     ("InvalidLink", ErrorClass.POLICY_BLOCKED),

@@ -275,8 +275,9 @@ def remove_directory(root: StrPath, name: str) -> int:
     if path == removing:
         return freed
     for each in {path, path.with_name(name.removesuffix(MAKING) + MAKING)}:
-        if _set_aside(each, removing):
-            freed += _remove_tree(removing)
+        _set_aside(each, removing)
+        # Also when somebody else set it aside: who returns says that nothing is left.
+        freed += _remove_tree(removing)
     return freed
 
 
@@ -377,15 +378,12 @@ def _try_lock(owner: int, kind: int) -> bool:
     return True
 
 
-def _set_aside(path: Path, removing: Path) -> bool:
-    """Rename the directory; False when there is none."""
-    try:
+def _set_aside(path: Path, removing: Path) -> None:
+    """Rename the directory, if there is one."""
+    with suppress(FileNotFoundError):
         if not stat.S_ISDIR(path.lstat().st_mode):
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
         path.rename(removing)
-    except FileNotFoundError:
-        return False
-    return True
 
 
 def _remove_tree(path: Path) -> int:

@@ -10,22 +10,29 @@ import shutil
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from django.conf import settings
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections
-from django.utils import timezone
+from django.db import (
+    DEFAULT_DB_ALIAS,
+    DatabaseError,
+    InterfaceError,
+    OperationalError,
+    connection,
+    connections,
+)
 
 from downloads import actions, isolation, recovery
 from downloads.attempt import Attempt, Request
-from downloads.child import Process, WarmProcess
+from downloads.child import ChildFailed, Process, WarmProcess
 from downloads.doorbell import Doorbell, open_doorbell
 from downloads.links import clean_url
-from downloads.models import Download, Worker, worker_actor
+from downloads.models import Download, Worker, database_now, worker_actor
 from downloads.options import DownloadOptions
 
 if TYPE_CHECKING:
@@ -36,6 +43,7 @@ logger = logging.getLogger(__name__)
 HEARTBEAT_SECONDS = 5.0
 SWEEP_SECONDS = 10.0
 GRACE_SECONDS = 10.0
+MAX_HOST_LENGTH = 90  # in a worker's name
 # How long the loop sleeps when nobody rings: a download that waits for its time, or for room on
 # the disk, is not announced by a commit.
 PATIENCE_SECONDS = 1.0
@@ -64,7 +72,10 @@ class DownloadManager:
         self._stops = 0
         self._doorbell: Doorbell | None = None  # None: it does not run
         self._requests_due_at = 0.0
+        self._obstacle = ""  # the last one that was said
         self._running: dict[int, tuple[Attempt, Future[None]]] = {}
+        # (primary key, attempt) of downloads whose attempt ended without giving them an end.
+        self._abandoned: set[tuple[int, int]] = set()
 
     def submit(
         self, url: str, options: DownloadOptions | None = None, *, owner: "User | None" = None
@@ -136,10 +147,10 @@ class DownloadManager:
             self._close(doorbell, background)
 
     def _register(self) -> Worker:
-        now = timezone.now()
+        now = database_now()
         process = Process.of(os.getpid())
         return Worker.objects.create(
-            name=f"{self.host}-{os.getpid()}-{secrets.token_hex(2)}",
+            name=f"{self.host[:MAX_HOST_LENGTH]}-{os.getpid()}-{secrets.token_hex(2)}",
             host=self.host,
             pid=os.getpid(),
             pid_started=process.started if process else 0,
@@ -151,21 +162,20 @@ class DownloadManager:
 
     def _work(self, doorbell: Doorbell, *, once: bool) -> None:
         while not self._stops:
-            try:
+            has_claimed, patience_seconds = False, PATIENCE_SECONDS
+            with database_may_be_gone():
                 has_claimed = self._step(doorbell)
-            except DatabaseError:
-                logger.exception("the database does not answer; trying again")
-                has_claimed = False
+                patience_seconds = REQUESTS_SECONDS if self._running else PATIENCE_SECONDS
             if once and not has_claimed and not self._running:
                 return
-            doorbell.wait(REQUESTS_SECONDS if self._running else PATIENCE_SECONDS)
+            doorbell.wait(patience_seconds)
 
     def _step(self, doorbell: Doorbell) -> bool:
         """Look once at everything that may have changed; True when something was claimed."""
         self._forget_finished()
         self._pass_on_requests()
         has_claimed = False
-        while len(self._running) < self.slots and not self._stops and self._has_room():
+        while len(self._running) < self.slots and not self._stops and self._can_begin():
             download = Download.objects.claim_next(
                 self._worker, directory_name=isolation.directory_name
             )
@@ -175,17 +185,32 @@ class DownloadManager:
             has_claimed = True
         return has_claimed
 
+    def _can_begin(self) -> bool:
+        return self._has_room() and self._is_warm()
+
+    def _is_warm(self) -> bool:
+        """Whether children can be forked; starts another warm process when that one ended."""
+        if self._warm.is_alive():
+            return True
+        logger.error("the process that runs yt-dlp ended; starting another one")
+        self._warm.close()
+        try:
+            self._warm.start()
+        except ChildFailed as error:
+            # It was killed again, or there is no memory: nothing is claimed, and later is soon.
+            logger.error("trying again: %s", error)
+            return False
+        return True
+
     def _has_room(self) -> bool:
-        """Whether the temp root has more free than VNSITE_MIN_FREE_BYTES."""
-        root = settings.VNSITE.temp_root
-        root.mkdir(parents=True, exist_ok=True)
-        return shutil.disk_usage(root).free >= settings.VNSITE.min_free_bytes
+        """Whether something new may be started; says why not, once."""
+        obstacle = room_obstacle()
+        if obstacle and obstacle != self._obstacle:
+            logger.warning("Nothing new is started: %s", obstacle)
+        self._obstacle = obstacle
+        return not obstacle
 
     def _begin(self, download: Download, doorbell: Doorbell) -> None:
-        if not self._warm.is_alive():
-            logger.error("the process that runs yt-dlp ended; starting another one")
-            self._warm.close()
-            self._warm.start()
         attempt = Attempt(download, warm=self._warm, actor=worker_actor(self._worker))
         future = self._pool.submit(attempt.run)
         self._running[download.pk] = (attempt, future)
@@ -199,7 +224,7 @@ class DownloadManager:
     def _pass_on_requests(self) -> None:
         """Tell attempts whose cancel was asked, or whose row is not ours any more."""
         now = time.monotonic()
-        if not self._running or now < self._requests_due_at:
+        if now < self._requests_due_at:
             return
         self._requests_due_at = now + REQUESTS_SECONDS
         rows: dict[int, tuple[int, datetime | None]] = {
@@ -210,10 +235,13 @@ class DownloadManager:
         }
         for key, (attempt, _) in self._running.items():
             row = rows.get(key)
-            if row is None or row[0] != attempt.download.attempt:
+            if row is None or row[0] != attempt.epoch:
                 attempt.ask(Request.LEAVE)
             elif row[1] is not None:
                 attempt.ask(Request.CANCEL)
+        # Nobody works on them: the database hung up before it said that they were claimed, or when
+        # their attempt was about to end.
+        self._abandoned |= {(key, rows[key][0]) for key in rows.keys() - self._running.keys()}
 
     def _drain(self, doorbell: Doorbell) -> None:
         """Wait for running attempts; when the grace is over or at the second stop, end them."""
@@ -223,7 +251,8 @@ class DownloadManager:
                 for attempt, _ in self._running.values():
                     attempt.ask(Request.STOP)
             self._forget_finished()
-            self._pass_on_requests()
+            with database_may_be_gone():
+                self._pass_on_requests()
             if self._running:
                 doorbell.wait(REQUESTS_SECONDS)
 
@@ -234,7 +263,8 @@ class DownloadManager:
             if thread.ident is not None:
                 thread.join()
         self._warm.close()
-        Worker.objects.filter(pk=self._worker.pk).update(stopped_at=timezone.now())
+        with database_may_be_gone():  # then the kernel, or the lease, says that it has stopped
+            Worker.objects.filter(pk=self._worker.pk).update(stopped_at=database_now())
         self._doorbell = None
         doorbell.close()
         logger.info("worker %s stopped", self._worker.name)
@@ -243,15 +273,49 @@ class DownloadManager:
         """Do a step now and every so often, on a connection of its own, until the worker ends."""
         while not self._ended.wait(seconds):
             try:
-                step()
-            except DatabaseError:
-                logger.exception("the database does not answer; trying again")
+                with database_may_be_gone():
+                    step()
+            except Exception:
+                # Without heartbeat or sweep the worker would go on as if all were well.
+                logger.exception("a step in the background broke; trying again")
             finally:
                 connections.close_all()
 
     def _beat(self) -> None:
-        Worker.objects.filter(pk=self._worker.pk).update(heartbeat_at=timezone.now())
+        Worker.objects.filter(pk=self._worker.pk).update(heartbeat_at=database_now())
 
     def _sweep(self) -> None:
-        recovery.recover(actor=f"recovery:{self._worker.name}", host=self.host)
-        recovery.forget_old_workers(timezone.now(), host=self.host)
+        recovery.recover(
+            actor=f"recovery:{self._worker.name}",
+            host=self.host,
+            abandoned=frozenset(self._abandoned),
+        )
+        recovery.forget_old_workers(database_now(), host=self.host)
+
+
+@contextmanager
+def database_may_be_gone() -> Iterator[None]:
+    """Say that the database does not answer, and have the next query make a new connection."""
+    try:
+        yield
+    except (DatabaseError, InterfaceError) as error:
+        is_foreseen = isinstance(error, OperationalError | InterfaceError)
+        reason = " ".join(str(error).split())
+        logger.warning(
+            "The database does not answer, trying again: %s", reason, exc_info=not is_foreseen
+        )
+        connection.close()
+
+
+def room_obstacle() -> str:
+    """Why nothing new may be started, or "": temp root and library must be there and each have
+    VNSITE_MIN_FREE_BYTES free."""
+    for root in (settings.VNSITE.temp_root, settings.VNSITE.media_root):
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            free_bytes = shutil.disk_usage(root).free
+        except OSError as error:
+            return f"{root} cannot be used ({error.strerror})"
+        if free_bytes < settings.VNSITE.min_free_bytes:
+            return f"less than VNSITE_MIN_FREE_BYTES is free in {root}"
+    return ""

@@ -74,6 +74,8 @@ def _refuse(request: HttpRequest) -> HttpResponse:
 
 def _find(user: User, correlation_id: str, name: str) -> tuple[PublishedFile, BinaryIO]:
     """The row and the open file. Http404 when either is not there or not this user's."""
+    if "\0" in name:  # PostgreSQL refuses to look for it
+        raise Http404("There is no such file.")
     downloads = Download.objects.visible_to(user).filter(correlation_id=correlation_id)
     row = (
         PublishedFile.objects.select_related("download")

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AnonymousUser
 from django.db import IntegrityError, connection, models, transaction
 from django.db.models import F, Q
@@ -54,6 +55,19 @@ def short_transaction() -> Iterator[None]:
     """One short transaction, or a part of the caller's. No input or output inside."""
     with _turn if connection.vendor == "sqlite" else nullcontext(), transaction.atomic():
         yield
+
+
+def database_now() -> datetime:
+    """Now, by the one clock that all machines share: PostgreSQL's. SQLite has but one machine.
+
+    What is compared across machines, a heartbeat with a lease, is written and read by it.
+    """
+    if connection.vendor == "sqlite":
+        return timezone.now()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        now: datetime = cursor.fetchone()[0]
+        return now
 
 
 def _choices(words: Iterable[str]) -> list[tuple[str, str]]:
@@ -126,7 +140,10 @@ class Worker(models.Model):
         return self.name
 
     def is_alive(self, now: datetime) -> bool:
-        """Whether its heartbeat is younger than the lease and it has not stopped."""
+        """Whether its heartbeat is younger than the lease and it has not stopped.
+
+        `now` is that of `database_now`.
+        """
         lease = timedelta(seconds=settings.VNSITE.lease_seconds)
         return self.stopped_at is None and now - self.heartbeat_at < lease
 
@@ -216,7 +233,7 @@ class DownloadQuerySet(models.QuerySet["Download"]):
         if owner is not None and connection.features.has_select_for_update:
             # One owner's submissions take turns, as they do on SQLite: else two that look at the
             # same time both miss what the other one adds, or wait for each other for ever.
-            type(owner).objects.select_for_update(no_key=True).filter(pk=owner.pk).first()
+            get_user_model().objects.select_for_update(no_key=True).filter(pk=owner.pk).first()
         now = timezone.now()
         fingerprints = [fingerprint(url, options) for url, options in wishes]
         waiting = self.active().filter(owner=owner, fingerprint__in=set(fingerprints))
@@ -466,7 +483,7 @@ class Download(models.Model):
                 at=now,
                 actor=actor,
                 reason=reason,
-                detail=detail[:MAX_DETAIL_LENGTH],
+                detail=_storable(detail)[:MAX_DETAIL_LENGTH],
                 attempt=values.get("attempt", self.attempt),
                 outcome=values.get("outcome", self.outcome),
                 error_class=values.get("error_class", self.error_class),
@@ -533,16 +550,30 @@ class Download(models.Model):
             Progress.objects.filter(download=self).delete()
 
     def _fenced(self) -> DownloadQuerySet:
-        return Download.objects.filter(pk=self.pk, state=self.state, attempt=self.attempt)
+        rows = Download.objects.filter(pk=self.pk, state=self.state, attempt=self.attempt)
+        # Who takes a running download from its worker must not do so after a look that was before
+        # the decision to publish: the files may be in the library by now.
+        return rows.filter(library_path=self.library_path) if self.is_running else rows
 
     def _write(self, columns: dict[str, Any]) -> None:
+        values = {name: _storable(value) for name, value in columns.items()}
         with short_transaction():
-            if self._fenced().update(**columns) != 1:
+            if self._fenced().update(**values) != 1:
                 raise LostDownload(self.correlation_id)
 
     def _show(self, columns: dict[str, Any]) -> None:
         for name, value in columns.items():
             setattr(self, name, value)
+
+
+def _storable(value: Any) -> Any:
+    """A text as every database takes it: PostgreSQL refuses a NUL, and both half a character.
+
+    What a site says in its error messages is not ours to choose.
+    """
+    if not isinstance(value, str):
+        return value
+    return value.replace("\0", "").encode(errors="replace").decode()
 
 
 def _columns_of(to: State, now: datetime) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.db import InterfaceError, OperationalError
 
 from downloads import library
 from downloads.fetch.messages import Fetched
@@ -23,7 +24,9 @@ def publish(download: Download, fetched: Fetched, *, directory: Path, actor: str
     """Put what was fetched into the library and say so; DOWNLOADING → COMPLETED.
 
     Raises CancelWasAsked or LostDownload before anything is visible, library.Refused when a file
-    is not what was verified, OSError when the disk does not take it; nothing is staged then.
+    is not what was verified, OSError when the disk does not take it; nothing is staged then, but
+    after the decision something may be published: see `withdraw`. A database that does not answer
+    leaves everything as it is: whether it took the decision, recovery will see.
     """
     title = fetched.title or download.title
     names = library.file_names(title, [file.name for file in fetched.files])
@@ -46,6 +49,8 @@ def publish(download: Download, fetched: Fetched, *, directory: Path, actor: str
     try:
         _decide(download, manifest)
         finish(download, actor=actor)
+    except (InterfaceError, OperationalError):
+        raise
     except BaseException:
         library.discard(settings.VNSITE.media_root, download.directory)
         raise
@@ -69,6 +74,10 @@ def finish(download: Download, *, actor: str) -> None:
         except FileExistsError:
             copy += 1
             _decide(download, manifest, copy=copy)
+        except FileNotFoundError:
+            # Somebody else may have finished it between our look and our rename.
+            if not _is_published(download):
+                raise
     with short_transaction():
         download.move(
             State.COMPLETED,
@@ -81,6 +90,24 @@ def finish(download: Download, *, actor: str) -> None:
         PublishedFile.objects.bulk_create(
             PublishedFile(download=download, **file) for file in manifest["files"]
         )
+
+
+def withdraw(download: Download) -> None:
+    """Take back what a publication published or staged that failed after the decision.
+
+    Call it when the row says FAILED: before, somebody else might still complete it. Raises
+    LostDownload when the row says something else by now.
+    """
+    take_back(download)
+    download.note(library_path="", manifest=None)
+
+
+def take_back(download: Download) -> None:
+    """Remove what this attempt, which is over, staged or published. Writes no row."""
+    root = settings.VNSITE.media_root
+    if _is_published(download):
+        library.remove(root, download.library_path)
+    library.discard(root, download.directory)
 
 
 def _is_published(download: Download) -> bool:

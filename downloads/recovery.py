@@ -7,7 +7,7 @@ done on the disk is idempotent.
 
 import logging
 import socket
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -67,21 +67,25 @@ def recover(
     host: str | None = None,
     only: frozenset[str] | None = None,
     older_than: timedelta | None = None,
+    abandoned: Collection[tuple[int, int]] = (),
     dry_run: bool = False,
 ) -> list[Orphan]:
     """Find every orphan and give it its right end; says what was done, in order.
 
     `host` is this machine's name for its workers (None: the system's), `only` limits it to these
-    correlation ids, `older_than` to downloads that did not change for so long. With `dry_run`
-    nothing is changed.
+    correlation ids, `older_than` to downloads that did not change for so long. `abandoned` are
+    (primary key, attempt) of downloads that the caller, a living worker, no longer works on. With
+    `dry_run` nothing is changed.
     """
     host = host or socket.gethostname()
     orphans = []
-    for download in _orphaned_rows(host=host, only=only, older_than=older_than):
+    for download in _orphaned_rows(
+        host=host, only=only, older_than=older_than, abandoned=abandoned
+    ):
         try:
-            orphans.append(_recover_row(download, actor=actor, dry_run=dry_run))
-        except LostDownload:
-            continue  # somebody else recovered it meanwhile
+            orphans.append(_recover_row(download, actor=actor, host=host, dry_run=dry_run))
+        except (LostDownload, actions.NotAllowed):
+            continue  # somebody else recovered, retried or deleted it meanwhile
         except (OSError, ChildFailed) as error:
             logger.warning("%s could not be recovered: %s", download, error)
             orphans.append(_orphan(download, action=f"failed: {error}", is_mended=False))
@@ -99,7 +103,11 @@ def forget_old_workers(now: datetime, *, host: str) -> None:
 
 
 def _orphaned_rows(
-    *, host: str, only: frozenset[str] | None, older_than: timedelta | None
+    *,
+    host: str,
+    only: frozenset[str] | None,
+    older_than: timedelta | None,
+    abandoned: Collection[tuple[int, int]],
 ) -> Iterator[Download]:
     now = timezone.now()
     rows = Download.objects.select_related("worker").order_by("id")
@@ -108,28 +116,49 @@ def _orphaned_rows(
     if older_than is not None:
         rows = rows.filter(updated_at__lt=now - older_than)
     for download in rows.running():
-        if is_dead(download.worker, now, host=host) and not _is_owned(download):
+        is_abandoned = (download.pk, download.attempt) in abandoned
+        is_over = is_abandoned or is_dead(download.worker, now, host=host)
+        if is_over and not is_in_use(download, host=host):
             yield download
     for download in rows.not_cleaned():
-        outcome = Outcome(download.state)
-        if should_clean(outcome) and not _is_owned(download):
+        if (_is_to_clean(download) or _is_to_withdraw(download)) and not _is_owned(download):
             yield download
+
+
+def _is_to_clean(download: Download) -> bool:
+    return should_clean(Outcome(download.state))
+
+
+def _is_to_withdraw(download: Download) -> bool:
+    """Whether it failed after the decision to publish, and may have left something published."""
+    return download.state == State.FAILED and bool(download.library_path)
+
+
+def is_in_use(download: Download, *, host: str) -> bool:
+    """Whether a living process holds its lock; of another host's worker the lease alone tells.
+
+    A worker that was stopped for longer than its lease holds the lock, and may hold it for ever.
+    """
+    is_ours = download.worker is None or download.worker.host == host
+    return is_ours and _is_owned(download)
 
 
 def _is_owned(download: Download) -> bool:
     return isolation.is_owned(settings.VNSITE.temp_root, download.directory)
 
 
-def _recover_row(download: Download, *, actor: str, dry_run: bool) -> Orphan:
+def _recover_row(download: Download, *, actor: str, host: str, dry_run: bool) -> Orphan:
     action = _action_for(download)
     orphan = _orphan(download, action=action)
     if dry_run:
         return orphan
     logger.info("%s: %s", download, action)
-    _end_processes(download)
+    _end_processes(download, host=host)
     if download.is_running:
         _end_attempt(download, actor=actor)
-    if download.state != State.CREATED:
+    if _is_to_withdraw(download):
+        publication.withdraw(download)
+    if download.state != State.CREATED and _is_to_clean(download):
         actions.clean(download, actor=actor)
     return orphan
 
@@ -149,7 +178,7 @@ def _orphan(download: Download, *, action: str, is_mended: bool = True) -> Orpha
 def _action_for(download: Download) -> str:
     """What the right end of this row is, in one word."""
     if not download.is_running:
-        return "clean"
+        return "clean" if _is_to_clean(download) else "withdraw"
     if _can_finish(download):
         return "complete"
     if download.cancel_requested_at:
@@ -168,9 +197,12 @@ def _can_finish(download: Download) -> bool:
     )
 
 
-def _end_processes(download: Download) -> None:
+def _end_processes(download: Download, *, host: str) -> None:
     """Nothing of a dead attempt may still write when its directory is removed."""
-    if download.child_pid and download.child_started is not None:
+    worker = download.worker
+    # A pid of another machine, or of an earlier run of this one, names somebody else's process.
+    is_here = worker is not None and worker.host == host and worker.boot_id == boot_id()
+    if is_here and download.child_pid and download.child_started is not None:
         end_leader(Process(download.child_pid, download.child_started))
     if download.directory:
         end_marked(download.directory)

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db.models import Count, Q, Sum
 from django.utils import timezone
 
-from downloads.models import DownloadQuerySet, Progress, Worker
+from downloads.models import DownloadQuerySet, Progress, Worker, database_now
 from downloads.states import RUNNING
 
 SPEED_MAX_AGE = timedelta(seconds=10)  # an older speed is no speed any more
@@ -28,7 +28,7 @@ class WorkerStatus:
 
 def workers() -> list[WorkerStatus]:
     """The workers that have not stopped, the lost ones of the last day included, by name."""
-    now = timezone.now()
+    now = database_now()
     rows = (
         Worker.objects.filter(stopped_at=None, heartbeat_at__gt=now - WORKER_REMEMBERED)
         .annotate(busy=Count("download", filter=Q(download__state__in=RUNNING)))
@@ -49,7 +49,7 @@ def workers() -> list[WorkerStatus]:
 
 def has_live_worker() -> bool:
     lease = timedelta(seconds=settings.VNSITE.lease_seconds)
-    return Worker.objects.filter(stopped_at=None, heartbeat_at__gt=timezone.now() - lease).exists()
+    return Worker.objects.filter(stopped_at=None, heartbeat_at__gt=database_now() - lease).exists()
 
 
 def speed_of(downloads: DownloadQuerySet) -> float:

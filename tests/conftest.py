@@ -7,14 +7,46 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.db import connection, connections
 from django.utils import timezone
 
 from downloads.child import WarmProcess
 from tests.attempts import make_directory
 from tests.media_server import MediaServer
+from tests.postgresql import Cluster
 from tests.scripted_site import Canary, ScriptedSite
 
 PASSWORD = "password"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On PostgreSQL only what touches the database: the rest is tested with SQLite."""
+    if connection.vendor == "sqlite":
+        kept = [item for item in items if item.get_closest_marker("postgresql") is None]
+    else:
+        kept = [item for item in items if touches_database(item) and not is_about_more(item)]
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = kept
+
+
+def is_about_more(item: pytest.Item) -> bool:
+    """Whether the database is only there because a site needs one, which takes its time; of the
+    crash tests, that some of them bring faults about that only SQLite's files can have."""
+    return item.path.parent.name in {"browser", "crash"} or item.path.stem in {
+        "test_commands",
+        "test_consumers",
+        "test_main_job",
+        "test_media",
+        "test_serve",
+        "test_server",
+    }
+
+
+def touches_database(item: pytest.Item) -> bool:
+    fixtures = set(getattr(item, "fixturenames", ()))
+    return item.get_closest_marker("django_db") is not None or bool(
+        fixtures & {"db", "transactional_db"}
+    )
 
 
 @pytest.fixture(scope="session")
@@ -45,6 +77,16 @@ def shared_db(transactional_db: None) -> Iterator[None]:
 
     yield
     Download.objects.update(forgotten_at=timezone.now())
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    """The tests' PostgreSQL server, to be stopped and started; it runs again afterwards."""
+    server: Cluster = settings.CLUSTER
+    yield server
+    if not server.is_running:
+        server.start()
+    connections.close_all()
 
 
 @pytest.fixture

@@ -1,21 +1,33 @@
-"""The project's settings over a data directory that lives as long as the test run."""
+"""The project's settings over a data directory that lives as long as the test run.
+
+With VNSITE_TEST_DATABASE=postgresql the tests run on a PostgreSQL server that lives as long.
+"""
 
 import atexit
 import os
 import shutil
 import tempfile
 
+from tests.postgresql import Cluster
+
 os.environ["VNSITE_DATA_DIR"] = tempfile.mkdtemp(prefix="vnsite-tests-")
 atexit.register(shutil.rmtree, os.environ["VNSITE_DATA_DIR"], ignore_errors=True)
 
 from vnsite.settings import *  # noqa: E402, F403
+from vnsite.settings import database_of  # noqa: E402
 
 PASSWORD_HASHERS = [  # the second for users who sign in to a `serve`, which knows no MD5
     "django.contrib.auth.hashers.MD5PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
 ]
-if "sqlite3" in DATABASES["default"]["ENGINE"]:  # noqa: F405
+if os.environ.get("VNSITE_TEST_DATABASE") == "postgresql":
+    CLUSTER = Cluster()
+    atexit.register(CLUSTER.close)
+    CLUSTER.start()
+    DATABASES = {"default": database_of(CLUSTER.url)}
+    DATABASES["default"]["TEST"] = {"NAME": "tests"}
+else:
     # A file: an in-memory database has no WAL, and other processes do not see it.
-    DATABASES["default"]["TEST"] = {  # noqa: F405
+    DATABASES["default"]["TEST"] = {
         "NAME": os.path.join(os.environ["VNSITE_DATA_DIR"], "tests.sqlite3")  # noqa: PTH118
     }

@@ -133,6 +133,15 @@ def test_what_waits_or_runs_is_not_cleaned(make: object) -> None:
         actions.clean(download, actor=ACTOR)
 
 
+@pytest.mark.parametrize("action", [actions.clean, actions.retry, actions.forget])
+def test_a_download_that_was_deleted_meanwhile_is_refused_in_words(action: object) -> None:
+    stale = lives.fail(lives.submit())
+    actions.forget(Download.objects.get(pk=stale.pk))
+
+    with pytest.raises(actions.NotAllowed, match="deleted meanwhile"):
+        action(stale, **({} if action is actions.forget else {"actor": ACTOR}))  # type: ignore[operator]
+
+
 def test_forgetting_keeps_the_published_files_unless_told_otherwise() -> None:
     kept, removed = lives.complete(lives.submit()), lives.complete(lives.submit())
     root = settings.VNSITE.media_root

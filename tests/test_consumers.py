@@ -113,6 +113,7 @@ def test_a_foreign_or_unknown_download_is_not_found(
 
     assert server.ask(f"/events/?download={foreign.correlation_id}", user=user).status == 404
     assert server.ask("/events/?download=unknown", user=staff).status == 404
+    assert server.ask("/events/?download=a%00b", user=staff).status == 404
 
 
 def test_a_websocket_gets_the_answer_of_a_page(server: Serving) -> None:

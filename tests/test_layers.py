@@ -53,6 +53,7 @@ HOUSE: tuple[dict[str, frozenset[str]], ...] = (
             {
                 "downloads.DownloadManager",  # what `from downloads import DownloadManager` gets
                 "downloads.attempt",
+                "downloads.invariants",
                 "downloads.manager",
                 "downloads.publication",
                 "downloads.recovery",

@@ -289,6 +289,21 @@ def test_nothing_is_claimed_while_the_disk_is_too_full(
     assert download.state == "created"
 
 
+def test_a_folder_that_cannot_be_made_stops_claims_and_not_the_worker(
+    media_server: MediaServer, allowed: dict[str, str]
+) -> None:
+    download = submit(media_server.url("/video.mp4"))
+    a_file = settings.VNSITE.data_dir / "a file"
+    a_file.write_text("not a folder")
+
+    with running_worker(VNSITE_TEMP_DIR=str(a_file), **allowed) as worker:
+        wait_for(lambda: "cannot be used" in worker.log(), what="the reason in the log")
+        assert worker.process.poll() is None
+
+    download.refresh_from_db()
+    assert download.state == "created"
+
+
 def test_the_worker_beats_and_says_when_it_stops(
     media_server: MediaServer, allowed: dict[str, str]
 ) -> None:

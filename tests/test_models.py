@@ -16,6 +16,7 @@ from downloads.models import (
     StreamPosition,
     Transition,
     Worker,
+    database_now,
 )
 from downloads.options import DownloadOptions
 from downloads.states import TRANSITIONS, Outcome, Reason, State
@@ -190,6 +191,25 @@ def test_a_stale_worker_cannot_move_a_download(worker: Worker) -> None:
     with pytest.raises(LostDownload):
         stale.decide_to_publish(library_path="x", manifest={})
     assert StreamPosition.current() == seq
+
+
+def test_what_a_site_says_can_be_stored_whatever_it_is(worker: Worker) -> None:
+    submit()
+    download = claim(worker)
+    said = "nul \0, half \ud83d, end"
+
+    download.move(
+        State.FAILED,
+        actor="test",
+        reason="network",
+        detail=said,
+        error_class="network",
+        error_detail=said,
+    )
+
+    download.refresh_from_db()
+    assert download.error_detail == "nul , half ?, end"
+    assert download.transitions.get(to_state="failed").detail == download.error_detail
 
 
 def test_a_move_that_fails_takes_no_seq(worker: Worker) -> None:
@@ -374,3 +394,21 @@ def test_sqlite_writes_take_the_lock_at_once_and_are_durable() -> None:
     with connection.cursor() as cursor:
         assert cursor.execute("PRAGMA synchronous").fetchone() == (2,)
         assert cursor.execute("PRAGMA foreign_keys").fetchone() == (1,)
+
+
+def test_a_lease_is_measured_by_the_clock_of_the_database(worker: Worker) -> None:
+    worker.heartbeat_at = database_now()
+
+    assert worker.is_alive(database_now())
+
+
+@pytest.mark.postgresql
+def test_on_postgresql_the_clock_is_the_server_s() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        before = cursor.fetchone()[0]
+        now = database_now()
+        cursor.execute("SELECT clock_timestamp()")
+        after = cursor.fetchone()[0]
+
+    assert before < now < after

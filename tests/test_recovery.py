@@ -17,9 +17,10 @@ from downloads.child import Process
 from downloads.fetch.messages import ManifestFile
 from downloads.fetch.verify import describe
 from downloads.isolation import IsolatedDownload, directory_name
-from downloads.models import Download, Worker
+from downloads.models import Download, LostDownload, Worker
 from downloads.options import DownloadOptions
 from downloads.states import Reason, State
+from tests.test_checks import configured
 from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_disk")]
@@ -209,6 +210,20 @@ def test_killed_in_the_middle_of_the_removal_is_cleaned(dead_worker: Worker) -> 
     assert not list(settings.VNSITE.temp_root.iterdir())
 
 
+def test_who_looked_before_the_decision_does_not_requeue(dead_worker: Worker) -> None:
+    """The worker was taken for dead, woke up, decided, and published under our hands."""
+    download, directory = downloading(dead_worker)
+    late = fresh(download)
+    decided(download, directory)
+    library.publish(settings.VNSITE.media_root, download.directory, download.library_path)
+
+    with pytest.raises(LostDownload):
+        late.move(State.CREATED, actor="recovery:test", reason=Reason.WORKER_LOST)
+
+    [orphan] = recover()
+    assert orphan.action == "complete"
+
+
 def test_another_entry_of_that_name_is_never_replaced(dead_worker: Worker) -> None:
     download, directory = downloading(dead_worker)
     decided(download, directory)
@@ -340,6 +355,40 @@ def test_a_process_that_outlived_its_worker_is_ended(
     assert fresh(download).state == "created"
 
 
+def test_a_pid_of_an_earlier_boot_is_not_signalled(
+    marked_process: tuple[Download, subprocess.Popen[bytes]], dead_worker: Worker
+) -> None:
+    download, _ = marked_process
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as stranger:
+        process = Process.of(stranger.pid)
+        assert process is not None
+        download.note(child_pid=process.pid, child_started=process.started)
+        Worker.objects.filter(pk=dead_worker.pk).update(boot_id="earlier")
+
+        recover()
+
+        assert process.is_alive()
+        stranger.kill()
+    assert fresh(download).state == State.CREATED
+
+
+def test_what_failed_after_the_decision_is_withdrawn(dead_worker: Worker) -> None:
+    download, directory = downloading(dead_worker)
+    decided(download, directory)
+    library.publish(settings.VNSITE.media_root, download.directory, download.library_path)
+    download.move(State.FAILED, actor="test", reason="storage", error_class="storage")
+
+    with configured(cleanup_on_failure=False):
+        [orphan] = recover()
+        again = recover()
+
+    assert orphan.action == "withdraw"
+    assert again == []
+    assert not (settings.VNSITE.media_root / download.library_path).exists()
+    assert fresh(download).state == State.FAILED
+    assert directory.is_dir()
+
+
 def test_the_command_prints_one_line_per_orphan_and_a_total(
     dead_worker: Worker, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -351,7 +400,7 @@ def test_the_command_prints_one_line_per_orphan_and_a_total(
     first, total = capsys.readouterr().out.splitlines()
     for part in ("download", download.correlation_id, str(directory), "requeue"):
         assert part in first
-    assert total == f"1 orphans, {len(CONTENT)} bytes"
+    assert total == f"1 orphan, {len(CONTENT)} bytes"
 
 
 @pytest.mark.parametrize(

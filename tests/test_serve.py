@@ -36,6 +36,12 @@ def descendants(pid: int) -> list[int]:
     return children + [pid for child in children for pid in descendants(child)]
 
 
+def worker_and_warm_process(site: Serving) -> list[int]:
+    """The worker is announced before it has started its own child. Empty until then."""
+    pids = descendants(site.process.pid)
+    return pids if len(pids) >= 2 else []
+
+
 def alive(pids: list[int]) -> list[int]:
     """Those that run. One that ended and that nobody has waited for does not."""
     running = []
@@ -164,8 +170,7 @@ def test_a_database_that_is_none_is_one_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_one_signal_ends_both_and_leaves_no_process(site: Serving, number: signal.Signals) -> None:
-    pids = descendants(site.process.pid)
-    assert len(pids) >= 2
+    pids = wait_for(lambda: worker_and_warm_process(site), what="both processes")
 
     site.send(number)
 

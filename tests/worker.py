@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 from django.conf import settings
 from django.db import connection
@@ -24,6 +25,7 @@ class WorkerProcess:
 
     def __init__(self, *arguments: str, **environment: str) -> None:
         self._log = (Path(settings.VNSITE.data_dir) / "worker.log").open("ab")
+        self._log_start = self._log.tell()
         self.process = subprocess.Popen(
             [sys.executable, "manage.py", "run_downloads", "--skip-checks", *arguments],
             cwd=ROOT,
@@ -36,11 +38,19 @@ class WorkerProcess:
     def row(self) -> Worker | None:
         return Worker.objects.filter(pid=self.process.pid, stopped_at=None).first()
 
+    def log(self) -> str:
+        """What it and the workers before it said."""
+        return Path(self._log.name).read_text()
+
     def send(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
     def wait(self, seconds: float = 20.0) -> int:
         return self.process.wait(seconds)
+
+    def said(self) -> bytes:
+        """What is in the log since it was started."""
+        return Path(self._log.name).read_bytes()[self._log_start :]
 
     def close(self) -> None:
         """End it, whatever it does, with everything that it started."""
@@ -49,11 +59,19 @@ class WorkerProcess:
         self._log.close()
 
 
+def database_url() -> str:
+    """The tests' database, for another process."""
+    database = connection.settings_dict
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{database['NAME']}"
+    return f"postgres://{database['USER']}@{quote(database['HOST'], safe='')}/{database['NAME']}"
+
+
 def worker_environment() -> dict[str, str]:
     return {
         "DJANGO_SETTINGS_MODULE": "vnsite.settings",
         "VNSITE_DATA_DIR": str(settings.VNSITE.data_dir),
-        "VNSITE_DATABASE_URL": f"sqlite:///{connection.settings_dict['NAME']}",
+        "VNSITE_DATABASE_URL": database_url(),
         "VNSITE_SECRET_KEY": settings.SECRET_KEY,
         "VNSITE_MIN_FREE_BYTES": "0",
     }

@@ -93,7 +93,8 @@ class Command(BaseCommand):
             )
         note = " (dry run: nothing was changed)" if dry_run else ""
         self.stdout.write(
-            f"{len(orphans)} orphans, {_total_bytes(orphans)} bytes{note}"
+            f"{len(orphans)} orphan{'s' if len(orphans) > 1 else ''},"
+            f" {_total_bytes(orphans)} bytes{note}"
             if orphans
             else "No orphans."
         )

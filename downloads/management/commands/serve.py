@@ -17,11 +17,10 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connection
 from django.urls import reverse
-from django.utils import timezone
 
 from downloads import first_admin
 from downloads.doorbell import open_doorbell
-from downloads.models import Worker
+from downloads.models import Worker, database_now
 from vnsite.config import ConfigError
 from vnsite.server import CannotListen, WebServer
 
@@ -226,7 +225,7 @@ def _is_working(pid: int | None) -> bool:
     """Whether the worker with this pid has registered and lives."""
     if pid is None:
         return False
-    now = timezone.now()
+    now = database_now()
     return any(worker.is_alive(now) for worker in Worker.objects.filter(pid=pid, stopped_at=None))
 
 

@@ -1,0 +1,58 @@
+"""What must be true after every crash, however it came about."""
+
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+
+from django.conf import settings
+
+from downloads import invariants, recovery
+from downloads.models import Download
+from tests.waiting import wait_for
+from tests.worker import staged_entries, temp_entries
+
+
+def assert_ended_right(download: Download, original: Path) -> None:
+    """It completed, byte-equal to `original`, is in the library once, and is clean."""
+    download.refresh_from_db()
+    assert (download.state, download.outcome) == ("cleaned", "completed"), download.error_detail
+    [entry] = settings.VNSITE.media_root.glob(f"*[[]{download.correlation_id}]*")
+    [file] = entry.iterdir()
+    assert file.read_bytes() == original.read_bytes()
+
+
+def assert_failed_by_signal(download: Download) -> None:
+    """Only its child was killed: it failed, says by what, and is clean."""
+    download.refresh_from_db()
+    assert (download.state, download.outcome) == ("cleaned", "failed")
+    assert download.error_class == "worker_lost"
+    assert "SIGKILL" in download.error_detail
+    assert not list(settings.VNSITE.media_root.glob(f"*[[]{download.correlation_id}]*"))
+
+
+def wait_for_the_processes_of(worker_pid: int) -> None:
+    """Wait until nothing is left of what a killed worker forked, blocked children included.
+
+    A forked child has the command line of the warm process, which names its worker.
+    """
+    wait_for(lambda: not _forked_for(worker_pid), seconds=5, what="its processes to end")
+
+
+def _forked_for(worker_pid: int) -> list[Path]:
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            words = path.read_bytes().split(b"\0")
+            if b"downloads.fetch.warm" in words and str(worker_pid).encode() in words:
+                found.append(path)
+    return found
+
+
+def assert_nothing_is_left() -> None:
+    """No breach, no note, no directory, no staging, and nothing for recovery to do, twice."""
+    assert [vars(orphan) for orphan in recovery.recover(actor="test")] == []
+    assert [asdict(finding) for finding in invariants.check(hashes=True)] == []
+    assert temp_entries() == staged_entries() == []
+    before = list(Download.objects.order_by("pk").values())
+    assert recovery.recover(actor="test") == []
+    assert list(Download.objects.order_by("pk").values()) == before

@@ -1,0 +1,301 @@
+"""Single faults at one chosen moment, which no sweep of kills brings about."""
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.utils import timezone
+
+from downloads import actions, invariants, isolation
+from downloads.models import Download, Worker
+from downloads.options import DownloadOptions
+from downloads.states import State
+from tests.crash.judging import assert_ended_right, assert_nothing_is_left
+from tests.crash.tracing import newest_thread, require_strace, traced, warm_process_of
+from tests.media_server import MediaServer
+from tests.waiting import wait_for
+from tests.worker import (
+    ROOT,
+    WorkerProcess,
+    child_of,
+    history,
+    running_worker,
+    submit,
+    temp_entries,
+    wait_for_state,
+    worker_environment,
+)
+
+pytestmark = pytest.mark.usefixtures("shared_db", "clean_disk")
+
+COMPLETED = [
+    ("created", "submitted"),
+    ("initializing", "claimed"),
+    ("ready", "directory_made"),
+    ("downloading", "child_started"),
+    ("completed", "published"),
+    ("cleaned", "cleaned"),
+]
+
+
+@pytest.fixture
+def allowed(media_server: MediaServer) -> dict[str, str]:
+    return {"VNSITE_ALLOW_PRIVATE_HOSTS": media_server.origin}
+
+
+@contextmanager
+def fault_in_the_attempt(
+    inject: str, media_server: MediaServer, folder: Path, *arguments: str, **environment: str
+) -> Iterator[WorkerProcess]:
+    """A worker the next attempt of which meets a fault (see strace(1), `inject`)."""
+    require_strace()
+    environment["VNSITE_ALLOW_PRIVATE_HOSTS"] = media_server.origin
+    with running_worker(*arguments, **environment) as worker:
+        # The slot's thread is started by the first download.
+        wait_for_state(submit(media_server.url("/small/1.mp4?first")), State.CLEANED)
+        with traced(newest_thread(worker.process.pid), folder, inject=inject):
+            yield worker
+
+
+def test_an_entry_that_could_not_be_made_durable_is_taken_back(
+    media_server: MediaServer, tmp_path: Path
+) -> None:
+    # The third fsync is the library's own: after the rename.
+    with fault_in_the_attempt("fsync:error=EIO:when=3", media_server, tmp_path):
+        download = submit(media_server.url("/small/2.mp4"))
+        wait_for_state(download, State.CLEANED)
+
+    assert (download.outcome, download.error_class) == ("failed", "storage")
+    assert not list(settings.VNSITE.media_root.glob(f"*{download.correlation_id}*"))
+    assert_nothing_is_left()
+
+
+def test_when_the_database_fails_at_the_end_the_publication_is_finished_later(
+    media_server: MediaServer, tmp_path: Path
+) -> None:
+    # The fourth commit is that of COMPLETED, after READY, DOWNLOADING and the decision.
+    with fault_in_the_attempt("fdatasync:error=EIO:when=4", media_server, tmp_path):
+        download = submit(media_server.url("/small/2.mp4?once"))
+        wait_for_state(download, State.CLEANED)
+
+    assert_ended_right(download, media_server.file("small.mp4"))
+    assert download.attempt == 1
+    assert download.transitions.get(to_state=State.COMPLETED).actor.startswith("recovery:")
+    # Once to see what it is, once to fetch it: as without the fault.
+    assert media_server.hits_of("/small/2.mp4?once", "GET") == 2
+    assert_nothing_is_left()
+
+
+def test_a_retry_during_the_removal_gets_a_directory_and_an_end_of_its_own(
+    media_server: MediaServer, tmp_path: Path
+) -> None:
+    delayed = "unlinkat:delay_enter=3000000:when=1"
+    with fault_in_the_attempt(delayed, media_server, tmp_path, "--concurrency", "2"):
+        download = submit(media_server.url("/slow.mp4?rate=1000000"))
+        wait_for_state(download, State.DOWNLOADING)
+        actions.cancel(download, actor="test")
+        wait_for_state(download, State.CANCELLED)
+        wait_for(lambda: any(map(is_being_removed, temp_entries())), what="the removal")
+        actions.retry(download, actor="test")
+        wait_for_state(download, State.CLEANED)
+
+    attempt = ["claimed", "directory_made", "child_started"]
+    ends = [*attempt, "cancelled", "retried", *attempt, "published", "cleaned"]
+    assert [reason for _, reason in history(download)] == ["submitted", *ends]
+    assert_ended_right(download, media_server.file("big.mp4"))
+    assert_nothing_is_left()
+
+
+def is_being_removed(name: str) -> bool:
+    return name.endswith(isolation.REMOVING)
+
+
+def test_a_deleted_download_leaves_no_directory(
+    media_server: MediaServer, allowed: dict[str, str]
+) -> None:
+    download = submit(media_server.url("/slow.mp4?rate=20000"))
+
+    with running_worker(**allowed):
+        wait_for_state(download, State.DOWNLOADING)
+        child = child_of(download)
+        Download.objects.filter(pk=download.pk).update(forgotten_at=timezone.now())
+        Download.objects.filter(pk=download.pk).delete()
+
+        wait_for(lambda: not temp_entries(), what="its directory to be removed")
+        assert not child.is_alive()
+
+
+def test_a_worker_that_was_stopped_past_its_lease_changes_nothing(
+    media_server: MediaServer, allowed: dict[str, str]
+) -> None:
+    download = submit(media_server.url("/slow.mp4?rate=2000000"))
+
+    with running_worker("--host-name", "one", **allowed) as stale:
+        wait_for_state(download, State.DOWNLOADING)
+        child = child_of(download)
+        stale.send(signal.SIGSTOP)
+        Worker.objects.filter(host="one").update(heartbeat_at=timezone.now() - timedelta(hours=1))
+        with running_worker("--host-name", "two", **allowed):
+            wait_for_state(download, State.CLEANED, seconds=60)
+            stale.send(signal.SIGCONT)
+            wait_for(lambda: not child.is_alive(), what="the stale child to end")
+            stale.send(signal.SIGTERM)
+            assert stale.wait() == 0
+
+    assert download.attempt == 2
+    assert_ended_right(download, media_server.file("big.mp4"))
+    assert_nothing_is_left()
+
+
+def test_three_cleanups_at_once_do_the_work_of_one(
+    media_server: MediaServer, allowed: dict[str, str]
+) -> None:
+    urls = [media_server.url(f"/slow.mp4?rate=50000&n={number}") for number in range(8)]
+    wishes = [(url, DownloadOptions()) for url in urls]
+    Download.objects.submit(wishes, owner=None, actor="test")
+    with running_worker("--concurrency", "8", **allowed):
+        wait_for(lambda: Download.objects.filter(state=State.DOWNLOADING).count() == 8)
+
+    with ExitStack() as stack:
+        cleanups = [stack.enter_context(begun_cleanup()) for _ in range(3)]
+        codes = [each.wait(60) for each in cleanups]
+
+    assert codes == [0, 0, 0]
+    assert set(Download.objects.values_list("state", "attempt")) == {("created", 1)}
+    assert_nothing_is_left()
+
+
+def test_a_broken_cleanup_is_finished_by_the_next(
+    media_server: MediaServer, allowed: dict[str, str]
+) -> None:
+    """Killed at each call of its own that changes the disk or ends a transaction."""
+    require_strace()
+    for call in ("rename", "unlinkat", "rmdir", "fdatasync"):
+        download = submit(media_server.url(f"/slow.mp4?rate=50000&{call}"))
+        with running_worker(**allowed):
+            wait_for_state(download, State.DOWNLOADING)
+
+        assert cleanup(inject=f"{call}:signal=SIGKILL:when=1") == -signal.SIGKILL
+        assert [finding for finding in invariants.check() if finding.is_breach] == []
+        assert cleanup() == 0
+
+        wait_for_state(download, State.CREATED)
+        actions.cancel(download, actor="test")
+        assert_nothing_is_left()
+
+
+class Cleanup:
+    """A `cleanup_orphans` as a process of its own; see strace(1) for `inject`."""
+
+    def __init__(self, inject: str) -> None:
+        self._log = Path(settings.VNSITE.data_dir) / f"cleanup.{secrets.token_hex(4)}"
+        strace = ["strace", "-f", "-o", "/dev/null", "-e", f"inject={inject}"] if inject else []
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [*strace, sys.executable, "manage.py", "cleanup_orphans", "--skip-checks"],
+                cwd=ROOT,
+                env={**os.environ, **worker_environment(), "PYTHONDONTWRITEBYTECODE": "1"},
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+            )
+
+    def wait_until_it_says(self, text: str) -> None:
+        wait_for(lambda: text in self._log.read_text(), what=f"a cleanup to say {text!r}")
+
+    def wait(self, seconds: float) -> int:
+        return self._process.wait(seconds)
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+@contextmanager
+def begun_cleanup(*, inject: str = "") -> Iterator[Cleanup]:
+    begun = Cleanup(inject)
+    try:
+        yield begun
+    finally:
+        begun.close()
+
+
+def cleanup(*, inject: str = "") -> int:
+    """The exit code of a `cleanup_orphans`."""
+    with begun_cleanup(inject=inject) as process:
+        return process.wait(60)
+
+
+def test_of_two_that_finish_a_publication_both_succeed(
+    media_server: MediaServer, tmp_path: Path
+) -> None:
+    with fault_in_the_attempt("renameat2:signal=SIGKILL:when=1", media_server, tmp_path) as worker:
+        download = submit(media_server.url("/small/2.mp4"))
+        wait_for(lambda: worker.process.poll() is not None, what="the kill before the rename")
+
+    with begun_cleanup(inject="renameat2:delay_enter=6000000:when=1") as late:
+        late.wait_until_it_says("complete")
+        assert cleanup() == 0
+        assert late.wait(60) == 0
+
+    assert_ended_right(download, media_server.file("small.mp4"))
+    assert_nothing_is_left()
+
+
+def test_a_retry_during_a_cleanup_is_no_fault_of_the_cleanup(
+    media_server: MediaServer, tmp_path: Path
+) -> None:
+    with fault_in_the_attempt("unlinkat:signal=SIGKILL:when=1", media_server, tmp_path) as worker:
+        download = submit(media_server.url("/status/404"))
+        wait_for(lambda: worker.process.poll() is not None, what="the kill in the removal")
+    download.refresh_from_db()
+
+    with begun_cleanup(inject="unlinkat:delay_enter=3000000:when=1") as late:
+        late.wait_until_it_says("clean")
+        actions.retry(download, actor="test")
+        assert late.wait(60) == 0
+
+    wait_for_state(download, State.CREATED)
+    assert_nothing_is_left()
+
+
+def test_the_check_finds_no_breach_beside_a_worker_at_work(
+    media_server: MediaServer, allowed: dict[str, str]
+) -> None:
+    wishes = [
+        (media_server.url(f"/small/{number}.mp4?busy"), DownloadOptions()) for number in range(40)
+    ]
+    Download.objects.submit(wishes, owner=None, actor="test")
+
+    with running_worker("--concurrency", "4", **allowed):
+        while Download.objects.exclude(state=State.CLEANED).exists():
+            assert invariants.check(hashes=True) == []
+    assert_nothing_is_left()
+
+
+def test_a_warm_process_that_is_killed_while_it_starts_does_not_end_the_worker(
+    media_server: MediaServer, allowed: dict[str, str]
+) -> None:
+    with running_worker(**allowed) as worker:
+        wait_for_state(submit(media_server.url("/small/1.mp4?first")), State.CLEANED)
+        killed: set[int | None] = {None}
+        for _ in range(3):
+            [warm] = wait_for(
+                lambda: {warm_process_of(worker.process.pid)} - killed, what="a warm process"
+            )
+            os.kill(warm, signal.SIGKILL)
+            killed.add(warm)
+
+        download = submit(media_server.url("/small/2.mp4"))
+        wait_for_state(download, State.CLEANED)
+        assert worker.process.poll() is None
+
+    assert_ended_right(download, media_server.file("small.mp4"))
+    assert_nothing_is_left()

@@ -1,0 +1,159 @@
+"""The sweep: killed right before each call that changes the disk or the database, then recovered.
+
+The calls of one download are listed first, of the worker's main thread (the claim), of the
+attempt's thread and of the child; then one more download is killed at each of them.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from downloads.models import Download
+from downloads.states import State
+from tests.crash.judging import (
+    assert_ended_right,
+    assert_failed_by_signal,
+    assert_nothing_is_left,
+    wait_for_the_processes_of,
+)
+from tests.crash.tracing import Point, newest_thread, require_strace, traced, warm_process_of
+from tests.media_server import MediaServer
+from tests.waiting import wait_for
+from tests.worker import WorkerProcess, submit, wait_for_state
+
+logger = logging.getLogger(__name__)
+
+pytestmark = [
+    pytest.mark.usefixtures("shared_db", "clean_disk"),
+    pytest.mark.timeout(3600),
+]
+
+ROLES = ("claim", "attempt", "child")
+# SQLite writes each page of a transaction by itself, and a transaction is atomic: of those calls a
+# sample is enough. Every other call is a step of the design.
+PAGE_WRITE = "pwrite64"
+EVERY = 40
+
+
+class Site:
+    """A worker that is started again whenever it was killed."""
+
+    def __init__(self, media_server: MediaServer, folder: Path) -> None:
+        self.media_server = media_server
+        self.folder = folder
+        self.original = media_server.file("small.mp4")
+        self.count = 0
+        self.worker: WorkerProcess | None = None
+
+    def start(self) -> WorkerProcess:
+        self.worker = WorkerProcess(
+            "--concurrency", "1", VNSITE_ALLOW_PRIVATE_HOSTS=self.media_server.origin
+        )
+        wait_for(self.worker.row, what="the worker's row")
+        return self.worker
+
+    def warm_worker(self) -> WorkerProcess:
+        """A worker whose slot has its thread already; started when there is none."""
+        worker = self.worker
+        if worker is None or worker.process.poll() is not None:
+            self.close()
+            worker = self.start()
+            wait_for_state(self.submit(), State.CLEANED)
+        return worker
+
+    def submit(self) -> Download:
+        self.count += 1
+        return submit(self.media_server.url(f"/small/{self.count}.mp4?sweep"))
+
+    def close(self) -> None:
+        if self.worker is not None:
+            self.worker.close()
+            self.worker = None
+
+    def thread_of(self, role: str) -> int:
+        worker = self.warm_worker()
+        match role:
+            case "claim":
+                return worker.process.pid
+            case "attempt":
+                return newest_thread(worker.process.pid)
+            case _:
+                warm = warm_process_of(worker.process.pid)
+                assert warm is not None
+                return warm
+
+    def points(self) -> list[Point]:
+        """What one download does to the disk and the database, role by role."""
+        threads = {role: self.thread_of(role) for role in ROLES}
+        with ExitStack() as stack:
+            traces = {
+                role: stack.enter_context(traced(thread, self.folder, follow=role == "child"))
+                for role, thread in threads.items()
+            }
+            wait_for_state(self.submit(), State.CLEANED)
+        return [point for role, trace in traces.items() for point in trace.points(role)]
+
+    def kill_at(self, point: Point) -> Download:
+        """Submit one more download and kill what comes to this point; the worker is alive after."""
+        thread, role = self.thread_of(point.role), point.role
+        worker = self.warm_worker()
+        with traced(thread, self.folder, inject=point.kill, follow=role == "child"):
+            download = self.submit()
+            wait_for(
+                lambda: worker.process.poll() is not None or is_over(download),
+                what=f"the kill at {point}, or the end",
+            )
+        if worker.process.poll() is not None:
+            wait_for_the_processes_of(worker.process.pid)
+        self.warm_worker()
+        return wait_for_state(download, State.CLEANED)
+
+
+def is_over(download: Download) -> bool:
+    download.refresh_from_db()
+    return download.state == State.CLEANED
+
+
+@pytest.fixture
+def site(media_server: MediaServer, tmp_path: Path) -> Iterator[Site]:
+    require_strace()
+    made = Site(media_server, tmp_path)
+    yield made
+    made.close()
+
+
+def sample_of(points: list[Point]) -> list[Point]:
+    pages = [point for point in points if point.call == PAGE_WRITE]
+    return [point for point in points if point.call != PAGE_WRITE] + pages[EVERY // 2 :: EVERY]
+
+
+def test_killed_at_any_call_every_download_ends_right(
+    site: Site, request: pytest.FixtureRequest
+) -> None:
+    points = site.points()
+    logger.info("one download: %s", Counter((point.role, point.call) for point in points))
+    if not request.config.getoption("--sweep-all", default=False):
+        points = sample_of(points)
+    kills, breaches = 0, []
+
+    for point in points:
+        worker = site.warm_worker()
+        try:
+            download = site.kill_at(point)
+            assert_nothing_is_left()
+            if point.role == "child":
+                assert worker.process.poll() is None
+                assert_failed_by_signal(download)
+            else:
+                kills += worker.process.poll() is not None
+                assert_ended_right(download, site.original)
+        except AssertionError as error:
+            breaches.append(f"{point}: {error}")
+
+    logger.info("%d points, %d kills of the worker", len(points), kills)
+    assert breaches == []
+    assert kills >= 0.8 * sum(point.role != "child" for point in points)  # pages written vary

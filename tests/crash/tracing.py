@@ -1,0 +1,128 @@
+"""Killing a process at one chosen system call of one chosen thread, with strace.
+
+strace counts `when=N` for each thread by itself, so that it is attached to single threads: the
+N-th call of the attempt's thread is then the N-th of that download, whatever others do.
+"""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.waiting import wait_for
+
+# Everything that changes names on the disk or makes bytes durable, SQLite's writes among them.
+CALLS = (
+    *("mkdir", "mkdirat", "rename", "renameat", "renameat2", "unlink", "unlinkat", "rmdir"),
+    *("fsync", "fdatasync", "pwrite64", "ftruncate"),
+)
+CALL = re.compile(rf"(?:(\d+) +)?({'|'.join(CALLS)})\(.* = (-?\d+)")
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class Point:
+    """The `number`-th call of this name in the thread of this role: 1 is the first."""
+
+    role: str
+    call: str
+    number: int
+
+    @property
+    def kill(self) -> str:
+        """What kills the process right before this call, for `traced`."""
+        return f"{self.call}:signal=SIGKILL:when={self.number}"
+
+    def __str__(self) -> str:
+        return f"{self.role} {self.call} {self.number}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Traced:
+    """A thread that strace holds, with its calls."""
+
+    log: Path
+
+    def points(self, role: str) -> list[Point]:
+        """Each call that changed something, in order; of the busiest process if it forked."""
+        calls: dict[str, Counter[str]] = defaultdict(Counter)
+        points: dict[str, list[Point]] = defaultdict(list)
+        for match in map(CALL.match, self.log.read_text(errors="replace").splitlines()):
+            if match is None:
+                continue
+            pid, call, result = match.groups()
+            calls[pid][call] += 1
+            if int(result) >= 0:
+                points[pid].append(Point(role=role, call=call, number=calls[pid][call]))
+        return max(points.values(), key=len, default=[])
+
+
+@contextmanager
+def traced(
+    thread: int, folder: Path, *, inject: str = "", follow: bool = False
+) -> Iterator[Traced]:
+    """Trace a thread meanwhile; `inject` is what strace(1) does to its calls."""
+    log, errors = folder / f"strace.{thread}", folder / f"strace.{thread}.errors"
+    log.touch()
+    injection = ["-e", f"inject={inject}"] if inject else []
+    command = ["strace", *(["-f"] if follow else []), "-o", str(log), "-p", str(thread)]
+    with errors.open("wb") as stream:
+        process = subprocess.Popen(
+            [*command, "-e", f"trace={','.join(CALLS)}", *injection], stderr=stream
+        )
+    try:
+        wait_for(lambda: b"attached" in errors.read_bytes(), what="strace to be attached")
+        yield Traced(log=log)
+    finally:
+        process.send_signal(signal.SIGINT)  # lets go of what it traces
+        process.wait(20)
+
+
+def newest_thread(pid: int) -> int:
+    """The thread of a process that was started last."""
+
+    def age(task: Path) -> tuple[int, int]:
+        fields = (task / "stat").read_text().rpartition(") ")[2].split()
+        return int(fields[19]), int(task.name)
+
+    return int(max(Path(f"/proc/{pid}/task").iterdir(), key=age).name)
+
+
+def warm_process_of(pid: int) -> int | None:
+    """The warm process of a worker; None while it has none."""
+    return next(iter(children_of(pid)), None)
+
+
+def children_of(pid: int) -> list[int]:
+    """The children of a process's main thread; none when it is gone."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return [
+            int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        ]
+    return []
+
+
+def require_strace() -> None:
+    """Skip the test where strace is missing or may not hold processes of this user."""
+    if shutil.which("strace") is None:
+        pytest.skip("strace is not installed: apt-get install strace")
+    sleeper = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=-1)
+    try:
+        held = subprocess.run(
+            ["timeout", "-s", "INT", "1", "strace", "-o", os.devnull, "-p", str(sleeper.pid)],
+            capture_output=True,
+            text=True,
+        )
+        if "attached" not in held.stderr:
+            pytest.skip(f"strace may not be used here: {held.stderr.strip()}")
+    finally:
+        sleeper.kill()
+        sleeper.communicate()
