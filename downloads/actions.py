@@ -5,6 +5,7 @@ writes the row. Between rows and the two sides: it knows models, the library and
 directories, and neither requests nor workers.
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,9 +108,11 @@ def preview_cleanup(download: Download) -> CleanupPreview:
     path = settings.VNSITE.temp_root / download.directory if download.directory else None
     if path is None or not path.is_dir():
         return CleanupPreview(path=None, size_bytes=0, file_count=0)
-    files = [entry for entry in path.rglob("*") if entry.is_file() and not entry.is_symlink()]
+    # os.walk does not mind what somebody else removes meanwhile.
     return CleanupPreview(
-        path=path, size_bytes=isolation.directory_size(path), file_count=len(files)
+        path=path,
+        size_bytes=isolation.directory_size(path),
+        file_count=sum(len(files) for _, _, files in os.walk(path)),
     )
 
 

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 STAGING = ".staging"
 MAX_NAME_BYTES = 200
@@ -277,7 +277,13 @@ def discard(root: Path, key: str) -> None:
     if directory.is_symlink():
         directory.unlink()
     elif directory.exists():
-        shutil.rmtree(directory)
+        shutil.rmtree(directory, onerror=_unless_gone)
+
+
+def _unless_gone(function: object, path: str, error: Any) -> None:
+    """Two recoveries may discard the same directory at once: what is gone already is no error."""
+    if not isinstance(error[1], FileNotFoundError):
+        raise error[1]
 
 
 def remove(root: Path, name: str) -> int:
