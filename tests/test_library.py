@@ -10,6 +10,7 @@ import sys
 import textwrap
 import unicodedata
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -469,6 +470,19 @@ def test_discarding_twice_is_fine(root: Path) -> None:
     library.discard(root, KEY)
 
     assert not library.is_staged(root, KEY)
+
+
+def test_several_may_discard_the_same_at_once(root: Path) -> None:
+    staged = root / library.STAGING / KEY
+    staged.mkdir(parents=True)
+    for number in range(500):
+        (staged / str(number)).touch()
+
+    with ThreadPoolExecutor(4) as pool:
+        for discarding in [pool.submit(library.discard, root, KEY) for _ in range(4)]:
+            discarding.result()
+
+    assert not staged.exists()
 
 
 def test_discarding_a_link_leaves_what_it_points_to(root: Path, source: Path) -> None:
