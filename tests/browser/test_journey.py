@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 from django.contrib.auth.models import User
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from downloads.models import Download
 from tests.browser.conftest import TIMEOUT_MS, sign_in
@@ -191,3 +191,33 @@ def test_the_admin_cleans_up_by_correlation_id(
     assert temp_entries() == []
     entry = download.transitions.get(to_state="cleaned")
     assert entry.actor == "user:stefan"
+
+
+HEARS_OF_CLEANED = """() => new Promise((resolve) => {
+    const source = new EventSource("/events/?after=0");
+    source.addEventListener("transition", (event) => {
+        if (JSON.parse(event.data).to === "cleaned") resolve(source.close());
+    });
+})"""
+
+
+def test_a_row_that_moves_on_while_it_is_fetched_is_not_left_behind(
+    page: Page, browser: Browser, site: Serving, staff: User, media_server: MediaServer
+) -> None:
+    sign_in(page, staff)
+    other = browser.new_context(base_url=site.url).new_page()
+    sign_in(other, staff)
+    asked: list[str] = []
+
+    def bring_the_first_late(route: Route) -> None:
+        asked.append(route.request.url)
+        answer = route.fetch()
+        if len(asked) == 1:
+            other.evaluate(HEARS_OF_CLEANED)
+        route.fulfill(response=answer)
+
+    other.route("**/rows*", bring_the_first_late)
+    add(page, media_server.url("/slow.mp4?rate=3000000"))
+
+    expect(row_of(other, only_download())).to_contain_text("cleaned")
+    assert len(asked) > 1

@@ -37,9 +37,11 @@ const CHIP_CLASSES = {
 const page = document.body.dataset;
 const byId = (id) => document.getElementById(id);
 const changed = new Set(); // correlation ids of which we know only that they changed
+const unshown = new Set(); // changed during a refresh, which may bring their rows as they were before
 let everythingChanged = false;
 let paused = false;
 let refreshTimer = null;
+let refreshing = 0; // how many refreshes are under way
 let refreshedAt = -REFRESH_MS;
 
 const stream = new Stream({
@@ -58,6 +60,7 @@ const HANDLERS = {
   transition(data) {
     const id = data.correlation_id;
     if (!rows.exists || rows.shows(id) || rows.mayJoin(data)) changed.add(id);
+    else if (refreshing) unshown.add(id);
     refreshSoon(); // in any case: the counts are others now
   },
   progress(items) {
@@ -104,6 +107,7 @@ async function refresh() {
   changed.clear();
   everythingChanged = false;
   refreshedAt = performance.now();
+  refreshing += 1;
   try {
     if (rows.exists) await refreshList(ids, everything);
     else await absorb(page.fragment);
@@ -114,6 +118,9 @@ async function refresh() {
     refreshedAt = performance.now() + AFTER_ERROR_MS;
   }
   refreshTimer = null;
+  refreshing -= 1;
+  [...unshown].filter(rows.knows).forEach((id) => changed.add(id));
+  if (!refreshing) unshown.clear();
   if (changed.size || everythingChanged) refreshSoon();
 }
 

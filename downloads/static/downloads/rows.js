@@ -25,6 +25,11 @@ export function shows(id) {
   return document.getElementById(`download-${id}`) !== null;
 }
 
+// Whether its row is in the list, or waits to come in.
+export function knows(id) {
+  return shows(id) || held.has(id);
+}
+
 // Whether a download that the list does not show may belong to it after this transition.
 export function mayJoin(transition) {
   const isNew = transition.from === null;
