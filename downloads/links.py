@@ -10,6 +10,7 @@ import ipaddress
 import re
 import unicodedata
 from enum import StrEnum
+from urllib.parse import urlsplit
 
 import idna
 
@@ -94,6 +95,14 @@ def clean_url(text: str) -> str:
     if len(url) > MAX_URL_LENGTH:
         raise InvalidLink(LinkFault.TOO_LONG)
     return url
+
+
+def site_of(url: str) -> str:
+    """The site of a clean URL: its host without "www.", and the port where it is not the usual one.
+
+    A redirect to another host still counts for the site that the person named.
+    """
+    return urlsplit(url).netloc.removeprefix("www.")
 
 
 def _refuse_characters(link: str) -> None:

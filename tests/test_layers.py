@@ -100,7 +100,14 @@ HOUSE: tuple[dict[str, frozenset[str]], ...] = (
 )
 
 # Imports that happen only when a name is first used: (module, function or the guard's name).
-LAZY = frozenset({("downloads", "__getattr__"), ("downloads", "TYPE_CHECKING")})
+# A queryset and the model of its rows name each other's types.
+LAZY = frozenset(
+    {
+        ("downloads", "__getattr__"),
+        ("downloads", "TYPE_CHECKING"),
+        ("downloads.models.queries", "TYPE_CHECKING"),
+    }
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,8 @@
 """Triggers: a transition is never changed, and deleted only together with its download.
 
-A migration that makes SQLite rebuild the table of transitions drops them: it must end with
-`install` of this module.
+A migration that makes SQLite rebuild the table of downloads or of transitions (every new column
+that is not null) must begin with `remove` and end with `install` of this module: SQLite does not
+let a table go that a trigger names.
 """
 
 from django.db import migrations

@@ -1,0 +1,42 @@
+"""The rows, and the only writers of states.
+
+Every change of state goes through `Download.move` (or its siblings for a whole batch): one short
+transaction that names the state and the attempt that it expects, takes the next seq from the
+counter row and inserts the transition. Imports of this project: the pure floor only.
+"""
+
+from downloads.models.access import ApiToken, IdempotentAnswer
+from downloads.models.actors import user_actor, worker_actor
+from downloads.models.download import Download, Progress, PublishedFile
+from downloads.models.queries import DownloadQuerySet, Submitted, fingerprint
+from downloads.models.stream import StreamPosition, Transition
+from downloads.models.workers import Site, Worker
+from downloads.models.writing import (
+    CancelWasAsked,
+    IllegalMove,
+    LostDownload,
+    database_now,
+    short_transaction,
+)
+
+__all__ = [
+    "ApiToken",
+    "CancelWasAsked",
+    "Download",
+    "DownloadQuerySet",
+    "IdempotentAnswer",
+    "IllegalMove",
+    "LostDownload",
+    "Progress",
+    "PublishedFile",
+    "Site",
+    "StreamPosition",
+    "Submitted",
+    "Transition",
+    "Worker",
+    "database_now",
+    "fingerprint",
+    "short_transaction",
+    "user_actor",
+    "worker_actor",
+]

@@ -1,0 +1,335 @@
+"""A download, how far it is, and what it left in the library."""
+
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.utils import timezone
+
+from downloads.errors import ErrorClass
+from downloads.models.queries import DownloadQuerySet
+from downloads.models.stream import StreamPosition, Transition
+from downloads.models.workers import Worker
+from downloads.models.writing import (
+    CancelWasAsked,
+    IllegalMove,
+    LostDownload,
+    choices,
+    plain_values,
+    short_transaction,
+    storable,
+)
+from downloads.states import ACTIVE, ENDED, RUNNING, Outcome, Phase, State, can_move
+
+MAX_DETAIL_LENGTH = 4000
+MAX_TITLE_LENGTH = 500
+
+
+class Download(models.Model):
+    """One URL and its life. `attempt` is the epoch: the fencing token of every write."""
+
+    correlation_id = models.CharField(max_length=64, unique=True)
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL
+    )
+    url = models.CharField(max_length=2048)
+    site = models.CharField(max_length=300, default="", editable=False)  # see links.site_of
+    title = models.CharField(max_length=MAX_TITLE_LENGTH, blank=True, default="")
+    options = models.JSONField(default=dict)
+    fingerprint = models.CharField(max_length=64, editable=False)
+    priority = models.SmallIntegerField(default=0)
+
+    state = models.CharField(max_length=16, choices=choices(State), default=State.CREATED)
+    # None: it has not ended since it was submitted or last retried.
+    outcome = models.CharField(  # noqa: DJ001 — None and "" are different things here
+        max_length=16, choices=choices(Outcome), null=True, blank=True
+    )
+    error_class = models.CharField(  # noqa: DJ001
+        max_length=32, choices=choices(ErrorClass), null=True, blank=True
+    )
+    error_detail = models.TextField(blank=True, default="")
+
+    attempt = models.PositiveIntegerField(default=0)
+    max_attempts = models.PositiveIntegerField(default=3)
+    not_before = models.DateTimeField(null=True, blank=True)  # None: at once
+    cancel_requested_at = models.DateTimeField(null=True, blank=True)  # None: nobody asked
+    cancel_requested_by = models.CharField(max_length=200, blank=True, default="")
+
+    worker = models.ForeignKey(Worker, null=True, blank=True, on_delete=models.SET_NULL)
+    directory = models.CharField(max_length=160, blank=True, default="")  # under the temp root
+    # Under the temp root: proven bytes of an earlier attempt for the next one.
+    carried = models.CharField(max_length=160, blank=True, default="")
+    child_pid = models.PositiveIntegerField(null=True, blank=True)
+    child_started = models.BigIntegerField(null=True, blank=True)  # clock ticks since boot
+    # Not "": the decision to publish was made, under this name in the library.
+    library_path = models.CharField(max_length=255, blank=True, default="")
+    manifest = models.JSONField(null=True, blank=True)
+
+    created_at = models.DateTimeField()
+    updated_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    forgotten_at = models.DateTimeField(null=True, editable=False)  # set while it is deleted
+
+    objects = DownloadQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        permissions = [("cleanup_download", "Can clean up downloads by correlation id")]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(state__in=plain_values(State)), name="download_state"
+            ),
+            models.CheckConstraint(
+                condition=Q(outcome=None) | Q(outcome__in=plain_values(Outcome)),
+                name="download_outcome",
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=plain_values(ACTIVE), outcome=None)
+                | Q(state=State.CLEANED.value, outcome__isnull=False)
+                | Q(state__in=plain_values(ENDED), outcome=F("state")),
+                name="download_outcome_of_state",
+            ),
+            models.CheckConstraint(
+                condition=Q(error_class=None) | Q(error_class__in=plain_values(ErrorClass)),
+                name="download_error_class",
+            ),
+            models.CheckConstraint(
+                condition=~Q(outcome="failed") | Q(error_class__isnull=False),
+                name="download_failed_says_why",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state__in=[State.CREATED.value, State.CLEANED.value])
+                | Q(directory=""),
+                name="download_directory_of_state",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state__in=plain_values(RUNNING))
+                | (~Q(directory="") & Q(attempt__gte=1)),
+                name="download_running_has_directory",
+            ),
+            models.UniqueConstraint(
+                fields=["owner", "fingerprint"],
+                condition=Q(state__in=plain_values(ACTIVE)),
+                name="download_active_once",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                F("priority").desc(),
+                F("id").asc(),
+                condition=Q(state=State.CREATED.value),
+                name="download_claim",
+            ),
+            models.Index(
+                fields=["worker"],
+                condition=Q(state__in=plain_values(RUNNING)),
+                name="download_running",
+            ),
+            models.Index(fields=["state", "-id"], name="download_by_state"),
+            models.Index(fields=["outcome", "-id"], name="download_by_outcome"),
+            models.Index(fields=["owner", "-id"], name="download_by_owner"),
+            models.Index(fields=["owner", "state"], name="download_counts"),
+        ]
+
+    def __str__(self) -> str:
+        return self.correlation_id
+
+    @property
+    def is_running(self) -> bool:
+        return self.state in RUNNING
+
+    @property
+    def is_retryable(self) -> bool:
+        """Whether a person may send it back to CREATED now."""
+        outcome = Outcome(self.outcome) if self.outcome else None
+        return self.state not in RUNNING and can_move(
+            State(self.state), State.CREATED, outcome=outcome
+        )
+
+    @property
+    def is_cancellable(self) -> bool:
+        """Whether asking to cancel can still have an effect."""
+        return self.state in ACTIVE and not self.library_path and not self.cancel_requested_at
+
+    @property
+    def is_cleanable(self) -> bool:
+        """Whether it has ended and its directory is still there or not yet known to be gone."""
+        return self.state in ENDED
+
+    def move(
+        self, to: State, *, actor: str, reason: str, detail: str = "", **columns: Any
+    ) -> "Transition":
+        """Change the state and write the transition, in one transaction (its own or the caller's).
+
+        The row must still be in the state and the attempt that this instance shows, or
+        LostDownload is raised and nothing is written; IllegalMove when the table has no such edge.
+        `columns` are written along. On success this instance shows the new values.
+        """
+        origin = State(self.state)
+        if not can_move(origin, to, outcome=Outcome(self.outcome) if self.outcome else None):
+            raise IllegalMove(f"{self.correlation_id}: {origin} → {to}")
+        now = timezone.now()
+        values = {**_columns_of(to, now), **columns, "state": to, "updated_at": now}
+        with short_transaction():
+            self._write(values)
+            self._begin_or_end_progress(origin, to, now)
+            entry = Transition(
+                seq=StreamPosition.take(1),
+                download=self,
+                from_state=origin,
+                to_state=to,
+                at=now,
+                actor=actor,
+                reason=reason,
+                detail=storable(detail)[:MAX_DETAIL_LENGTH],
+                attempt=values.get("attempt", self.attempt),
+                outcome=values.get("outcome", self.outcome),
+                error_class=values.get("error_class", self.error_class),
+            )
+            entry.save(force_insert=True)
+        self._show(values)
+        return entry
+
+    def note(self, **columns: Any) -> None:
+        """Write columns of the present attempt that are no change of state; fenced like `move`.
+
+        Raises LostDownload when the row has another state or attempt by now.
+        """
+        self._write(columns)
+        self._show(columns)
+
+    def decide_to_publish(self, *, library_path: str, manifest: dict[str, Any]) -> None:
+        """Record under which name the files will appear: from here on a cancel has lost.
+
+        Raises CancelWasAsked when the cancel was first, LostDownload when the row is not ours.
+        """
+        columns = {"library_path": library_path, "manifest": manifest}
+        with short_transaction():
+            updated = self._fenced().filter(cancel_requested_at=None).update(**columns)
+        if not updated:
+            if self._fenced().exists():
+                raise CancelWasAsked(self.correlation_id)
+            raise LostDownload(self.correlation_id)
+        self._show(columns)
+
+    def ask_to_cancel(self, *, actor: str) -> bool:
+        """Ask the worker of a running download to stop it. A request, not a transition.
+
+        False when it is too late: it is not running any more, or its files are being published.
+        Asking twice is asking once.
+        """
+        askable = Download.objects.filter(pk=self.pk, library_path="").running()
+        return bool(
+            askable.filter(cancel_requested_at=None).update(
+                cancel_requested_at=timezone.now(), cancel_requested_by=actor
+            )
+            or askable.exists()
+        )
+
+    def forget(self) -> None:
+        """Delete the row with its history, files' rows and progress. It must not be running.
+
+        Files on the disk are the caller's business, before this. Raises LostDownload when it
+        is running (or gone) by now.
+        """
+        with short_transaction():
+            idle = Download.objects.filter(pk=self.pk).exclude(state__in=RUNNING)
+            if not idle.update(forgotten_at=timezone.now()):
+                raise LostDownload(self.correlation_id)
+            self.delete()
+
+    def _begin_or_end_progress(self, origin: State, to: State, now: datetime) -> None:
+        """A download has a progress row while it is DOWNLOADING, and only then."""
+        if to is State.DOWNLOADING:
+            Progress.objects.create(
+                download=self, attempt=self.attempt, phase=Phase.EXTRACTING, updated_at=now
+            )
+        elif origin is State.DOWNLOADING:
+            Progress.objects.filter(download=self).delete()
+
+    def _fenced(self) -> DownloadQuerySet:
+        rows = Download.objects.filter(pk=self.pk, state=self.state, attempt=self.attempt)
+        # Who takes a running download from its worker must not do so after a look that was before
+        # the decision to publish: the files may be in the library by now.
+        return rows.filter(library_path=self.library_path) if self.is_running else rows
+
+    def _write(self, columns: dict[str, Any]) -> None:
+        values = {name: storable(value) for name, value in columns.items()}
+        with short_transaction():
+            if self._fenced().update(**values) != 1:
+                raise LostDownload(self.correlation_id)
+
+    def _show(self, columns: dict[str, Any]) -> None:
+        for name, value in columns.items():
+            setattr(self, name, value)
+
+
+def _columns_of(to: State, now: datetime) -> dict[str, Any]:
+    """What every move to a state writes beside it."""
+    if to in ENDED:
+        return {"outcome": Outcome(to.value), "finished_at": now, "worker": None, "child_pid": None}
+    if to is State.CREATED:
+        return {
+            "outcome": None,
+            "directory": "",
+            "worker": None,
+            "child_pid": None,
+            "finished_at": None,
+            "cancel_requested_at": None,
+            "cancel_requested_by": "",
+            "library_path": "",
+            "manifest": None,
+        }
+    if to is State.CLEANED:
+        return {"directory": ""}
+    return {}
+
+
+class Progress(models.Model):
+    """How far a running download is: one row, overwritten, worth nothing after the attempt."""
+
+    download = models.OneToOneField(Download, primary_key=True, on_delete=models.CASCADE)
+    attempt = models.PositiveIntegerField()
+    phase = models.CharField(max_length=16)
+    received_bytes = models.BigIntegerField(default=0)
+    resumed_bytes = models.BigIntegerField(default=0)  # of those, from an earlier attempt
+    total_bytes = models.BigIntegerField(null=True)  # None: the site did not say
+    speed = models.FloatField(null=True)  # bytes per second; None: not known yet
+    eta_seconds = models.FloatField(null=True)
+    updated_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name_plural = "progress"
+        indexes = [models.Index(fields=["updated_at"], name="progress_updated")]
+
+    def __str__(self) -> str:
+        return f"{self.phase} {self.received_bytes}/{self.total_bytes}"
+
+    @property
+    def percent(self) -> float | None:
+        """0 to 100, or None when the total is not known."""
+        if not self.total_bytes:
+            return None
+        return min(100.0, 100.0 * self.received_bytes / self.total_bytes)
+
+
+class PublishedFile(models.Model):
+    """A file in the library. The row is written after the file is there."""
+
+    download = models.ForeignKey(Download, on_delete=models.CASCADE, related_name="files")
+    name = models.CharField(max_length=255)  # inside the download's directory of the library
+    size = models.BigIntegerField()  # bytes
+    sha256 = models.CharField(max_length=64)
+    media_type = models.CharField(max_length=64)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(fields=["download", "name"], name="published_file_once")
+        ]
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,0 +1,207 @@
+"""Sets of downloads: what is asked of them, a submitted batch, and the next one to be claimed."""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Self
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import AnonymousUser
+from django.db import IntegrityError, connection, models
+from django.db.models import Q
+from django.utils import timezone
+
+from downloads.isolation import new_correlation_id
+from downloads.links import site_of
+from downloads.models.actors import worker_actor
+from downloads.models.stream import StreamPosition, Transition
+from downloads.models.workers import Worker
+from downloads.models.writing import LostDownload, short_transaction
+from downloads.options import DownloadOptions
+from downloads.states import ACTIVE, ENDED, RUNNING, Outcome, Reason, State
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+    from downloads.models.download import Download
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submitted:
+    """What became of one wish: a new download, or the one that is there already."""
+
+    download: "Download"
+    created: bool
+
+
+class DownloadQuerySet(models.QuerySet["Download"]):
+    def visible_to(self, user: "User | AnonymousUser") -> Self:
+        """What a user may see and touch: their own; staff all; nobody else anything."""
+        if not user.is_authenticated:
+            return self.none()
+        return self if user.is_staff else self.filter(owner=user)
+
+    def claimable(self, now: datetime) -> Self:
+        """Waiting, due, the most urgent first and then the oldest."""
+        due = Q(not_before=None) | Q(not_before__lte=now)
+        return self.filter(due, state=State.CREATED).order_by("-priority", "id")
+
+    def active(self) -> Self:
+        return self.filter(state__in=ACTIVE)
+
+    def running(self) -> Self:
+        return self.filter(state__in=RUNNING)
+
+    def not_cleaned(self) -> Self:
+        """Ended, with a directory that is kept or still to be removed."""
+        return self.filter(state__in=ENDED)
+
+    def search(self, text: str) -> Self:
+        """Those whose title or URL contains the text, or whose correlation id it is."""
+        text = text.strip()
+        if not text:
+            return self
+        return self.filter(
+            Q(title__icontains=text) | Q(url__icontains=text) | Q(correlation_id=text.lower())
+        )
+
+    def counts(self) -> dict[str, int]:
+        """How many downloads there are in each state; states with none are there with 0."""
+        counted = dict(self.order_by().values_list("state").annotate(models.Count("id")))
+        return {state.value: counted.get(state.value, 0) for state in State}
+
+    def outcome_counts(self) -> dict[str, int]:
+        counted = dict(
+            self.exclude(outcome=None)
+            .order_by()
+            .values_list("outcome")
+            .annotate(models.Count("id"))
+        )
+        return {outcome.value: counted.get(outcome.value, 0) for outcome in Outcome}
+
+    def submit(
+        self,
+        wishes: Sequence[tuple[str, DownloadOptions]],
+        *,
+        owner: "User | None",
+        actor: str,
+        priority: int = 0,
+    ) -> list[Submitted]:
+        """Add one download for each (clean URL, options), in order, in one transaction.
+
+        A wish that the same owner has waiting or running already is answered with that download.
+        When this returns outside of another transaction, all of it is committed.
+        """
+        try:
+            with short_transaction():
+                return self._submit(wishes, owner=owner, actor=actor, priority=priority)
+        except IntegrityError:
+            # PostgreSQL: the same wish was retried while we looked. Now we see it.
+            with short_transaction():
+                return self._submit(wishes, owner=owner, actor=actor, priority=priority)
+
+    def _submit(
+        self,
+        wishes: Sequence[tuple[str, DownloadOptions]],
+        *,
+        owner: "User | None",
+        actor: str,
+        priority: int,
+    ) -> list[Submitted]:
+        if owner is not None and connection.features.has_select_for_update:
+            # One owner's submissions take turns, as they do on SQLite: else two that look at the
+            # same time both miss what the other one adds, or wait for each other for ever.
+            get_user_model().objects.select_for_update(no_key=True).filter(pk=owner.pk).first()
+        now = timezone.now()
+        fingerprints = [fingerprint(url, options) for url, options in wishes]
+        waiting = self.active().filter(owner=owner, fingerprint__in=set(fingerprints))
+        present = {download.fingerprint: download for download in waiting} if owner else {}
+        fresh: dict[str, Download] = {}
+        answers: list[Submitted] = []
+        for (url, options), mark in zip(wishes, fingerprints, strict=True):
+            existing = present.get(mark) or fresh.get(mark)
+            if existing is not None:
+                answers.append(Submitted(download=existing, created=False))
+                continue
+            fresh[mark] = self.model(
+                correlation_id=new_correlation_id(),
+                owner=owner,
+                url=url,
+                site=site_of(url),
+                options=options.as_dict(),
+                fingerprint=mark,
+                priority=priority,
+                max_attempts=settings.VNSITE.max_attempts,
+                created_at=now,
+                updated_at=now,
+            )
+            answers.append(Submitted(download=fresh[mark], created=True))
+        if fresh:
+            self._insert_submitted(list(fresh.values()), actor=actor, at=now)
+        return answers
+
+    def _insert_submitted(self, downloads: list["Download"], *, actor: str, at: datetime) -> None:
+        self.bulk_create(downloads)
+        first = StreamPosition.take(len(downloads))
+        Transition.objects.bulk_create(
+            Transition(
+                seq=seq,
+                download=download,
+                to_state=State.CREATED,
+                at=at,
+                actor=actor,
+                reason=Reason.SUBMITTED,
+                attempt=0,
+            )
+            for seq, download in enumerate(downloads, first)
+        )
+
+    def claim_next(
+        self, worker: Worker, *, directory_name: Callable[[str], str]
+    ) -> "Download | None":
+        """Claim the next download for a worker, or return None when nothing is claimable.
+
+        Created → initializing with the attempt counted and the name of the directory recorded
+        before the directory exists. Two workers never get the same one.
+        """
+        while True:
+            try:
+                return self._claim_first(worker, directory_name)
+            except LostDownload:
+                continue  # another worker was faster; there may be a next one
+
+    def _claim_first(
+        self, worker: Worker, directory_name: Callable[[str], str]
+    ) -> "Download | None":
+        now = timezone.now()
+        candidates = self.claimable(now)
+        can_skip = connection.features.has_select_for_update_skip_locked
+        with short_transaction() if can_skip else nullcontext():
+            if can_skip:
+                candidates = candidates.select_for_update(skip_locked=True)
+            download = candidates.first()
+            if download is None:
+                return None
+            download.move(
+                State.INITIALIZING,
+                actor=worker_actor(worker),
+                reason=Reason.CLAIMED,
+                attempt=download.attempt + 1,
+                worker=worker,
+                directory=directory_name(download.correlation_id),
+                started_at=download.started_at or now,
+                not_before=None,
+                error_class=None,
+                error_detail="",
+            )
+            return download
+
+
+def fingerprint(url: str, options: DownloadOptions) -> str:
+    """What makes two wishes of one owner the same: the URL and the options."""
+    text = json.dumps([url, options.as_dict()], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

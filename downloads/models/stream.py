@@ -1,0 +1,78 @@
+"""The stream of all transitions: the table, and the counter that numbers it."""
+
+from django.db import connection, models
+from django.db.models import Q
+
+from downloads.models.writing import choices, plain_values
+from downloads.states import State
+
+
+class StreamPosition(models.Model):
+    """The counter row: the seq of the newest transition.
+
+    An ordinary row and not a sequence of the database: its lock is held until the transaction
+    commits, so that seqs become visible in their order and without gaps.
+    """
+
+    value = models.BigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return str(self.value)
+
+    @classmethod
+    def current(cls) -> int:
+        """The seq of the newest committed transition; 0 when there is none."""
+        return cls.objects.filter(pk=1).values_list("value", flat=True).first() or 0
+
+    @classmethod
+    def take(cls, count: int) -> int:
+        """Reserve `count` seqs and return the first; locks the counter until the commit."""
+        newest = cls._advance(count)
+        if newest is None:
+            cls.objects.get_or_create(pk=1)
+            newest = cls._advance(count)
+            assert newest is not None  # noqa: S101 — the row was made in this transaction
+        return newest - count + 1
+
+    @classmethod
+    def _advance(cls, count: int) -> int | None:
+        """The counter after it was advanced, in one statement; None when there is no row yet."""
+        table = connection.ops.quote_name(cls._meta.db_table)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"UPDATE {table} SET value = value + %s WHERE id = 1 RETURNING value",  # noqa: S608
+                [count],
+            )
+            row = cursor.fetchone()
+        return int(row[0]) if row else None
+
+
+class Transition(models.Model):
+    """One stored change of state. Append-only: triggers refuse UPDATE, and DELETE without its
+    download. The table is the event stream."""
+
+    seq = models.BigIntegerField(primary_key=True)
+    download = models.ForeignKey("Download", on_delete=models.CASCADE, related_name="transitions")
+    from_state = models.CharField(  # noqa: DJ001
+        max_length=16, choices=choices(State), null=True
+    )  # None: it was submitted
+    to_state = models.CharField(max_length=16, choices=choices(State))
+    at = models.DateTimeField()
+    actor = models.CharField(max_length=200)
+    reason = models.CharField(max_length=32)
+    detail = models.TextField(blank=True, default="")
+    attempt = models.PositiveIntegerField()
+    outcome = models.CharField(max_length=16, null=True)  # noqa: DJ001
+    error_class = models.CharField(max_length=32, null=True)  # noqa: DJ001
+
+    class Meta:
+        ordering = ["seq"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(to_state__in=plain_values(State)), name="transition_to"
+            ),
+            models.CheckConstraint(condition=Q(seq__gte=1), name="transition_seq"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.seq}: {self.from_state or 'nothing'} → {self.to_state}"
