@@ -85,5 +85,25 @@ class Migration(migrations.Migration):
         migrations.RunPython(
             name_the_site_of_each_download, migrations.RunPython.noop, elidable=True
         ),
+        migrations.RemoveIndex(model_name="download", name="download_claim"),
+        migrations.AddIndex(
+            model_name="download",
+            index=models.Index(
+                models.OrderBy(models.F("priority"), descending=True),
+                models.OrderBy(models.F("id")),
+                models.OrderBy(models.F("site")),
+                models.OrderBy(models.F("not_before")),
+                condition=models.Q(("state", "created")),
+                name="download_claim",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="download",
+            index=models.Index(
+                condition=models.Q(("state", "created")),
+                fields=["site"],
+                name="download_waiting_site",
+            ),
+        ),
         migrations.RunPython(history.install, history.remove),
     ]

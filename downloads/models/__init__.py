@@ -9,8 +9,9 @@ from downloads.models.access import ApiToken, IdempotentAnswer
 from downloads.models.actors import user_actor, worker_actor
 from downloads.models.download import Download, Progress, PublishedFile
 from downloads.models.queries import DownloadQuerySet, Submitted, fingerprint
+from downloads.models.sites import Site
 from downloads.models.stream import StreamPosition, Transition
-from downloads.models.workers import Site, Worker
+from downloads.models.workers import Worker
 from downloads.models.writing import (
     CancelWasAsked,
     IllegalMove,

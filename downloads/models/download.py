@@ -73,6 +73,8 @@ class Download(models.Model):
     finished_at = models.DateTimeField(null=True, blank=True)
     forgotten_at = models.DateTimeField(null=True, editable=False)  # set while it is deleted
 
+    is_probe = False  # set by the claim: it tries whether its site, which waited, answers
+
     objects = DownloadQuerySet.as_manager()
 
     class Meta:
@@ -120,8 +122,15 @@ class Download(models.Model):
             models.Index(
                 F("priority").desc(),
                 F("id").asc(),
+                F("site").asc(),  # so that the rows of a site that waits are passed over here
+                F("not_before").asc(),
                 condition=Q(state=State.CREATED.value),
                 name="download_claim",
+            ),
+            models.Index(
+                fields=["site"],
+                condition=Q(state=State.CREATED.value),
+                name="download_waiting_site",
             ),
             models.Index(
                 fields=["worker"],

@@ -15,12 +15,14 @@ from django.db import IntegrityError, connection, models
 from django.db.models import Q
 from django.utils import timezone
 
+from downloads.breaker import Passage
 from downloads.isolation import new_correlation_id
 from downloads.links import site_of
 from downloads.models.actors import worker_actor
+from downloads.models.sites import Site
 from downloads.models.stream import StreamPosition, Transition
 from downloads.models.workers import Worker
-from downloads.models.writing import LostDownload, short_transaction
+from downloads.models.writing import LostDownload, database_now, short_transaction
 from downloads.options import DownloadOptions
 from downloads.states import ACTIVE, ENDED, RUNNING, Outcome, Reason, State
 
@@ -166,7 +168,8 @@ class DownloadQuerySet(models.QuerySet["Download"]):
         """Claim the next download for a worker, or return None when nothing is claimable.
 
         Created → initializing with the attempt counted and the name of the directory recorded
-        before the directory exists. Two workers never get the same one.
+        before the directory exists. Two workers never get the same one. Downloads of a site that
+        waits are passed over; of a site whose wait is over one is claimed, as its probe.
         """
         while True:
             try:
@@ -178,7 +181,11 @@ class DownloadQuerySet(models.QuerySet["Download"]):
         self, worker: Worker, directory_name: Callable[[str], str]
     ) -> "Download | None":
         now = timezone.now()
+        passages = self._passages()
         candidates = self.claimable(now)
+        if blocked := [site.host for site, passage in passages if passage is Passage.WAIT]:
+            candidates = candidates.exclude(site__in=blocked)
+        half_open = {site.host: site for site, passage in passages if passage is Passage.PROBE}
         can_skip = connection.features.has_select_for_update_skip_locked
         with short_transaction() if can_skip else nullcontext():
             if can_skip:
@@ -186,19 +193,29 @@ class DownloadQuerySet(models.QuerySet["Download"]):
             download = candidates.first()
             if download is None:
                 return None
-            download.move(
-                State.INITIALIZING,
-                actor=worker_actor(worker),
-                reason=Reason.CLAIMED,
-                attempt=download.attempt + 1,
-                worker=worker,
-                directory=directory_name(download.correlation_id),
-                started_at=download.started_at or now,
-                not_before=None,
-                error_class=None,
-                error_detail="",
-            )
+            with short_transaction():
+                if site := half_open.get(download.site):
+                    site.send_probe(download)
+                    download.is_probe = True
+                download.move(
+                    State.INITIALIZING,
+                    actor=worker_actor(worker),
+                    reason=Reason.CLAIMED,
+                    attempt=download.attempt + 1,
+                    worker=worker,
+                    directory=directory_name(download.correlation_id),
+                    started_at=download.started_at or now,
+                    not_before=None,
+                    error_class=None,
+                    error_detail="",
+                )
             return download
+
+    def _passages(self) -> list[tuple[Site, Passage]]:
+        """What a claim may do with the downloads of each site that waits; nearly always empty."""
+        waiting = list(Site.objects.waiting(self.model.objects.all()))
+        now = database_now() if waiting else None
+        return [(site, site.passage(now)) for site in waiting if now]
 
 
 def fingerprint(url: str, options: DownloadOptions) -> str:

@@ -1,12 +1,10 @@
-"""Who works, and with which sites one waits."""
+"""Who works."""
 
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import models
 
-from downloads.errors import ErrorClass
-from downloads.models.writing import choices
 
 
 class Worker(models.Model):
@@ -36,19 +34,3 @@ class Worker(models.Model):
         """
         lease = timedelta(seconds=settings.VNSITE.lease_seconds)
         return self.stopped_at is None and now - self.heartbeat_at < lease
-
-
-class Site(models.Model):
-    """A site whose downloads failed one after another, and how long it is left alone."""
-
-    host = models.CharField(max_length=300, primary_key=True)  # lower case, without "www."
-    failures = models.PositiveIntegerField(default=0)  # in a row, without a success between
-    error_class = models.CharField(  # noqa: DJ001
-        max_length=32, choices=choices(ErrorClass), null=True
-    )
-    waits_until = models.DateTimeField(null=True)  # None: it does not wait
-    probed_by = models.BigIntegerField(null=True)  # the download that tries whether it answers
-    changed_at = models.DateTimeField()
-
-    def __str__(self) -> str:
-        return self.host
