@@ -33,23 +33,32 @@ class Site:
             "VNSITE_ADMIN_PASSWORD": self._password,
             "VNSITE_MIN_FREE_BYTES": "0",
         }
+        self._arguments = arguments
         self._log = (data_dir / "serve.log").open("wb")
+        self._port = 0  # any, the first time
+        self.start()
+        self.wait_until_ready()
+        self.token = self.manage("create_token", USER).split()[-1]
+
+    def start(self) -> None:
+        """Start `serve`, the second time on the port that it had."""
         self.process = subprocess.Popen(
-            [sys.executable, "manage.py", "serve", "--port", "0", *arguments],
+            [sys.executable, "manage.py", "serve", "--port", str(self._port), *self._arguments],
             cwd=ROOT,
             env=self.environment,
             stdout=subprocess.PIPE,
             stderr=self._log,
             text=True,
         )
+
+    def wait_until_ready(self) -> None:
         assert self.process.stdout is not None
         for line in self.process.stdout:
             if line.startswith("Ready: "):
                 self.url = line.removeprefix("Ready: ").strip()
-                break
-        else:
-            raise SystemExit(f"serve did not start:\n{(data_dir / 'serve.log').read_text()}")
-        self.token = self.manage("create_token", USER).split()[-1]
+                self._port = int(self.url.rstrip("/").rpartition(":")[2])
+                return
+        raise SystemExit(f"serve did not start:\n{(self.data_dir / 'serve.log').read_text()}")
 
     def manage(self, *arguments: str) -> str:
         """What a command prints."""

@@ -61,7 +61,7 @@ def cancel(download: Download, *, actor: str) -> Download:
 
 
 def _cancel_waiting(download: Download, *, actor: str) -> Download:
-    """CREATED → CANCELLED → CLEANED at once: nothing of it was ever on the disk."""
+    """CREATED → CANCELLED → CLEANED, at once unless it has bytes on the disk."""
     with short_transaction():
         download.move(
             State.CANCELLED,
@@ -70,21 +70,23 @@ def _cancel_waiting(download: Download, *, actor: str) -> Download:
             cancel_requested_at=timezone.now(),
             cancel_requested_by=actor,
         )
-        download.move(State.CLEANED, actor=actor, reason=Reason.CLEANED)
+        if not download.carried:
+            download.move(State.CLEANED, actor=actor, reason=Reason.CLEANED)
+    if download.carried:
+        clean(download, actor=actor)
     return download
 
 
 def retry(download: Download, *, actor: str) -> Download:
     """Send a failed or cancelled download back to CREATED, with its full number of attempts.
 
-    A directory that was kept of an earlier attempt is removed first. Raises NotAllowed when it is
+    What was kept of an earlier attempt is removed first. Raises NotAllowed when it is
     waiting, running or completed, and when the same owner has the same wish waiting or running.
     """
     if not download.is_retryable:
         raise NotAllowed(download, f"It cannot be retried: it is {_ending_of(download)}.")
     try:
-        if download.directory:
-            remove_directory(download)
+        remove_directory(download)
         download.move(
             State.CREATED,
             actor=actor,
@@ -105,19 +107,18 @@ def retry(download: Download, *, actor: str) -> Download:
 
 def preview_cleanup(download: Download) -> CleanupPreview:
     """What `clean` would remove now. Reads only."""
-    path = settings.VNSITE.temp_root / download.directory if download.directory else None
-    if path is None or not path.is_dir():
-        return CleanupPreview(path=None, size_bytes=0, file_count=0)
+    named = [name for name in (download.directory, download.carried) if name]
+    paths = [path for name in named if (path := settings.VNSITE.temp_root / name).is_dir()]
     # os.walk does not mind what somebody else removes meanwhile.
     return CleanupPreview(
-        path=path,
-        size_bytes=isolation.directory_size(path),
-        file_count=sum(len(files) for _, _, files in os.walk(path)),
+        path=paths[0] if paths else None,
+        size_bytes=sum(map(isolation.directory_size, paths)),
+        file_count=sum(len(files) for path in paths for _, _, files in os.walk(path)),
     )
 
 
 def clean(download: Download, *, actor: str) -> int:
-    """Remove the isolated directory of a download that has ended; → CLEANED. Bytes freed.
+    """Remove what is on the disk of a download that has ended; → CLEANED. Bytes freed.
 
     Cleaning twice is cleaning once: 0 the second time. Raises NotAllowed when it is waiting or
     running.
@@ -126,8 +127,9 @@ def clean(download: Download, *, actor: str) -> int:
         return 0
     if not download.is_cleanable:
         raise NotAllowed(download, f"It cannot be cleaned up: it is {download.state}.")
-    freed = remove_directory(download)
+    freed = 0
     try:
+        freed = remove_directory(download)
         download.move(
             State.CLEANED, actor=actor, reason=Reason.CLEANED, detail=f"{freed} bytes freed"
         )
@@ -141,10 +143,34 @@ def clean(download: Download, *, actor: str) -> int:
 
 
 def remove_directory(download: Download) -> int:
-    """Remove the isolated directory that the row names, if it names one. Bytes freed."""
-    if not download.directory:
+    """Remove the isolated directory that the row names, and what is carried. Bytes freed.
+
+    Raises LostDownload when something was carried and the row is not what the caller knows.
+    """
+    freed = 0
+    if download.directory:
+        freed = isolation.remove_directory(settings.VNSITE.temp_root, download.directory)
+    return freed + drop_carried(download)
+
+
+def drop_carried(download: Download) -> int:
+    """Remove what is carried for the next attempt, and its name from the row. Bytes freed.
+
+    What is not here is on another machine: its name stays on the row until that one's recovery
+    finds it. Raises LostDownload when the row is not what the caller knows.
+    """
+    if not is_carried_here(download):
         return 0
-    return isolation.remove_directory(settings.VNSITE.temp_root, download.directory)
+    freed = isolation.remove_directory(settings.VNSITE.temp_root, download.carried)
+    download.note(carried="")
+    return freed
+
+
+def is_carried_here(download: Download) -> bool:
+    """Whether there is something carried on this machine, half removed included."""
+    if not download.carried:
+        return False
+    return isolation.is_there(settings.VNSITE.temp_root, download.carried)
 
 
 def delete_files(download: Download) -> int:

@@ -15,7 +15,7 @@ from django.contrib.admin.actions import delete_selected
 from django.contrib.admin.models import DELETION, LogEntry
 from django.contrib.admin.utils import flatten_fieldsets
 from django.core.exceptions import PermissionDenied
-from django.db.models import Model
+from django.db.models import F, Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -30,6 +30,7 @@ from downloads.models import (
     Download,
     DownloadQuerySet,
     PublishedFile,
+    Site,
     Transition,
     Worker,
     user_actor,
@@ -37,6 +38,7 @@ from downloads.models import (
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
+    from django.db.models import QuerySet
 
     class SignedInRequest(HttpRequest):
         """What the admin lets in."""
@@ -47,11 +49,12 @@ if TYPE_CHECKING:
     WorkerModelAdmin = admin.ModelAdmin[Worker]
     TransitionModelAdmin = admin.ModelAdmin[Transition]
     ApiTokenModelAdmin = admin.ModelAdmin[ApiToken]
+    SiteModelAdmin = admin.ModelAdmin[Site]
     TransitionTabularInline = admin.TabularInline[Transition, Download]
     PublishedFileTabularInline = admin.TabularInline[PublishedFile, Download]
 else:  # they are generic for the type checker only
     DownloadModelAdmin = WorkerModelAdmin = admin.ModelAdmin
-    TransitionModelAdmin = ApiTokenModelAdmin = admin.ModelAdmin
+    TransitionModelAdmin = ApiTokenModelAdmin = SiteModelAdmin = admin.ModelAdmin
     TransitionTabularInline = PublishedFileTabularInline = admin.TabularInline
 
 
@@ -281,6 +284,27 @@ class WorkerAdmin(NothingToWrite, WorkerModelAdmin):
     list_display = ("name", "host", "pid", "slots", "started_at", "heartbeat_at", "stopped_at")
     search_fields = ("name", "host")
     ordering = ("-heartbeat_at",)
+
+
+@admin.register(Site)
+class SiteAdmin(NothingToWrite, SiteModelAdmin):
+    """The sites that refused us at some time; those that wait now first."""
+
+    list_display = ("host", "failures", "error_class", "waits_until", "probed_by", "changed_at")
+    search_fields = ("host",)
+    ordering = (F("waits_until").desc(nulls_last=True), "host")
+    actions = ("try_now",)
+
+    def has_try_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("downloads.change_site")
+
+    @admin.action(permissions=["try"], description="Try now")
+    def try_now(self, request: HttpRequest, queryset: "QuerySet[Site]") -> None:
+        """Let one download of each site that waits through at once."""
+        tried = [site for site in queryset if Site.objects.try_now(site.host)]
+        for site in tried:
+            self.log_change(request, site, "Tried now.")
+        self.message_user(request, f"{len(tried)} tried now.")
 
 
 @admin.register(ApiToken)

@@ -17,7 +17,7 @@ from ninja.security import HttpBearer, SessionAuth
 from downloads import actions, stats
 from downloads.idempotency import KeyOfAnotherRequest, answer_once
 from downloads.links import InvalidLink
-from downloads.models import Download, user_actor
+from downloads.models import Download, Site, user_actor
 from downloads.options import DownloadOptions
 from downloads.schemas import (
     Batch,
@@ -32,8 +32,10 @@ from downloads.schemas import (
     Invalid,
     ListQuery,
     Problem,
+    SiteOut,
     Stats,
     SubmissionHeaders,
+    WaitingSite,
     Wish,
     WorkerOut,
     with_neighbours,
@@ -41,6 +43,7 @@ from downloads.schemas import (
 from downloads.states import State
 from downloads.submission import check_link
 from downloads.tokens import token_in, user_of_token
+from downloads.waits import all_waits, waits_among, waits_for
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -98,7 +101,7 @@ def add(
         (submitted,) = Download.objects.submit(
             [(wish.url, wish.options.as_download_options())], owner=user, actor=user_actor(user)
         )
-        return Status(201 if submitted.created else 200, DownloadDetail.of(submitted.download))
+        return Status(201 if submitted.created else 200, _detail(submitted.download))
 
     return answer_once(request, work, user=user, key=headers.idempotency_key, shape=DownloadDetail)
 
@@ -166,8 +169,9 @@ def list_downloads(request: HttpRequest, query: Query[ListQuery]) -> DownloadPag
     # One more than is shown: it says whether there is a next page.
     found = list(with_neighbours(downloads)[: query.limit + 1])
     shown = found[: query.limit]
+    waits = waits_for(shown)
     return DownloadPage(
-        items=[DownloadOut.of(download) for download in shown],
+        items=[DownloadOut.of(download, waits=waits) for download in shown],
         next=str(shown[-1].pk) if len(found) > query.limit else None,
     )
 
@@ -179,27 +183,27 @@ def list_downloads(request: HttpRequest, query: Query[ListQuery]) -> DownloadPag
     summary="One download, with history and files",
 )
 def get_download(request: HttpRequest, correlation_id: str) -> DownloadDetail:
-    return DownloadDetail.of(_find(request, correlation_id))
+    return _detail(_find(request, correlation_id))
 
 
 @api.post("/downloads/{correlation_id}/cancel", response=ACTION, by_alias=True, summary="Cancel")
 def cancel(request: HttpRequest, correlation_id: str) -> DownloadDetail:
     """A running download is asked to stop; it is cancelled when its processes are gone."""
     actions.cancel(_find(request, correlation_id), actor=user_actor(_user(request)))
-    return DownloadDetail.of(_find(request, correlation_id))
+    return _detail(_find(request, correlation_id))
 
 
 @api.post("/downloads/{correlation_id}/retry", response=ACTION, by_alias=True, summary="Retry")
 def retry(request: HttpRequest, correlation_id: str) -> DownloadDetail:
     actions.retry(_find(request, correlation_id), actor=user_actor(_user(request)))
-    return DownloadDetail.of(_find(request, correlation_id))
+    return _detail(_find(request, correlation_id))
 
 
 @api.post("/downloads/{correlation_id}/cleanup", response=ACTION, by_alias=True, summary="Clean up")
 def clean_up(request: HttpRequest, correlation_id: str) -> DownloadDetail:
     """Remove the directory that was kept of a download that has ended."""
     actions.clean(_find(request, correlation_id), actor=user_actor(_user(request)))
-    return DownloadDetail.of(_find(request, correlation_id))
+    return _detail(_find(request, correlation_id))
 
 
 @api.delete(
@@ -223,12 +227,35 @@ def get_stats(request: HttpRequest) -> Stats:
         speed=stats.speed_of(downloads),
         free_bytes=stats.free_bytes(settings.VNSITE.media_root),
         workers=[WorkerOut(**vars(worker)) for worker in stats.workers()],
+        waiting_sites=[WaitingSite.of(wait) for wait in waits_among(downloads)],
     )
+
+
+@api.post(
+    "/sites/{host}/try",
+    response={200: SiteOut, 401: Problem, 403: Problem, 404: Problem},
+    by_alias=True,
+    summary="Try a site that waits",
+)
+def try_site(request: HttpRequest, host: str) -> SiteOut | Status[Problem]:
+    """For staff. One download of it is let through at once; when that succeeds, all are."""
+    if not _user(request).is_staff:
+        return Status(403, Problem(detail="Only staff may do this."))
+    if "\0" not in host:  # PostgreSQL refuses to look for it
+        Site.objects.try_now(host)
+    wait = next((wait for wait in all_waits() if wait.host == host), None)
+    if wait is None:
+        return Status(404, Problem(detail="This site does not wait."))
+    return SiteOut.of(wait)
 
 
 @api.get("/openapi.json", include_in_schema=False)
 def openapi(request: HttpRequest) -> HttpResponse:
     return Response(api.get_openapi_schema())
+
+
+def _detail(download: Download) -> DownloadDetail:
+    return DownloadDetail.of(download, waits=waits_for([download]))
 
 
 def _user(request: HttpRequest) -> "User":

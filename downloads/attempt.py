@@ -4,32 +4,59 @@ The thread waits at the child's messages; a request to cancel or to stop wakes i
 """
 
 import logging
+import math
 import os
 import threading
 import time
-from contextlib import suppress
-from datetime import timedelta
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
+from datetime import datetime, timedelta
 from enum import Enum
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection
-from django.utils import timezone
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
+from django.db.models.functions import Now
 
-from downloads import actions, isolation, library, publication
+from downloads import actions, isolation, library, publication, resumption
+from downloads.breaker import Verdict, verdict_of
 from downloads.child import Child, ChildFailed, WarmProcess
 from downloads.errors import ErrorClass, ErrorFacts, classify, retry_delay_seconds
-from downloads.fetch.messages import Advance, Broke, Fetched, Job, Message, Metadata, PhaseBegan
+from downloads.fetch.limits import FILE_SIZE_FACTOR
+from downloads.fetch.messages import (
+    Advance,
+    Broke,
+    Fetched,
+    Job,
+    Message,
+    Metadata,
+    PhaseBegan,
+    Resumed,
+)
 from downloads.isolation import IsolatedDownload
+from downloads.lease import Lease
 from downloads.library import NotMedia, Refused
 from downloads.links import InvalidLink, clean_url
-from downloads.models import CancelWasAsked, Download, LostDownload, Progress, short_transaction
+from downloads.models import (
+    CancelWasAsked,
+    Download,
+    LostDownload,
+    Progress,
+    Site,
+    database_now,
+    short_transaction,
+)
 from downloads.options import DownloadOptions
+from downloads.outage import in_words, is_outage
 from downloads.states import Outcome, Phase, Reason, State
+from downloads.tenure import LeaseOver, Tenure
 
 logger = logging.getLogger(__name__)
 
 PROGRESS_INTERVAL_SECONDS = 0.5
+NO_ROOM = "The disk ran full while it was downloading."
 # Post-processing and verifying send no bytes; only a silence while reading or fetching is a stall.
 MAY_STALL = frozenset({Phase.EXTRACTING, Phase.FETCHING})
 
@@ -39,7 +66,9 @@ class Request(Enum):
 
     CANCEL = "cancel"
     STOP = "stop"
-    LEAVE = "leave"  # the row is not ours any more: end the child, write nothing
+    GIVE_WAY = "give_way"  # a disk runs full, and others are older
+    NO_ROOM = "no_room"  # a disk runs full, and there is no other
+    LEAVE = "leave"  # the row may not be ours any more: end the child at once, write nothing
 
 
 Ending = Fetched | Broke | Request
@@ -67,23 +96,45 @@ def tries_of(download: Download) -> int:
 class Attempt:
     """Made when a download was claimed; `run` in a thread of its own, the rest from any thread."""
 
-    def __init__(self, download: Download, *, warm: WarmProcess, actor: str) -> None:
+    def __init__(
+        self, download: Download, *, warm: WarmProcess, actor: str, lease: Lease, term: int
+    ) -> None:
+        """`term`: of the lease, when the download was claimed."""
         self.download = download
         self.epoch = download.attempt
+        self.tenure = Tenure(download, lease=lease, term=term)
         self._directory_name = download.directory
         self._warm = warm
         self._actor = actor
         self._request: Request | None = None
+        self._has_ended = False  # its child, with all that it started, and nobody changed its files
+        self._child: Child | None = None
         self._wake, self._waker = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._closing = threading.Lock()
         self._progress = ProgressReport(download)
 
     def ask(self, request: Request) -> None:
-        """Ask it to end. The first request counts; after the end it does nothing."""
+        """Ask it to end. The first request counts, but LEAVE always; after the end it does nothing.
+
+        A stop does not wait for a database that is away.
+        """
+        if request in (Request.STOP, Request.LEAVE):
+            self.tenure.hurry()
         with self._closing:
-            if self._request is None and self._waker >= 0:
+            if (self._request is None or request is Request.LEAVE) and self._waker >= 0:
                 self._request = request
                 os.write(self._waker, b"!")
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether it was asked to end."""
+        return self._request is not None
+
+    def fence(self) -> None:
+        """End its processes now: its lease is over. Its own thread may hang in the database."""
+        self.ask(Request.LEAVE)
+        if self._child is not None:
+            self._child.end_at_once()
 
     def run(self) -> None:
         """Carry the attempt to its end. Never raises: what nobody foresaw fails the download."""
@@ -100,9 +151,19 @@ class Attempt:
 
     def _run_or_leave(self) -> None:
         try:
+            self._run_or_lose()
+        except LeaseOver as error:
+            logger.warning("%s is left as it is, nothing was written: %s", self.download, error)
+        except (DatabaseError, InterfaceError) as error:
+            if not is_outage(error):
+                raise
+            logger.warning("%s is left as it is: %s", self.download, in_words(error))
+
+    def _run_or_lose(self) -> None:
+        try:
             self._run()
         except LostDownload:
-            logger.warning("%s is not ours any more", self.download)
+            logger.warning("%s is not ours any more: nothing was written", self.download)
             self._remove_what_no_row_names()
 
     def _remove_what_no_row_names(self) -> None:
@@ -110,8 +171,7 @@ class Attempt:
         row = Download.objects.filter(pk=self.download.pk).first()
         if row is None and self.download.library_path:
             publication.take_back(self.download)
-        if row is None or row.directory != self._directory_name:
-            isolation.remove_directory(settings.VNSITE.temp_root, self._directory_name)
+        if resumption.remove_unless_named(self.download, self._directory_name):
             library.discard(settings.VNSITE.media_root, self._directory_name)
 
     def _run(self) -> None:
@@ -122,22 +182,41 @@ class Attempt:
             with isolated as directory:
                 # Its removal is a step of its own, before the row says CLEANED.
                 isolated.keep()
-                self._move(State.READY, Reason.DIRECTORY_MADE)
+                carried = resumption.bring(self.download, directory)
+                self._move(State.READY, Reason.DIRECTORY_MADE, carried=carried)
                 self._conclude(self._fetch(directory), directory)
-        except (LostDownload, InterfaceError, OperationalError):
-            # When the database does not answer, nobody knows what it has written.
+        except (LostDownload, LeaseOver):
             raise
         except Exception as error:
+            self.tenure.require()  # what broke may have been taken away by another worker
+            if is_outage(error):
+                raise  # nobody knows what the database has written
             logger.exception("%s: the attempt broke", self.download)
             self._fail(_broke(error))
 
-    def _move(self, to: State, reason: str, detail: str = "", **columns: object) -> None:
-        self.download.move(to, actor=self._actor, reason=reason, detail=detail, **columns)
+    def _move(
+        self,
+        to: State,
+        reason: str,
+        detail: str = "",
+        *,
+        first: Callable[[], object] | None = None,
+        **columns: object,
+    ) -> None:
+        """`first` is written in the transaction of the move, before it: both or neither."""
+
+        def write() -> None:
+            with short_transaction() if first else nullcontext():
+                if first:
+                    first()
+                self.download.move(to, actor=self._actor, reason=reason, detail=detail, **columns)
+
+        self.tenure.insist(write, state=to)
         logger.info("%s is %s (%s)", self.download, to, reason)
 
     def _fetch(self, directory: Path) -> Ending:
         """Run the child to its end, however it ends; no process of it is left after this."""
-        child = self._warm.fork(self._job(directory))
+        self._child = child = self._warm.fork(self._job(directory))
         ending: Ending | None = None
         try:
             self._move(
@@ -149,8 +228,14 @@ class Attempt:
             child.go()
             ending = self._listen(child)
         finally:
-            grace = 0 if isinstance(ending, Fetched) else settings.VNSITE.cancel_grace_seconds
+            is_left = self._request is Request.LEAVE or not self.tenure.is_held
+            grace = (
+                0
+                if is_left or isinstance(ending, Fetched)
+                else settings.VNSITE.cancel_grace_seconds
+            )
             how = child.end(grace_seconds=grace)
+            self._has_ended = True
         return ending or Broke(kinds=["ChildDied"], message=f"The download process {how}.")
 
     def _job(self, directory: Path) -> Job:
@@ -177,20 +262,31 @@ class Attempt:
             messages = child.receive(
                 timeout_seconds=min(1.0, self._progress.due_in_seconds()), wake=self._wake
             )
+            self.tenure.require()
             if messages is None:
-                return None
+                return self._request
             for message in messages:
                 heard_at = time.monotonic()
                 if isinstance(message, Fetched | Broke):
                     return message
                 self._progress.take(message)
-            self._progress.write_if_due()
+            # Before the write: that may wait for the database, and meanwhile nobody listens.
+            if self._holds_too_much():
+                return Broke(kinds=["TooLarge"], message="over the limit of what may be written")
             silent_seconds = time.monotonic() - heard_at
             if self._progress.may_stall and silent_seconds > settings.VNSITE.stall_seconds:
                 return Broke(kinds=["Stalled"], message=f"No bytes for {silent_seconds:.0f} s.")
+            self._progress.write_if_due()
         return self._request
 
+    def _holds_too_much(self) -> bool:
+        """Whether its files, whoever wrote them, are over what fetching and merging can need."""
+        directory = settings.VNSITE.temp_root / self._directory_name
+        most_bytes = settings.VNSITE.max_bytes * FILE_SIZE_FACTOR
+        return isolation.directory_size(directory) > most_bytes
+
     def _conclude(self, ending: Ending, directory: Path) -> None:
+        self.tenure.require()
         match ending:
             case Fetched():
                 self._publish(ending, directory)
@@ -200,37 +296,69 @@ class Attempt:
                 self._cancelled()
             case Request.STOP:
                 self._put_back()
+            case Request.GIVE_WAY:
+                self._give_way()
+            case Request.NO_ROOM:
+                self._fail(Broke(kinds=["NoRoom"], message=NO_ROOM))
             case Request.LEAVE:
                 raise LostDownload(self.download.correlation_id)
 
     def _publish(self, fetched: Fetched, directory: Path) -> None:
+        self._has_ended = False
         try:
             self._progress.enter(Phase.PUBLISHING)
-            publication.publish(self.download, fetched, directory=directory, actor=self._actor)
+            publication.publish(
+                self.download,
+                fetched,
+                directory=directory,
+                actor=self._actor,
+                writer=self.tenure,
+            )
         except CancelWasAsked:
             self._cancelled()
         else:
             logger.info("%s is %s (%s)", self.download, State.COMPLETED, Reason.PUBLISHED)
+            self.tenure.insist(lambda: Site.objects.answered(self.download.site))
             self._clean(Outcome.COMPLETED)
 
     def _cancelled(self) -> None:
+        self.tenure.insist(self._move_to_cancelled, state=State.CANCELLED)
+        logger.info("%s is %s (%s)", self.download, State.CANCELLED, Reason.CANCELLED)
+        self._clean(Outcome.CANCELLED)
+
+    def _move_to_cancelled(self) -> None:
         asked_by = Download.objects.values_list("cancel_requested_by", flat=True).get(
             pk=self.download.pk
         )
-        self._move(
+        self.download.move(
             State.CANCELLED,
-            Reason.CANCELLED,
+            actor=self._actor,
+            reason=Reason.CANCELLED,
             detail=f"asked by {asked_by}" if asked_by else "",
             **self._progress.known(),
         )
-        self._clean(Outcome.CANCELLED)
 
     def _put_back(self) -> None:
         """A stop of the worker does not use up an attempt of the download."""
-        actions.remove_directory(self.download)
+        kept = resumption.keep(self.download, is_over=self._has_ended)
         self._move(
             State.CREATED,
             Reason.SHUTDOWN,
+            detail=kept.in_words(),
+            carried=kept.carried,
+            max_attempts=self.download.max_attempts + 1,
+            **self._progress.known(),
+        )
+
+    def _give_way(self) -> None:
+        """Free what it has; it begins again when there is room, which does not count as a try."""
+        actions.remove_directory(self.download)
+        self._move(
+            State.CREATED,
+            Reason.WILL_RETRY,
+            detail=NO_ROOM,
+            error_class=ErrorClass.DISK_FULL,
+            error_detail=NO_ROOM,
             max_attempts=self.download.max_attempts + 1,
             **self._progress.known(),
         )
@@ -244,7 +372,8 @@ class Attempt:
                 errno=broke.errno,
             )
         )
-        error = {"error_class": error_class, "error_detail": broke.message}
+        error: dict[str, Any] = {"error_class": error_class, "error_detail": broke.message}
+        judge_site = partial(self._judge_site, error_class, broke)
         delay = retry_delay_seconds(
             error_class,
             tries=tries_of(self.download),
@@ -256,29 +385,61 @@ class Attempt:
                 State.FAILED,
                 error_class,
                 detail=broke.message,
+                first=judge_site,
                 **error,
                 **self._progress.known(),
             )
             if is_decided:
-                publication.withdraw(self.download)
+                self.tenure.insist(lambda: publication.withdraw(self.download), library_path="")
             self._clean(Outcome.FAILED)
             return
-        actions.remove_directory(self.download)
+        kept = resumption.keep(self.download, is_over=self._has_ended)
         self._move(
             State.CREATED,
             Reason.WILL_RETRY,
-            detail=broke.message,
-            not_before=timezone.now() + timedelta(seconds=delay),
+            detail="\n".join(filter(None, (broke.message, kept.in_words()))),
+            carried=kept.carried,
+            first=judge_site,
+            not_before=self._now() + timedelta(seconds=delay),
             **error,
             **self._progress.known(),
         )
+
+    def _judge_site(self, error_class: ErrorClass, broke: Broke) -> None:
+        """Count the end of this attempt for or against its site, in the transaction of its move."""
+        match verdict_of(error_class):
+            case Verdict.ANSWERS:
+                Site.objects.answered(self.download.site)
+            case Verdict.REFUSES:
+                site = Site.objects.refused(
+                    self.download.site,
+                    error_class,
+                    download_id=self.download.pk,
+                    retry_after_seconds=broke.retry_after_seconds,
+                )
+                if site.waits_until:
+                    logger.warning(
+                        "%s waits until %s: %d failures in a row, the last of them %s",
+                        site,
+                        site.waits_until,
+                        site.failures,
+                        error_class,
+                    )
+
+    def _now(self) -> datetime:
+        """The database's time: another machine may be the one that waits for it."""
+        answers: list[datetime] = []
+        self.tenure.insist(lambda: answers.append(database_now()))
+        return answers[-1]
 
     def _clean(self, outcome: Outcome) -> None:
         if not should_clean(outcome):
             return
         # Retried or deleted already: then its directory went before. It is not ours any more.
         with suppress(actions.NotAllowed):
-            actions.clean(self.download, actor=self._actor)
+            self.tenure.insist(
+                lambda: actions.clean(self.download, actor=self._actor), state=State.CLEANED
+            )
 
 
 def _broke(error: Exception) -> Broke:
@@ -296,6 +457,7 @@ class ProgressReport:
         self._download = download
         self._phase = Phase.EXTRACTING
         self._advance = Advance(received_bytes=0)
+        self._resumed_bytes = 0
         self._title = ""
         self._is_new = False
         self._written_at = time.monotonic()
@@ -310,6 +472,9 @@ class ProgressReport:
                 self._title = message.title
             case PhaseBegan():
                 self._phase = Phase(message.phase)
+            case Resumed():
+                self._resumed_bytes = message.received_bytes
+                self._written_at = -math.inf  # the history wants it, however soon the end comes
             case Advance():
                 self._advance = message
         self._is_new = True
@@ -318,7 +483,7 @@ class ProgressReport:
         self.take(PhaseBegan(phase=phase))
         self.write_if_due()
 
-    def known(self) -> dict[str, str]:
+    def known(self) -> dict[str, Any]:
         """What a move to the end of the attempt writes along, should it not be written yet."""
         return {"title": self._title} if self._title else {}
 
@@ -329,20 +494,35 @@ class ProgressReport:
         return max(0.0, self._written_at + PROGRESS_INTERVAL_SECONDS - time.monotonic())
 
     def write_if_due(self) -> None:
-        """Raises LostDownload when the row is not ours any more."""
+        """Raises LostDownload when the row is not ours any more.
+
+        A database that does not answer loses one report; the next says as much.
+        """
         if not self._is_new or self.due_in_seconds() > 0:
             return
+        try:
+            self._write()
+        except (OperationalError, InterfaceError) as error:
+            logger.info("%s: its progress was not written: %s", self._download, in_words(error))
+            connection.close()
+        else:
+            self._is_new = False
+        self._written_at = time.monotonic()
+
+    def _write(self) -> None:
         if self._title and self._title != self._download.title:
             self._download.note(title=self._title)
+        if self._download.is_probe and self._advance.received_bytes > self._resumed_bytes:
+            Site.objects.let_go_of(self._download.pk)
+            self._download.is_probe = False
         row = Progress.objects.filter(download_id=self._download.pk, attempt=self._download.attempt)
         with short_transaction():
             row.update(
                 phase=self._phase,
                 received_bytes=self._advance.received_bytes,
+                resumed_bytes=self._resumed_bytes,
                 total_bytes=self._advance.total_bytes,
                 speed=self._advance.speed,
                 eta_seconds=self._advance.eta_seconds,
-                updated_at=timezone.now(),
+                updated_at=Now(),
             )
-        self._is_new = False
-        self._written_at = time.monotonic()

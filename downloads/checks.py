@@ -23,6 +23,8 @@ from django.utils import timezone
 
 from downloads import stats
 from downloads.fetch.programs import find_deno, find_ffmpeg
+from downloads.outage import REMEDY, is_damaged
+from downloads.waits import all_waits
 
 PROBLEMS_CACHED_SECONDS = 5
 YT_DLP_WARNING_DAYS = 60
@@ -92,8 +94,10 @@ def check_database() -> list[Check]:
                     fix="Run manage.py migrate; manage.py serve does it by itself.",
                 )
             ]
-        return [*_check_engine(), check_worker()]
+        return [*_check_engine(), check_worker(), check_sites()]
     except DatabaseError as error:
+        if is_damaged(error):
+            return [_damaged(str(error))]
         return [
             Check(
                 name="database",
@@ -117,7 +121,19 @@ def _check_engine() -> list[Check]:
             cursor.execute("SHOW server_version")
             return [check_postgresql(str(cursor.fetchone()[0]))]
         mode = str(cursor.execute("PRAGMA journal_mode").fetchone()[0])
+        damage = str(cursor.execute("PRAGMA quick_check(1)").fetchone()[0])
+    if damage != "ok":
+        return [_damaged(damage)]
     return [_check_journal(mode), check_sqlite(sqlite3.sqlite_version_info)]
+
+
+def _damaged(what: str) -> Check:
+    return Check(
+        name="database",
+        level=Level.FAILURE,
+        sentence=f"The database is damaged: {' '.join(what.split())}.",
+        fix=REMEDY,
+    )
 
 
 def check_postgresql(version: str) -> Check:
@@ -162,6 +178,24 @@ def check_worker() -> Check:
         )
     names = ", ".join(f"{worker.name} ({worker.busy} of {worker.slots} busy)" for worker in alive)
     return Check(name="worker", level=Level.OK, sentence=f"Running: {names}.")
+
+
+def check_sites() -> Check:
+    """The sites that refused us several times in a row and are left alone for a while."""
+    waits = all_waits()
+    if not waits:
+        return Check(name="sites", level=Level.OK, sentence="No site is left alone.")
+    told = ", ".join(
+        f"{wait.host} until {wait.until:%H:%M} UTC ({wait.failures} failures in a row, the last: "
+        f"{wait.error_class})"
+        for wait in waits
+    )
+    return Check(
+        name="sites",
+        level=Level.WARNING,
+        sentence=f"Left alone: {told}.",
+        fix="They are tried again by themselves; Try now on the dashboard does it at once.",
+    )
 
 
 def folders() -> dict[str, Path]:

@@ -229,6 +229,13 @@ class Child:
         messages = [decode(line) for line in lines]
         return messages if messages or not self._at_end else None
 
+    def end_at_once(self) -> None:
+        """Kill the child and all that it started, from any thread; `end` still has to be called.
+
+        Raises ChildFailed when something survives.
+        """
+        end_tree(self.process, mark=self._mark, adopter=self._warm.pid, grace_seconds=0)
+
     def end(self, *, grace_seconds: float) -> str:
         """End the child and all that it started; returns how the child ended, in words.
 

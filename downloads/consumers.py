@@ -17,12 +17,15 @@ from channels.exceptions import StopConsumer
 from channels.generic.http import AsyncHttpConsumer
 from django.core.exceptions import DisallowedHost
 from django.core.handlers.asgi import ASGIRequest
+from django.db import Error
 from django.utils import timezone
 
 from downloads.events import STREAM, Cursor, Listener
 from downloads.frames import HEARTBEAT_SECONDS, Bye, Resync, bye, greeting, resync
 from downloads.models import Download, StreamPosition
+from downloads.outage import in_words, is_outage
 from downloads.tokens import token_in, user_of_token
+from downloads.unavailable import RETRY_AFTER_SECONDS, SENTENCE
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -31,6 +34,7 @@ logger = logging.getLogger(__name__)
 
 RECHECK_SECONDS = 2 * HEARTBEAT_SECONDS
 MAX_AGE_SECONDS = 15 * 60
+AGAIN = ((b"Retry-After", str(RETRY_AFTER_SECONDS).encode()),)
 SEQ_PATTERN = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 HEADERS = [
@@ -91,6 +95,12 @@ class EventStream(AsyncHttpConsumer):  # type: ignore[misc]
         except Refused as refused:
             await self._refuse(refused)
             raise StopConsumer from refused
+        except Error as error:
+            if not is_outage(error):
+                raise
+            logger.error("No stream of events: %s", in_words(error))
+            await self._refuse(Refused(503, SENTENCE, AGAIN))
+            raise StopConsumer from error
         await self.send_headers(headers=HEADERS)
         await self.send_body(first, more_body=True)
         self._pump = asyncio.create_task(self._send_events(request, user, cursor))

@@ -125,6 +125,7 @@ ADVICE: dict[ErrorClass, Advice] = {
     ErrorClass.DISK_FULL: Advice(
         sentence="The disk is full.",
         next_step="Make room, then retry.",
+        retry=Retry.BACKOFF,
     ),
     ErrorClass.INCOMPLETE: Advice(
         sentence="The site delivered less than it promised.",
@@ -174,11 +175,15 @@ KINDS: tuple[tuple[str, ErrorClass], ...] = (
     ("NotOneVideo", ErrorClass.UNSUPPORTED),
     ("ChildDied", ErrorClass.WORKER_LOST),
     ("ChildFailed", ErrorClass.WORKER_LOST),
+    ("ProgramKilled", ErrorClass.WORKER_LOST),
+    ("ProgramHangs", ErrorClass.TIMED_OUT),
     ("Stalled", ErrorClass.STALLED),
     ("NotMedia", ErrorClass.UNSUPPORTED),
     ("InvalidLink", ErrorClass.POLICY_BLOCKED),
+    ("InvalidSchema", ErrorClass.POLICY_BLOCKED),  # a redirect to file:, ftp:, data:
     ("Refused", ErrorClass.INCOMPLETE),
     ("TooLarge", ErrorClass.TOO_LARGE),
+    ("NoRoom", ErrorClass.DISK_FULL),
     ("Incomplete", ErrorClass.INCOMPLETE),
     ("ContentTooShortError", ErrorClass.INCOMPLETE),
     ("IncompleteRead", ErrorClass.INCOMPLETE),
@@ -274,7 +279,8 @@ FALLBACKS: tuple[tuple[frozenset[str], ErrorClass], ...] = (
         ),
         ErrorClass.NETWORK,
     ),
-    (frozenset({UNFORESEEN_BY_EXTRACTOR}), ErrorClass.EXTRACTOR_BROKEN),
+    # Of requests, what is left: an answer that leads to no address at all.
+    (frozenset({UNFORESEEN_BY_EXTRACTOR, "RequestError"}), ErrorClass.EXTRACTOR_BROKEN),
     (frozenset({"ExtractorError"}), ErrorClass.UNAVAILABLE),
     (frozenset({"PostProcessingError", "FFmpegPostProcessorError"}), ErrorClass.INCOMPLETE),
 )
@@ -333,4 +339,9 @@ def retry_delay_seconds(
     delay = (chance or random.SystemRandom()).uniform(0, ceiling)
     if retry_after_seconds is None:
         return delay
-    return max(delay, min(max(retry_after_seconds, 0.0), RETRY_AFTER_CAP_SECONDS))
+    return max(delay, clamp_retry_after(retry_after_seconds))
+
+
+def clamp_retry_after(seconds: float) -> float:
+    """What a site asks for, from 0 to RETRY_AFTER_CAP_SECONDS; 0 for what is no number (NaN)."""
+    return min(max(0.0, seconds), RETRY_AFTER_CAP_SECONDS)

@@ -143,6 +143,8 @@ class Cursor:
     _reports_seen: int = 0
     _stats_seen: "Stats | None" = None
     _stats_sent: bytes = b""
+    _sites_seen: "Stats | None" = None
+    _sites_sent: bytes = b""
 
     def sees(self, piece: Piece) -> bool:
         return self.owner_id in (None, piece.owner_id) and self.correlation_id in (
@@ -178,6 +180,17 @@ class Cursor:
         self._stats_seen = stats
         before, self._stats_sent = self._stats_sent, stats.event_for(self.owner_id)
         return self._stats_sent if self._stats_sent != before else b""
+
+    def take_sites(self, stats: "Stats | None") -> bytes:
+        """Which sites wait: at first in any case, then when it is different since the last time.
+
+        Of one download, too: its page may have been drawn just before its site began to wait.
+        """
+        if stats is None or stats is self._sites_seen:
+            return b""
+        self._sites_seen = stats
+        before, self._sites_sent = self._sites_sent, stats.sites_event_for(self.owner_id)
+        return self._sites_sent if self._sites_sent != before else b""
 
 
 class Listener:
@@ -235,7 +248,7 @@ class Listener:
         if transitions := cursor.take_transitions(stream.ring):
             return transitions
         reports = cursor.take_reports(stream.reports.values(), version=stream.reports_version)
-        return reports + cursor.take_stats(stream.stats)
+        return reports + cursor.take_stats(stream.stats) + cursor.take_sites(stream.stats)
 
     async def _replay(self, *, upto: int) -> bytes:
         """The next batch from the table. Where transitions are missing, their downloads were

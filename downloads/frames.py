@@ -13,11 +13,12 @@ from typing import Any
 
 from django.conf import settings
 from django.db.models import Count, Sum
-from django.utils import timezone
+from django.db.models.functions import Now
 
 from downloads.models import Download, Progress, Transition
 from downloads.states import State
 from downloads.stats import SPEED_MAX_AGE, free_bytes, workers
+from downloads.waits import waits_by_owner
 
 HEARTBEAT_SECONDS = 15
 BATCH_FRAMES = 500  # read from the table at once
@@ -161,8 +162,8 @@ def _encode_transition(row: Mapping[str, Any]) -> bytes:
 def read_reports(before: dict[int, Report], *, version: int) -> dict[int, Report]:
     """The progress of everything that is running; what did not change keeps its old version.
 
-    All rows are read and compared, because `updated_at` is of the workers' clocks. There are only
-    as many as downloads are running.
+    All rows are read and compared, because what is written at once may have the same `updated_at`.
+    There are only as many as downloads are running.
     """
     reports = {}
     for row in Progress.objects.values(
@@ -171,6 +172,7 @@ def read_reports(before: dict[int, Report], *, version: int) -> dict[int, Report
         "download__correlation_id",
         "phase",
         "received_bytes",
+        "resumed_bytes",
         "total_bytes",
         "speed",
         "eta_seconds",
@@ -195,6 +197,7 @@ def _encode_progress(row: Mapping[str, Any]) -> bytes:
         "correlation_id": row["download__correlation_id"],
         "phase": row["phase"],
         "bytes": row["received_bytes"],
+        "resumed": row["resumed_bytes"],
         "total": row["total_bytes"],
         "speed": row["speed"],
         "eta": row["eta_seconds"],
@@ -210,11 +213,12 @@ class Stats:
     speeds: dict[int | None, float]  # bytes per second, by owner
     free_bytes: int | None  # of the library's disk; None: it cannot be read
     workers: int  # alive
+    waits: dict[int | None, dict[str, str]] = field(default_factory=dict)  # see waits_by_owner
     _encoded: dict[int | None, bytes] = field(default_factory=dict, compare=False)
 
     @classmethod
     def read(cls) -> "Stats":
-        fresh = Progress.objects.filter(updated_at__gt=timezone.now() - SPEED_MAX_AGE)
+        fresh = Progress.objects.filter(updated_at__gt=Now() - SPEED_MAX_AGE)
         return cls(
             counts={
                 (row["owner_id"], row["state"]): row["number"]
@@ -228,6 +232,7 @@ class Stats:
             },
             free_bytes=_free_bytes(),
             workers=sum(worker.alive for worker in workers()),
+            waits=waits_by_owner(),
         )
 
     def event_for(self, owner_id: int | None) -> bytes:
@@ -235,6 +240,12 @@ class Stats:
         if owner_id not in self._encoded:
             self._encoded[owner_id] = self._encode_for(owner_id)
         return self._encoded[owner_id]
+
+    def sites_event_for(self, owner_id: int | None) -> bytes:
+        """The sites for which one owner's downloads wait, or anybody's when it is None."""
+        owners = list(self.waits) if owner_id is None else [owner_id]
+        waits = {host: word for owner in owners for host, word in self.waits.get(owner, {}).items()}
+        return encode("sites", dict(sorted(waits.items())))
 
     def _encode_for(self, owner_id: int | None) -> bytes:
         counts = dict.fromkeys((state.value for state in State), 0)

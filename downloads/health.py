@@ -12,6 +12,7 @@ from downloads import stats
 from downloads.checks import unapplied_migrations
 from downloads.models import Download, StreamPosition
 from downloads.tokens import user_of
+from downloads.waits import all_waits
 
 PLAIN = "text/plain; charset=utf-8"
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
@@ -78,6 +79,7 @@ def _lines() -> Iterator[str]:
         kind="counter",
     )
     yield from _one("vnsite_workers_alive", "Workers with a fresh heartbeat.", len(alive))
+    yield from _one("vnsite_sites_waiting", "Sites that are left alone.", len(all_waits()))
     yield from _one("vnsite_slots", "Slots of live workers.", sum(each.slots for each in alive))
     yield from _one("vnsite_slots_busy", "Slots in use.", sum(each.busy for each in alive))
     yield from _one(

@@ -16,11 +16,10 @@ from pathlib import Path
 
 from django.conf import settings
 from django.db.models import Max
-from django.utils import timezone
 
 from downloads import isolation, library, recovery
 from downloads.child import attempts_of_processes
-from downloads.models import Download, PublishedFile, StreamPosition, Transition
+from downloads.models import Download, PublishedFile, StreamPosition, Transition, database_now
 from downloads.states import RUNNING, Outcome, State, can_move
 
 ENTRY_NAME = re.compile(r".* \[([A-Za-z0-9-]{1,64})\](?: \(\d+\))?")
@@ -61,6 +60,10 @@ class _Look:
         self._downloads = list(Download.objects.select_related("worker").order_by("id"))
         self._by_id = {download.correlation_id: download for download in self._downloads}
         self._by_directory = {item.directory: item for item in self._downloads if item.directory}
+        # What is carried is needed until the download is clean.
+        self._carried = {
+            item.carried for item in self._downloads if item.state != State.CLEANED
+        } - {""}
         self._files: dict[int, list[PublishedFile]] = defaultdict(list)
         for file in PublishedFile.objects.all():
             self._files[file.download_id].append(file)
@@ -75,7 +78,7 @@ class _Look:
 
     def _running(self) -> Iterator[Finding]:
         """I1: each attempt that runs has a worker that lives, or that recovery takes for dead."""
-        now = timezone.now()
+        now = database_now()
         for download in self._downloads:
             if not download.is_running:
                 continue
@@ -187,7 +190,7 @@ class _Look:
 
     def _leftover(self, path: Path, *, may_stay: str) -> Iterator[Finding]:
         correlation_id = isolation.parse_directory_name(path.name)
-        if correlation_id is None or may_stay in self._by_directory:
+        if correlation_id is None or may_stay in self._by_directory or may_stay in self._carried:
             return
         if download := self._by_id.get(correlation_id):
             invariant = "I8" if download.state == State.CLEANED else "I6"

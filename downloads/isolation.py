@@ -261,6 +261,17 @@ def is_owned(root: StrPath, name: str) -> bool:
     return any(_is_owned(path.with_name(path.name + suffix)) for suffix in ("", MAKING, REMOVING))
 
 
+def is_there(root: StrPath, name: str) -> bool:
+    """Whether there is a directory of this name, or one that is half made or half removed.
+
+    ValueError for a name that does not parse.
+    """
+    path = _path_of(root, final_name(name))
+    return any(
+        os.path.lexists(path.with_name(path.name + suffix)) for suffix in ("", MAKING, REMOVING)
+    )
+
+
 def remove_directory(root: StrPath, name: str) -> int:
     """Remove an isolated directory, whoever holds its lock; return the bytes of its files.
 
@@ -279,6 +290,25 @@ def remove_directory(root: StrPath, name: str) -> int:
         # Also when somebody else set it aside: who returns says that nothing is left.
         freed += _remove_tree(removing)
     return freed
+
+
+def reduce_directory(root: StrPath, name: str, *, to: str) -> bool:
+    """Replace an isolated directory by the directory `to` inside it; all else in it is removed.
+
+    For one in which nobody works any more. It is set aside first, as for a removal, and what stays
+    gets the name back by one rename: whoever removes the directory meanwhile, or after we were
+    interrupted, removes all of it. False when somebody did. Raises as `remove_directory` does.
+    """
+    path = _path_of(root, name)
+    removing = path.with_name(name + REMOVING)
+    _remove_tree(removing)
+    _set_aside(path, removing)
+    try:
+        (removing / to).rename(path)
+    except FileNotFoundError:
+        return False
+    _remove_tree(removing)
+    return True
 
 
 def directory_size(path: StrPath) -> int:

@@ -6,42 +6,39 @@ Wiring: what an attempt does is in `attempt`, what is done about dead workers in
 import logging
 import os
 import secrets
-import shutil
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from django.conf import settings
-from django.db import (
-    DEFAULT_DB_ALIAS,
-    DatabaseError,
-    InterfaceError,
-    OperationalError,
-    connection,
-    connections,
-)
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connection, connections
 
-from downloads import actions, isolation, recovery
+from downloads import actions, isolation, recovery, resumption, room
 from downloads.attempt import Attempt, Request
 from downloads.child import ChildFailed, Process, WarmProcess
 from downloads.doorbell import Doorbell, open_doorbell
+from downloads.lease import Lease, boot_seconds, heartbeat_seconds
 from downloads.links import clean_url
-from downloads.models import Download, Worker, database_now, worker_actor
+from downloads.models import Download, LostDownload, Worker, database_now, worker_actor
 from downloads.options import DownloadOptions
+from downloads.outage import in_words, is_damaged, is_outage
+from downloads.release import Release
+from downloads.states import Reason, State
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 logger = logging.getLogger(__name__)
 
-HEARTBEAT_SECONDS = 5.0
 SWEEP_SECONDS = 10.0
+AGAIN_SECONDS = 1.0  # after a step in the background that the database did not answer
+FENCE_SECONDS = 0.25  # how often the worker looks whether its lease is over
 GRACE_SECONDS = 10.0
 MAX_HOST_LENGTH = 90  # in a worker's name
 # How long the loop sleeps when nobody rings: a download that waits for its time, or for room on
@@ -50,6 +47,11 @@ PATIENCE_SECONDS = 1.0
 # How often running downloads are looked at for a request to cancel. Not at every ring: each
 # transition of our own rings as well.
 REQUESTS_SECONDS = 0.1
+ROOM_SECONDS = 1.0
+
+
+class Outdated(Exception):
+    """The code of this process is not that of the database. The message says which is older."""
 
 
 class DownloadManager:
@@ -71,7 +73,10 @@ class DownloadManager:
         self.grace_seconds = grace_seconds
         self._stops = 0
         self._doorbell: Doorbell | None = None  # None: it does not run
+        self._lease = Lease(settings.VNSITE.lease_seconds)
+        self._damage = ""  # why the database cannot be used any more
         self._requests_due_at = 0.0
+        self._room_due_at = 0.0
         self._obstacle = ""  # the last one that was said
         self._running: dict[int, tuple[Attempt, Future[None]]] = {}
         # (primary key, attempt) of downloads whose attempt ended without giving them an end.
@@ -122,34 +127,47 @@ class DownloadManager:
         """Work until `stop`; with `once` until nothing is claimable and nothing runs.
 
         Blocks. Must be called in the main thread: the kernel ends the warm process, and so every
-        child, when the thread that started it ends.
+        child, when the thread that started it ends. Raises Outdated when its code is not that of
+        the database, and DatabaseError when the database is damaged.
         """
         # A slot's thread keeps its connection: opening one costs more than a transition.
         connections.settings[DEFAULT_DB_ALIAS]["CONN_MAX_AGE"] = None
+        self._release = Release.on_disk()
+        if reason := self._release.why_not_current():
+            raise Outdated(reason)
         self._doorbell = doorbell = open_doorbell()
         self._warm = WarmProcess()
         self._worker = self._register()
         self._ended = threading.Event()
         self._pool = ThreadPoolExecutor(self.slots, thread_name_prefix="attempt")
+        # A thread for each: one that waits for the database must not hold up the others.
         background = [
             threading.Thread(target=self._repeat, args=(step, seconds), daemon=True)
-            for step, seconds in ((self._beat, HEARTBEAT_SECONDS), (self._sweep, SWEEP_SECONDS))
+            for step, seconds in (
+                (self._beat, heartbeat_seconds(settings.VNSITE.lease_seconds)),
+                (self._sweep, SWEEP_SECONDS),
+                (self._fence, FENCE_SECONDS),
+            )
         ]
         try:
-            recovery.recover(actor=f"recovery:{self._worker.name}", host=self.host)
-            self._warm.start()
+            # First of all: what follows may take longer than a short lease.
             for thread in background:
                 thread.start()
+            recovery.recover(actor=f"recovery:{self._worker.name}", host=self.host)
+            self._warm.start()
             logger.info("worker %s is ready, %d slots", self._worker.name, self.slots)
             self._work(doorbell, once=once)
             self._drain(doorbell)
         finally:
             self._close(doorbell, background)
+        if self._damage:
+            raise DatabaseError(self._damage)
 
     def _register(self) -> Worker:
+        asked_at = boot_seconds()
         now = database_now()
         process = Process.of(os.getpid())
-        return Worker.objects.create(
+        worker = Worker.objects.create(
             name=f"{self.host[:MAX_HOST_LENGTH]}-{os.getpid()}-{secrets.token_hex(2)}",
             host=self.host,
             pid=os.getpid(),
@@ -159,11 +177,13 @@ class DownloadManager:
             started_at=now,
             heartbeat_at=now,
         )
+        self._lease.renew(asked_at=asked_at)
+        return worker
 
     def _work(self, doorbell: Doorbell, *, once: bool) -> None:
         while not self._stops:
             has_claimed, patience_seconds = False, PATIENCE_SECONDS
-            with database_may_be_gone():
+            with self._database_may_be_gone():
                 has_claimed = self._step(doorbell)
                 patience_seconds = REQUESTS_SECONDS if self._running else PATIENCE_SECONDS
             if once and not has_claimed and not self._running:
@@ -174,19 +194,37 @@ class DownloadManager:
         """Look once at everything that may have changed; True when something was claimed."""
         self._forget_finished()
         self._pass_on_requests()
+        self._make_room()
         has_claimed = False
-        while len(self._running) < self.slots and not self._stops and self._can_begin():
+        term = self._lease.term
+        while len(self._running) < self.slots and not self._stops and self._can_begin(term):
             download = Download.objects.claim_next(
                 self._worker, directory_name=isolation.directory_name
             )
             if download is None:
                 break
-            self._begin(download, doorbell)
+            if not self._lease.holds(term):
+                self._give_back(download)
+                break
+            self._begin(download, doorbell, term)
             has_claimed = True
         return has_claimed
 
-    def _can_begin(self) -> bool:
-        return self._has_room() and self._is_warm()
+    def _give_back(self, download: Download) -> None:
+        """The lease ended while it was claimed, by a worker that was stopped or suspended there.
+
+        Nothing was begun: that does not count as an attempt. Who took it meanwhile keeps it.
+        """
+        with suppress(LostDownload):
+            download.move(
+                State.CREATED,
+                actor=worker_actor(self._worker),
+                reason=Reason.WORKER_LOST,
+                max_attempts=download.max_attempts + 1,
+            )
+
+    def _can_begin(self, term: int) -> bool:
+        return self._lease.holds(term) and self._has_room() and self._is_warm()
 
     def _is_warm(self) -> bool:
         """Whether children can be forked; starts another warm process when that one ended."""
@@ -204,14 +242,29 @@ class DownloadManager:
 
     def _has_room(self) -> bool:
         """Whether something new may be started; says why not, once."""
-        obstacle = room_obstacle()
+        obstacle = room.obstacle_to_begin()
         if obstacle and obstacle != self._obstacle:
             logger.warning("Nothing new is started: %s", obstacle)
         self._obstacle = obstacle
         return not obstacle
 
-    def _begin(self, download: Download, doorbell: Doorbell) -> None:
-        attempt = Attempt(download, warm=self._warm, actor=worker_actor(self._worker))
+    def _make_room(self) -> None:
+        """When a disk runs full, have the youngest attempt give way: one at a time, as each frees
+        what it had. The last one alone does not fit, and fails."""
+        now = time.monotonic()
+        if now < self._room_due_at or not self._running:
+            return
+        self._room_due_at = now + ROOM_SECONDS
+        if any(attempt.is_asked for attempt, _ in self._running.values()):
+            return
+        if obstacle := room.obstacle_to_go_on():
+            youngest = list(self._running.values())[-1][0]
+            logger.warning("%s gives way: %s", youngest.download, obstacle)
+            youngest.ask(Request.GIVE_WAY if len(self._running) > 1 else Request.NO_ROOM)
+
+    def _begin(self, download: Download, doorbell: Doorbell, term: int) -> None:
+        actor = worker_actor(self._worker)
+        attempt = Attempt(download, warm=self._warm, actor=actor, lease=self._lease, term=term)
         future = self._pool.submit(attempt.run)
         self._running[download.pk] = (attempt, future)
         future.add_done_callback(lambda _: doorbell.interrupt())
@@ -251,7 +304,7 @@ class DownloadManager:
                 for attempt, _ in self._running.values():
                     attempt.ask(Request.STOP)
             self._forget_finished()
-            with database_may_be_gone():
+            with self._database_may_be_gone():
                 self._pass_on_requests()
             if self._running:
                 doorbell.wait(REQUESTS_SECONDS)
@@ -263,18 +316,22 @@ class DownloadManager:
             if thread.ident is not None:
                 thread.join()
         self._warm.close()
-        with database_may_be_gone():  # then the kernel, or the lease, says that it has stopped
+        # When it does not answer, the kernel or the lease says that this worker has stopped.
+        with self._database_may_be_gone():
             Worker.objects.filter(pk=self._worker.pk).update(stopped_at=database_now())
         self._doorbell = None
         doorbell.close()
         logger.info("worker %s stopped", self._worker.name)
 
     def _repeat(self, step: Callable[[], None], seconds: float) -> None:
-        """Do a step now and every so often, on a connection of its own, until the worker ends."""
-        while not self._ended.wait(seconds):
+        """Do a step every so often, on a connection of its own, until the worker ends."""
+        pause_seconds = seconds
+        while not self._ended.wait(pause_seconds):
+            pause_seconds = min(seconds, AGAIN_SECONDS)
             try:
-                with database_may_be_gone():
+                with self._database_may_be_gone():
                     step()
+                    pause_seconds = seconds
             except Exception:
                 # Without heartbeat or sweep the worker would go on as if all were well.
                 logger.exception("a step in the background broke; trying again")
@@ -282,40 +339,50 @@ class DownloadManager:
                 connections.close_all()
 
     def _beat(self) -> None:
-        Worker.objects.filter(pk=self._worker.pk).update(heartbeat_at=database_now())
+        asked_at = boot_seconds()
+        # No `short_transaction`: whoever waits for the database there must not hold this up.
+        if not Worker.objects.filter(pk=self._worker.pk).update(heartbeat_at=database_now()):
+            logger.warning("worker %s was forgotten; registering again", self._worker.name)
+            self._worker = self._register()
+        self._lease.renew(asked_at=asked_at)
+
+    def _fence(self) -> None:
+        """Leave what the lease does not hold any more: another machine may work on it by now.
+
+        Touches no row: the database may be what keeps the heartbeat from renewing the lease.
+        """
+        for attempt, _ in list(self._running.values()):
+            if not attempt.tenure.is_held:
+                with suppress(ChildFailed):  # the next look tries again; others must not wait
+                    attempt.fence()
 
     def _sweep(self) -> None:
+        reason = self._release.why_not_current()
+        if reason and not self._stops:
+            logger.warning("worker %s stops, to be started again: %s", self._worker.name, reason)
+            self.stop()
         recovery.recover(
             actor=f"recovery:{self._worker.name}",
             host=self.host,
             abandoned=frozenset(self._abandoned),
         )
+        resumption.make_room()
         recovery.forget_old_workers(database_now(), host=self.host)
 
+    @contextmanager
+    def _database_may_be_gone(self) -> Iterator[None]:
+        """Say that the database does not answer, and have the next query make a new connection.
 
-@contextmanager
-def database_may_be_gone() -> Iterator[None]:
-    """Say that the database does not answer, and have the next query make a new connection."""
-    try:
-        yield
-    except (DatabaseError, InterfaceError) as error:
-        is_foreseen = isinstance(error, OperationalError | InterfaceError)
-        reason = " ".join(str(error).split())
-        logger.warning(
-            "The database does not answer, trying again: %s", reason, exc_info=not is_foreseen
-        )
-        connection.close()
-
-
-def room_obstacle() -> str:
-    """Why nothing new may be started, or "": temp root and library must be there and each have
-    VNSITE_MIN_FREE_BYTES free."""
-    for root in (settings.VNSITE.temp_root, settings.VNSITE.media_root):
+        A damaged one is no better the next time: the worker ends at once.
+        """
         try:
-            root.mkdir(parents=True, exist_ok=True)
-            free_bytes = shutil.disk_usage(root).free
-        except OSError as error:
-            return f"{root} cannot be used ({error.strerror})"
-        if free_bytes < settings.VNSITE.min_free_bytes:
-            return f"less than VNSITE_MIN_FREE_BYTES is free in {root}"
-    return ""
+            yield
+        except (DatabaseError, InterfaceError) as error:
+            if is_damaged(error):
+                self._damage = str(error)
+                self._stops += 2
+            elif is_outage(error):
+                logger.warning("The database does not answer, trying again: %s", in_words(error))
+            else:
+                logger.exception("A step of the worker broke; trying again")
+            connection.close()

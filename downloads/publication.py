@@ -10,23 +10,27 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError
 
 from downloads import library
 from downloads.fetch.messages import Fetched
-from downloads.models import Download, PublishedFile, short_transaction
+from downloads.models import Download, Progress, PublishedFile, short_transaction
+from downloads.outage import is_outage
 from downloads.states import Reason, State
+from downloads.tenure import LeaseOver, Once, Writer
 
 Manifest = dict[str, Any]
+AT_ONCE = Once()
 
 
-def publish(download: Download, fetched: Fetched, *, directory: Path, actor: str) -> None:
+def publish(
+    download: Download, fetched: Fetched, *, directory: Path, actor: str, writer: Writer
+) -> None:
     """Put what was fetched into the library and say so; DOWNLOADING → COMPLETED.
 
     Raises CancelWasAsked or LostDownload before anything is visible, library.Refused when a file
     is not what was verified, OSError when the disk does not take it; nothing is staged then, but
-    after the decision something may be published: see `withdraw`. A database that does not answer
-    leaves everything as it is: whether it took the decision, recovery will see.
+    after the decision something may be published: see `withdraw`. A lease that is over and a
+    database that does not answer leave everything as it is: recovery will see what was decided.
     """
     title = fetched.title or download.title
     names = library.file_names(title, [file.name for file in fetched.files])
@@ -47,42 +51,50 @@ def publish(download: Download, fetched: Fetched, *, directory: Path, actor: str
         ],
     )
     try:
-        _decide(download, manifest)
-        finish(download, actor=actor)
-    except (InterfaceError, OperationalError):
-        raise
-    except BaseException:
-        library.discard(settings.VNSITE.media_root, download.directory)
+        _decide(download, manifest, writer=writer)
+        finish(download, actor=actor, writer=writer)
+    except BaseException as error:
+        if not isinstance(error, LeaseOver) and not is_outage(error):
+            library.discard(settings.VNSITE.media_root, download.directory)
         raise
 
 
-def _decide(download: Download, manifest: Manifest, *, copy: int = 1) -> None:
+def _decide(download: Download, manifest: Manifest, *, writer: Writer, copy: int = 1) -> None:
     name = library.entry_name(manifest["title"], download.correlation_id, copy=copy)
-    download.decide_to_publish(library_path=name, manifest=manifest)
+    writer.insist(
+        lambda: download.decide_to_publish(library_path=name, manifest=manifest), library_path=name
+    )
 
 
-def finish(download: Download, *, actor: str) -> None:
+def finish(download: Download, *, actor: str, writer: Writer = AT_ONCE) -> None:
     """Rename what is staged to the decided name, unless that was done; → COMPLETED.
 
-    Raises FileNotFoundError when neither the staged nor the published files are there.
+    Raises FileNotFoundError when neither the staged nor the published files are there, and what
+    the writer raises.
     """
     root, manifest = settings.VNSITE.media_root, download.manifest or {}
     copy = 1
     while not _is_published(download):
+        writer.require()
         try:
             library.publish(root, download.directory, download.library_path)
         except FileExistsError:
             copy += 1
-            _decide(download, manifest, copy=copy)
+            _decide(download, manifest, writer=writer, copy=copy)
         except FileNotFoundError:
             # Somebody else may have finished it between our look and our rename.
             if not _is_published(download):
                 raise
+    writer.insist(lambda: _complete(download, manifest, actor=actor), state=State.COMPLETED)
+
+
+def _complete(download: Download, manifest: Manifest, *, actor: str) -> None:
     with short_transaction():
         download.move(
             State.COMPLETED,
             actor=actor,
             reason=Reason.PUBLISHED,
+            detail=_resumed_in_words(download),
             title=manifest["title"],
             error_class=None,
             error_detail="",
@@ -90,6 +102,13 @@ def finish(download: Download, *, actor: str) -> None:
         PublishedFile.objects.bulk_create(
             PublishedFile(download=download, **file) for file in manifest["files"]
         )
+
+
+def _resumed_in_words(download: Download) -> str:
+    """For the history: the progress row ends with the attempt."""
+    rows = Progress.objects.filter(download_id=download.pk, attempt=download.attempt)
+    resumed_bytes = rows.values_list("resumed_bytes", flat=True).first()
+    return f"{resumed_bytes} bytes came from an earlier attempt" if resumed_bytes else ""
 
 
 def withdraw(download: Download) -> None:

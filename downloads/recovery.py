@@ -8,18 +8,18 @@ done on the disk is idempotent.
 import logging
 import socket
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from django.conf import settings
-from django.utils import timezone
 
-from downloads import actions, isolation, library, publication
+from downloads import actions, isolation, library, publication, resumption
 from downloads.attempt import should_clean
 from downloads.child import ChildFailed, Process, end_leader, end_marked
 from downloads.errors import ErrorClass
-from downloads.models import Download, LostDownload, Worker
+from downloads.models import Download, LostDownload, Worker, database_now
 from downloads.states import Outcome, Reason, State
 
 logger = logging.getLogger(__name__)
@@ -89,6 +89,8 @@ def recover(
         except (OSError, ChildFailed) as error:
             logger.warning("%s could not be recovered: %s", download, error)
             orphans.append(_orphan(download, action=f"failed: {error}", is_mended=False))
+    for download in _left_behind(host=host, only=only, older_than=older_than):
+        orphans.append(_drop_carried(download, dry_run=dry_run))
     if older_than is None:
         orphans += _unknown_directories(only=only)
     return orphans
@@ -109,7 +111,7 @@ def _orphaned_rows(
     older_than: timedelta | None,
     abandoned: Collection[tuple[int, int]],
 ) -> Iterator[Download]:
-    now = timezone.now()
+    now = database_now()
     rows = Download.objects.select_related("worker").order_by("id")
     if only is not None:
         rows = rows.filter(correlation_id__in=only)
@@ -123,6 +125,38 @@ def _orphaned_rows(
     for download in rows.not_cleaned():
         if (_is_to_clean(download) or _is_to_withdraw(download)) and not _is_owned(download):
             yield download
+
+
+def _left_behind(
+    *, host: str, only: frozenset[str] | None, older_than: timedelta | None
+) -> Iterator[Download]:
+    """Downloads that went on on another machine, while what was carried for that is still here."""
+    rows = Download.objects.select_related("worker").order_by("id")
+    rows = rows.exclude(carried="").exclude(state=State.CREATED)
+    if only is not None:
+        rows = rows.filter(correlation_id__in=only)
+    if older_than is not None:
+        rows = rows.filter(updated_at__lt=database_now() - older_than)
+    for download in rows:
+        # A worker of this machine is about to take it, or died before it did.
+        is_ours = download.is_running and (download.worker is None or download.worker.host == host)
+        if not is_ours and actions.is_carried_here(download):
+            yield download
+
+
+def _drop_carried(download: Download, *, dry_run: bool) -> Orphan:
+    path = settings.VNSITE.temp_root / download.carried
+    orphan = Orphan(
+        what="directory",
+        correlation_id=download.correlation_id,
+        path=path,
+        size_bytes=isolation.directory_size(path),
+        action="remove",
+    )
+    if not dry_run:
+        with suppress(LostDownload):  # it went on meanwhile; a name alone does no harm
+            actions.drop_carried(download)
+    return orphan
 
 
 def _is_to_clean(download: Download) -> bool:
@@ -144,6 +178,8 @@ def is_in_use(download: Download, *, host: str) -> bool:
 
 
 def _is_owned(download: Download) -> bool:
+    if not download.directory:  # cancelled while it waited, with bytes carried for it
+        return False
     return isolation.is_owned(settings.VNSITE.temp_root, download.directory)
 
 
@@ -155,7 +191,7 @@ def _recover_row(download: Download, *, actor: str, host: str, dry_run: bool) ->
     logger.info("%s: %s", download, action)
     _end_processes(download, host=host)
     if download.is_running:
-        _end_attempt(download, actor=actor)
+        _end_attempt(download, actor=actor, host=host)
     if _is_to_withdraw(download):
         publication.withdraw(download)
     if download.state != State.CREATED and _is_to_clean(download):
@@ -199,26 +235,31 @@ def _can_finish(download: Download) -> bool:
 
 def _end_processes(download: Download, *, host: str) -> None:
     """Nothing of a dead attempt may still write when its directory is removed."""
-    worker = download.worker
     # A pid of another machine, or of an earlier run of this one, names somebody else's process.
-    is_here = worker is not None and worker.host == host and worker.boot_id == boot_id()
+    is_here = _was_here(download.worker, host=host)
     if is_here and download.child_pid and download.child_started is not None:
         end_leader(Process(download.child_pid, download.child_started))
     if download.directory:
         end_marked(download.directory)
 
 
-def _end_attempt(download: Download, *, actor: str) -> None:
+def _was_here(worker: Worker | None, *, host: str) -> bool:
+    """Whether it is, or was, a worker of this machine in the present run of its kernel."""
+    return worker is not None and worker.host == host and worker.boot_id == boot_id()
+
+
+def _end_attempt(download: Download, *, actor: str, host: str) -> None:
     action = _action_for(download)
     if action == "complete":
         publication.finish(download, actor=actor)
         return
     library.discard(settings.VNSITE.media_root, download.directory)
-    actions.remove_directory(download)
     match action:
         case "cancel":
+            actions.remove_directory(download)
             download.move(State.CANCELLED, actor=actor, reason=Reason.CANCELLED)
         case "fail":
+            actions.remove_directory(download)
             download.move(
                 State.FAILED,
                 actor=actor,
@@ -230,12 +271,30 @@ def _end_attempt(download: Download, *, actor: str) -> None:
                 manifest=None,
             )
         case _:
-            download.move(State.CREATED, actor=actor, reason=Reason.WORKER_LOST)
+            _requeue(download, actor=actor, is_over=_was_here(download.worker, host=host))
+
+
+def _requeue(download: Download, *, actor: str, is_over: bool) -> None:
+    name = download.directory
+    kept = resumption.keep(download, is_over=is_over)
+    try:
+        download.move(
+            State.CREATED,
+            actor=actor,
+            reason=Reason.WORKER_LOST,
+            detail=kept.in_words(),
+            carried=kept.carried,
+        )
+    except LostDownload:
+        # Another recovery gave it an end, and may have removed the directory before we kept it.
+        resumption.remove_unless_named(download, name)
+        raise
 
 
 def _unknown_directories(*, only: frozenset[str] | None) -> list[Orphan]:
     """Directories that bear our kind of name and that no row names: reported, never touched."""
-    named = set(Download.objects.exclude(directory="").values_list("directory", flat=True))
+    rows = Download.objects.exclude(directory="", carried="")
+    named = {name for row in rows.values_list("directory", "carried") for name in row}
     orphans = []
     for what, root in (
         ("directory", settings.VNSITE.temp_root),

@@ -17,6 +17,7 @@ from downloads.models import Download, DownloadQuerySet, Progress, PublishedFile
 from downloads.options import Audio, DownloadOptions, Quality
 from downloads.states import Outcome, State
 from downloads.submission import check_link
+from downloads.waits import SiteWait, wait_of
 
 MAX_ID = 2**63 - 1  # what the database takes
 
@@ -124,6 +125,7 @@ class ErrorOut(Outgoing):
 
 class ProgressOut(Outgoing):
     bytes: int
+    resumed_bytes: int = Field(description="How many of them came from an earlier attempt")
     total: int | None
     speed: float | None
     eta: float | None
@@ -133,6 +135,7 @@ class ProgressOut(Outgoing):
     def of(cls, progress: Progress) -> Self:
         return cls(
             bytes=progress.received_bytes,
+            resumed_bytes=progress.resumed_bytes,
             total=progress.total_bytes,
             speed=progress.speed,
             eta=progress.eta_seconds,
@@ -182,6 +185,34 @@ class TransitionOut(Outgoing):
         )
 
 
+class SiteOut(Outgoing):
+    """A site that refused us several times in a row, and is left alone for a while."""
+
+    host: str = Field(description="With the port where the links have one")
+    failures: int = Field(description="In a row")
+    error_class: ErrorClass = Field(description="Of the last of them")
+    until: datetime
+    is_tried: bool = Field(description="`until` is over: one download tries whether it answers")
+
+    @classmethod
+    def of(cls, wait: SiteWait) -> Self:
+        return cls(
+            host=wait.host,
+            failures=wait.failures,
+            error_class=wait.error_class,
+            until=wait.until,
+            is_tried=wait.is_tried,
+        )
+
+
+class WaitingSite(SiteOut):
+    downloads: int = Field(description="That you can see, and that wait for it")
+
+    @classmethod
+    def of(cls, wait: SiteWait) -> Self:
+        return cls(**SiteOut.of(wait).model_dump(), downloads=wait.downloads)
+
+
 class DownloadOut(Outgoing):
     """A download as it is listed."""
 
@@ -195,7 +226,10 @@ class DownloadOut(Outgoing):
     attempt: int
     max_attempts: int
     priority: int
-    not_before: datetime | None
+    not_before: datetime | None = Field(description="When it is tried again; null: at once")
+    waits_for_site: SiteOut | None = Field(
+        description="It is not tried before its site is; null when that is not in the way"
+    )
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -204,9 +238,12 @@ class DownloadOut(Outgoing):
     worker: str | None
 
     @classmethod
-    def of(cls, download: Download) -> Self:
-        """From a row of `with_neighbours`; any other costs a query for each neighbour."""
-        return cls(**_columns(download))
+    def of(cls, download: Download, *, waits: list[SiteWait]) -> Self:
+        """From a row of `with_neighbours`; any other costs a query for each neighbour.
+
+        `waits`: all sites that wait.
+        """
+        return cls(**_columns(download, waits))
 
 
 class DownloadDetail(DownloadOut):
@@ -216,9 +253,9 @@ class DownloadDetail(DownloadOut):
     history: list[TransitionOut]
 
     @classmethod
-    def of(cls, download: Download) -> Self:
+    def of(cls, download: Download, *, waits: list[SiteWait]) -> Self:
         return cls(
-            **_columns(download),
+            **_columns(download, waits),
             files=[FileOut.of(file, download) for file in download.files.all()],
             history=[TransitionOut.of(each) for each in download.transitions.all()],
         )
@@ -244,6 +281,7 @@ class Stats(Outgoing):
     speed: float
     free_bytes: int
     workers: list[WorkerOut]
+    waiting_sites: list[WaitingSite]
 
 
 def with_neighbours(downloads: DownloadQuerySet) -> DownloadQuerySet:
@@ -251,7 +289,8 @@ def with_neighbours(downloads: DownloadQuerySet) -> DownloadQuerySet:
     return downloads.select_related("owner", "worker", "progress")
 
 
-def _columns(download: Download) -> dict[str, Any]:
+def _columns(download: Download, waits: list[SiteWait]) -> dict[str, Any]:
+    wait = wait_of(download, waits)
     progress: Progress | None = getattr(download, "progress", None)  # it has one while it runs
     return {
         "correlation_id": download.correlation_id,
@@ -265,6 +304,7 @@ def _columns(download: Download) -> dict[str, Any]:
         "max_attempts": download.max_attempts,
         "priority": download.priority,
         "not_before": download.not_before,
+        "waits_for_site": SiteOut.of(wait) if wait else None,
         "created_at": download.created_at,
         "started_at": download.started_at,
         "finished_at": download.finished_at,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from django.conf import settings
 from django.db.models import Count, Q, Sum
-from django.utils import timezone
+from django.db.models.functions import Now
 
 from downloads.models import DownloadQuerySet, Progress, Worker, database_now
 from downloads.states import RUNNING
@@ -54,9 +54,7 @@ def has_live_worker() -> bool:
 
 def speed_of(downloads: DownloadQuerySet) -> float:
     """What these downloads receive together, in bytes per second."""
-    fresh = Progress.objects.filter(
-        download__in=downloads, updated_at__gt=timezone.now() - SPEED_MAX_AGE
-    )
+    fresh = Progress.objects.filter(download__in=downloads, updated_at__gt=Now() - SPEED_MAX_AGE)
     return float(fresh.aggregate(total=Sum("speed"))["total"] or 0.0)
 
 

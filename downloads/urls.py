@@ -25,6 +25,7 @@ urlpatterns = [
     path("downloads/<correlation_id:correlation_id>/retry", views.retry, name="retry"),
     path("downloads/<correlation_id:correlation_id>/cleanup", views.cleanup, name="cleanup"),
     path("downloads/<correlation_id:correlation_id>/delete", views.delete, name="delete"),
+    path("sites/try", views.try_site, name="try_site"),
     path("media/<correlation_id:correlation_id>/<path:name>", media, name="media"),
     path("setup/", views.setup, name="setup"),
     path("login/", views.Login.as_view(), name="login"),

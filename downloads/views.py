@@ -15,6 +15,7 @@ from django.contrib.auth import login
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import User
 from django.contrib.auth.views import LoginView
+from django.core.exceptions import PermissionDenied
 from django.db.models import Prefetch
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -37,11 +38,13 @@ from downloads.models import (
     Download,
     DownloadQuerySet,
     PublishedFile,
+    Site,
     StreamPosition,
     Submitted,
     user_actor,
 )
 from downloads.timeline import steps_of
+from downloads.waits import wait_of, waits_among, waits_for
 
 # What live.js may ask for at once: the rows that it shows and as many that may join them.
 MAX_ROWS = 2 * PAGE_SIZE
@@ -173,6 +176,7 @@ def _summary_context(request: SignedInRequest, query: ListQuery) -> dict[str, An
         "free_bytes": _free_bytes(),
         "problems": checks.problems(),
         "has_worker": stats.has_live_worker(),
+        "waits": waits_among(visible),
     }
 
 
@@ -236,6 +240,20 @@ def delete(request: SignedInRequest, correlation_id: str) -> HttpResponse:
     return redirect("dashboard")
 
 
+@require_POST
+@login_required
+def try_site(request: SignedInRequest) -> HttpResponse:
+    """Let one download of a site that waits through at once. It concerns everybody: for staff."""
+    if not request.user.is_staff:
+        raise PermissionDenied
+    host = request.POST.get("host", "").replace("\0", "")  # PostgreSQL refuses to look for it
+    if Site.objects.try_now(host):
+        messages.success(request, f"One download tries {host} now.")
+    else:
+        messages.info(request, f"{host} does not wait any more.")
+    return redirect(_next_path(request, default=reverse("dashboard")))
+
+
 def _act(
     request: SignedInRequest, correlation_id: str, action: Callable[..., object]
 ) -> HttpResponse:
@@ -268,6 +286,7 @@ def _download_context(request: SignedInRequest, correlation_id: str) -> dict[str
         "files": list(found.files.all()),
         "cleanup": actions.preview_cleanup(found) if found.is_cleanable else None,
         "has_worker": stats.has_live_worker(),
+        "wait": wait_of(found, waits_for([found])),
     }
 
 
@@ -281,6 +300,17 @@ class Login(LoginView):
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         return super().get_context_data(first_admin_wanted=first_admin.is_wanted(), **kwargs)
+
+
+def locked_out(
+    request: HttpRequest, original_response: HttpResponse | None, credentials: Any
+) -> HttpResponse:
+    """The answer of django-axes to further tries after AXES_FAILURE_LIMIT wrong passwords."""
+    seconds = int(settings.AXES_COOLOFF_TIME.total_seconds())
+    context = {"minutes": seconds // 60}
+    response = render(request, "429.html", context, status=HTTPStatus.TOO_MANY_REQUESTS)
+    response["Retry-After"] = str(seconds)
+    return response
 
 
 @require_http_methods(["GET", "POST"])
@@ -301,7 +331,7 @@ def setup(request: HttpRequest) -> HttpResponse:
         )
     except first_admin.UserExists:
         return redirect("login")
-    login(request, user)
+    login(request, user, backend="django.contrib.auth.backends.ModelBackend")
     return redirect("dashboard")
 
 

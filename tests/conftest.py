@@ -24,15 +24,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if connection.vendor == "sqlite":
         kept = [item for item in items if item.get_closest_marker("postgresql") is None]
     else:
-        kept = [item for item in items if touches_database(item) and not is_about_more(item)]
+        kept = [
+            item
+            for item in items
+            if touches_database(item)
+            and not is_about_more(item)
+            and item.get_closest_marker("sqlite") is None
+        ]
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = kept
 
 
 def is_about_more(item: pytest.Item) -> bool:
-    """Whether the database is only there because a site needs one, which takes its time; of the
-    crash tests, that some of them bring faults about that only SQLite's files can have."""
-    return item.path.parent.name in {"browser", "crash"} or item.path.stem in {
+    """Whether the database is only there because a site needs one, which takes its time."""
+    return item.path.parent.name == "browser" or item.path.stem in {
         "test_commands",
         "test_consumers",
         "test_main_job",

@@ -23,6 +23,7 @@ class Answer:
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     cut_after: int | None = None  # how many bytes are sent before the connection is closed
+    hold_after: int | None = None  # how many are sent before nothing comes until the client leaves
 
 
 class _Server(ThreadingHTTPServer):
@@ -48,8 +49,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command == "HEAD":
             return
-        self.wfile.write(body[: answer.cut_after])
+        self.wfile.write(body[: answer.cut_after][: answer.hold_after])
         self.close_connection = answer.cut_after is not None
+        if answer.hold_after is not None:
+            self.close_connection = True
+            self.rfile.read(1)
 
     do_HEAD = do_GET
 

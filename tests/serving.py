@@ -6,6 +6,7 @@ It works on the tests' database, so that what a test commits here is heard there
 import http.client
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -33,15 +34,21 @@ class Serving:
     def __init__(self, *arguments: str, **environment: str) -> None:
         self.lines: list[str] = []  # of stdout, until it was ready
         self.url = ""
+        # A pipe that nobody reads would block a server that says much.
+        self._log = (settings.VNSITE.data_dir / f"serve.{secrets.token_hex(4)}.log").open("wb")
         self.process = subprocess.Popen(
             [sys.executable, "manage.py", "serve", "--port", "0", "--skip-checks", *arguments],
             cwd=ROOT,
             env={**os.environ, **worker_environment(), **environment},
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=self._log,
             text=True,
             start_new_session=True,
         )
+
+    def said(self) -> str:
+        """What it has said so far on stderr, its worker included."""
+        return Path(self._log.name).read_text()
 
     def wait_until_ready(self) -> None:
         assert self.process.stdout is not None
@@ -50,7 +57,7 @@ class Serving:
             if line.startswith("Ready: "):
                 self.url = line.removeprefix("Ready: ").strip()
                 return
-        raise AssertionError(f"serve ended: {self.lines} {self.close()}")
+        raise AssertionError(f"serve ended: {self.lines}")
 
     @property
     def address(self) -> tuple[str, int]:
@@ -102,9 +109,11 @@ class Serving:
         return self.process.wait(DEADLINE_SECONDS)
 
     def close(self) -> str:
-        """End it, whatever it does. Its stderr."""
+        """End it, whatever it does. What it said on stderr."""
         self.process.kill()
-        return self.process.communicate()[1]
+        self.process.communicate()
+        self._log.close()
+        return self.said()
 
 
 @dataclass(frozen=True)
@@ -186,10 +195,16 @@ def sign_in(user: User) -> str:
 
 @contextmanager
 def serving(*arguments: str, **environment: str) -> Iterator[Serving]:
-    """A `serve` that is ready; ended at the end, whatever happened."""
+    """A `serve` that is ready; ended at the end, whatever happened.
+
+    When the test fails, what it said is shown.
+    """
     server = Serving(*arguments, **environment)
     try:
         server.wait_until_ready()
         yield server
+    except BaseException:
+        sys.stderr.write(server.said())
+        raise
     finally:
         server.close()

@@ -26,8 +26,8 @@ URL = "https://example.org/watch?v=1"
 
 DOWNLOAD_FIELDS = {
     "correlation_id", "url", "title", "state", "outcome", "phase", "error", "attempt",
-    "max_attempts", "priority", "not_before", "created_at", "started_at", "finished_at", "progress",
-    "owner", "worker",
+    "max_attempts", "priority", "not_before", "waits_for_site", "created_at", "started_at",
+    "finished_at", "progress", "owner", "worker",
 }  # fmt: skip
 
 
@@ -482,14 +482,19 @@ def test_one_download_costs_four_queries(
 def test_a_running_download_shows_its_progress(caller: Caller, user: User) -> None:
     download = lives.start(lives.submit(user))
     Progress.objects.filter(download=download).update(
-        phase="fetching", received_bytes=50, total_bytes=200, speed=12.5, eta_seconds=12
+        phase="fetching",
+        received_bytes=50,
+        resumed_bytes=20,
+        total_bytes=200,
+        speed=12.5,
+        eta_seconds=12,
     )
 
     body = caller.get(f"/downloads/{download.correlation_id}").json()
 
     assert body["phase"] == "fetching"
     assert body["progress"] == {
-        "bytes": 50, "total": 200, "speed": 12.5, "eta": 12.0, "percent": 25.0
+        "bytes": 50, "resumed_bytes": 20, "total": 200, "speed": 12.5, "eta": 12.0, "percent": 25.0
     }  # fmt: skip
     assert body["worker"] == download.worker.name
 
@@ -773,7 +778,9 @@ def test_stats_count_everything(caller: Caller, user: User) -> None:
 
     body = caller.get("/stats").json()
 
-    assert body.keys() == {"counts", "outcomes", "speed", "free_bytes", "workers"}
+    assert body.keys() == {
+        "counts", "outcomes", "speed", "free_bytes", "workers", "waiting_sites",
+    }  # fmt: skip
     assert body["counts"] == {state: int(state in ("created", "downloading")) for state in State}
     assert body["outcomes"] == dict.fromkeys(Outcome, 0)
     assert body["speed"] == 1000
@@ -811,6 +818,7 @@ def test_openapi_describes_every_path_of_the_contract(caller: Caller) -> None:
         ("post", "/api/v1/downloads/{correlation_id}/retry"),
         ("post", "/api/v1/downloads/{correlation_id}/cleanup"),
         ("get", "/api/v1/stats"),
+        ("post", "/api/v1/sites/{host}/try"),
     }
 
 

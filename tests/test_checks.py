@@ -47,7 +47,7 @@ def test_doctor_looks_at_everything() -> None:
 
     of_sqlite = {"SQLite"} if connection.vendor == "sqlite" else set()
     assert names_of(found) == of_sqlite | {
-        "database", "worker", "VNSITE_DATA_DIR", "VNSITE_MEDIA_DIR", "VNSITE_TEMP_DIR",
+        "database", "worker", "sites", "VNSITE_DATA_DIR", "VNSITE_MEDIA_DIR", "VNSITE_TEMP_DIR",
         "free space", "yt-dlp", "ffmpeg", "deno", "secret key",
     }  # fmt: skip
 

@@ -1,24 +1,37 @@
 """PostgreSQL goes away, as with `pg_ctl stop -m immediate`, and comes back: nobody falls over."""
 
+import json
 import signal
 from collections.abc import Iterator
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connections
+from django.db import connection, connections
 
 from downloads.models import Download, Worker
 from tests import lives
+from tests.crash.judging import assert_ended_right, assert_nothing_is_left
 from tests.media_server import MediaServer
 from tests.postgresql import Cluster
-from tests.serving import Serving, serving
+from tests.proxy import LosingProxy
+from tests.serving import Serving, serving, sign_in
 from tests.waiting import wait_for
-from tests.worker import WorkerProcess, history, running_worker, submit, wait_for_state
+from tests.worker import (
+    WorkerProcess,
+    child_of,
+    history,
+    running_worker,
+    submit,
+    wait_for_state,
+)
 
 pytestmark = [
     pytest.mark.postgresql,
     pytest.mark.usefixtures("shared_db", "clean_disk"),
 ]
+
+SHORT_LEASE_SECONDS = 6
+ONE_LIFE = ["created", "initializing", "ready", "downloading", "completed", "cleaned"]
 
 
 @pytest.fixture
@@ -132,3 +145,97 @@ def test_pages_answer_again_at_once(site: Serving, cluster: Cluster, user: User)
     cluster.start()
     connections.close_all()
     assert site.ask("/", user=user).status == 200
+
+
+def hits_of_one_download(media_server: MediaServer, path: str) -> bool:
+    """Once to see what it is, once to fetch it."""
+    return media_server.hits_of(path, "GET") == 2
+
+
+def test_an_outage_shorter_than_the_lease_costs_nothing(
+    worker: WorkerProcess, cluster: Cluster, media_server: MediaServer
+) -> None:
+    """The child goes on; what it says, and its end, wait for the database."""
+    path = "/slow.mp4?rate=1500000&outage"
+    download = wait_for_state(submit(media_server.url(path)), "downloading")
+    child = child_of(download)
+
+    cluster.stop()
+    wait_for(lambda: not child.is_alive(), what="the child to end by itself")
+    wait_for(lambda: b"waits, the database does not answer" in worker.said(), what="the attempt")
+    cluster.start()
+    connections.close_all()
+
+    wait_for_state(download, "cleaned")
+    assert [state for state, _ in history(download)] == ONE_LIFE
+    assert_ended_right(download, media_server.file("big.mp4"))
+    assert hits_of_one_download(media_server, path)
+
+
+def test_an_outage_longer_than_the_lease_ends_the_child_in_time_and_begins_anew(
+    cluster: Cluster, media_server: MediaServer
+) -> None:
+    allowed = {"VNSITE_ALLOW_PRIVATE_HOSTS": media_server.origin}
+    with running_worker(VNSITE_LEASE_SECONDS=str(SHORT_LEASE_SECONDS), **allowed) as worker:
+        download = wait_for_state(submit(media_server.url("/slow.mp4?rate=300000")), "downloading")
+        child = child_of(download)
+
+        cluster.stop()
+        wait_for(lambda: not child.is_alive(), seconds=SHORT_LEASE_SECONDS, what="the fence")
+        wait_for(lambda: b"nothing was written" in worker.said(), what="the attempt to be left")
+        cluster.start()
+        connections.close_all()
+
+        wait_for_state(download, "cleaned", seconds=60)
+        assert worker.process.poll() is None
+    assert (download.outcome, download.attempt) == ("completed", 2)
+    assert ("created", "worker_lost") in history(download)
+    assert_ended_right(download, media_server.file("big.mp4"))
+
+
+def test_a_lost_answer_to_a_commit_is_no_second_write(
+    cluster: Cluster, media_server: MediaServer
+) -> None:
+    """Each move was written, and the worker never hears of it."""
+    path = "/small/7.mp4?lost"
+    download = submit(media_server.url(path))
+    name = str(connection.settings_dict["NAME"])
+
+    with (
+        LosingProxy(cluster.directory) as proxy,
+        running_worker(
+            VNSITE_DATABASE_URL=proxy.url_of(name), VNSITE_ALLOW_PRIVATE_HOSTS=media_server.origin
+        ) as worker,
+    ):
+        wait_for_state(download, "cleaned", seconds=60)
+        worker.send(signal.SIGTERM)
+        assert worker.wait() == 0
+
+    assert proxy.lost >= len(["ready", "downloading", "decision", "completed", "cleaned"])
+    assert [state for state, _ in history(download)] == ONE_LIFE
+    assert_ended_right(download, media_server.file("small.mp4"))
+    assert hits_of_one_download(media_server, path)
+    assert_nothing_is_left()
+
+
+def test_pages_and_the_api_say_that_it_is_for_a_moment(
+    site: Serving, cluster: Cluster, user: User
+) -> None:
+    cookie = sign_in(user)
+    cluster.stop()
+
+    page = site.ask("/", Cookie=cookie)
+    assert (page.status, page.headers["Retry-After"]) == (503, "10")
+    assert b"<h1>One moment, please</h1>" in page.body
+
+    answer = site.ask("/api/v1/downloads", Cookie=cookie)
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "10")
+    assert "does not answer" in json.loads(answer.body)["detail"]
+
+    stream = site.ask("/events/", Cookie=cookie)
+    assert (stream.status, stream.headers["Retry-After"]) == (503, "10")
+
+    cluster.start()
+    connections.close_all()
+    assert site.ask("/", Cookie=cookie).status == 200
+    assert "Traceback" not in site.said()

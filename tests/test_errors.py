@@ -295,6 +295,7 @@ def test_jitter_is_spread_over_the_whole_range() -> None:
         (-5.0, 0.0, 2.0),
         (1e9, RETRY_AFTER_CAP_SECONDS, RETRY_AFTER_CAP_SECONDS),
         (float("inf"), RETRY_AFTER_CAP_SECONDS, RETRY_AFTER_CAP_SECONDS),
+        (float("nan"), 0.0, 2.0),
     ],
 )
 def test_retry_after_is_honoured_within_limits(

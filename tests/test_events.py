@@ -175,6 +175,7 @@ def test_a_report_is_what_a_download_receives(user: User, clean_disk: None) -> N
         "correlation_id": download.correlation_id,
         "phase": "fetching",
         "bytes": 10,
+        "resumed": 0,
         "total": 100,
         "speed": 5.5,
         "eta": 18.0,

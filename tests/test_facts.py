@@ -59,6 +59,15 @@ def test_status_and_retry_after_come_from_the_answer() -> None:
     assert (told.http_status, told.retry_after_seconds) == (429, 7.0)
 
 
+def test_the_status_is_told_when_yt_dlp_gave_up_after_tries_of_its_own() -> None:
+    said = "[download] Got error: HTTP Error 503: Service Unavailable. Giving up after 3 retries"
+
+    told = facts_of(DownloadError(said), refusals=[])
+
+    assert told.http_status == 503
+    assert classify(facts(told)) is ErrorClass.NETWORK
+
+
 def test_a_refusal_of_the_guard_is_the_cause_of_what_failed_after_it() -> None:
     told = facts_of(RuntimeError("No handlers"), refusals=["127.0.0.1 is private", "again"])
 

@@ -15,6 +15,7 @@ from downloads.errors import ErrorClass
 from downloads.fetch.job import MANIFEST, finished_paths, write_manifest
 from downloads.fetch.messages import Advance, Job, ManifestFile, Metadata, PhaseBegan
 from downloads.fetch.verify import Incomplete
+from downloads.proven import PROOF
 from tests.attempts import Ended, attempt, job_for
 from tests.media_server import PAGE_TITLE, MediaServer
 from tests.scripted_site import Answer, Request, ScriptedSite
@@ -130,7 +131,7 @@ def test_the_manifest_says_what_is_on_the_disk_and_is_written_last(fetch: Fetch)
         "media_type": "video/mp4",
     }
     assert ManifestFile(**entry) == ended.fetched.files[0]
-    assert {path.name for path in ended.directory.iterdir()} == {MANIFEST, "media.mp4"}
+    assert {path.name for path in ended.directory.iterdir()} == {MANIFEST, PROOF, "media.mp4"}
     written = (ended.directory / MANIFEST).stat().st_mtime_ns
     assert written >= ended.file.stat().st_mtime_ns
 

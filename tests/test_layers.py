@@ -28,14 +28,17 @@ HOUSE: tuple[dict[str, frozenset[str]], ...] = (
         "pure": frozenset(
             {
                 "downloads",
+                "downloads.breaker",
                 "downloads.child",
                 "downloads.errors",
                 "downloads.fetch",
                 "downloads.isolation",
+                "downloads.lease",
                 "downloads.library",
                 "downloads.lifecycle",
                 "downloads.links",
                 "downloads.options",
+                "downloads.proven",
                 "downloads.states",
                 "vnsite",
                 "vnsite.config",
@@ -43,7 +46,9 @@ HOUSE: tuple[dict[str, frozenset[str]], ...] = (
         ),
     },
     {
-        "rows": frozenset({"downloads.doorbell", "downloads.migrations", "downloads.models"}),
+        "rows": frozenset(
+            {"downloads.doorbell", "downloads.migrations", "downloads.models", "downloads.outage"}
+        ),
     },
     {
         "actions": frozenset({"downloads.actions"}),
@@ -57,6 +62,10 @@ HOUSE: tuple[dict[str, frozenset[str]], ...] = (
                 "downloads.manager",
                 "downloads.publication",
                 "downloads.recovery",
+                "downloads.room",
+                "downloads.release",
+                "downloads.resumption",
+                "downloads.tenure",
             }
         ),
         "web side": frozenset(
@@ -80,8 +89,10 @@ HOUSE: tuple[dict[str, frozenset[str]], ...] = (
                 "downloads.templatetags",
                 "downloads.timeline",
                 "downloads.tokens",
+                "downloads.unavailable",
                 "downloads.urls",
                 "downloads.views",
+                "downloads.waits",
             }
         ),
     },
@@ -91,6 +102,7 @@ HOUSE: tuple[dict[str, frozenset[str]], ...] = (
                 "downloads.apps",
                 "downloads.management",
                 "vnsite.asgi",
+                "vnsite.proxies",
                 "vnsite.server",
                 "vnsite.settings",
                 "vnsite.urls",

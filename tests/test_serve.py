@@ -228,9 +228,8 @@ def test_a_worker_that_dies_is_replaced_and_it_is_said(site: Serving) -> None:
     first = worker_pid(site)
     os.kill(first, signal.SIGKILL)
 
-    assert site.process.stderr is not None
-    said = next(line for line in site.process.stderr if line.startswith("The worker ended"))
-    assert said == "The worker ended (killed by SIGKILL). Starting another one in 1 s.\n"
+    said = "The worker ended (killed by SIGKILL). Starting another one in 1 s.\n"
+    wait_for(lambda: said in site.said(), what=said)
     second = wait_for(
         lambda: Worker.objects.exclude(pid=first).filter(stopped_at=None).first(),
         what="another worker",
@@ -241,8 +240,7 @@ def test_a_worker_that_dies_is_replaced_and_it_is_said(site: Serving) -> None:
 
 def test_a_worker_that_is_restarting_does_not_hinder_the_end(site: Serving) -> None:
     os.kill(worker_pid(site), signal.SIGKILL)
-    assert site.process.stderr is not None
-    next(line for line in site.process.stderr if line.startswith("The worker ended"))
+    wait_for(lambda: "The worker ended" in site.said(), what="the end of the worker")
 
     site.send(signal.SIGTERM)
 

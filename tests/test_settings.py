@@ -1,10 +1,16 @@
 """Django's settings, as far as they are made from ours and not merely written down."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from django.db import connection
+from django.test import Client
 
+from tests.serving import serving
+from tests.worker import ROOT
 from vnsite.settings import database_of
 
 
@@ -42,3 +48,66 @@ def test_the_isolation_is_read_committed() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SHOW transaction_isolation")
         assert cursor.fetchone() == ("read committed",)
+
+
+def test_the_production_settings_of_the_readme_pass_every_check_of_a_deployment(
+    tmp_path: Path,
+) -> None:
+    production = {
+        "VNSITE_DATA_DIR": str(tmp_path),
+        "VNSITE_HTTPS": "true",
+        "VNSITE_ALLOWED_HOSTS": "videos.example.org",
+        "VNSITE_TRUSTED_PROXIES": "127.0.0.1",
+    }
+    readme = (ROOT / "README.md").read_text()
+    assert all(name in readme for name in production)
+
+    checked = subprocess.run(
+        [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], **production},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert checked.returncode == 0, checked.stderr
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", ["/login/", "/", "/admin/login/", "/nowhere", "/api/v1/downloads"])
+def test_every_answer_says_what_may_run_in_it(client: Client, path: str) -> None:
+    headers = client.get(path).headers
+
+    policy = dict(
+        part.strip().split(" ", 1) for part in headers["Content-Security-Policy"].split(";")
+    )
+    assert policy["default-src"] == "'none'"
+    assert policy["frame-ancestors"] == "'none'"
+    assert "unsafe" not in headers["Content-Security-Policy"]
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "same-origin"
+
+
+@pytest.mark.usefixtures("shared_db")
+def test_behind_a_proxy_that_speaks_https_nothing_else_is_spoken() -> None:
+    settings = {"VNSITE_HTTPS": "true", "VNSITE_TRUSTED_PROXIES": "127.0.0.1"}
+    with serving("--no-worker", **settings) as site:
+        plain = site.ask("/login/")
+        encrypted = site.ask("/login/", X_Forwarded_Proto="https")
+        health = site.ask("/healthz")
+
+    assert plain.status == 301
+    assert plain.headers["Location"].startswith("https://")
+    assert encrypted.status == 200
+    assert "max-age=31536000" in encrypted.headers["Strict-Transport-Security"]
+    assert "Secure" in encrypted.headers["Set-Cookie"]
+    assert health.status == 200
+
+
+@pytest.mark.usefixtures("shared_db")
+def test_a_stranger_cannot_say_that_the_connection_was_encrypted() -> None:
+    with serving("--no-worker", VNSITE_HTTPS="true") as site:
+        answer = site.ask("/login/", X_Forwarded_Proto="https")
+
+    assert answer.status == 301

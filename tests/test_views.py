@@ -377,6 +377,20 @@ def test_a_downloading_row_shows_its_numbers(browser: Client, user: User) -> Non
     assert 'value="42.0"' in row
 
 
+def test_a_resumed_download_says_where_it_went_on(browser: Client, user: User) -> None:
+    download = lives.start(lives.submit(user))
+    Progress.objects.update(
+        phase=Phase.FETCHING,
+        received_bytes=118 * 2**20,
+        resumed_bytes=90 * 2**20,
+        total_bytes=281 * 2**20,
+    )
+
+    row = row_of(browser.get("/"), download)
+
+    assert ", resumed at 32 %" in row
+
+
 def test_old_numbers_are_not_shown(browser: Client, user: User) -> None:
     download = lives.start(lives.submit(user))
     Progress.objects.update(

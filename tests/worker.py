@@ -79,11 +79,17 @@ def worker_environment() -> dict[str, str]:
 
 @contextmanager
 def running_worker(*arguments: str, **environment: str) -> Iterator[WorkerProcess]:
-    """A worker that is ready to claim; ended at the end, whatever happened."""
+    """A worker that is ready to claim; ended at the end, whatever happened.
+
+    When the test fails, what it said is shown.
+    """
     worker = WorkerProcess(*arguments, **environment)
     try:
         wait_for(worker.row, what="the worker's row")
         yield worker
+    except BaseException:
+        sys.stderr.write(worker.said().decode(errors="replace"))
+        raise
     finally:
         worker.close()
 

@@ -10,16 +10,20 @@ from django.urls import path, re_path
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "vnsite.settings")
 django_application = get_asgi_application()
 
-from downloads.consumers import EventStream  # noqa: E402 — models need the apps to be loaded
+# Models need the apps to be loaded.
+from downloads.consumers import EventStream  # noqa: E402
+from vnsite.proxies import behind_proxies  # noqa: E402
 
 # No "websocket" here, on purpose: there is none.
 application = ProtocolTypeRouter(
     {
-        "http": URLRouter(
-            [
-                path("events/", SessionMiddlewareStack(EventStream.as_asgi())),
-                re_path("", django_application),  # type: ignore[arg-type]
-            ]
+        "http": behind_proxies(
+            URLRouter(
+                [
+                    path("events/", SessionMiddlewareStack(EventStream.as_asgi())),
+                    re_path("", django_application),  # type: ignore[arg-type]
+                ]
+            )
         )
     }
 )

@@ -6,6 +6,7 @@ Knows names, types, ranges and defaults; imports nothing of Django.
 import os
 import re
 import secrets
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated
 
@@ -52,6 +53,10 @@ class Config(BaseSettings):
     allowed_hosts: CommaSeparated = Field(
         ("localhost", "127.0.0.1", "[::1]"), description="host names, separated by commas"
     )
+    https: bool = Field(False, description="true or false")
+    trusted_proxies: CommaSeparated = Field(
+        (), description="addresses or networks, separated by commas"
+    )
     admin_user: str = Field("", description="a user name")
     admin_password: str = Field("", description="a password")
     admin_password_file: Path | None = Field(None, description="a file with a password")
@@ -62,6 +67,8 @@ class Config(BaseSettings):
     cleanup_on_success: bool = Field(True, description="true or false")
     cleanup_on_failure: bool = Field(True, description="true or false")
     max_attempts: int = Field(3, ge=1, le=100, description="a whole number from 1 to 100")
+    site_failures: int = Field(5, ge=0, le=1000, description="a whole number from 0 to 1000")
+    site_wait_seconds: float = Field(60, ge=1, le=1800, description="seconds from 1 to 1800")
     max_bytes: int = Field(10 * 2**30, ge=1, description="a number of bytes from 1")
     min_free_bytes: int = Field(2**30, ge=0, description="a number of bytes from 0")
     lease_seconds: int = Field(60, ge=5, le=3600, description="seconds from 5 to 3600")
@@ -84,6 +91,13 @@ class Config(BaseSettings):
     @classmethod
     def _parses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         AllowedHosts.parse(value)
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for entry in value:
+            ip_network(entry, strict=False)
         return value
 
     @property

@@ -1,5 +1,6 @@
 """Django's settings, made from `vnsite.config`. Nothing here is read from anywhere else."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,13 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "axes",
     "downloads",
 ]
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
     "servestatic.middleware.ServeStaticMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -34,7 +37,25 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "downloads.unavailable.DatabaseUnavailable",
+    "axes.middleware.AxesMiddleware",
 ]
+
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+# Wrong passwords for one account from one address. Not for the account alone: with that anybody
+# could keep its owner out.
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_FAILURE_LIMIT = 10
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_LOCKOUT_CALLABLE = "downloads.views.locked_out"
+AXES_CLIENT_IP_CALLABLE = "vnsite.proxies.client_address"
+AXES_DISABLE_ACCESS_LOG = True
+AXES_VERBOSE = False
 
 ROOT_URLCONF = "vnsite.urls"
 ASGI_APPLICATION = "vnsite.asgi.application"
@@ -126,9 +147,30 @@ SERVESTATIC_USE_FINDERS = True
 SERVESTATIC_AUTOREFRESH = False
 
 X_FRAME_OPTIONS = "DENY"
+# Whatever a title or an error smuggles into a page: nothing of it runs, loads or sends.
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'none'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "media-src": ["'self'"],
+        "connect-src": ["'self'"],
+        "form-action": ["'self'"],
+        "frame-ancestors": ["'none'"],
+        "base-uri": ["'none'"],
+    }
+}
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 SESSION_COOKIE_HTTPONLY = True
+# VNSITE_HTTPS: a proxy in front speaks https with the browsers, and nothing else is spoken.
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = VNSITE.https
+SECURE_REDIRECT_EXEMPT = ["^healthz$", "^readyz$"]  # asked by machines, past the proxy
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if VNSITE.https else 0
+# This site does not speak for other hosts of its domain: neither for those below it, nor to be
+# written into browsers for good.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 # A batch of 1,000 links of 2,048 characters, and what surrounds it.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 2**20
 
@@ -140,5 +182,10 @@ LOGGING = {
     },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "WARNING"},
-    "loggers": {"downloads": {"level": "INFO"}, "django.request": {"level": "ERROR"}},
+    "loggers": {
+        "downloads": {"level": "INFO"},
+        "django.request": {"level": "ERROR"},
+        # A wrong host name is the browser's affair, and would be a traceback in the log.
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
+    },
 }

@@ -17,6 +17,7 @@ from yt_dlp.utils import unified_timestamp
 from downloads.fetch.matching import Matcher
 from downloads.fetch.messages import Job
 from downloads.fetch.programs import find_deno, find_ffmpeg
+from downloads.fetch.resume import Resume, strong_etag
 
 OUTPUT_NAME = "media"
 RETRIES = 3
@@ -35,7 +36,7 @@ REHEARSAL = {
 }
 # The resume of a file. A range with an end is a piece that the site itself divided its file into
 # (fragments of HLS, chunks of YouTube), and must stay as it is.
-THE_REST = re.compile(r"bytes=[1-9]\d*-")
+THE_REST = re.compile(r"bytes=([1-9]\d*)-")
 PROTOCOLS = frozenset({"http", "https", "m3u8", "m3u8_native", "http_dash_segments"})
 
 
@@ -52,12 +53,13 @@ class Downloader(yt_dlp.YoutubeDL):  # type: ignore[misc]
     """A YoutubeDL that goes on in a file only when the site proves that it is the same file.
 
     yt-dlp's own resume asks for the rest by `Range` and appends what comes; when the file changed
-    in between, that splices two versions with exit code 0. Here a request for the rest carries
-    `If-Range` with the strong validator of the first answer, and the answer must bear the same;
-    without a validator it asks for the whole.
+    in between, that splices two versions with exit code 0. The one file of a download is followed
+    by `resume`. For all else a request for the rest carries `If-Range` with the strong ETag of the
+    first answer, and the answer must bear the same; without one it asks for the whole.
     """
 
     def __init__(self, params: dict[str, Any]) -> None:
+        self.resume: Resume | None = None  # set in the child
         self._validators: dict[str, str] = {}
         super().__init__(params, auto_init="no_verbose_header")
 
@@ -73,32 +75,35 @@ class Downloader(yt_dlp.YoutubeDL):  # type: ignore[misc]
         """As yt-dlp's, but for the way in which the extractor is found."""
         return super().extract_info(url, *args, ie_key=ie_key or self.matcher.find(url), **kwargs)
 
+    def dl(self, name: str, info: Any, subtitle: bool = False, test: bool = False) -> Any:
+        """As yt-dlp's: fetch one file of a video."""
+        if self.resume is not None and not subtitle and not test:
+            self.resume.begin(name, info)
+        return super().dl(name, info, subtitle, test)
+
     def urlopen(self, req: Any) -> Response:
         request = req if isinstance(req, Request) else Request(req)
-        asks_for_the_rest = bool(THE_REST.fullmatch(request.headers.get("Range", "")))
-        if asks_for_the_rest and request.url in self._validators:
+        rest = THE_REST.fullmatch(request.headers.get("Range", ""))
+        if self.resume is not None and self.resume.follows(request):
+            start = int(rest[1]) if rest else 0
+            return self.resume.open(request, start=start, urlopen=super().urlopen)
+        if rest and request.url in self._validators:
             response = self._go_on(request, self._validators[request.url])
         else:
             response = super().urlopen(request)
-        self._validators[request.url] = strong_validator(response.headers)
+        self._validators[request.url] = strong_etag(response.headers)
         return response
 
     def _go_on(self, request: Request, validator: str) -> Response:
         if validator:
             request.headers["If-Range"] = validator
             response: Response = super().urlopen(request)
-            if response.status != 206 or strong_validator(response.headers) == validator:
+            if response.status != 206 or strong_etag(response.headers) == validator:
                 return response
             response.close()  # a server that does not know If-Range sent the rest of another file
             del request.headers["If-Range"]
         del request.headers["Range"]
         return super().urlopen(request)
-
-
-def strong_validator(headers: Any) -> str:
-    """What `If-Range` may carry of an answer: its strong ETag, or ""  (RFC 9110, 13.1.5)."""
-    etag = str(headers.get("ETag") or "")
-    return "" if etag.startswith("W/") else etag
 
 
 def build() -> Downloader:

@@ -13,6 +13,8 @@ from downloads.fetch.messages import Broke
 
 MAX_MESSAGE_LENGTH = 2000
 TERMINAL_SEQUENCE = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+# When yt-dlp gives up after some tries of its own, only its words still have the status.
+HTTP_ERROR = re.compile(r"\bHTTP Error ([45]\d\d)\b")
 BUG_REPORT = re.compile(r"; please report this issue on .*", re.DOTALL)
 
 
@@ -33,7 +35,7 @@ def facts_of(error: BaseException, *, refusals: list[str]) -> Broke:
     return Broke(
         kinds=kinds,
         message=message,
-        http_status=_first(chain, "status"),
+        http_status=_first(chain, "status") or _status_in(message),
         errno=_first(chain, "errno"),
         retry_after_seconds=_retry_after(chain),
     )
@@ -74,6 +76,11 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 def _first(chain: list[BaseException], name: str) -> int | None:
     values = (getattr(link, name, None) for link in chain)
     return next((value for value in values if isinstance(value, int)), None)
+
+
+def _status_in(message: str) -> int | None:
+    found = HTTP_ERROR.search(message)
+    return int(found[1]) if found else None
 
 
 def _retry_after(chain: list[BaseException]) -> float | None:

@@ -15,8 +15,10 @@ from downloads.fetch.messages import (
     ManifestFile,
     Metadata,
     PhaseBegan,
+    Resumed,
     Send,
 )
+from downloads.fetch.resume import Resume
 from downloads.fetch.verify import Incomplete, describe, read_through
 from downloads.library import readable
 from downloads.states import Phase
@@ -40,6 +42,9 @@ class Fetching:
     def __init__(self, job: Job, send: Send) -> None:
         self.job = job
         self.send = send
+        self.resume = Resume(
+            Path(job.directory), on_resumed=lambda size: send(Resumed(received_bytes=size))
+        )
         self.phase = Phase.EXTRACTING
         self.duration_seconds: float | None = None
         self.title = ""
@@ -116,6 +121,7 @@ class Fetching:
     def on_post_processing(self, report: dict[str, Any]) -> None:
         """yt-dlp's hook of post-processors; moving the file into place is not worth a phase."""
         if report.get("postprocessor") != "MoveFiles":
+            self.resume.forget()  # from here on the file is not what the site sent
             self.enter(Phase.POST_PROCESSING)
 
     def is_proven(self) -> bool:
@@ -147,18 +153,29 @@ def run(downloader: downloading.Downloader, job: Job, guard: Guard, send: Send) 
     guard.install()
     fetching = Fetching(job, send)
     downloading.fit(downloader, job)
+    downloader.resume = fetching.resume
     downloader.params["match_filter"] = fetching.on_video
     downloader.add_progress_hook(fetching.on_progress)
     downloader.add_postprocessor_hook(fetching.on_post_processing)
     info = downloader.extract_info(job.url)
-    paths = finished_paths(info, Path(job.directory))
+    try:
+        fetched = verified(info, fetching)
+    except Exception:
+        fetching.resume.forget()  # or the next attempt would end the same way
+        raise
+    write_manifest(Path(job.directory), fetched.files)
+    return fetched
+
+
+def verified(info: Any, fetching: Fetching) -> Fetched:
+    """What yt-dlp finished, when all of it is as it should be. Raises as `run` does."""
+    paths = finished_paths(info, Path(fetching.job.directory))
     fetching.enter(Phase.VERIFYING)
     # Before anything else opens it: ffmpeg would follow a link and wait for ever at a pipe.
     fetched = Fetched(title=fetching.title, files=[describe(path) for path in paths])
     if not fetching.is_proven():
         for path in paths:
             read_through(path, announced_seconds=fetching.duration_seconds)
-    write_manifest(Path(job.directory), fetched.files)
     return fetched
 
 

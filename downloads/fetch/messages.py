@@ -43,6 +43,13 @@ class PhaseBegan:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Resumed:
+    """The site proved bytes of an earlier attempt to be of the same file; 0: it changed since."""
+
+    received_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Advance:
     """How far fetching is. total_bytes None: the site did not say."""
 
@@ -81,9 +88,9 @@ class Broke:
     retry_after_seconds: float | None = None
 
 
-Message = Metadata | PhaseBegan | Advance | Fetched | Broke
+Message = Metadata | PhaseBegan | Resumed | Advance | Fetched | Broke
 KINDS: dict[str, type[Any]] = {
-    kind.__name__: kind for kind in (Metadata, PhaseBegan, Advance, Fetched, Broke)
+    kind.__name__: kind for kind in (Metadata, PhaseBegan, Resumed, Advance, Fetched, Broke)
 }
 
 

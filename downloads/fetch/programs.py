@@ -4,11 +4,26 @@ No Django here, and yt-dlp is not imported: the dashboard and `doctor` ask as we
 """
 
 import functools
+import math
 import os
 import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+LOOK_SECONDS = 1.0
 SEARCH_PATH = "/usr/local/bin:/usr/bin:/bin"
+
+
+class ProgramHangs(Exception):
+    """A program that the child started does nothing any more. The message says which."""
+
+
+class ProgramKilled(Exception):
+    """A program that the child started did not end by itself. The message says what killed it."""
 
 
 def _search_path() -> str:
@@ -45,3 +60,44 @@ def media_tools(ffmpeg: Path) -> list[Path]:
     """ffmpeg, and the ffprobe that lies beside it when there is one."""
     probe = ffmpeg.with_name(ffmpeg.name.replace("ffmpeg", "ffprobe"))
     return [ffmpeg, probe] if probe.exists() else [ffmpeg]
+
+
+def watched(wrapped: Callable[..., Any], *, stall_seconds: float) -> Any:
+    """Wrap `communicate` of yt-dlp's `Popen`: raises ProgramKilled after a program was killed, and
+    ProgramHangs when it read and wrote nothing for so long.
+
+    yt-dlp would wait for ever, and take the silence of a killed ffprobe for its answer: that a file
+    has no sound, or that ffmpeg is missing.
+    """
+
+    def communicate(self: Any, input: Any = None, timeout: float | None = None) -> Any:
+        name = Path(os.fsdecode(self.args[0])).name
+        end_at = math.inf if timeout is None else time.monotonic() + timeout
+        did, did_at = b"", time.monotonic()
+        while True:
+            try:
+                said = wrapped(self, input, min(LOOK_SECONDS, end_at - time.monotonic()))
+                break
+            except subprocess.TimeoutExpired:
+                input = None  # it was handed over
+                now = time.monotonic()
+                if now >= end_at:
+                    raise
+                does = _input_and_output(self.pid)
+                if does != did:
+                    did, did_at = does, now
+                elif now - did_at > stall_seconds:
+                    raise ProgramHangs(f"{name} did nothing for {now - did_at:.0f} s") from None
+        if self.returncode is not None and self.returncode < 0:
+            raise ProgramKilled(f"{name} was killed by {signal.Signals(-self.returncode).name}")
+        return said
+
+    return communicate
+
+
+def _input_and_output(pid: int) -> bytes:
+    """The counters of what a process read and wrote; b"" when it is just ending."""
+    try:
+        return Path(f"/proc/{pid}/io").read_bytes()
+    except OSError:
+        return b""

@@ -24,7 +24,7 @@ from downloads.fetch import limits
 from downloads.fetch.addresses import AllowedHosts
 from downloads.fetch.facts import facts_of
 from downloads.fetch.messages import GO, Job, sender
-from downloads.fetch.programs import find_deno, find_ffmpeg, media_tools
+from downloads.fetch.programs import find_deno, find_ffmpeg, media_tools, watched
 
 MAX_PACKET_BYTES = 64 * 1024
 REAP_INTERVAL_MS = 1000
@@ -124,16 +124,18 @@ def carry_out(warm: Warm, job: Job, channel: socket.socket) -> None:
     try:
         directory = Path(job.directory)
         limits.confine(directory, max_bytes=job.max_bytes, mark=directory.name)
-        confine_programs()
+        confine_programs(stall_seconds=job.stall_seconds)
         send(jobs.run(warm.downloader, job, guard, send))
     except Exception as error:
         send(facts_of(error, refusals=guard.refusals))
 
 
-def confine_programs() -> None:
-    """Every program that yt-dlp starts here dies with this process and gets no network."""
+def confine_programs(*, stall_seconds: float) -> None:
+    """Every program that yt-dlp starts here dies with this process and gets no network; when one
+    is killed or hangs, the attempt breaks."""
     popen = yt_dlp.utils.Popen
     popen.__init__ = guarding.only_local_files(popen.__init__, limits.before_program(os.getpid()))
+    popen.communicate = watched(popen.communicate, stall_seconds=stall_seconds)
 
 
 def main() -> None:

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from django.core.management import CommandError
 from django.db import DatabaseError
 
+from downloads.outage import in_words
+
 
 @contextmanager
 def database_errors_as_one_line() -> Iterator[None]:
@@ -13,5 +15,5 @@ def database_errors_as_one_line() -> Iterator[None]:
     try:
         yield
     except DatabaseError as error:
-        line = " ".join(str(error).split())
+        line = in_words(error).removesuffix(".")
         raise CommandError(f"The database is not usable: {line}. Run manage.py doctor.") from error

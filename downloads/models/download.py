@@ -324,6 +324,13 @@ class Progress(models.Model):
             return None
         return min(100.0, 100.0 * self.received_bytes / self.total_bytes)
 
+    @property
+    def resumed_percent(self) -> float | None:
+        """Where this attempt went on, 0 to 100; None when it began at the beginning."""
+        if not self.total_bytes or not self.resumed_bytes:
+            return None
+        return 100.0 * self.resumed_bytes / self.total_bytes
+
 
 class PublishedFile(models.Model):
     """A file in the library. The row is written after the file is there."""

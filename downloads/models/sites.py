@@ -1,7 +1,11 @@
-"""The sites that refused us: how often in a row, how long they are left alone, who tries them."""
+"""The sites that refused us: how often in a row, how long they are left alone, who tries them.
+
+What is decided is in `downloads.breaker`; here are the rows, and writes that do not overtake each
+other.
+"""
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from django.conf import settings
 from django.db import models
@@ -11,38 +15,38 @@ from downloads.breaker import Breaker, Passage
 from downloads.errors import ErrorClass
 from downloads.models.writing import LostDownload, choices, database_now, short_transaction
 
-if TYPE_CHECKING:
-    from downloads.models.download import Download
-    from downloads.models.queries import DownloadQuerySet
-
-
 # What a site has that does not wait.
 NO_WAIT: dict[str, Any] = {"waits_until": None, "probed_by": None}
 
 
 class SiteQuerySet(models.QuerySet["Site"]):
-    def waiting(self, downloads: "DownloadQuerySet") -> Self:
+    def waiting(self, *, running: models.QuerySet[Any]) -> Self:
         """Those that are left alone, and those of which one download may try whether they answer.
 
-        `downloads` are all there are: the probe is one of them as long as it runs, so that nothing
-        is to be mended when its worker dies.
+        `running` are all downloads that run. The probe is one of them: when it ends, however it
+        ends, the site has none, and nothing is to be mended when its worker dies.
         """
-        probe = downloads.running().filter(pk=OuterRef("probed_by"))
+        probe = running.filter(pk=OuterRef("probed_by"))
         return self.exclude(waits_until=None).annotate(is_probed=Exists(probe)).order_by("host")
 
     def refused(
-        self, download: "Download", error_class: ErrorClass, *, retry_after_seconds: float | None
+        self,
+        host: str,
+        error_class: ErrorClass,
+        *,
+        download_id: int,
+        retry_after_seconds: float | None,
     ) -> "Site":
         """Count a failure of an attempt; returns the site as it is now, waiting or not.
 
-        Call it in the transaction that ends the attempt: a worker that lost the download counts
-        nothing then.
+        Call it in the transaction that ends the attempt, before the move: a worker that lost the
+        download counts nothing then.
         """
         with short_transaction():
             now = database_now()
-            self.get_or_create(host=download.site, defaults={"changed_at": now})
-            site = self.select_for_update().get(host=download.site)
-            was_probe = site.probed_by == download.pk
+            self.get_or_create(host=host, defaults={"changed_at": now})
+            site = self.select_for_update().get(host=host)
+            was_probe = site.probed_by == download_id
             breaker = site.breaker.after_failure(
                 now,
                 was_probe=was_probe,
@@ -66,13 +70,13 @@ class SiteQuerySet(models.QuerySet["Site"]):
         failing.update(failures=0, error_class=None, changed_at=database_now(), **NO_WAIT)
         return site.waits_until is not None
 
-    def let_go_of(self, probe: "Download") -> bool:
-        """End the wait because the probe receives something; says whether it was the probe.
+    def let_go_of(self, probe_id: int) -> bool:
+        """End the wait because the probe receives its file; False when it is the probe no more.
 
         Its end may be hours away. The failures stay counted, so that the next one begins a longer
         wait.
         """
-        tried = self.filter(probed_by=probe.pk)
+        tried = self.filter(probed_by=probe_id)
         return bool(tried.update(changed_at=database_now(), **NO_WAIT))
 
     def try_now(self, host: str) -> bool:
@@ -114,12 +118,12 @@ class Site(models.Model):
         """What a claim may do with its downloads; of a row of `waiting`. `now`: database_now."""
         return self.breaker.passage(now, is_probed=self.is_probed)
 
-    def send_probe(self, download: "Download") -> None:
+    def send_probe(self, download_id: int) -> None:
         """Make a download that is being claimed the one that tries the site.
 
         Raises LostDownload when the site is not as this instance shows it any more: another one
         is the probe by now, or has been and failed.
         """
         seen = Site.objects.filter(pk=self.pk, changed_at=self.changed_at)
-        if not seen.update(probed_by=download.pk, changed_at=database_now()):
-            raise LostDownload(download.correlation_id)
+        if not seen.update(probed_by=download_id, changed_at=database_now()):
+            raise LostDownload(self.host)

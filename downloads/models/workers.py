@@ -6,7 +6,6 @@ from django.conf import settings
 from django.db import models
 
 
-
 class Worker(models.Model):
     """One `run_downloads` process. It is written by its own heartbeat and by nobody else."""
 

@@ -21,6 +21,7 @@ from downloads.errors import ADVICE, Advice, ErrorClass
 from downloads.models import Download, Progress, PublishedFile, Transition
 from downloads.options import Audio, DownloadOptions
 from downloads.states import Phase, Reason, State
+from downloads.waits import SiteWait, wait_of
 
 register = template.Library()
 
@@ -58,6 +59,12 @@ PHASES: dict[Phase, str] = {
     Phase.POST_PROCESSING: "Processing",
     Phase.VERIFYING: "Checking",
     Phase.PUBLISHING: "Publishing",
+}
+
+REFUSALS: dict[ErrorClass, str] = {
+    ErrorClass.NETWORK: "not reached",
+    ErrorClass.RATE_LIMITED: "rate limited",
+    ErrorClass.FORBIDDEN: "refused (403)",
 }
 
 REASONS: dict[str, str] = {
@@ -162,9 +169,21 @@ def _in_one_unit(seconds: float) -> str:
 
 
 @register.inclusion_tag("downloads/partials/instant.html")
-def instant(at: datetime, *, relative: bool = False) -> dict[str, Any]:
-    """A <time>: relative to now, or the date and time in UTC until times.js makes it local."""
-    return {"at": at, "relative": relative}
+def instant(
+    at: datetime, *, relative: bool = False, clock: bool = False, due: bool = False
+) -> dict[str, Any]:
+    """A <time>: relative to now, or the date and time in UTC until patch.js makes it local.
+
+    `clock`: hours and minutes alone, of an instant near to now. `due`: when it comes, live.js asks
+    for the part again that it stands in.
+    """
+    return {"at": at, "relative": relative, "clock": clock, "due": due}
+
+
+@register.filter
+def clock(instant: datetime) -> str:
+    """Hours and minutes, rounded up: what is said to end then has ended."""
+    return f"{instant + timedelta(seconds=59):%H:%M}"
 
 
 @register.filter
@@ -210,6 +229,17 @@ def options_label(options: dict[str, Any]) -> str:
 def advice(error_class: str) -> Advice:
     """What happened, and what to do next."""
     return ADVICE[ErrorClass(error_class)]
+
+
+@register.filter
+def wait_in(download: Download, waits: Iterable[SiteWait]) -> SiteWait | None:
+    """Which of the sites that wait this download waits for."""
+    return wait_of(download, waits)
+
+
+@register.filter
+def refusal_label(error_class: ErrorClass) -> str:
+    return REFUSALS[error_class]
 
 
 @register.filter

@@ -6,6 +6,8 @@ A run of everything loads this file too late for that, and takes the defaults.
 
 import pytest
 
+from tests.media_server import MediaServer
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("crash tests")
@@ -18,8 +20,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--kill-seconds",
         type=float,
         metavar="SECONDS",
-        help="how long the random kills go on (default: 20)",
+        help="how long the random kills go on (default: 25, on PostgreSQL 15)",
+    )
+    group.addoption(
+        "--kill-downloads",
+        type=int,
+        metavar="N",
+        help="how many downloads run at once meanwhile (default: 12)",
     )
     group.addoption(
         "--kill-seed", type=int, metavar="SEED", help="repeat the random kills of this seed"
     )
+
+
+@pytest.fixture
+def allowed(media_server: MediaServer) -> dict[str, str]:
+    return {"VNSITE_ALLOW_PRIVATE_HOSTS": media_server.origin}

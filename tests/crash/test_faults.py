@@ -1,37 +1,33 @@
 """Single faults at one chosen moment, which no sweep of kills brings about."""
 
 import os
-import secrets
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.db import connection
 from django.utils import timezone
 
 from downloads import actions, invariants, isolation
 from downloads.models import Download, Worker
 from downloads.options import DownloadOptions
 from downloads.states import State
+from tests.crash.cleaning import begun_cleanup, cleanup
+from tests.crash.injecting import fault_in_the_attempt
 from tests.crash.judging import assert_ended_right, assert_nothing_is_left
-from tests.crash.tracing import newest_thread, require_strace, traced, warm_process_of
+from tests.crash.tracing import require_strace, warm_process_of
 from tests.media_server import MediaServer
 from tests.waiting import wait_for
 from tests.worker import (
-    ROOT,
-    WorkerProcess,
     child_of,
     history,
     running_worker,
     submit,
     temp_entries,
     wait_for_state,
-    worker_environment,
 )
 
 pytestmark = pytest.mark.usefixtures("shared_db", "clean_disk")
@@ -44,25 +40,6 @@ COMPLETED = [
     ("completed", "published"),
     ("cleaned", "cleaned"),
 ]
-
-
-@pytest.fixture
-def allowed(media_server: MediaServer) -> dict[str, str]:
-    return {"VNSITE_ALLOW_PRIVATE_HOSTS": media_server.origin}
-
-
-@contextmanager
-def fault_in_the_attempt(
-    inject: str, media_server: MediaServer, folder: Path, *arguments: str, **environment: str
-) -> Iterator[WorkerProcess]:
-    """A worker the next attempt of which meets a fault (see strace(1), `inject`)."""
-    require_strace()
-    environment["VNSITE_ALLOW_PRIVATE_HOSTS"] = media_server.origin
-    with running_worker(*arguments, **environment) as worker:
-        # The slot's thread is started by the first download.
-        wait_for_state(submit(media_server.url("/small/1.mp4?first")), State.CLEANED)
-        with traced(newest_thread(worker.process.pid), folder, inject=inject):
-            yield worker
 
 
 def test_an_entry_that_could_not_be_made_durable_is_taken_back(
@@ -78,7 +55,8 @@ def test_an_entry_that_could_not_be_made_durable_is_taken_back(
     assert_nothing_is_left()
 
 
-def test_when_the_database_fails_at_the_end_the_publication_is_finished_later(
+@pytest.mark.sqlite  # whose commit is a call that can fail
+def test_when_the_database_fails_at_the_end_it_is_written_again(
     media_server: MediaServer, tmp_path: Path
 ) -> None:
     # The fourth commit is that of COMPLETED, after READY, DOWNLOADING and the decision.
@@ -88,7 +66,7 @@ def test_when_the_database_fails_at_the_end_the_publication_is_finished_later(
 
     assert_ended_right(download, media_server.file("small.mp4"))
     assert download.attempt == 1
-    assert download.transitions.get(to_state=State.COMPLETED).actor.startswith("recovery:")
+    assert download.transitions.get(to_state=State.COMPLETED).actor.startswith("worker:")
     # Once to see what it is, once to fetch it: as without the fault.
     assert media_server.hits_of("/small/2.mp4?once", "GET") == 2
     assert_nothing_is_left()
@@ -176,61 +154,26 @@ def test_three_cleanups_at_once_do_the_work_of_one(
 def test_a_broken_cleanup_is_finished_by_the_next(
     media_server: MediaServer, allowed: dict[str, str]
 ) -> None:
-    """Killed at each call of its own that changes the disk or ends a transaction."""
+    """Killed at each call of its own that changes the disk or, on SQLite, ends a transaction."""
     require_strace()
-    for call in ("rename", "unlinkat", "rmdir", "fdatasync"):
-        download = submit(media_server.url(f"/slow.mp4?rate=50000&{call}"))
-        with running_worker(**allowed):
-            wait_for_state(download, State.DOWNLOADING)
+    calls = ["rename", "unlinkat", "rmdir"]
+    calls += ["fdatasync"] if connection.vendor == "sqlite" else []
+    wishes = [
+        (media_server.url(f"/slow.mp4?rate=50000&{call}"), DownloadOptions()) for call in calls
+    ]
+    Download.objects.submit(wishes, owner=None, actor="test")
+    with running_worker("--concurrency", "4", **allowed):
+        wait_for(lambda: Download.objects.filter(state=State.DOWNLOADING).count() == len(calls))
 
+    for call in calls:
         assert cleanup(inject=f"{call}:signal=SIGKILL:when=1") == -signal.SIGKILL
         assert [finding for finding in invariants.check() if finding.is_breach] == []
-        assert cleanup() == 0
+    assert cleanup() == 0
 
-        wait_for_state(download, State.CREATED)
+    assert set(Download.objects.values_list("state", flat=True)) == {State.CREATED}
+    for download in Download.objects.all():
         actions.cancel(download, actor="test")
-        assert_nothing_is_left()
-
-
-class Cleanup:
-    """A `cleanup_orphans` as a process of its own; see strace(1) for `inject`."""
-
-    def __init__(self, inject: str) -> None:
-        self._log = Path(settings.VNSITE.data_dir) / f"cleanup.{secrets.token_hex(4)}"
-        strace = ["strace", "-f", "-o", "/dev/null", "-e", f"inject={inject}"] if inject else []
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                [*strace, sys.executable, "manage.py", "cleanup_orphans", "--skip-checks"],
-                cwd=ROOT,
-                env={**os.environ, **worker_environment(), "PYTHONDONTWRITEBYTECODE": "1"},
-                stdout=subprocess.DEVNULL,
-                stderr=log,
-            )
-
-    def wait_until_it_says(self, text: str) -> None:
-        wait_for(lambda: text in self._log.read_text(), what=f"a cleanup to say {text!r}")
-
-    def wait(self, seconds: float) -> int:
-        return self._process.wait(seconds)
-
-    def close(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
-
-@contextmanager
-def begun_cleanup(*, inject: str = "") -> Iterator[Cleanup]:
-    begun = Cleanup(inject)
-    try:
-        yield begun
-    finally:
-        begun.close()
-
-
-def cleanup(*, inject: str = "") -> int:
-    """The exit code of a `cleanup_orphans`."""
-    with begun_cleanup(inject=inject) as process:
-        return process.wait(60)
+    assert_nothing_is_left()
 
 
 def test_of_two_that_finish_a_publication_both_succeed(

@@ -1,4 +1,4 @@
-"""kill -9 of workers, warm processes and children at random moments, while downloads run.
+"""kill -9 of workers, warm processes, children, ffmpeg and `serve` at random moments.
 
 By hand: `bin/test tests/crash/test_random_kills.py --kill-seconds 3600`, with the `--kill-seed` of
 a run that failed to choose the same victims again (the moments are the machine's).
@@ -9,9 +9,13 @@ import os
 import random
 import signal
 import time
+from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from django.conf import settings
+from django.db import connection
 
 from downloads.child import Process
 from downloads.models import Download
@@ -23,8 +27,9 @@ from tests.crash.judging import (
 )
 from tests.crash.tracing import children_of, warm_process_of
 from tests.media_server import MediaServer
+from tests.serving import Serving
 from tests.waiting import wait_for
-from tests.worker import WorkerProcess, submit
+from tests.worker import WorkerProcess, submit, wait_for_state
 
 logger = logging.getLogger(__name__)
 
@@ -33,97 +38,144 @@ pytestmark = [
     pytest.mark.timeout(0),
 ]
 
-SLOTS = 8
 AT_ONCE = 12
 MAX_ATTEMPTS = 1000  # here a download is not put aside: each must complete in the end
+VICTIMS = {"worker": 2, "warm": 2, "child": 3, "ffmpeg": 2, "serve": 1}
+SMALL, SLOW, STREAM = "/small/1.mp4", "/slow.mp4?rate=4000000", "/hls/index.m3u8"
+FFMPEG_SECONDS = 1.0  # how long the killer waits for one to be there
 
 
 class Pandemonium:
-    """A worker that is killed, whole or in part, and started again."""
+    """A worker, and a `serve` with another one: killed, whole or in part, and started again."""
 
-    def __init__(self, media_server: MediaServer, chance: random.Random) -> None:
+    def __init__(self, media_server: MediaServer, chance: random.Random, *, at_once: int) -> None:
         self.media_server = media_server
         self.chance = chance
+        self.at_once = at_once
         self.downloads: list[Download] = []
-        self.kills: dict[str, int] = {"worker": 0, "warm": 0, "child": 0}
-        self.worker = self.start()
+        self.kills: Counter[str] = Counter()
+        self.worker = self.start_worker()
+        self.serve = self.start_serve()
+        self.originals = {
+            SMALL: media_server.file("small.mp4"),
+            SLOW: media_server.file("big.mp4"),
+            STREAM: self.undisturbed(STREAM),
+        }
 
-    def start(self) -> WorkerProcess:
-        worker = WorkerProcess(
-            "--concurrency", str(SLOTS), VNSITE_ALLOW_PRIVATE_HOSTS=self.media_server.origin
-        )
+    def start_worker(self) -> WorkerProcess:
+        # SQLite serves one writer at a time: a few slots of one worker, the others of another.
+        slots = max(1, self.at_once - self.at_once // 4)
+        worker = WorkerProcess("--concurrency", str(slots), **self.environment)
         wait_for(worker.row, what="the worker's row")
         return worker
+
+    def start_serve(self) -> Serving:
+        return Serving("--concurrency", str(max(1, self.at_once // 4)), **self.environment)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"VNSITE_ALLOW_PRIVATE_HOSTS": self.media_server.origin}
+
+    def undisturbed(self, path: str) -> Path:
+        """What becomes of a download that nobody kills."""
+        download = wait_for_state(submit(self.media_server.url(path)), State.CLEANED)
+        [file] = (settings.VNSITE.media_root / download.library_path).iterdir()
+        return file
 
     def is_at_work(self) -> bool:
         """Whether something runs; starts the worker again when it could not start its own parts."""
         if self.worker.process.poll() is not None:
-            self.restart()
+            self.restart_worker()
+        if self.serve.process.poll() is not None:
+            self.restart_serve()
         return Download.objects.running().exists()
 
-    def restart(self) -> None:
+    def restart_worker(self) -> None:
         self.worker.close()
         wait_for_the_processes_of(self.worker.process.pid)
-        self.worker = self.start()
+        self.worker = self.start_worker()
+
+    def restart_serve(self) -> None:
+        """Only its main process is killed; its worker finishes or puts back what it has."""
+        self.serve.close()
+        self.serve = self.start_serve()
 
     def feed(self) -> None:
-        """Some small, some that take a second or two."""
-        while Download.objects.active().count() < AT_ONCE:
-            number = len(self.downloads)
-            path = "/small/1.mp4?" if number % 2 else "/slow.mp4?rate=4000000&"
-            self.downloads.append(submit(self.media_server.url(f"{path}kill={number}")))
+        """Some small, some that take a second or two, some that ffmpeg puts together."""
+        while Download.objects.active().count() < self.at_once:
+            path = [SMALL, SLOW, STREAM][len(self.downloads) % 3]
+            mark = "&" if "?" in path else "?"
+            url = self.media_server.url(f"{path}{mark}kill={len(self.downloads)}")
+            self.downloads.append(submit(url))
             Download.objects.update(max_attempts=MAX_ATTEMPTS)
 
     def kill_somebody(self) -> None:
-        role = self.chance.choice(["worker", "warm", "child", "child"])
-        if role == "worker":
-            self.restart()
-        elif role == "warm":
-            kill(warm_process_of(self.worker.process.pid))
-        elif children := self.children():
-            kill(self.chance.choice(children))
-        else:
-            return
+        [role] = self.chance.choices(list(VICTIMS), list(VICTIMS.values()))
+        match role:
+            case "worker":
+                self.restart_worker()
+            case "serve":
+                self.restart_serve()
+            case _:
+                victims = self.victims(role)
+                if not victims:
+                    return
+                kill(self.chance.choice(victims))
         self.kills[role] += 1
 
-    def children(self) -> list[int]:
-        """The children of this worker and the programs that they started; of no other site."""
+    def victims(self, role: str) -> list[int]:
+        """Processes of this worker, of no other site."""
         warm = warm_process_of(self.worker.process.pid)
-        found = children_of(warm) if warm else []
-        for pid in found:
-            found += children_of(pid)
-        return found
+        if role == "warm" or warm is None:
+            return [warm] if warm else []
+        children = children_of(warm)
+        if role == "child":
+            return children
+        deadline = time.monotonic() + FFMPEG_SECONDS
+        while time.monotonic() < deadline:
+            if programs := [pid for child in children_of(warm) for pid in children_of(child)]:
+                return programs
+        return []
 
-    def original_of(self, download: Download) -> str:
-        return "big.mp4" if "/slow" in download.url else "small.mp4"
+    def original_of(self, download: Download) -> Path:
+        [path] = [path for path in self.originals if self.media_server.url(path) in download.url]
+        return self.originals[path]
+
+    def close(self) -> None:
+        self.worker.close()
+        self.serve.close()
+        for pid in children_of(self.serve.process.pid):
+            kill(pid)
 
 
-def kill(pid: int | None) -> None:
-    if pid is not None and Process.of(pid) is not None:
+def kill(pid: int) -> None:
+    if Process.of(pid) is not None:
         os.kill(pid, signal.SIGKILL)
 
 
 @pytest.fixture
 def pandemonium(media_server: MediaServer, request: pytest.FixtureRequest) -> Iterator[Pandemonium]:
-    seed = request.config.getoption(
-        "--kill-seed", default=None
-    ) or random.SystemRandom().getrandbits(32)
+    option = request.config.getoption
+    seed = option("--kill-seed", default=None) or random.SystemRandom().getrandbits(32)
     print(f"--kill-seed {seed}")  # noqa: T201 — shown when the test fails
-    made = Pandemonium(media_server, random.Random(seed))
+    at_once = option("--kill-downloads", default=None) or AT_ONCE
+    made = Pandemonium(media_server, random.Random(seed), at_once=at_once)
     yield made
-    made.worker.close()
+    made.close()
 
 
 def test_killed_at_random_moments_every_download_completes(
-    pandemonium: Pandemonium, media_server: MediaServer, request: pytest.FixtureRequest
+    pandemonium: Pandemonium, request: pytest.FixtureRequest
 ) -> None:
-    seconds = request.config.getoption("--kill-seconds", default=None) or 20
+    # The other half of the time goes into what was running.
+    usual = 25 if connection.vendor == "sqlite" else 15
+    seconds = request.config.getoption("--kill-seconds", default=None) or usual
     until = time.monotonic() + seconds
 
     while time.monotonic() < until:
         pandemonium.feed()
         wait_for(pandemonium.is_at_work, what="something to run")
-        time.sleep(pandemonium.chance.uniform(0, 1))
+        time.sleep(pandemonium.chance.uniform(0, AT_ONCE / pandemonium.at_once))
         pandemonium.kill_somebody()
     wait_for(
         lambda: (
@@ -136,5 +188,5 @@ def test_killed_at_random_moments_every_download_completes(
 
     logger.info("%d downloads, kills: %s", len(pandemonium.downloads), pandemonium.kills)
     for download in pandemonium.downloads:
-        assert_ended_right(download, media_server.file(pandemonium.original_of(download)))
+        assert_ended_right(download, pandemonium.original_of(download))
     assert_nothing_is_left()

@@ -20,12 +20,15 @@ import pytest
 
 from tests.waiting import wait_for
 
-# Everything that changes names on the disk or makes bytes durable, SQLite's writes among them.
+# Everything that changes names on the disk or makes bytes durable, SQLite's writes among them, and
+# what is sent to PostgreSQL.
 CALLS = (
     *("mkdir", "mkdirat", "rename", "renameat", "renameat2", "unlink", "unlinkat", "rmdir"),
-    *("fsync", "fdatasync", "pwrite64", "ftruncate"),
+    *("fsync", "fdatasync", "pwrite64", "ftruncate", "sendto"),
 )
-CALL = re.compile(rf"(?:(\d+) +)?({'|'.join(CALLS)})\(.* = (-?\d+)")
+CALL = re.compile(rf"(?:(\d+) +)?({'|'.join(CALLS)})\((.*) = (-?\d+)")
+SAYS_WRITE = re.compile("INSERT|UPDATE|DELETE|COMMIT")
+SHOWN_BYTES = 4000  # of what is sent: a statement may be long
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -52,15 +55,18 @@ class Traced:
     log: Path
 
     def points(self, role: str) -> list[Point]:
-        """Each call that changed something, in order; of the busiest process if it forked."""
+        """Each call that changed something, in order; of the busiest process if it forked.
+
+        What is sent and writes nothing is no point, but it counts: `when` counts it too.
+        """
         calls: dict[str, Counter[str]] = defaultdict(Counter)
         points: dict[str, list[Point]] = defaultdict(list)
         for match in map(CALL.match, self.log.read_text(errors="replace").splitlines()):
             if match is None:
                 continue
-            pid, call, result = match.groups()
+            pid, call, arguments, result = match.groups()
             calls[pid][call] += 1
-            if int(result) >= 0:
+            if int(result) >= 0 and (call != "sendto" or SAYS_WRITE.search(arguments)):
                 points[pid].append(Point(role=role, call=call, number=calls[pid][call]))
         return max(points.values(), key=len, default=[])
 
@@ -73,7 +79,8 @@ def traced(
     log, errors = folder / f"strace.{thread}", folder / f"strace.{thread}.errors"
     log.touch()
     injection = ["-e", f"inject={inject}"] if inject else []
-    command = ["strace", *(["-f"] if follow else []), "-o", str(log), "-p", str(thread)]
+    command = ["strace", *(["-f"] if follow else []), "-s", str(SHOWN_BYTES)]
+    command += ["-o", str(log), "-p", str(thread)]
     with errors.open("wb") as stream:
         process = subprocess.Popen(
             [*command, "-e", f"trace={','.join(CALLS)}", *injection], stderr=stream

@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
 from downloads.invariants import Finding, check
+from downloads.outage import in_words
 
 
 class Command(BaseCommand):
@@ -31,7 +32,7 @@ class Command(BaseCommand):
         try:
             findings = check(hashes=options["hashes"])
         except (DatabaseError, OSError) as error:
-            raise CommandError(f"Nothing could be checked: {error}") from error
+            raise CommandError(f"Nothing could be checked: {in_words(error)}") from error
         breaches = [finding for finding in findings if finding.is_breach]
         notes = [finding for finding in findings if not finding.is_breach]
         if options["json"]:

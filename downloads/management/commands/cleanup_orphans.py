@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
 from downloads.isolation import is_correlation_id
+from downloads.outage import in_words
 from downloads.recovery import Orphan, recover
 
 DURATION = re.compile(r"(\d+)([smhd]?)")
@@ -68,7 +69,7 @@ class Command(BaseCommand):
                 dry_run=options["dry_run"],
             )
         except (DatabaseError, OSError) as error:
-            raise CommandError(f"Nothing could be recovered: {error}") from error
+            raise CommandError(f"Nothing could be recovered: {in_words(error)}") from error
         if options["json"]:
             self._print_json(orphans, dry_run=options["dry_run"])
         else:

@@ -8,7 +8,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
 from downloads.child import ChildFailed, end_with_parent
-from downloads.manager import GRACE_SECONDS, DownloadManager
+from downloads.manager import GRACE_SECONDS, DownloadManager, Outdated
+from downloads.outage import in_words
 
 
 class Command(BaseCommand):
@@ -58,5 +59,5 @@ class Command(BaseCommand):
             return
         try:
             manager.run(once=options["once"])
-        except (ChildFailed, DatabaseError, OSError) as error:
-            raise CommandError(f"The worker cannot run: {error}") from error
+        except (ChildFailed, DatabaseError, OSError, Outdated) as error:
+            raise CommandError(f"The worker cannot run: {in_words(error)}") from error

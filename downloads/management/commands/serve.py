@@ -21,6 +21,7 @@ from django.urls import reverse
 from downloads import first_admin
 from downloads.doorbell import open_doorbell
 from downloads.models import Worker, database_now
+from downloads.outage import in_words
 from vnsite.config import ConfigError
 from vnsite.server import CannotListen, WebServer
 
@@ -153,7 +154,7 @@ class Command(BaseCommand):
                 self._say(f"Made the administrator {settings.VNSITE.admin_user}.")
             path = first_admin.setup_path()
         except (DatabaseError, ConfigError) as error:
-            raise CommandError(f"The site cannot be made ready: {error}") from error
+            raise CommandError(f"The site cannot be made ready: {in_words(error)}") from error
         finally:
             connection.close()
         if path is not None:

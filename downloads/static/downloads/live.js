@@ -78,12 +78,25 @@ const HANDLERS = {
     const hasWorker = data.workers > 0 ? "1" : "0";
     if (byId("summary").dataset.workers !== hasWorker) refreshSoon(); // the banner comes or goes
   },
+  sites(waits) {
+    const isOther = (part) => part.dataset.waits !== (waits[part.dataset.site] ?? "");
+    const others = [...document.querySelectorAll("[data-site]")].filter(isOther);
+    others.forEach(changedAt);
+    const isUntold = (host) => !document.querySelector(`#banners [data-site="${CSS.escape(host)}"]`);
+    if (others.length || (rows.exists && Object.keys(waits).some(isUntold))) refreshSoon();
+  },
   resync() {
     everythingChanged = true;
     refreshSoon();
   },
   bye() {},
 };
+
+// Something in this element is no longer as it was drawn.
+function changedAt(element) {
+  const row = element.closest("[data-row]");
+  if (row) changed.add(row.dataset.row);
+}
 
 function onProgress(item) {
   const element = patch.progressOf(item.correlation_id);
@@ -227,6 +240,9 @@ addEventListener("pageshow", (event) => event.persisted && stream.open());
 
 setInterval(() => {
   patch.writeTimes();
+  const due = patch.takeDue();
+  due.forEach(changedAt);
+  if (due.length) refreshSoon();
   patch.expireNumbers(stream.state === State.STALE || stream.state === State.SIGNED_OUT);
 }, 1_000);
 

@@ -13,6 +13,9 @@ const PHASES = {
 };
 
 const LOCAL = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+const CLOCK = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
+const ROUND_UP_MS = 59_000; // to the minute: what is said to end then has ended
+const DUE_SLACK_MS = 500; // the server must think so as well
 const patchedAt = new WeakMap(); // progress element → when its numbers came
 
 // The server's clock minus ours: "2 min ago" must not depend on a wrong clock of the browser.
@@ -23,12 +26,23 @@ export function setServerTime(iso) {
 }
 
 export function writeTimes(root = document) {
-  for (const time of root.querySelectorAll("time[data-ago], time[data-local]")) {
+  for (const time of root.querySelectorAll("time[data-ago], time[data-local], time[data-clock]")) {
     const instant = Date.parse(time.dateTime);
     const local = LOCAL.format(instant);
-    write(time, "ago" in time.dataset ? ago((Date.now() + clockOffsetMs - instant) / 1000) : local);
+    if ("ago" in time.dataset) write(time, ago((Date.now() + clockOffsetMs - instant) / 1000));
+    else write(time, "clock" in time.dataset ? CLOCK.format(instant + ROUND_UP_MS) : local);
     if (time.title !== local) time.title = local;
   }
+}
+
+// The instants that have come for which something was to happen; each once.
+export function takeDue() {
+  const now = Date.now() + clockOffsetMs - DUE_SLACK_MS;
+  const come = [...document.querySelectorAll("time[data-due]")].filter(
+    (time) => Date.parse(time.dateTime) < now,
+  );
+  come.forEach((time) => delete time.dataset.due);
+  return come;
 }
 
 // Replace the part of the page that has the id of `fresh`. Says whether it was there.
@@ -70,6 +84,10 @@ export function progressOf(id) {
   return document.querySelector(`[data-progress="${id}"]`);
 }
 
+function resumedAt({ resumed, total }) {
+  return resumed && total ? `, resumed at ${Math.floor((100 * resumed) / total)} %` : "";
+}
+
 // One item of a `progress` event. Says whether the phase is another one than before.
 export function patchProgress(element, item) {
   const phaseChanged = element.dataset.phase !== item.phase;
@@ -83,6 +101,7 @@ export function patchProgress(element, item) {
   write(at("phase"), PHASES[item.phase] ?? item.phase);
   write(at("percent"), percent === null ? "" : `${Math.floor(percent)} %`);
   write(at("bytes"), item.bytes ? size(item.bytes) + (item.total ? ` of ${size(item.total)}` : "") : "");
+  write(at("resumed"), resumedAt(item));
   write(at("speed"), item.speed === null ? "" : `${size(item.speed)}/s`);
   write(at("eta"), item.eta === null ? "" : `${duration(item.eta)} left`);
   return phaseChanged;

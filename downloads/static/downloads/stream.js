@@ -13,7 +13,7 @@ export const State = Object.freeze({
   SIGNED_OUT: "signed-out",
 });
 
-const EVENTS = ["hello", "transition", "progress", "stats", "heartbeat", "resync", "bye"];
+const EVENTS = ["hello", "transition", "progress", "stats", "sites", "heartbeat", "resync", "bye"];
 
 // `onEvent(name, data)` for every event, `onState(state)` for every change of the connection,
 // `isSignedIn()` → Promise of a boolean, asked when the server refuses the stream.

@@ -1,0 +1,47 @@
+"""Room on the disks: whether a download may begin, and whether a running one must give way.
+
+Looked at in the temp root and in the library, before each claim and while downloads run. The
+distance between the two limits keeps downloads from being begun and put back in turns.
+"""
+
+import os
+from pathlib import Path
+
+from django.conf import settings
+
+# Of VNSITE_MIN_FREE_BYTES: under it nothing begins, under this part of it the youngest gives way.
+GIVE_WAY_PART = 0.5
+# A download takes a directory and some files, and a database beside it a few more.
+MIN_FREE_FILES = 100
+
+
+def obstacle_to_begin() -> str:
+    """Why no download may begin now, or "". Makes the two folders when they are not there."""
+    return _obstacle(settings.VNSITE.min_free_bytes)
+
+
+def obstacle_to_go_on() -> str:
+    """Why one of the running downloads must give way now, or ""."""
+    return _obstacle(int(settings.VNSITE.min_free_bytes * GIVE_WAY_PART))
+
+
+def _obstacle(least_bytes: int) -> str:
+    for root in (settings.VNSITE.temp_root, settings.VNSITE.media_root):
+        if obstacle := _obstacle_in(root, least_bytes):
+            return obstacle
+    return ""
+
+
+def _obstacle_in(root: Path, least_bytes: int) -> str:
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        disk = os.statvfs(root)
+    except OSError as error:
+        return f"{root} cannot be used ({error.strerror})"
+    if not os.access(root, os.W_OK | os.X_OK):
+        return f"{root} cannot be written"
+    if disk.f_bavail * disk.f_frsize < least_bytes:
+        return f"less than {least_bytes} bytes are free in {root}"
+    if disk.f_files and disk.f_favail < MIN_FREE_FILES:  # 0 files: the file system has no limit
+        return f"fewer than {MIN_FREE_FILES} files can be made in {root}"
+    return ""

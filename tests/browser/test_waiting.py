@@ -1,0 +1,135 @@
+"""Why a download waits, on an open page: the row says it, and changes when it is another reason."""
+
+import os
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.contrib.auth.models import User
+from django.utils import timezone
+from playwright.sync_api import Page, expect
+
+from downloads.errors import ErrorClass
+from downloads.models import Download, Site
+from downloads.options import DownloadOptions
+from tests.browser.conftest import TIMEOUT_MS, sign_in
+from tests.browser.test_journey import add, assert_not_reloaded, mark, only_download, row_of
+from tests.media_server import MediaServer
+from tests.waiting import wait_for
+
+HOST = "blocked.example"
+SCREENS = os.environ.get("VNSITE_TEST_SCREENS")  # a directory to look at the pages
+
+
+@pytest.fixture(autouse=True)
+def _patience() -> None:
+    expect.set_options(timeout=TIMEOUT_MS)
+
+
+def refuse(host: str, times: int = 5, *, retry_after_seconds: float | None = None) -> None:
+    for _ in range(times):
+        Site.objects.refused(
+            host,
+            ErrorClass.RATE_LIMITED,
+            download_id=0,
+            retry_after_seconds=retry_after_seconds,
+        )
+
+
+def submit(owner: User, url: str = f"https://{HOST}/video") -> Download:
+    [answer] = Download.objects.submit([(url, DownloadOptions())], owner=owner, actor="test")
+    return answer.download
+
+
+def show(page: Page, name: str) -> None:
+    """Keep what the page looks like, light and dark, wide and narrow, for somebody to look at."""
+    if not SCREENS:
+        return
+    for scheme in ("light", "dark"):
+        for width in (1280, 360):
+            page.emulate_media(color_scheme=scheme)
+            page.set_viewport_size({"width": width, "height": 800})
+            page.screenshot(path=Path(SCREENS) / f"{name}-{scheme}-{width}.png", full_page=True)
+
+
+def test_an_open_page_says_when_a_site_is_left_alone_and_when_it_is_not_any_more(
+    page: Page, staff: User
+) -> None:
+    refuse(HOST)
+    download = submit(staff)
+    sign_in(page, staff)
+    row = row_of(page, download)
+    expect(row).to_contain_text(f"Waiting for {HOST} until ")
+    expect(row).to_contain_text("5 failures in a row, the last: rate limited")
+    show(page, "dashboard")
+    mark(page)
+
+    Site.objects.answered(HOST)
+
+    expect(row).not_to_contain_text("Waiting for")
+    expect(page.locator("#banners")).not_to_contain_text(HOST)
+    assert_not_reloaded(page)
+
+
+@pytest.mark.parametrize("where", ["dashboard", "download"])
+def test_the_end_of_the_wait_is_seen_without_anybody_saying_so(
+    page: Page, staff: User, where: str
+) -> None:
+    """Nothing is committed when a wait ends."""
+    Site.objects.create(
+        host=HOST,
+        failures=5,
+        error_class=ErrorClass.NETWORK,
+        waits_until=timezone.now() + timedelta(seconds=6),
+        changed_at=timezone.now(),
+    )
+    download = submit(staff)
+    sign_in(page, staff)
+    if where == "download":
+        page.goto(f"downloads/{download.correlation_id}/")
+    mark(page)
+    place = page.locator("#rows" if where == "dashboard" else "#part-now")
+    expect(place).to_contain_text(f"Waiting for {HOST} until ")
+
+    expect(place).not_to_contain_text(f"Waiting for {HOST} until ")
+
+    assert_not_reloaded(page)
+
+
+def test_staff_try_a_site_now_on_the_page_of_a_download(
+    page: Page, staff: User, media_server: MediaServer
+) -> None:
+    refuse(media_server.origin)
+    download = submit(staff, media_server.url("/video.mp4"))
+    sign_in(page, staff)
+    page.goto(f"downloads/{download.correlation_id}/")
+    expect(page.locator("#part-now")).to_contain_text("Waiting is not counted as an attempt")
+    show(page, "download")
+
+    page.get_by_role("button", name="Try now").click()
+
+    expect(page.locator("main")).to_contain_text(f"One download tries {media_server.origin} now")
+    expect(page.locator("#part-header")).to_contain_text("Completed")
+
+
+def test_who_is_not_staff_sees_the_wait_and_no_button(page: Page, user: User) -> None:
+    refuse(HOST)
+    submit(user)
+    sign_in(page, user)
+
+    expect(page.locator("#banners")).to_contain_text("1 download waits for it")
+
+    expect(page.get_by_role("button", name="Try now")).to_have_count(0)
+
+
+def test_a_download_that_is_tried_again_says_when_and_which_attempt_it_will_be(
+    page: Page, staff: User, media_server: MediaServer
+) -> None:
+    sign_in(page, staff)
+    add(page, media_server.url("/status/429?retry_after=8"))
+    row = row_of(page, only_download())
+    expect(row).to_contain_text("Next try in ")
+    expect(row).to_contain_text(", attempt 2 of 3")
+    show(page, "next-try")
+
+    wait_for(lambda: only_download().attempt == 2, what="the second attempt")

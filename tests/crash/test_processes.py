@@ -1,0 +1,375 @@
+"""Processes that die, hang, fork away or will not end, and rows that vanish under them."""
+
+import os
+import shutil
+import signal
+import textwrap
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import connections
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from downloads import actions, invariants
+from downloads.child import Child, Process, WarmProcess
+from downloads.models import Download, Worker
+from downloads.options import DownloadOptions
+from downloads.states import State
+from tests.attempts import job_for, messages_until
+from tests.crash.cleaning import begun_cleanup, cleanup
+from tests.crash.judging import (
+    assert_ended_right,
+    assert_nothing_is_left,
+    wait_for_the_processes_of,
+)
+from tests.media_server import MediaServer
+from tests.waiting import wait_for
+from tests.worker import (
+    child_of,
+    history,
+    running_worker,
+    submit,
+    temp_entries,
+    wait_for_state,
+)
+
+pytestmark = [pytest.mark.sqlite, pytest.mark.usefixtures("shared_db", "clean_disk")]
+
+CLEAN_UP = reverse("admin:downloads_download_clean_up")
+MakeProgram = Callable[[str, str], dict[str, str]]
+
+
+@pytest.fixture
+def fake_program(tmp_path: Path, media_server: MediaServer, allowed: dict[str, str]) -> MakeProgram:
+    """Puts a shell script in the place of ffmpeg or ffprobe, which answers questions about its
+    version as the real one ($REAL) does; the environment for a worker that will find it."""
+
+    def make(name: str, work: str) -> dict[str, str]:
+        for each in ("ffmpeg", "ffprobe"):
+            real = shutil.which(each)
+            script = f"""\
+                #!/bin/sh
+                REAL={real}
+                case "$*" in *-version*|*-bsfs*) exec "$REAL" "$@";; esac
+                """
+            path = tmp_path / each
+            body = work if each == name else 'exec "$REAL" "$@"'
+            path.write_text(textwrap.dedent(script) + body)
+            path.chmod(0o755)
+        return {**allowed, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+
+    return make
+
+
+def pid_in(path: Path) -> int:
+    return int(path.read_text() or 0) if path.exists() else 0
+
+
+def is_alive(pid: int) -> bool:
+    return Process.of(pid) is not None
+
+
+# Programs
+
+
+def test_a_killed_program_is_named_and_the_attempt_repeated(
+    fake_program: MakeProgram, media_server: MediaServer, tmp_path: Path
+) -> None:
+    """Without its answer yt-dlp says that the file has no sound, for good."""
+    once = tmp_path / "once"
+    kills_itself = f'[ -e {once} ] || {{ touch {once}; kill -9 $$; }}; exec "$REAL" "$@"'
+    download = submit(media_server.url("/video.mp4"), audio="mp3")
+
+    with running_worker(**fake_program("ffprobe", kills_itself)):
+        wait_for_state(download, State.CLEANED)
+
+    assert (download.outcome, download.attempt) == ("completed", 2)
+    again = download.transitions.get(reason="will_retry")
+    assert "ffprobe was killed by SIGKILL" in again.detail
+    assert_nothing_is_left()
+
+
+def test_a_program_that_hangs_is_given_up(
+    fake_program: MakeProgram, media_server: MediaServer, tmp_path: Path
+) -> None:
+    pid_file = tmp_path / "pid"
+    download = submit(media_server.url("/video.mp4"), audio="mp3")
+    hangs = f"echo $$ > {pid_file}; exec sleep 1000"
+
+    with running_worker(VNSITE_STALL_SECONDS="1", **fake_program("ffmpeg", hangs)) as worker:
+        wait_for_state(download, State.CLEANED)
+        assert worker.process.poll() is None
+
+    assert (download.outcome, download.error_class) == ("failed", "timed_out")
+    assert "ffmpeg did nothing" in download.error_detail
+    assert not is_alive(pid_in(pid_file))
+    assert_nothing_is_left()
+
+
+STUBBORN = """
+trap '' TERM
+setsid sh -c 'trap "" TERM; echo $$ > "$TMPDIR/left.pid"; exec sleep 1000' &
+while :; do sleep 1; done
+"""
+
+
+@pytest.fixture
+def stubborn(
+    fake_program: MakeProgram, media_server: MediaServer
+) -> Iterator[tuple[Download, dict[str, str]]]:
+    """A download whose ffmpeg ignores SIGTERM and leaves a process in a session of its own, and
+    what its worker needs to know."""
+    yield (
+        submit(media_server.url("/video.mp4"), audio="mp3"),
+        fake_program("ffmpeg", STUBBORN),
+    )
+
+
+def left_by(download: Download) -> int:
+    """The pid of what the stubborn ffmpeg left."""
+    wait_for_state(download, State.DOWNLOADING)
+    path = settings.VNSITE.temp_root / download.directory / "left.pid"
+    return wait_for(lambda: pid_in(path), what="what ffmpeg leaves")
+
+
+def test_a_cancel_ends_even_what_left_its_session_and_is_deaf_to_sigterm(
+    stubborn: tuple[Download, dict[str, str]],
+) -> None:
+    download, environment = stubborn
+
+    with running_worker(VNSITE_CANCEL_GRACE_SECONDS="0.3", **environment):
+        left = left_by(download)
+        actions.cancel(download, actor="test")
+        wait_for_state(download, State.CLEANED)
+
+    assert not is_alive(left)
+    assert download.outcome == "cancelled"
+    assert_nothing_is_left()
+
+
+def test_after_the_death_of_the_worker_a_cleanup_ends_it_before_the_directory_goes(
+    stubborn: tuple[Download, dict[str, str]],
+) -> None:
+    download, environment = stubborn
+    with running_worker(**environment) as worker:
+        left = left_by(download)
+    wait_for_the_processes_of(worker.process.pid)
+    assert is_alive(left)
+
+    assert cleanup() == 0
+
+    assert not is_alive(left)
+    assert temp_entries() == []
+    wait_for_state(download, State.CREATED)
+
+
+# Children
+
+
+def test_a_child_that_hangs_is_stalled_and_its_download_goes_on(
+    media_server: MediaServer, allowed: dict[str, str]
+) -> None:
+    download = submit(media_server.url("/slow.mp4?rate=2000000&hangs"))
+
+    with running_worker(VNSITE_STALL_SECONDS="1", **allowed):
+        wait_for_state(download, State.DOWNLOADING)
+        os.kill(child_of(download).pid, signal.SIGSTOP)
+        wait_for_state(download, State.CLEANED)
+
+    assert "No bytes for" in download.transitions.get(reason="will_retry").detail
+    assert_ended_right(download, media_server.file("big.mp4"))
+    assert_nothing_is_left()
+
+
+def test_a_child_outlives_the_thread_that_asked_for_it(
+    warm: WarmProcess, media_server: MediaServer, directory: Path
+) -> None:
+    """The kernel ends a child with the *thread* that forked it: that must not be one of a pool."""
+    children: list[Child] = []
+    job = job_for(
+        media_server.url("/small/1.mp4"), directory, allow_private_hosts=(media_server.origin,)
+    )
+    asking = threading.Thread(target=lambda: children.append(warm.fork(job)))
+    asking.start()
+    asking.join()
+
+    [child] = children
+    child.go()
+
+    said = messages_until(child)
+    assert child.end(grace_seconds=5) == "exited with 0"
+    assert hasattr(said[-1], "files")
+
+
+def test_a_download_that_kills_its_worker_every_time_is_put_aside(
+    media_server: MediaServer, allowed: dict[str, str]
+) -> None:
+    download = submit(media_server.url("/slow.mp4?rate=20000&poison"))
+    Download.objects.update(max_attempts=2)  # a third one takes time and shows nothing more
+
+    for attempt in (1, 2):
+        with running_worker(**allowed):
+            wait_for(
+                lambda attempt=attempt: (
+                    wait_for_state(download, State.DOWNLOADING).attempt == attempt
+                ),
+                what=f"attempt {attempt}",
+            )
+    other = submit(media_server.url("/small/1.mp4?beside-the-poison"))
+    with running_worker(**allowed):
+        wait_for_state(other, State.CLEANED)
+        wait_for_state(download, State.CLEANED)
+
+    assert (download.outcome, download.error_class) == ("failed", "worker_lost")
+    assert download.attempt == 2
+    assert_ended_right(other, media_server.file("small.mp4"))
+    assert_nothing_is_left()
+
+
+def test_whatever_the_child_raises_is_an_end_with_a_reason(
+    media_server: MediaServer, allowed: dict[str, str]
+) -> None:
+    paths = {
+        "/private-redirect?to=file:///etc/passwd": "policy_blocked",
+        "/private-redirect?to=ftp://127.0.0.1/x": "policy_blocked",
+        "/private-redirect?to=http://[bad": "extractor_broken",
+        "/private-redirect?to=http://127.0.0.1:99999/": "extractor_broken",
+        "/html-as.mp4": "incomplete",
+    }
+    downloads = {submit(media_server.url(path)): expected for path, expected in paths.items()}
+
+    with running_worker(VNSITE_MAX_ATTEMPTS="1", **allowed) as worker:
+        for download in downloads:
+            wait_for_state(download, State.CLEANED)
+        assert worker.process.poll() is None
+
+    for download, expected in downloads.items():
+        assert (download.outcome, download.error_class) == ("failed", expected)
+        assert download.error_detail
+        assert "Traceback" not in download.error_detail
+    assert_nothing_is_left()
+
+
+# Rows and directories that vanish
+
+
+def test_a_user_who_is_deleted_leaves_downloads_that_end_right(
+    media_server: MediaServer, allowed: dict[str, str], user: User
+) -> None:
+    wish = (media_server.url("/slow.mp4?rate=2000000&deleted"), DownloadOptions())
+    [submitted] = Download.objects.submit([wish], owner=user, actor="test")
+
+    with running_worker(**allowed):
+        download = wait_for_state(submitted.download, State.DOWNLOADING)
+        user.delete()
+        wait_for_state(download, State.CLEANED)
+
+    assert (download.owner, download.attempt) == (None, 1)
+    assert_ended_right(download, media_server.file("big.mp4"))
+    assert_nothing_is_left()
+
+
+def test_a_directory_that_somebody_removed_ends_its_attempt_and_nothing_else(
+    media_server: MediaServer, allowed: dict[str, str]
+) -> None:
+    download = submit(media_server.url("/slow.mp4?rate=2000000&removed"))
+
+    with running_worker(**allowed) as worker:
+        wait_for_state(download, State.DOWNLOADING)
+        shutil.rmtree(settings.VNSITE.temp_root / download.directory)
+        wait_for_state(download, State.CLEANED)
+        assert worker.process.poll() is None
+
+    assert download.outcome in {"completed", "failed"}
+    if download.outcome == "completed":
+        assert_ended_right(download, media_server.file("big.mp4"))
+    assert_nothing_is_left()
+
+
+# Cleanups beside the living
+
+
+def test_cleanups_beside_a_worker_at_work_touch_nothing(
+    media_server: MediaServer, allowed: dict[str, str]
+) -> None:
+    urls = [media_server.url(f"/slow.mp4?rate=4000000&beside={number}") for number in range(20)]
+    Download.objects.submit([(url, DownloadOptions()) for url in urls], owner=None, actor="test")
+
+    with running_worker("--concurrency", "8", **allowed):
+        while Download.objects.exclude(state=State.CLEANED).exists():
+            assert cleanup() == 0
+
+    assert set(Download.objects.values_list("outcome", "attempt")) == {("completed", 1)}
+    assert_nothing_is_left()
+
+
+def test_two_cleanups_and_the_action_of_the_admin_clean_once(
+    media_server: MediaServer, allowed: dict[str, str], staff: User
+) -> None:
+    downloads = [submit(media_server.url(f"/status/404?n={number}")) for number in range(8)]
+    with running_worker("--once", VNSITE_CLEANUP_ON_FAILURE="false", **allowed) as worker:
+        worker.wait(60)
+    admin = Client()
+    admin.force_login(staff)
+    chosen = " ".join(download.correlation_id for download in downloads)
+
+    with begun_cleanup() as one, begun_cleanup() as two:
+        wait_for(lambda: Download.objects.filter(state=State.CLEANED).exists(), what="the first")
+        answer = admin.post(CLEAN_UP, {"selected": chosen, "further": "", "confirm": ""})
+        codes = [one.wait(60), two.wait(60)]
+
+    assert answer.status_code == 302
+    assert codes == [0, 0]
+    for download in downloads:
+        assert [state for state, _ in history(download)].count("cleaned") == 1
+    assert_nothing_is_left()
+
+
+def test_of_another_host_only_what_is_past_its_lease_is_recovered(
+    media_server: MediaServer, allowed: dict[str, str]
+) -> None:
+    download = submit(media_server.url("/slow.mp4?rate=20000&host"))
+    with running_worker("--host-name", "elsewhere", **allowed):
+        wait_for_state(download, State.DOWNLOADING)
+        assert cleanup() == 0
+        assert wait_for_state(download, State.DOWNLOADING).attempt == 1
+    assert cleanup() == 0
+    wait_for_state(download, State.DOWNLOADING)
+
+    long_ago = timezone.now() - timedelta(hours=1)
+    Worker.objects.filter(host="elsewhere").update(heartbeat_at=long_ago)
+    assert cleanup() == 0
+
+    wait_for_state(download, State.CREATED)
+    assert [finding for finding in invariants.check() if finding.is_breach] == []
+
+
+def test_cancels_at_once_are_one_cancel(media_server: MediaServer, allowed: dict[str, str]) -> None:
+    download = submit(media_server.url("/slow.mp4?rate=20000&cancels"))
+
+    with running_worker(**allowed):
+        wait_for_state(download, State.DOWNLOADING)
+        with ThreadPoolExecutor(4) as pool:
+            for asked in [pool.submit(cancel_by, number, download) for number in range(4)]:
+                asked.result()
+        wait_for_state(download, State.CLEANED)
+
+    assert [state for state, _ in history(download)].count("cancelled") == 1
+    assert download.outcome == "cancelled"
+
+
+def cancel_by(number: int, download: Download) -> None:
+    try:
+        with suppress(actions.NotAllowed):  # it has ended already
+            actions.cancel(Download.objects.get(pk=download.pk), actor=f"test {number}")
+    finally:
+        connections.close_all()

@@ -1,0 +1,76 @@
+"""What a running attempt needs is taken away under its hands: its row, its owner, its directory."""
+
+import shutil
+
+import pytest
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.utils import timezone
+
+from downloads.models import Download
+from downloads.options import DownloadOptions
+from tests.crash.judging import assert_ended_right, assert_nothing_is_left
+from tests.media_server import MediaServer
+from tests.waiting import wait_for
+from tests.worker import child_of, history, running_worker, submit, temp_entries, wait_for_state
+
+pytestmark = pytest.mark.usefixtures("shared_db", "clean_disk")
+
+
+@pytest.fixture
+def allowed(media_server: MediaServer) -> dict[str, str]:
+    return {"VNSITE_ALLOW_PRIVATE_HOSTS": media_server.origin}
+
+
+def test_a_deleted_row_ends_its_processes_and_the_worker_goes_on(
+    media_server: MediaServer, allowed: dict[str, str]
+) -> None:
+    download = submit(media_server.url("/slow.mp4?rate=20000"))
+    with running_worker(**allowed) as worker:
+        wait_for_state(download, "downloading")
+        child = child_of(download)
+
+        Download.objects.filter(pk=download.pk).update(forgotten_at=timezone.now())
+        Download.objects.filter(pk=download.pk).delete()
+
+        wait_for(lambda: not child.is_alive(), what="the child to be ended")
+        wait_for(lambda: not temp_entries(), what="its directory to be removed")
+        following = wait_for_state(submit(media_server.url("/video.mp4?row")), "cleaned")
+        assert b"Traceback" not in worker.said()
+    assert following.outcome == "completed"
+
+
+def test_the_download_of_a_deleted_user_comes_to_its_end(
+    media_server: MediaServer, allowed: dict[str, str], user: User
+) -> None:
+    wish = (media_server.url("/slow.mp4?rate=2000000"), DownloadOptions())
+    [submitted] = Download.objects.submit([wish], owner=user, actor="test")
+    download = submitted.download
+    with running_worker(**allowed) as worker:
+        wait_for_state(download, "downloading")
+
+        user.delete()
+
+        wait_for_state(download, "cleaned")
+        assert b"Traceback" not in worker.said()
+    assert download.owner is None
+    assert_ended_right(download, media_server.file("big.mp4"))
+    assert_nothing_is_left()
+
+
+def test_a_directory_that_was_removed_costs_one_attempt(
+    media_server: MediaServer, allowed: dict[str, str]
+) -> None:
+    download = submit(media_server.url("/slow.mp4?rate=1500000"))
+    with running_worker(**allowed) as worker:
+        wait_for_state(download, "downloading")
+        arrived = Download.objects.filter(pk=download.pk, progress__received_bytes__gt=0)
+        wait_for(arrived.exists, what="the first bytes")
+
+        shutil.rmtree(settings.VNSITE.temp_root / download.directory)
+
+        wait_for_state(download, "cleaned", seconds=60)
+        assert worker.process.poll() is None
+        assert b"Traceback" not in worker.said()
+    assert download.outcome in {"completed", "failed"}, history(download)
+    assert_nothing_is_left()
