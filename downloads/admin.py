@@ -120,7 +120,10 @@ class DownloadAdmin(DownloadModelAdmin):
                 )
             },
         ),
-        ("Worker", {"fields": ("worker", "directory", "child_pid", "library_path", "manifest")}),
+        (
+            "Worker",
+            {"fields": ("worker", "directory", "carried", "child_pid", "library_path", "manifest")},
+        ),
         ("Instants", {"fields": ("created_at", "started_at", "finished_at", "updated_at")}),
     )
 

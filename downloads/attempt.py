@@ -152,8 +152,6 @@ class Attempt:
     def _run_or_leave(self) -> None:
         try:
             self._run_or_lose()
-        except LeaseOver as error:
-            logger.warning("%s is left as it is, nothing was written: %s", self.download, error)
         except (DatabaseError, InterfaceError) as error:
             if not is_outage(error):
                 raise
@@ -165,9 +163,12 @@ class Attempt:
         except LostDownload:
             logger.warning("%s is not ours any more: nothing was written", self.download)
             self._remove_what_no_row_names()
+        except LeaseOver as error:
+            logger.warning("%s is left as it is, nothing was written: %s", self.download, error)
+            self._remove_what_no_row_names()
 
     def _remove_what_no_row_names(self) -> None:
-        """Of a row that was deleted nobody else would know what is left on the disk."""
+        """Of a row that was deleted or goes on elsewhere nobody else would know what is left."""
         row = Download.objects.filter(pk=self.download.pk).first()
         if row is None and self.download.library_path:
             publication.take_back(self.download)
@@ -182,6 +183,7 @@ class Attempt:
             with isolated as directory:
                 # Its removal is a step of its own, before the row says CLEANED.
                 isolated.keep()
+                self.tenure.require()
                 carried = resumption.bring(self.download, directory)
                 self._move(State.READY, Reason.DIRECTORY_MADE, carried=carried)
                 self._conclude(self._fetch(directory), directory)

@@ -22,6 +22,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
 from downloads import stats
+from downloads.fetch import landlock
 from downloads.fetch.programs import find_deno, find_ffmpeg
 from downloads.outage import REMEDY, is_damaged
 from downloads.waits import all_waits
@@ -58,6 +59,7 @@ def run() -> list[Check]:
         check_yt_dlp(importlib.metadata.version("yt-dlp"), today=timezone.now().date()),
         check_ffmpeg(),
         check_deno(),
+        check_fence(landlock.version()),
         check_secret_key(),
     ]
 
@@ -326,6 +328,22 @@ def check_deno() -> Check:
             fix="Run bin/setup, which brings it along, or install deno.",
         )
     return Check(name="deno", level=Level.OK, sentence=f"deno is {path}.")
+
+
+def check_fence(version: int) -> Check:
+    """`version`: of the kernel's Landlock; 0 when it has none."""
+    if version == 0:
+        return Check(
+            name="fence",
+            level=Level.WARNING,
+            sentence="This kernel has no Landlock: a download can read files of this user.",
+            fix="Use Linux 5.13 or later; in a container, allow the system calls of Landlock.",
+        )
+    return Check(
+        name="fence",
+        level=Level.OK,
+        sentence=f"Each download is fenced in its directory (Landlock {version}).",
+    )
 
 
 def check_secret_key() -> Check:

@@ -264,7 +264,12 @@ class DownloadManager:
 
     def _begin(self, download: Download, doorbell: Doorbell, term: int) -> None:
         actor = worker_actor(self._worker)
-        attempt = Attempt(download, warm=self._warm, actor=actor, lease=self._lease, term=term)
+        try:
+            attempt = Attempt(download, warm=self._warm, actor=actor, lease=self._lease, term=term)
+        except OSError:  # no descriptor is left, since it was looked
+            # Nobody works on it: `_pass_on_requests` will see that, and the sweep give it back.
+            logger.exception("%s was claimed and cannot begin", download)
+            return
         future = self._pool.submit(attempt.run)
         self._running[download.pk] = (attempt, future)
         future.add_done_callback(lambda _: doorbell.interrupt())

@@ -13,6 +13,7 @@ from django.db import connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
+NAMED = 3  # a database that has seen none would make a long line
 Migrations = frozenset[tuple[str, str]]  # (app, name)
 
 
@@ -59,4 +60,6 @@ def version_on_disk() -> str:
 
 
 def _names(migrations: Migrations) -> str:
-    return ", ".join(f"{app}.{name}" for app, name in sorted(migrations))
+    names = [f"{app}.{name}" for app, name in sorted(migrations)]
+    more = [f"{len(names) - NAMED} more"] if len(names) > NAMED else []
+    return ", ".join(names[:NAMED] + more)

@@ -38,11 +38,11 @@ def keep(download: Download, *, is_over: bool) -> Kept:
     carried and not taken yet stays as it is.
     """
     root = settings.VNSITE.temp_root
-    if not is_over or room.obstacle_to_begin():
-        isolation.remove_directory(root, download.directory)
-        return Kept(carried=download.carried, size_bytes=0)
-    size_bytes = proven.keep(root, download.directory)
+    size_bytes = 0
+    if is_over and not room.obstacle_to_begin():
+        size_bytes = proven.keep(root, download.directory)
     if not size_bytes:
+        isolation.remove_directory(root, download.directory)
         return Kept(carried=download.carried, size_bytes=0)
     if download.carried:
         isolation.remove_directory(root, download.carried)  # a row names one

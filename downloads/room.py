@@ -5,6 +5,7 @@ distance between the two limits keeps downloads from being begun and put back in
 """
 
 import os
+import resource
 from pathlib import Path
 
 from django.conf import settings
@@ -13,11 +14,13 @@ from django.conf import settings
 GIVE_WAY_PART = 0.5
 # A download takes a directory and some files, and a database beside it a few more.
 MIN_FREE_FILES = 100
+# What one attempt opens: pipe, socket, lock, a connection to the database, files to publish.
+MIN_FREE_DESCRIPTORS = 16
 
 
 def obstacle_to_begin() -> str:
     """Why no download may begin now, or "". Makes the two folders when they are not there."""
-    return _obstacle(settings.VNSITE.min_free_bytes)
+    return _obstacle(settings.VNSITE.min_free_bytes) or _obstacle_in_descriptors()
 
 
 def obstacle_to_go_on() -> str:
@@ -44,4 +47,16 @@ def _obstacle_in(root: Path, least_bytes: int) -> str:
         return f"less than {least_bytes} bytes are free in {root}"
     if disk.f_files and disk.f_favail < MIN_FREE_FILES:  # 0 files: the file system has no limit
         return f"fewer than {MIN_FREE_FILES} files can be made in {root}"
+    return ""
+
+
+def _obstacle_in_descriptors() -> str:
+    """A claim without them would use up an attempt and come to nothing."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        used = len(list(Path("/proc/self/fd").iterdir()))
+    except OSError as error:
+        return f"this process cannot open a file ({error.strerror})"
+    if soft - used < MIN_FREE_DESCRIPTORS:
+        return f"this process may open {soft} files and has {used} open"
     return ""

@@ -57,3 +57,9 @@ def other(body: bytes) -> bytes:
     """Another version of the same length, different from its first quarter on."""
     quarter = len(body) // 4
     return body[:quarter] + bytes(byte ^ 1 for byte in body[quarter:])
+
+
+def changed_in_front(body: bytes) -> bytes:
+    """Another version of the same length; where an attempt goes on nothing tells them apart."""
+    front = len(body) // 16
+    return bytes(byte ^ 1 for byte in body[:front]) + body[front:]

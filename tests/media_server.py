@@ -286,13 +286,11 @@ class Handler(BaseHTTPRequestHandler):
             return None
         if bytes_per_second is None:
             self.wfile.write(body)
-            self.site.count_sent(self.path, len(body))
             return None
         # Twenty writes a second look like a slow line; one write a second looks like a stall.
         pieces = pieces_of(body, min(PIECE_BYTES, max(1, bytes_per_second // 20)))
         for piece in self.paced(pieces, bytes_per_second):
             self.wfile.write(piece)
-            self.site.count_sent(self.path, len(piece))
         return None
 
     def wanted_range(self, media: Media) -> range | None:
@@ -502,7 +500,6 @@ class MediaServer:
         self._lock = threading.Lock()
         self._hits: list[tuple[str, str]] = []
         self._flaky_hits: Counter[str] = Counter()
-        self._sent: Counter[str] = Counter()
         self._listener = Listener((host, port), self)
         self._thread = threading.Thread(
             target=self._listener.serve_forever,
@@ -553,11 +550,6 @@ class MediaServer:
             if method in (None, used)
         )
 
-    def sent_of(self, path: str) -> int:
-        """How many bytes of media were sent for a path, with exactly this query."""
-        with self._lock:
-            return self._sent[path]
-
     @property
     def open_connections(self) -> int:
         return len(self._listener.connections)
@@ -567,10 +559,6 @@ class MediaServer:
     def record(self, method: str, path: str) -> None:
         with self._lock:
             self._hits.append((method, path))
-
-    def count_sent(self, path: str, count: int) -> None:
-        with self._lock:
-            self._sent[path] += count
 
     def fails_again(self, key: str, fails: int) -> bool:
         """Counts one request for that key; whether it is among the first `fails`."""

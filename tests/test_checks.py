@@ -48,7 +48,7 @@ def test_doctor_looks_at_everything() -> None:
     of_sqlite = {"SQLite"} if connection.vendor == "sqlite" else set()
     assert names_of(found) == of_sqlite | {
         "database", "worker", "sites", "VNSITE_DATA_DIR", "VNSITE_MEDIA_DIR", "VNSITE_TEMP_DIR",
-        "free space", "yt-dlp", "ffmpeg", "deno", "secret key",
+        "free space", "yt-dlp", "ffmpeg", "deno", "fence", "secret key",
     }  # fmt: skip
 
 
@@ -241,3 +241,8 @@ def test_the_worst_level_counts(levels: list[Level], worst: Level) -> None:
     found = [Check(name="x", level=level, sentence="x") for level in levels]
 
     assert checks.worst(found) is worst
+
+
+@pytest.mark.parametrize(("version", "level"), [(0, Level.WARNING), (1, Level.OK), (7, Level.OK)])
+def test_a_kernel_that_cannot_fence_a_download_in_is_warned_of(version: int, level: Level) -> None:
+    assert checks.check_fence(version).level is level

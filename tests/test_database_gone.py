@@ -121,6 +121,28 @@ def test_a_worker_can_be_stopped_while_the_database_is_gone(
     assert worker.wait() == 0
 
 
+def test_a_worker_at_work_does_not_wait_for_it_at_a_stop(
+    cluster: Cluster, media_server: MediaServer
+) -> None:
+    """What it leaves is an orphan of this machine: the next worker recovers it at its start."""
+    allowed = {"VNSITE_ALLOW_PRIVATE_HOSTS": media_server.origin}
+    with running_worker("--grace", "0.2", **allowed) as worker:
+        download = wait_for_state(submit(media_server.url("/slow.mp4?rate=1500000")), "downloading")
+        child = child_of(download)
+        cluster.stop()
+
+        worker.send(signal.SIGTERM)
+        assert worker.wait() == 0
+        assert not child.is_alive()
+
+    cluster.start()
+    connections.close_all()
+    with running_worker(**allowed):
+        wait_for_state(download, "cleaned", seconds=60)
+    assert download.outcome == "completed"
+    assert_nothing_is_left()
+
+
 def test_the_stream_goes_on_and_misses_nothing(site: Serving, cluster: Cluster, user: User) -> None:
     with site.listen(user=user) as stream:
         stream.next("hello")

@@ -134,6 +134,34 @@ def test_a_worker_stopped_between_decision_and_rename_renames_nothing(
     assert_nothing_is_left()
 
 
+def test_a_worker_stopped_right_after_its_claim_leaves_no_directory(
+    media_server: MediaServer,
+    settings_of_workers: dict[str, str],
+    stopped: list[WorkerProcess],
+    tmp_path: Path,
+) -> None:
+    require_strace()
+    with running_worker("--host-name", "one", **settings_of_workers) as stale:
+        wait_for_state(submit(media_server.url("/small/1.mp4?first")), State.CLEANED)
+        delayed = f"mkdir:delay_enter={2 * LEASE_SECONDS * 1_000_000}:when=1"
+        with traced(newest_thread(stale.process.pid), tmp_path, inject=delayed):
+            download = submit(media_server.url("/small/2.mp4?claimed"))
+            wait_for_state(download, State.INITIALIZING)
+            stale.send(signal.SIGSTOP)
+            stopped.append(stale)
+            wait_for(lambda: lease_is_over(row_of(stale)), what="the end of the lease")
+            with configured(lease_seconds=LEASE_SECONDS):
+                [orphan] = recovery.recover(actor="recovery:two", host="two")
+            assert orphan.action == "requeue"
+            stale.send(signal.SIGCONT)
+            wait_for(lambda: LEFT in stale.said(), what="the stale worker to say so")
+            wait_for_state(download, State.CLEANED)
+            wait_for(lambda: not temp_entries(), what="its late directory to be removed")
+
+    assert_ended_right(download, media_server.file("small.mp4"))
+    assert_nothing_is_left()
+
+
 def test_a_machine_that_was_suspended_ends_its_attempts_and_begins_anew(
     media_server: MediaServer, settings_of_workers: dict[str, str], clocks: Clocks
 ) -> None:
@@ -208,17 +236,13 @@ def test_the_heart_beats_while_the_main_thread_hangs(
 ) -> None:
     require_strace()
     with running_worker("--host-name", "one", **settings_of_workers) as worker:
-        download = begun(media_server, "/slow.mp4?rate=200000")
-        # The next time that it looks for room; SQLite's lock and a slow disk look the same to it.
-        delayed = f"mkdir:delay_enter={3 * LEASE_SECONDS * 1000000}:when=1"
-        with traced(worker.process.pid, tmp_path, inject=delayed) as held:
-            wait_for(lambda: "mkdir" in held.log.read_text(), what="the main thread to hang")
-            with running_worker("--host-name", "two", **settings_of_workers):
-                wait_for(
-                    lambda: "mkdir" in held.log.read_text() and "= " in held.log.read_text(),
-                    what="the main thread to go on",
-                )
-                wait_for_state(download, State.CLEANED, seconds=60)
+        download = begun(media_server, "/slow.mp4?rate=250000")
+        with running_worker("--host-name", "two", **settings_of_workers):
+            # Where it looks for room; SQLite's lock and a slow disk are the same to it.
+            delayed = f"mkdir:delay_enter={3 * LEASE_SECONDS * 1_000_000}:when=1"
+            with traced(worker.process.pid, tmp_path, inject=delayed) as held:
+                wait_for(lambda: "DELAYED" in held.log.read_text(), what="the thread to go on")
+            wait_for_state(download, State.CLEANED, seconds=60)
         assert LEFT not in worker.said()
     assert (download.outcome, download.attempt) == ("completed", 1)
 

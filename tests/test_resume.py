@@ -11,15 +11,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from yt_dlp.networking import Request as YtdlpRequest
 
 from downloads import isolation, proven
 from downloads.child import WarmProcess
 from downloads.fetch.messages import Advance, Job, Resumed
-from downloads.fetch.resume import OVERLAP_BYTES
+from downloads.fetch.resume import OVERLAP_BYTES, Resume
 from downloads.isolation import directory_name
 from downloads.proven import CARRIED, LEAST_BYTES, PROOF, Proof
 from tests.attempts import Ended, attempt, job_for, running
-from tests.films import LONG_AGO, Film, other
+from tests.films import LONG_AGO, Film, changed_in_front, other
 from tests.media_server import MediaServer
 from tests.scripted_site import ScriptedSite
 from tests.waiting import wait_for
@@ -91,6 +92,10 @@ Begin = Callable[[Film], Try]
 @pytest.fixture
 def trying(warm: WarmProcess, scripted_site: ScriptedSite, tmp_path: Path) -> Begin:
     return lambda film: Try(warm, scripted_site, tmp_path, film)
+
+
+def totals(ended: Ended) -> set[int | None]:
+    return {item.total_bytes for item in ended.messages if isinstance(item, Advance)}
 
 
 def resumed(ended: Ended) -> list[int]:
@@ -166,7 +171,7 @@ def test_a_file_that_changed_is_fetched_whole(
     film = Film(body, etag, last_modified, knows_if_range=knows_if_range)
     tries = trying(film)
     assert tries.keep(tries.kill())
-    film.body = other(body)
+    film.body = changed_in_front(body)
     vars(film).update(changes)
 
     ended = tries.finish()
@@ -205,7 +210,7 @@ def test_another_length_is_another_file(trying: Begin, body: bytes, change: int)
     assert resumed(ended) == []
 
 
-@pytest.mark.parametrize("missing", [0, 50, 10_000])
+@pytest.mark.parametrize("missing", [0, 50, 100_000])
 def test_a_file_that_is_shorter_than_what_is_here_is_fetched_whole(
     trying: Begin, body: bytes, missing: int
 ) -> None:
@@ -218,6 +223,7 @@ def test_a_file_that_is_shorter_than_what_is_here_is_fetched_whole(
 
     assert ended.file.read_bytes() == film.body
     assert resumed(ended) == []
+    assert totals(ended) == {len(film.body)}
 
 
 def test_a_site_that_ignores_ranges_sends_the_whole(trying: Begin, body: bytes) -> None:
@@ -268,6 +274,61 @@ def test_a_whole_file_that_was_not_published_yet_is_not_fetched_again(
     assert tries.refetched() == OVERLAP_BYTES + 1
 
 
+def test_killed_when_the_changed_file_has_just_begun_nothing_is_mixed(
+    trying: Begin, body: bytes
+) -> None:
+    """The old bytes are gone before the new version's proof is there."""
+    film = Film(body, etag='"1"')
+    tries = trying(film)
+    assert tries.keep(tries.kill())
+    film.body, film.etag, film.hold_after = changed_in_front(body), '"2"', 0
+    directory = tries.begin()
+    with running(tries.warm, tries.job(directory)):
+        wait_for(lambda: etag_in(directory) == '"2"', what="the proof of the new version")
+
+    assert tries.keep(directory) == 0
+    assert written(directory) == 0
+
+
+def etag_in(directory: Path) -> str:
+    proof = Proof.read(directory)
+    return proof.etag if proof else ""
+
+
+@pytest.mark.parametrize(
+    "info",
+    [
+        {"protocol": "m3u8_native"},
+        {"protocol": "http_dash_segments"},
+        {"requested_formats": [{"format_id": "1"}, {"format_id": "2"}]},
+        {"downloader_options": {"http_chunk_size": 10_000_000}},
+        {"http_headers": {"Range": "bytes=0-99"}},
+        {"request_data": b"form"},
+    ],
+    ids=lambda info: next(iter(info)),
+)
+def test_only_one_body_that_is_asked_for_at_once_is_followed(
+    tmp_path: Path, info: dict[str, object]
+) -> None:
+    plain = {"url": "https://example.org/v.mp4", "protocol": "https", "format_id": "0"}
+    request = YtdlpRequest("https://example.org/v.mp4")
+    resume = Resume(tmp_path, on_resumed=lambda size: None)
+
+    resume.begin("media.mp4", plain)
+    assert resume.follows(request)
+    resume.begin("media.mp4", {**plain, **info})
+    assert not resume.follows(request)
+
+
+@pytest.mark.parametrize("name", ["media.f137.mp4", "../media.mp4", "media", "-"])
+def test_only_the_one_file_of_a_download_is_followed(tmp_path: Path, name: str) -> None:
+    resume = Resume(tmp_path, on_resumed=lambda size: None)
+
+    resume.begin(name, {"url": "https://example.org/v.mp4", "protocol": "https"})
+
+    assert not resume.follows(YtdlpRequest("https://example.org/v.mp4"))
+
+
 def test_what_turned_out_to_be_wrong_is_not_kept(trying: Begin) -> None:
     """The next attempt would end the same way, for ever."""
     tries = trying(Film(b"an error message\n" * 200_000, etag='"1"'))
@@ -284,7 +345,7 @@ def test_what_was_processed_is_not_what_the_site_sent(trying: Begin, body: bytes
     ended = tries.finish(audio="mp3")
 
     assert ended.file.suffix == ".mp3"
-    assert tries.keep(ended.directory) == 0
+    assert not (ended.directory / PROOF).exists()
 
 
 def test_progress_counts_what_was_carried(trying: Begin, body: bytes) -> None:
@@ -296,7 +357,7 @@ def test_progress_counts_what_was_carried(trying: Begin, body: bytes) -> None:
     advances = [item for item in ended.messages if isinstance(item, Advance)]
     kinds = [type(item) for item in ended.messages]
     assert advances[0].received_bytes > kept
-    assert {item.total_bytes for item in advances} == {len(body)}
+    assert totals(ended) == {len(body)}
     assert kinds.index(Resumed) < kinds.index(Advance)
 
 

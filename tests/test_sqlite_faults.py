@@ -50,17 +50,21 @@ def locked(database: str) -> Iterator[None]:
 def test_a_lock_held_for_long_loses_nothing_and_pages_are_read(
     media_server: MediaServer, client: Client, user: User
 ) -> None:
-    """Longer than the 20 s that a connection waits: what is written then is written again."""
+    """Longer than the 20 s that a statement waits: what it was to write is tried again."""
     path = "/slow.mp4?rate=2000000&locked"
     client.force_login(user)
-    with running_worker(VNSITE_ALLOW_PRIVATE_HOSTS=media_server.origin) as worker:
+    # Two statements wait in turn: the last report of progress, and the decision to publish.
+    with running_worker(
+        VNSITE_LEASE_SECONDS="180", VNSITE_ALLOW_PRIVATE_HOSTS=media_server.origin
+    ) as worker:
         download = wait_for_state(submit(media_server.url(path)), "downloading")
         child = child_of(download)
 
         with locked(str(connection.settings_dict["NAME"])):
             wait_for(lambda: not child.is_alive(), what="the child to end by itself")
             assert client.get("/").status_code == 200
-            wait_for(lambda: b"does not answer" in worker.said(), seconds=40, what="a complaint")
+            waits = f"{download} waits, the database does not answer".encode()
+            wait_for(lambda: waits in worker.said(), seconds=60, what="the attempt to wait")
 
         wait_for_state(download, "cleaned")
     states = [state for state, _ in history(download)]

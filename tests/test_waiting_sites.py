@@ -155,6 +155,24 @@ def test_after_the_wait_one_tries_and_when_the_site_answers_all_go_on(
     assert (site.failures, site.waits_until) == (0, None)
 
 
+def test_others_do_not_wait_for_the_end_of_a_probe_that_receives_its_file(
+    refusing: RefusingSite, media_server: MediaServer
+) -> None:
+    host = media_server.origin
+    slow = submit(media_server.url("/slow.mp4?rate=20000&probe"))
+    for _ in range(5):
+        Site.objects.refused(host, ErrorClass.NETWORK, download_id=0, retry_after_seconds=None)
+    other = submit(media_server.url("/small/4.mp4"))
+
+    with running_worker("--concurrency", "2", **environment(refusing, media_server)):
+        assert Site.objects.try_now(host)
+        wait_for_state(other, "cleaned")
+        slow.refresh_from_db()
+
+    assert slow.state == "downloading"
+    assert other.outcome == "completed"
+
+
 def test_a_probe_whose_worker_is_killed_does_not_leave_the_site_alone_for_ever(
     refusing: RefusingSite, media_server: MediaServer
 ) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import django
 
-ROUNDS = 40
+ROUNDS = 15
 TIMEOUT_SECONDS = 0.1
 
 
@@ -28,8 +28,9 @@ def insist(write: Callable[[], Any]) -> Any:
                 raise
 
 
-def live_once(worker: Any, url: str) -> None:
-    """One download, from its submission to its cancellation."""
+def live_once(worker: Any, owner: Any, url: str) -> None:
+    """One download, from its submission to its cancellation. Whoever has an owner is looked up
+    first: a transaction that reads and then writes."""
     from downloads import actions
     from downloads.isolation import directory_name
     from downloads.models import Download
@@ -37,7 +38,7 @@ def live_once(worker: Any, url: str) -> None:
     from downloads.states import Outcome, Reason, State
 
     wish = (url, DownloadOptions())
-    insist(lambda: Download.objects.submit([wish], owner=None, actor="writer"))
+    insist(lambda: Download.objects.submit([wish], owner=owner, actor="writer"))
     claimed = insist(lambda: Download.objects.claim_next(worker, directory_name=directory_name))
     for state, reason in (
         (State.READY, Reason.DIRECTORY_MADE),
@@ -52,6 +53,7 @@ def live_once(worker: Any, url: str) -> None:
 if __name__ == "__main__":
     django.setup()
 
+    from django.contrib.auth.models import User
     from django.db import connection
     from django.utils import timezone
 
@@ -68,8 +70,9 @@ if __name__ == "__main__":
             name=name, host="here", pid=os.getpid(), slots=1, started_at=now, heartbeat_at=now
         )
     )
+    user = insist(lambda: User.objects.create(username=name))
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     sys.stdin.readline()
     for number in range(ROUNDS):
-        live_once(row, f"https://example.org/{name}/{number}")
+        live_once(row, user, f"https://example.org/{name}/{number}")

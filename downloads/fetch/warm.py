@@ -20,7 +20,7 @@ import yt_dlp
 from downloads.fetch import downloader as downloading
 from downloads.fetch import guard as guarding
 from downloads.fetch import job as jobs
-from downloads.fetch import limits
+from downloads.fetch import landlock, limits
 from downloads.fetch.addresses import AllowedHosts
 from downloads.fetch.facts import facts_of
 from downloads.fetch.messages import GO, Job, sender
@@ -36,6 +36,7 @@ class Warm:
         self.downloader = downloading.build()
         ffmpeg, deno = find_ffmpeg(), find_deno()
         self.programs = [*(media_tools(ffmpeg) if ffmpeg else []), *([deno] if deno else [])]
+        self.readable = [*landlock.own_code(), *self.programs]
         self.ended: dict[int, int] = {}  # pid → wait status of children, until it was asked for
         self.own: set[int] = set()  # children that were started here; others were adopted
 
@@ -124,6 +125,7 @@ def carry_out(warm: Warm, job: Job, channel: socket.socket) -> None:
     try:
         directory = Path(job.directory)
         limits.confine(directory, max_bytes=job.max_bytes, mark=directory.name)
+        landlock.confine(directory, readable=warm.readable)
         confine_programs(stall_seconds=job.stall_seconds)
         send(jobs.run(warm.downloader, job, guard, send))
     except Exception as error:

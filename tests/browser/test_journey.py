@@ -1,17 +1,21 @@
 """The main job, as a person does it in a browser."""
 
 import hashlib
+import os
+import signal
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import User
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from downloads.models import Download
+from downloads.proven import LEAST_BYTES
 from tests.browser.conftest import TIMEOUT_MS, sign_in
 from tests.media_server import MediaServer
 from tests.serving import Serving
 from tests.waiting import wait_for
-from tests.worker import staged_entries, temp_entries
+from tests.worker import child_of, staged_entries, temp_entries
 
 LINKS = "Links"
 
@@ -108,6 +112,28 @@ def test_a_slow_download_shows_progress_and_is_cancelled(
     expect(row).to_contain_text("cleaned")
     assert_not_reloaded(page)
     assert temp_entries() == []
+
+
+def test_a_download_whose_process_was_killed_says_where_it_goes_on(
+    page: Page, staff: User, media_server: MediaServer
+) -> None:
+    sign_in(page, staff)
+    add(page, media_server.url("/slow.mp4?rate=500000&killed"))
+    download = only_download()
+    row = row_of(page, download)
+    wait_for(lambda: fetched_bytes() > LEAST_BYTES, what="bytes that are worth it")
+    mark(page)
+
+    download.refresh_from_db()
+    os.kill(child_of(download).pid, signal.SIGKILL)
+
+    expect(row).to_contain_text("Fetching, resumed at")
+    assert_not_reloaded(page)
+
+
+def fetched_bytes() -> int:
+    parts = list(settings.VNSITE.temp_root.glob("*/media.mp4.part"))
+    return parts[0].stat().st_size if parts else 0
 
 
 def test_a_failed_download_says_why_and_can_be_retried(

@@ -1,11 +1,12 @@
 """Why a download waits, on an open page: the row says it, and changes when it is another reason."""
 
 import os
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import transaction
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
@@ -41,6 +42,11 @@ def submit(owner: User, url: str = f"https://{HOST}/video") -> Download:
     return answer.download
 
 
+def soon() -> datetime:
+    """Late enough to be seen before, early enough to be waited for."""
+    return timezone.now() + timedelta(seconds=10)
+
+
 def show(page: Page, name: str) -> None:
     """Keep what the page looks like, light and dark, wide and narrow, for somebody to look at."""
     if not SCREENS:
@@ -55,8 +61,10 @@ def show(page: Page, name: str) -> None:
 def test_an_open_page_says_when_a_site_is_left_alone_and_when_it_is_not_any_more(
     page: Page, staff: User
 ) -> None:
+    """No download is moved here, so that nothing but the site can make the page draw again."""
     refuse(HOST)
     download = submit(staff)
+    download.note(not_before=timezone.now() + timedelta(hours=1))
     sign_in(page, staff)
     row = row_of(page, download)
     expect(row).to_contain_text(f"Waiting for {HOST} until ")
@@ -65,9 +73,12 @@ def test_an_open_page_says_when_a_site_is_left_alone_and_when_it_is_not_any_more
     mark(page)
 
     Site.objects.answered(HOST)
-
-    expect(row).not_to_contain_text("Waiting for")
+    expect(row).to_contain_text("Next try in ")
     expect(page.locator("#banners")).not_to_contain_text(HOST)
+
+    refuse(HOST)
+    expect(row).to_contain_text(f"Waiting for {HOST} until ")
+    expect(page.locator("#banners")).to_contain_text(HOST)
     assert_not_reloaded(page)
 
 
@@ -75,23 +86,25 @@ def test_an_open_page_says_when_a_site_is_left_alone_and_when_it_is_not_any_more
 def test_the_end_of_the_wait_is_seen_without_anybody_saying_so(
     page: Page, staff: User, where: str
 ) -> None:
-    """Nothing is committed when a wait ends."""
-    Site.objects.create(
-        host=HOST,
-        failures=5,
-        error_class=ErrorClass.NETWORK,
-        waits_until=timezone.now() + timedelta(seconds=6),
-        changed_at=timezone.now(),
-    )
-    download = submit(staff)
+    """Nothing is committed when a wait ends, and this download is not claimed then."""
     sign_in(page, staff)
+    with transaction.atomic():
+        Site.objects.create(
+            host=HOST,
+            failures=5,
+            error_class=ErrorClass.NETWORK,
+            waits_until=soon(),
+            changed_at=timezone.now(),
+        )
+        download = submit(staff)
+        download.note(not_before=timezone.now() + timedelta(hours=1))
     if where == "download":
         page.goto(f"downloads/{download.correlation_id}/")
     mark(page)
     place = page.locator("#rows" if where == "dashboard" else "#part-now")
     expect(place).to_contain_text(f"Waiting for {HOST} until ")
 
-    expect(place).not_to_contain_text(f"Waiting for {HOST} until ")
+    expect(place).to_contain_text(f"One download is trying whether {HOST} answers again")
 
     assert_not_reloaded(page)
 
@@ -120,6 +133,19 @@ def test_who_is_not_staff_sees_the_wait_and_no_button(page: Page, user: User) ->
     expect(page.locator("#banners")).to_contain_text("1 download waits for it")
 
     expect(page.get_by_role("button", name="Try now")).to_have_count(0)
+
+
+@pytest.mark.parametrize("site_settings", [{"VNSITE_MIN_FREE_BYTES": str(2**60)}])
+def test_a_next_try_that_is_late_is_not_announced_any_more(page: Page, staff: User) -> None:
+    """There is no room on the disk, so that nothing is claimed and nothing happens."""
+    sign_in(page, staff)
+    with transaction.atomic():
+        download = submit(staff)
+        download.note(not_before=soon())
+    row = row_of(page, download)
+    expect(row).to_contain_text("Next try in ")
+
+    expect(row).to_contain_text("In the queue")
 
 
 def test_a_download_that_is_tried_again_says_when_and_which_attempt_it_will_be(

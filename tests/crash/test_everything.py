@@ -2,16 +2,20 @@
 
 import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import requests
 from django.contrib.auth.models import User
+from django.db import transaction
 
-from downloads import tokens
+from downloads import actions, tokens
 from downloads.models import Download, StreamPosition, Transition
 from downloads.states import State
+from tests import lives
+from tests.crash.judging import assert_ended_right, assert_nothing_is_left
 from tests.media_server import MediaServer
 from tests.serving import Serving, serving
 from tests.waiting import wait_for
@@ -89,9 +93,10 @@ def test_every_accepted_download_survives_and_ends_right(
     assert_history_is_whole()
 
 
-def test_killed_in_the_middle_of_downloads_leaves_no_process_and_no_file(
+def test_when_only_the_main_process_is_killed_another_one_takes_its_port_and_all_ends_right(
     api: requests.Session, media_server: MediaServer
 ) -> None:
+    """Its worker, which the kernel tells so, and the children are left, and end by themselves."""
     urls = [media_server.url(f"/slow.mp4?rate=1000000&kill={number}") for number in range(4)]
     allowed = {"VNSITE_ALLOW_PRIVATE_HOSTS": media_server.origin}
 
@@ -102,18 +107,104 @@ def test_killed_in_the_middle_of_downloads_leaves_no_process_and_no_file(
             what="all to be downloading",
         )
         pids = processes_of(server)
-        server.send(signal.SIGKILL)  # only the main process: the rest must follow by itself
+        server.send(signal.SIGKILL)
         server.wait()
-        wait_for(lambda: not any(map(is_alive, pids)), what="the rest to end")
+        with serving("--port", str(server.address[1]), **allowed):
+            wait_for(lambda: not any(map(is_alive, pids)), what="the rest to end")
+            wait_for(
+                lambda: Download.objects.filter(state=State.CLEANED).count() == len(urls),
+                seconds=90,
+                what="every download to end",
+            )
 
-    with serving(**allowed):
-        wait_for(
-            lambda: Download.objects.filter(outcome="completed").count() == len(urls),
-            seconds=90,
-            what="every download to complete",
-        )
+    for download in Download.objects.all():
+        assert_ended_right(download, media_server.file("big.mp4"))
+    assert_nothing_is_left()
 
-    assert_history_is_whole()
+
+# Requests that were under way
+
+
+def post(server: Serving, api: requests.Session) -> requests.Response:
+    return api.post(
+        f"{server.url}api/v1/downloads",
+        json={"url": "https://example.org/video"},
+        headers={"Idempotency-Key": "one"},
+        timeout=30,
+    )
+
+
+def assert_is_done_once(answer: requests.Response) -> None:
+    assert answer.status_code == 201
+    assert answer.json()["correlation_id"] == Download.objects.get().correlation_id
+    assert Transition.objects.count() == 1
+
+
+def test_a_request_that_was_done_and_not_answered_is_answered_when_it_comes_again(
+    api: requests.Session,
+) -> None:
+    with serving("--no-worker") as server, ThreadPoolExecutor(1) as pool:
+        unread = pool.submit(post, server, api)
+        wait_for(Download.objects.exists, what="the commit")
+        server.send(signal.SIGKILL)  # the answer is lost, or under way: the client does not know
+        server.wait()
+        unread.exception()
+
+    with serving("--no-worker") as server:
+        assert_is_done_once(post(server, api))
+
+
+@pytest.mark.sqlite  # which has one lock
+def test_a_request_that_was_not_done_leaves_nothing_and_is_done_when_it_comes_again(
+    api: requests.Session,
+) -> None:
+    with serving("--no-worker") as server, ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():  # takes the lock: the request waits in the middle
+            unanswered = pool.submit(post, server, api)
+            wait_for(lambda: is_waiting_for_the_lock(server), what="the request to be under way")
+            server.send(signal.SIGKILL)
+            server.wait()
+        with pytest.raises(requests.ConnectionError):
+            unanswered.result()
+    assert not Download.objects.exists()
+
+    with serving("--no-worker") as server:
+        assert_is_done_once(post(server, api))
+
+
+def is_waiting_for_the_lock(server: Serving) -> bool:
+    """Whether a thread that serves a request has the database open."""
+    return bool(server.database_files())
+
+
+def test_a_listener_misses_nothing_of_what_happened_while_the_server_was_dead(
+    user: User,
+) -> None:
+    with serving("--no-worker") as server, server.listen(user=user) as listener:
+        listener.next("hello")
+        first = lives.submit(user)
+        [heard] = listener.transitions(1)
+        server.send(signal.SIGKILL)
+        server.wait()
+    actions.cancel(first, actor="test")
+    second = lives.submit(user)
+
+    with (
+        serving("--no-worker") as server,
+        server.listen(user=user, Last_Event_ID=str(heard.seq)) as listener,
+    ):
+        events = listener.transitions(3)
+
+    assert heard.seq is not None
+    assert [event.seq for event in events] == [heard.seq + number for number in (1, 2, 3)]
+    assert [(event.data["correlation_id"], event.data["to"]) for event in events] == [
+        (first.correlation_id, "cancelled"),
+        (first.correlation_id, "cleaned"),
+        (second.correlation_id, "created"),
+    ]
+
+
+# Ending
 
 
 def test_ctrl_c_leaves_no_process(api: requests.Session, media_server: MediaServer) -> None:

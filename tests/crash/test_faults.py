@@ -3,16 +3,14 @@
 import os
 import signal
 from contextlib import ExitStack
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from django.conf import settings
 from django.db import connection
-from django.utils import timezone
 
 from downloads import actions, invariants, isolation
-from downloads.models import Download, Worker
+from downloads.models import Download
 from downloads.options import DownloadOptions
 from downloads.states import State
 from tests.crash.cleaning import begun_cleanup, cleanup
@@ -22,7 +20,6 @@ from tests.crash.tracing import require_strace, warm_process_of
 from tests.media_server import MediaServer
 from tests.waiting import wait_for
 from tests.worker import (
-    child_of,
     history,
     running_worker,
     submit,
@@ -94,43 +91,6 @@ def test_a_retry_during_the_removal_gets_a_directory_and_an_end_of_its_own(
 
 def is_being_removed(name: str) -> bool:
     return name.endswith(isolation.REMOVING)
-
-
-def test_a_deleted_download_leaves_no_directory(
-    media_server: MediaServer, allowed: dict[str, str]
-) -> None:
-    download = submit(media_server.url("/slow.mp4?rate=20000"))
-
-    with running_worker(**allowed):
-        wait_for_state(download, State.DOWNLOADING)
-        child = child_of(download)
-        Download.objects.filter(pk=download.pk).update(forgotten_at=timezone.now())
-        Download.objects.filter(pk=download.pk).delete()
-
-        wait_for(lambda: not temp_entries(), what="its directory to be removed")
-        assert not child.is_alive()
-
-
-def test_a_worker_that_was_stopped_past_its_lease_changes_nothing(
-    media_server: MediaServer, allowed: dict[str, str]
-) -> None:
-    download = submit(media_server.url("/slow.mp4?rate=2000000"))
-
-    with running_worker("--host-name", "one", **allowed) as stale:
-        wait_for_state(download, State.DOWNLOADING)
-        child = child_of(download)
-        stale.send(signal.SIGSTOP)
-        Worker.objects.filter(host="one").update(heartbeat_at=timezone.now() - timedelta(hours=1))
-        with running_worker("--host-name", "two", **allowed):
-            wait_for_state(download, State.CLEANED, seconds=60)
-            stale.send(signal.SIGCONT)
-            wait_for(lambda: not child.is_alive(), what="the stale child to end")
-            stale.send(signal.SIGTERM)
-            assert stale.wait() == 0
-
-    assert download.attempt == 2
-    assert_ended_right(download, media_server.file("big.mp4"))
-    assert_nothing_is_left()
 
 
 def test_three_cleanups_at_once_do_the_work_of_one(

@@ -1,4 +1,4 @@
-"""Processes that die, hang, fork away or will not end, and rows that vanish under them."""
+"""Processes that die, hang, fork away or will not end, and several that want the same at once."""
 
 import os
 import shutil
@@ -8,7 +8,6 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -17,11 +16,10 @@ from django.contrib.auth.models import User
 from django.db import connections
 from django.test import Client
 from django.urls import reverse
-from django.utils import timezone
 
-from downloads import actions, invariants
+from downloads import actions
 from downloads.child import Child, Process, WarmProcess
-from downloads.models import Download, Worker
+from downloads.models import Download
 from downloads.options import DownloadOptions
 from downloads.states import State
 from tests.attempts import job_for, messages_until
@@ -259,42 +257,6 @@ def test_whatever_the_child_raises_is_an_end_with_a_reason(
     assert_nothing_is_left()
 
 
-# Rows and directories that vanish
-
-
-def test_a_user_who_is_deleted_leaves_downloads_that_end_right(
-    media_server: MediaServer, allowed: dict[str, str], user: User
-) -> None:
-    wish = (media_server.url("/slow.mp4?rate=2000000&deleted"), DownloadOptions())
-    [submitted] = Download.objects.submit([wish], owner=user, actor="test")
-
-    with running_worker(**allowed):
-        download = wait_for_state(submitted.download, State.DOWNLOADING)
-        user.delete()
-        wait_for_state(download, State.CLEANED)
-
-    assert (download.owner, download.attempt) == (None, 1)
-    assert_ended_right(download, media_server.file("big.mp4"))
-    assert_nothing_is_left()
-
-
-def test_a_directory_that_somebody_removed_ends_its_attempt_and_nothing_else(
-    media_server: MediaServer, allowed: dict[str, str]
-) -> None:
-    download = submit(media_server.url("/slow.mp4?rate=2000000&removed"))
-
-    with running_worker(**allowed) as worker:
-        wait_for_state(download, State.DOWNLOADING)
-        shutil.rmtree(settings.VNSITE.temp_root / download.directory)
-        wait_for_state(download, State.CLEANED)
-        assert worker.process.poll() is None
-
-    assert download.outcome in {"completed", "failed"}
-    if download.outcome == "completed":
-        assert_ended_right(download, media_server.file("big.mp4"))
-    assert_nothing_is_left()
-
-
 # Cleanups beside the living
 
 
@@ -332,25 +294,6 @@ def test_two_cleanups_and_the_action_of_the_admin_clean_once(
     for download in downloads:
         assert [state for state, _ in history(download)].count("cleaned") == 1
     assert_nothing_is_left()
-
-
-def test_of_another_host_only_what_is_past_its_lease_is_recovered(
-    media_server: MediaServer, allowed: dict[str, str]
-) -> None:
-    download = submit(media_server.url("/slow.mp4?rate=20000&host"))
-    with running_worker("--host-name", "elsewhere", **allowed):
-        wait_for_state(download, State.DOWNLOADING)
-        assert cleanup() == 0
-        assert wait_for_state(download, State.DOWNLOADING).attempt == 1
-    assert cleanup() == 0
-    wait_for_state(download, State.DOWNLOADING)
-
-    long_ago = timezone.now() - timedelta(hours=1)
-    Worker.objects.filter(host="elsewhere").update(heartbeat_at=long_ago)
-    assert cleanup() == 0
-
-    wait_for_state(download, State.CREATED)
-    assert [finding for finding in invariants.check() if finding.is_breach] == []
 
 
 def test_cancels_at_once_are_one_cancel(media_server: MediaServer, allowed: dict[str, str]) -> None:

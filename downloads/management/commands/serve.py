@@ -216,7 +216,8 @@ class Command(BaseCommand):
 
 def _worker_command(options: dict[str, Any]) -> list[str]:
     command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "run_downloads"]
-    command += ["--parent-pid", str(os.getpid())]
+    # What Django's checks find stopped `serve` already; without them recovery begins sooner.
+    command += ["--parent-pid", str(os.getpid()), "--skip-checks"]
     if options["concurrency"] is not None:
         command += ["--concurrency", str(options["concurrency"])]
     return command
