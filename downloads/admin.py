@@ -314,7 +314,7 @@ class SiteAdmin(NothingToWrite, SiteModelAdmin):
 class ApiTokenAdmin(ApiTokenModelAdmin):
     """To see and to revoke tokens. They are made by `create_token`, which can show them once."""
 
-    list_display = ("name", "user", "created_at", "expires_at", "last_used_at")
+    list_display = ("name", "user", "scope", "created_at", "expires_at", "last_used_at")
     list_select_related = ("user",)
     search_fields = ("name", "user__username")
     fields = list_display

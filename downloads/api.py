@@ -10,14 +10,14 @@ from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja import Header, NinjaAPI, Query, Status
-from ninja.errors import AuthenticationError, ValidationError
+from ninja.errors import AuthenticationError, HttpError, ValidationError
 from ninja.responses import Response
 from ninja.security import HttpBearer, SessionAuth
 
-from downloads import actions, stats
+from downloads import actions, stats, tokens
 from downloads.idempotency import KeyOfAnotherRequest, answer_once
 from downloads.links import InvalidLink
-from downloads.models import Download, Site, user_actor
+from downloads.models import Download, Scope, Site, user_actor
 from downloads.options import DownloadOptions
 from downloads.schemas import (
     Batch,
@@ -42,21 +42,26 @@ from downloads.schemas import (
 )
 from downloads.states import State
 from downloads.submission import check_link
-from downloads.tokens import token_in, user_of_token
+from downloads.tokens import token_in
 from downloads.waits import all_waits, waits_among, waits_for
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
 class TokenAuth(HttpBearer):
     """A token that is wrong is refused, also when there is a session beside it."""
 
     def authenticate(self, request: HttpRequest, token: str) -> "User":
-        user = user_of_token(token.strip())
-        if user is None:
+        found = tokens.find(token.strip())
+        if found is None:
             raise AuthenticationError(message="The token is not known, or has expired.")
-        return user
+        if found.scope == Scope.READ and request.method not in SAFE_METHODS:
+            raise HttpError(403, "This token may only read.")
+        return found.user
 
 
 class PageAuth(SessionAuth):
@@ -78,8 +83,8 @@ api = NinjaAPI(
 )
 
 REFUSALS: dict[int, Any] = {401: Problem, 404: Problem}
-SUBMISSION_REFUSALS: dict[int, Any] = {401: Problem, 413: Problem, 422: Invalid}
-ACTION: dict[int, Any] = {200: DownloadDetail, **REFUSALS, 409: Conflict}
+SUBMISSION_REFUSALS: dict[int, Any] = {401: Problem, 403: Problem, 413: Problem, 422: Invalid}
+ACTION: dict[int, Any] = {200: DownloadDetail, **REFUSALS, 403: Problem, 409: Conflict}
 
 
 @api.post(
@@ -208,7 +213,7 @@ def clean_up(request: HttpRequest, correlation_id: str) -> DownloadDetail:
 
 @api.delete(
     "/downloads/{correlation_id}",
-    response={204: None, **REFUSALS, 409: Conflict},
+    response={204: None, **REFUSALS, 403: Problem, 409: Conflict},
     summary="Forget a download",
 )
 def forget(request: HttpRequest, correlation_id: str, files: bool = False) -> Status[None]:

@@ -1,6 +1,6 @@
 """API tokens: made once, stored as a hash, checked on every request.
 
-Knows rows and requests; what a token may do is what its user may do.
+Knows rows and requests; what a token may do is what its user may do, or only the reading of it.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ from django.db.models import Q
 from django.http import HttpRequest
 from django.utils import timezone
 
-from downloads.models import ApiToken
+from downloads.models import ApiToken, Scope
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -22,10 +22,14 @@ SCHEME = "Bearer"
 USE_NOTED_EVERY = timedelta(minutes=1)
 
 
-def issue(user: "User", *, name: str, expires_at: datetime | None = None) -> str:
+def issue(
+    user: "User", *, name: str, scope: Scope = Scope.WRITE, expires_at: datetime | None = None
+) -> str:
     """Make a token and return its text: the only time that anybody sees it."""
     text = PREFIX + secrets.token_urlsafe(32)
-    ApiToken.objects.create(user=user, name=name, digest=digest(text), expires_at=expires_at)
+    ApiToken.objects.create(
+        user=user, name=name, scope=scope, digest=digest(text), expires_at=expires_at
+    )
     return text
 
 
@@ -34,8 +38,8 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 
-def user_of_token(text: str) -> "User | None":
-    """The active user of a token that is known and not expired, or None. Notes the use.
+def find(text: str) -> ApiToken | None:
+    """A token that is known and not expired, of an active user, or None. Notes the use.
 
     It is looked up by its hash: the time that takes may tell of hashes, but nobody can choose the
     hash of a guess, so it tells nothing of the token.
@@ -47,10 +51,15 @@ def user_of_token(text: str) -> "User | None":
         .filter(alive, digest=digest(text), user__is_active=True)
         .first()
     )
-    if token is None:
-        return None
-    _note_use(token, now)
-    return token.user
+    if token is not None:
+        _note_use(token, now)
+    return token
+
+
+def user_of_token(text: str) -> "User | None":
+    """Whom a token names, for what is only read; None as for `find`."""
+    token = find(text)
+    return token.user if token else None
 
 
 def user_of(request: HttpRequest) -> "User | None":

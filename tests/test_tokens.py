@@ -4,11 +4,12 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
+from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from downloads import tokens
-from downloads.models import ApiToken
+from downloads.models import ApiToken, Scope
 
 
 def test_a_token_names_its_user(user: User) -> None:
@@ -81,3 +82,28 @@ def test_a_use_after_a_minute_is_noted(user: User) -> None:
     last_used_at = ApiToken.objects.get().last_used_at
     assert last_used_at is not None
     assert last_used_at > earlier
+
+
+@pytest.mark.parametrize(
+    ("scope", "method", "path", "code"),
+    [
+        (Scope.READ, "get", "/api/v1/downloads", 200),
+        (Scope.READ, "get", "/api/v1/stats", 200),
+        (Scope.READ, "post", "/api/v1/downloads", 403),
+        (Scope.READ, "post", "/api/v1/downloads/batch", 403),
+        (Scope.READ, "delete", "/api/v1/downloads/0123456789ab", 403),
+        (Scope.READ, "post", "/api/v1/downloads/0123456789ab/cancel", 403),
+        (Scope.WRITE, "post", "/api/v1/downloads/0123456789ab/cancel", 404),
+        (Scope.WRITE, "delete", "/api/v1/downloads/0123456789ab", 404),
+    ],
+)
+def test_a_token_for_reading_changes_nothing(
+    client: Client, user: User, scope: Scope, method: str, path: str, code: int
+) -> None:
+    text = tokens.issue(user, name="dashboard", scope=scope)
+
+    response = getattr(client, method)(path, headers={"Authorization": f"Bearer {text}"})
+
+    assert response.status_code == code
+    if code == 403:
+        assert response.json() == {"detail": "This token may only read."}

@@ -5,7 +5,7 @@ transaction that names the state and the attempt that it expects, takes the next
 counter row and inserts the transition. Imports of this project: the pure floor only.
 """
 
-from downloads.models.access import ApiToken, IdempotentAnswer
+from downloads.models.access import ApiToken, IdempotentAnswer, Scope
 from downloads.models.actors import user_actor, worker_actor
 from downloads.models.download import Download, Progress, PublishedFile
 from downloads.models.queries import DownloadQuerySet, Submitted, fingerprint
@@ -30,6 +30,7 @@ __all__ = [
     "LostDownload",
     "Progress",
     "PublishedFile",
+    "Scope",
     "Site",
     "StreamPosition",
     "Submitted",

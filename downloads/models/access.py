@@ -5,12 +5,20 @@ from django.db import models
 from django.utils import timezone
 
 
+class Scope(models.TextChoices):
+    """What a token is good for; never more than its user may."""
+
+    READ = "read", "read"
+    WRITE = "write", "read and write"
+
+
 class ApiToken(models.Model):
     """A token of the API. Only its hash is stored: it is shown once, when it is made."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE)
     name = models.CharField(max_length=100)
     digest = models.CharField(max_length=64, unique=True, editable=False)  # sha256 of the token
+    scope = models.CharField(max_length=8, choices=Scope, default=Scope.WRITE)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     expires_at = models.DateTimeField(null=True, blank=True)  # None: never
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)

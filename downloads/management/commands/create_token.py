@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from downloads import tokens
 from downloads.management.foreseen import database_errors_as_one_line
+from downloads.models import Scope
 
 UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 NAME_LENGTH = 100  # of the column
@@ -29,6 +30,9 @@ class Command(BaseCommand):
             "--name", type=token_name, default="token", help="what it is for (default: token)"
         )
         parser.add_argument(
+            "--read-only", action="store_true", help="one that changes nothing, for a dashboard"
+        )
+        parser.add_argument(
             "--expires",
             type=expiry,
             metavar="WHEN",
@@ -41,7 +45,12 @@ class Command(BaseCommand):
             user = User.objects.filter(username=options["user"]).first()
             if user is None:
                 raise CommandError(f"There is no user named {options['user']!r}.")
-            text = tokens.issue(user, name=options["name"], expires_at=options["expires"])
+            text = tokens.issue(
+                user,
+                name=options["name"],
+                scope=Scope.READ if options["read_only"] else Scope.WRITE,
+                expires_at=options["expires"],
+            )
         # Alone on standard output, so that a script can catch it.
         self.stdout.write(text)
 
