@@ -89,7 +89,7 @@ def test_a_worker_stopped_past_its_lease_changes_nothing_and_goes_on_with_other_
     with running_worker("--host-name", "one", **settings_of_workers) as stale:
         download = begun(media_server, "/slow.mp4?rate=500000")
         child = child_of(download)
-        stale.send(signal.SIGSTOP)
+        stale.freeze()
         stopped.append(stale)
         with running_worker("--host-name", "two", **settings_of_workers) as second:
             wait_for(lambda: ("created", "worker_lost") in history(download))
@@ -118,7 +118,7 @@ def test_a_worker_stopped_between_decision_and_rename_renames_nothing(
         with traced(newest_thread(stale.process.pid), tmp_path, inject=delayed):
             download = submit(media_server.url("/small/2.mp4?stale"))
             wait_for(lambda: Download.objects.filter(pk=download.pk).exclude(library_path=""))
-            stale.send(signal.SIGSTOP)
+            stale.freeze()
             wait_for(lambda: lease_is_over(row_of(stale)), what="the end of the lease")
             with configured(lease_seconds=LEASE_SECONDS):
                 [orphan] = recovery.recover(actor="recovery:two", host="two")
@@ -147,7 +147,7 @@ def test_a_worker_stopped_right_after_its_claim_leaves_no_directory(
         with traced(newest_thread(stale.process.pid), tmp_path, inject=delayed):
             download = submit(media_server.url("/small/2.mp4?claimed"))
             wait_for_state(download, State.INITIALIZING)
-            stale.send(signal.SIGSTOP)
+            stale.freeze()
             stopped.append(stale)
             wait_for(lambda: lease_is_over(row_of(stale)), what="the end of the lease")
             with configured(lease_seconds=LEASE_SECONDS):
@@ -278,7 +278,7 @@ def test_a_cleanup_on_another_host_waits_for_the_end_of_the_lease(
             call_command("cleanup_orphans")
             assert temp_entries() == [download.directory]
 
-            worker.send(signal.SIGSTOP)
+            worker.freeze()
             stopped.append(worker)
             wait_for(lambda: lease_is_over(row_of(worker)), what="the end of the lease")
             call_command("cleanup_orphans")
@@ -293,7 +293,7 @@ def test_recovery_on_one_host_leaves_a_stopped_worker_alone(
     """Here the kernel says who lives, and the lock of a stopped worker is held."""
     with running_worker("--host-name", "one", **settings_of_workers) as worker:
         download = begun(media_server, "/slow.mp4?rate=500000")
-        worker.send(signal.SIGSTOP)
+        worker.freeze()
         stopped.append(worker)
         wait_for(lambda: lease_is_over(row_of(worker)), what="the end of the lease")
 

@@ -469,8 +469,8 @@ def plant_carried_link(directory: Path, secret: Path) -> None:
 
 
 def plant_path(directory: Path, secret: Path) -> None:
-    text = (directory / PROOF).read_text()
-    (directory / PROOF).write_text(text.replace("media.mp4", "../secret.mp4"))
+    elsewhere = str(secret).removesuffix(".part")
+    proof(name=elsewhere, total_bytes=secret.stat().st_size).write(directory)
 
 
 def plant_nonsense(directory: Path, secret: Path) -> None:

@@ -396,6 +396,13 @@ def test_who_lost_the_download_leaves_no_directory(dead_worker: Worker) -> None:
     assert temp_entries() == []
 
 
+def test_a_late_worker_leaves_what_is_carried(waiting: Download) -> None:
+    """The directory of its attempt bears the name under which the bytes wait now."""
+    assert not resumption.remove_unless_named(waiting, waiting.carried)
+
+    assert temp_entries() == [waiting.carried]
+
+
 def test_a_full_disk_is_not_filled_by_what_waits(waiting: Download) -> None:
     with configured(min_free_bytes=2**62):
         resumption.make_room()

@@ -6,9 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from django.db import connection
+from django.db import connection, connections
 from django.test import Client
 
+from tests import lives
 from tests.serving import serving
 from tests.worker import ROOT
 from vnsite.settings import database_of
@@ -111,3 +112,17 @@ def test_a_stranger_cannot_say_that_the_connection_was_encrypted() -> None:
         answer = site.ask("/login/", X_Forwarded_Proto="https")
 
     assert answer.status == 301
+
+
+@pytest.mark.postgresql
+def test_who_falls_asleep_in_a_transaction_does_not_stop_all_others(shared_db: None) -> None:
+    """A machine that was suspended there, or a process that was stopped."""
+    asleep = connections.create_connection("default")
+    try:
+        asleep.set_autocommit(False)
+        with asleep.cursor() as cursor:
+            cursor.execute("LOCK TABLE downloads_streamposition IN ACCESS EXCLUSIVE MODE")
+
+        assert lives.submit().transitions.count() == 1
+    finally:
+        asleep.close()

@@ -1,5 +1,6 @@
 """A site that refuses us, with real workers: it is left alone, others go on, one tries it again."""
 
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -100,15 +101,14 @@ def test_a_site_that_refuses_is_left_alone_and_others_go_on(
 def test_a_site_that_nobody_can_connect_to_is_left_alone(
     refusing: RefusingSite, media_server: MediaServer
 ) -> None:
-    with ScriptedSite() as gone:
-        origin = gone.origin
-    downloads = [submit(f"http://{origin}/{number}.mp4") for number in range(3)]
-    Download.objects.filter(pk__in=[each.pk for each in downloads]).update(max_attempts=1)
-
-    with running_worker(
-        "--concurrency", "1", "--once", **environment(refusing, media_server)
-    ) as worker:
-        worker.wait()
+    with socket.socket() as deaf:  # its port is taken, and nobody listens there
+        deaf.bind(("127.0.0.1", 0))
+        origin = f"127.0.0.1:{deaf.getsockname()[1]}"
+        downloads = [submit(f"http://{origin}/{number}.mp4") for number in range(3)]
+        Download.objects.filter(pk__in=[each.pk for each in downloads]).update(max_attempts=1)
+        settings = environment(refusing, media_server)
+        with running_worker("--concurrency", "1", "--once", **settings) as worker:
+            worker.wait(seconds=60)
 
     site = Site.objects.get(host=origin)
     assert (site.failures, site.error_class) == (2, "network")

@@ -2,10 +2,11 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
@@ -45,6 +46,13 @@ class WorkerProcess:
     def send(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
+    def freeze(self) -> None:
+        """SIGSTOP, but not in the middle of a write: that would keep others from writing at all."""
+        self.send(signal.SIGSTOP)
+        while somebody_writes():
+            self.send(signal.SIGCONT)
+            self.send(signal.SIGSTOP)
+
     def wait(self, seconds: float = 20.0) -> int:
         return self.process.wait(seconds)
 
@@ -65,6 +73,23 @@ def database_url() -> str:
     if connection.vendor == "sqlite":
         return f"sqlite:///{database['NAME']}"
     return f"postgres://{database['USER']}@{quote(database['HOST'], safe='')}/{database['NAME']}"
+
+
+def somebody_writes() -> bool:
+    """Whether a transaction of another process is open that others have to wait for."""
+    if connection.vendor == "sqlite":
+        with closing(sqlite3.connect(str(connection.settings_dict["NAME"]), timeout=0)) as other:
+            try:
+                other.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                return True
+            return False
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE pid <> pg_backend_pid() AND state LIKE 'idle in transaction%'"
+        )
+        return bool(cursor.fetchone()[0])
 
 
 def worker_environment() -> dict[str, str]:

@@ -96,6 +96,9 @@ POSTGRESQL_OPTIONS: dict[str, Any] = {
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
+    # A machine that is suspended in the middle of a transaction would keep its locks for hours, and
+    # one of them is the counter that every move needs.
+    "options": "-c idle_in_transaction_session_timeout=10s",
 }
 
 

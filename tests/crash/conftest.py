@@ -20,7 +20,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--kill-seconds",
         type=float,
         metavar="SECONDS",
-        help="how long the random kills go on (default: 25, on PostgreSQL 15)",
+        help="how long the random kills go on (default: 20, on PostgreSQL 12)",
     )
     group.addoption(
         "--kill-downloads",

@@ -21,6 +21,19 @@ def assert_ended_right(download: Download, original: Path) -> None:
     assert file.read_bytes() == original.read_bytes()
 
 
+def assert_killed_and_ended_right(download: Download, original: Path) -> None:
+    """Its child was killed, which the history says. Each of its attempts was killed in the same
+    way, unless one went on where another was and came to its end by other calls."""
+    again = download.transitions.filter(reason="will_retry").first()
+    assert again is not None
+    assert "SIGKILL" in again.detail
+    download.refresh_from_db()
+    if download.outcome == "completed":
+        assert_ended_right(download, original)
+    else:
+        assert_failed_by_signal(download)
+
+
 def assert_failed_by_signal(download: Download) -> None:
     """Only its child was killed: it failed, says by what, and is clean."""
     download.refresh_from_db()
@@ -35,7 +48,7 @@ def wait_for_the_processes_of(worker_pid: int) -> None:
 
     A forked child has the command line of the warm process, which names its worker.
     """
-    wait_for(lambda: not _forked_for(worker_pid), seconds=5, what="its processes to end")
+    wait_for(lambda: not _forked_for(worker_pid), seconds=20, what="its processes to end")
 
 
 def _forked_for(worker_pid: int) -> list[Path]:

@@ -207,6 +207,7 @@ def test_a_listener_misses_nothing_of_what_happened_while_the_server_was_dead(
 # Ending
 
 
+@pytest.mark.sqlite  # whatever the database is
 def test_ctrl_c_leaves_no_process(api: requests.Session, media_server: MediaServer) -> None:
     with serving(VNSITE_ALLOW_PRIVATE_HOSTS=media_server.origin) as server:
         add_batch(server, api, [media_server.url("/slow.mp4?rate=20000&ctrl-c")])
