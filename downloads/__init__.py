@@ -13,7 +13,7 @@ from downloads.options import DownloadOptions
 from downloads.states import State as DownloadState
 
 if TYPE_CHECKING:
-    from downloads.manager import DownloadManager
+    from downloads.worker.manager import DownloadManager
 
 __all__ = [
     "DownloadCancelled",
@@ -31,6 +31,6 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name != "DownloadManager":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from downloads.manager import DownloadManager
+    from downloads.worker.manager import DownloadManager
 
     return DownloadManager

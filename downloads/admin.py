@@ -24,7 +24,6 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from downloads.actions import NotAllowed, clean, forget
-from downloads.cleanup import CleanupForm, CleanupPlan
 from downloads.models import (
     ApiToken,
     Download,
@@ -35,6 +34,7 @@ from downloads.models import (
     Worker,
     user_actor,
 )
+from downloads.web.cleanup import CleanupForm, CleanupPlan
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User

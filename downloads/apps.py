@@ -8,6 +8,6 @@ class DownloadsConfig(AppConfig):
     name = "downloads"
 
     def ready(self) -> None:
-        from downloads.checks import refuse_folder_conflict
+        from downloads.web.checks import refuse_folder_conflict
 
         checks.register(refuse_folder_conflict)

@@ -43,7 +43,7 @@ class LinkFault(StrEnum):
     USER_INFO = "user_info"
     INVALID_HOST = "invalid_host"
     INVALID_PORT = "invalid_port"
-    PRIVATE_ADDRESS = "private_address"  # judged in downloads.submission, which knows the settings
+    PRIVATE_ADDRESS = "private_address"  # judged in web.submission, which knows the settings
 
 
 SENTENCES = {

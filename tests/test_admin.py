@@ -14,8 +14,8 @@ from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
 
-from downloads import tokens
 from downloads.models import ApiToken, Download, Transition
+from downloads.web import tokens
 from tests import lives
 
 LIST = "/admin/downloads/download/"

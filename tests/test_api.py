@@ -15,10 +15,10 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from downloads import tokens
 from downloads.errors import ErrorClass
 from downloads.models import Download, IdempotentAnswer, Progress, Transition
 from downloads.states import Outcome, State
+from downloads.web import tokens
 from tests import lives
 
 API = "/api/v1"

@@ -15,8 +15,8 @@ from django.core.management.base import SystemCheckError
 from django.db import connection
 from django.test import override_settings
 
-from downloads import checks
-from downloads.checks import Check, Level
+from downloads.web import checks
+from downloads.web.checks import Check, Level
 from tests import lives
 from tests.test_health import unreachable_database
 

@@ -16,11 +16,11 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
 
-from downloads import tokens
 from downloads.errors import ErrorClass
 from downloads.management.commands.add_download import Command as AddDownload
 from downloads.management.commands.add_download import Watch, progress_line, warn_without_worker
 from downloads.models import ApiToken, Download, Progress
+from downloads.web import tokens
 from tests import lives
 from tests.test_checks import configured
 from tests.test_health import unreachable_database

@@ -17,11 +17,11 @@ from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from django.db import connection, transaction
 
-from downloads import consumers, events, tokens
-from downloads.consumers import EventStream, parse_seq
 from downloads.models import Download, Progress, StreamPosition, Transition
 from downloads.options import DownloadOptions
 from downloads.states import Reason, State
+from downloads.web import consumers, events, tokens
+from downloads.web.consumers import EventStream, parse_seq
 from tests import lives
 from tests.serving import Event, Listening, Serving, headers_of, serving, sign_in
 from tests.waiting import wait_for

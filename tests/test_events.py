@@ -7,12 +7,12 @@ import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from downloads import frames
 from downloads.errors import ErrorClass
-from downloads.events import Cursor, Pace, Ring
-from downloads.frames import Bye, Frame, Report, Resync, Stats
 from downloads.models import Progress, StreamPosition, Transition
 from downloads.states import Phase, Reason, State
+from downloads.web import frames
+from downloads.web.events import Cursor, Pace, Ring
+from downloads.web.frames import Bye, Frame, Report, Resync, Stats
 from tests import lives
 
 NOON = datetime(2026, 7, 1, 12, 0, 0, 250000, tzinfo=UTC)

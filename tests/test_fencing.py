@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from django.core.management import call_command
 
-from downloads import recovery
 from downloads.models import Download, Transition, Worker, database_now
 from downloads.states import State
+from downloads.worker import recovery
 from tests.clocks import Clocks
 from tests.crash.judging import assert_ended_right, assert_nothing_is_left
 from tests.crash.tracing import newest_thread, require_strace, traced

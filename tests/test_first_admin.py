@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 from django.core import signing
 from django.test import Client
 
-from downloads import first_admin
+from downloads.web import first_admin
 from vnsite.config import ConfigError
 
 pytestmark = pytest.mark.django_db

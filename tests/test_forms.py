@@ -2,9 +2,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from downloads.forms import AddForm
 from downloads.links import MAX_LINKS
 from downloads.options import Audio, DownloadOptions, Quality
+from downloads.web.forms import AddForm
 
 
 def fill(urls: str, **options: str) -> AddForm:

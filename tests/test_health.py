@@ -11,7 +11,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
 
-from downloads import tokens
+from downloads.web import tokens
 from tests import lives
 
 

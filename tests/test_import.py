@@ -53,7 +53,7 @@ def test_the_state_of_the_public_names_is_the_one_of_the_table() -> None:
 
 
 def test_the_manager_is_loaded_on_first_use() -> None:
-    from downloads.manager import DownloadManager
+    from downloads.worker.manager import DownloadManager
 
     assert "DownloadManager" in downloads.__all__
     assert downloads.DownloadManager is DownloadManager

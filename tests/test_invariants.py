@@ -14,10 +14,11 @@ from django.core.management import call_command
 from django.db import connection
 from django.utils import timezone
 
-from downloads import actions, invariants, isolation, recovery
+from downloads import actions, isolation
 from downloads.child import Process
 from downloads.isolation import IsolatedDownload
 from downloads.models import Download, PublishedFile, StreamPosition, Transition, Worker
+from downloads.worker import invariants, recovery
 from tests import lives
 from tests.waiting import wait_for
 

@@ -57,44 +57,10 @@ HOUSE: tuple[dict[str, frozenset[str]], ...] = (
         "worker side": frozenset(
             {
                 "downloads.DownloadManager",  # what `from downloads import DownloadManager` gets
-                "downloads.attempt",
-                "downloads.invariants",
-                "downloads.manager",
-                "downloads.publication",
-                "downloads.recovery",
-                "downloads.room",
-                "downloads.release",
-                "downloads.resumption",
-                "downloads.tenure",
+                "downloads.worker",
             }
         ),
-        "web side": frozenset(
-            {
-                "downloads.admin",
-                "downloads.api",
-                "downloads.checks",
-                "downloads.cleanup",
-                "downloads.consumers",
-                "downloads.events",
-                "downloads.first_admin",
-                "downloads.forms",
-                "downloads.frames",
-                "downloads.health",
-                "downloads.idempotency",
-                "downloads.listing",
-                "downloads.media",
-                "downloads.schemas",
-                "downloads.stats",
-                "downloads.submission",
-                "downloads.templatetags",
-                "downloads.timeline",
-                "downloads.tokens",
-                "downloads.unavailable",
-                "downloads.urls",
-                "downloads.views",
-                "downloads.waits",
-            }
-        ),
+        "web side": frozenset({"downloads.admin", "downloads.templatetags", "downloads.web"}),
     },
     {
         "entry points": frozenset(
@@ -134,7 +100,7 @@ class Fence:
 FENCES = (
     Fence(
         packages=frozenset({"channels", "daphne", "twisted"}),
-        inside=frozenset({"downloads.consumers", "vnsite"}),
+        inside=frozenset({"downloads.web.consumers", "vnsite"}),
         but_not=frozenset({"vnsite.config", "vnsite.settings"}),
     ),
     Fence(packages=frozenset({"yt_dlp"}), inside=frozenset({"downloads.fetch"})),
@@ -387,20 +353,20 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
         (climbs, "downloads.states", "from . import models"),
         (climbs, "downloads.states", "from .models import Download"),
         (climbs, "downloads.fetch.guard", "from ..models import Download"),
-        (climbs, "downloads.library", "def late():\n    from downloads import recovery"),
+        (climbs, "downloads.library", "def late():\n    from downloads.worker import recovery"),
         (climbs, "downloads.library", "if TYPE_CHECKING:\n    from downloads import models"),
         (climbs, "downloads.library", "import_module('downloads.models')"),
         (climbs, "downloads.models", "from downloads.actions import cancel"),
         (climbs, "downloads.models", "from vnsite import urls"),
-        (climbs, "downloads.manager", "from downloads.views import dashboard"),
-        (climbs, "downloads.views", "from downloads.recovery import recover"),
-        (climbs, "downloads.views", "from downloads import DownloadManager"),
-        (climbs, "downloads.templatetags.durations", "from downloads.manager import claim"),
-        (climbs, "downloads.views", "from downloads.management.commands import serve"),
-        (climbs, "downloads", "from downloads.manager import DownloadManager"),
-        (climbs, "downloads", "def other():\n    from downloads import manager"),
-        (fence_jumps, "downloads.views", "from channels.layers import get_channel_layer"),
-        (fence_jumps, "downloads.manager", "import twisted.internet.reactor"),
+        (climbs, "downloads.worker.manager", "from downloads.web.views import dashboard"),
+        (climbs, "downloads.web.views", "from downloads.worker.recovery import recover"),
+        (climbs, "downloads.web.views", "from downloads import DownloadManager"),
+        (climbs, "downloads.templatetags.durations", "from downloads.worker.manager import claim"),
+        (climbs, "downloads.web.views", "from downloads.management.commands import serve"),
+        (climbs, "downloads", "from downloads.worker.manager import DownloadManager"),
+        (climbs, "downloads", "def other():\n    from downloads.worker import manager"),
+        (fence_jumps, "downloads.web.views", "from channels.layers import get_channel_layer"),
+        (fence_jumps, "downloads.worker.manager", "import twisted.internet.reactor"),
         (fence_jumps, "downloads.management.commands.serve", "import daphne.server"),
         (fence_jumps, "vnsite.settings", "import channels"),
         (fence_jumps, "downloads.child", "import yt_dlp"),
@@ -408,17 +374,21 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
         (impurities, "downloads.fetch.guard", "from django.conf import settings"),
         (impurities, "downloads.states", "import django"),
         (impurities, "downloads", "def other():\n    import django"),
-        (signals, "downloads.manager", "os.kill(pid, 9)"),
-        (signals, "downloads.manager", "from os import killpg"),
-        (signals, "downloads.recovery", "each = partial(os.killpg, group)"),
-        (signals, "downloads.recovery", "signal.pidfd_send_signal(descriptor, 9)"),
+        (signals, "downloads.worker.manager", "os.kill(pid, 9)"),
+        (signals, "downloads.worker.manager", "from os import killpg"),
+        (signals, "downloads.worker.recovery", "each = partial(os.killpg, group)"),
+        (signals, "downloads.worker.recovery", "signal.pidfd_send_signal(descriptor, 9)"),
         (signals, "vnsite.server", "process.terminate()"),
         (signals, "downloads.fetch.run", "self.process.kill()"),
-        (signals, "downloads.manager", "child.send_signal(signal.SIGINT)"),
-        (state_writes, "downloads.manager", "download.state = State.FAILED"),
-        (state_writes, "downloads.manager", "one, download.state = 1, State.FAILED"),
-        (state_writes, "downloads.recovery", "Download.objects.filter(pk=1).update(state='x')"),
-        (state_writes, "downloads.api", "Download.objects.create(url=url, state='x')"),
+        (signals, "downloads.worker.manager", "child.send_signal(signal.SIGINT)"),
+        (state_writes, "downloads.worker.manager", "download.state = State.FAILED"),
+        (state_writes, "downloads.worker.manager", "one, download.state = 1, State.FAILED"),
+        (
+            state_writes,
+            "downloads.worker.recovery",
+            "Download.objects.filter(pk=1).update(state='x')",
+        ),
+        (state_writes, "downloads.web.api", "Download.objects.create(url=url, state='x')"),
         (state_writes, "downloads.admin", "setattr(download, 'state', 'cleaned')"),
     ],
 )
@@ -442,13 +412,16 @@ def test_the_checker_refuses(
         ("downloads.child", "os.killpg(group, signal.SIGKILL)"),
         ("downloads.management.commands.serve", "worker.terminate()"),
         ("downloads.management.commands.run", "from downloads import manager, recovery, views"),
-        ("downloads.consumers", "from channels.generic.http import AsyncHttpConsumer"),
-        ("downloads.manager", "from downloads import DownloadState\nimport django"),
-        ("downloads.manager", "state = download.state\nqueryset.filter(state=state)"),
+        ("downloads.web.consumers", "from channels.generic.http import AsyncHttpConsumer"),
+        ("downloads.worker.manager", "from downloads import DownloadState\nimport django"),
+        ("downloads.worker.manager", "state = download.state\nqueryset.filter(state=state)"),
         ("downloads.actions", "class NotAllowed:\n    def f(self):\n        self.state = 1"),
         ("downloads.models", "queryset.update(state=to)"),
-        ("downloads", "def __getattr__(name):\n    from downloads import manager"),
-        ("downloads", "if TYPE_CHECKING:\n    from downloads.manager import DownloadManager"),
+        ("downloads", "def __getattr__(name):\n    from downloads.worker import manager"),
+        (
+            "downloads",
+            "if TYPE_CHECKING:\n    from downloads.worker.manager import DownloadManager",
+        ),
         ("vnsite.server", "from daphne.server import Server\nimport twisted"),
     ],
 )
@@ -486,7 +459,9 @@ def loaded_by(code: str, data_dir: Path) -> set[str]:
 
 
 def test_importing_the_worker_side_imports_no_server(tmp_path: Path) -> None:
-    code = "import django; django.setup(); import downloads.manager, downloads.recovery"
+    code = (
+        "import django; django.setup(); import downloads.worker.manager, downloads.worker.recovery"
+    )
 
     loaded = loaded_by(code, tmp_path)
 

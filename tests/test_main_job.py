@@ -9,8 +9,8 @@ import requests
 from django.conf import settings
 from django.contrib.auth.models import User
 
-from downloads import tokens
 from downloads.models import Download, StreamPosition
+from downloads.web import tokens
 from tests.media_server import MediaServer
 from tests.serving import Serving, serving
 from tests.waiting import wait_for

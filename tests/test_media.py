@@ -16,9 +16,9 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.test import RequestFactory
 
-from downloads import tokens
-from downloads.media import NotSatisfiable, open_beneath, wanted_part
 from downloads.models import Download, PublishedFile
+from downloads.web import tokens
+from downloads.web.media import NotSatisfiable, open_beneath, wanted_part
 from tests import lives
 from tests.serving import Answer, Serving, headers_of, serving, sign_in
 from tests.waiting import wait_for

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from downloads import library, publication, recovery
+from downloads import library
 from downloads.child import Process
 from downloads.fetch.messages import ManifestFile
 from downloads.fetch.verify import describe
@@ -20,6 +20,7 @@ from downloads.isolation import IsolatedDownload, directory_name
 from downloads.models import Download, LostDownload, Worker
 from downloads.options import DownloadOptions
 from downloads.states import Reason, State
+from downloads.worker import publication, recovery
 from tests.test_checks import configured
 from tests.waiting import wait_for
 

@@ -9,7 +9,7 @@ from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import override_settings
 
-from downloads.release import Release
+from downloads.worker.release import Release
 from tests.media_server import MediaServer
 from tests.waiting import wait_for
 from tests.worker import child_of, history, running_worker, submit, wait_for_state

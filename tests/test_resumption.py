@@ -11,13 +11,14 @@ import pytest
 from django.conf import settings
 from django.utils import timezone
 
-from downloads import actions, invariants, isolation, recovery, resumption
+from downloads import actions, isolation
 from downloads.fetch.resume import OVERLAP_BYTES
 from downloads.isolation import IsolatedDownload, directory_name
 from downloads.models import Download, LostDownload, Progress, Worker
 from downloads.options import DownloadOptions
 from downloads.proven import LEAST_BYTES, PROOF, Proof
 from downloads.states import Reason, State
+from downloads.worker import invariants, recovery, resumption
 from tests.films import LONG_AGO, Film, other
 from tests.media_server import MediaServer
 from tests.scripted_site import ScriptedSite

@@ -11,9 +11,9 @@ import pytest
 from django.conf import settings
 from django.test import override_settings
 
-from downloads import room
 from downloads.models import Download
 from downloads.states import State
+from downloads.worker import room
 from tests.media_server import MediaServer
 from tests.waiting import wait_for
 from tests.worker import (

@@ -2,7 +2,7 @@ import pytest
 from django.conf import LazySettings
 
 from downloads.links import InvalidLink, LinkFault
-from downloads.submission import check_link
+from downloads.web.submission import check_link
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 from downloads.models import Transition
 from downloads.states import State
-from downloads.timeline import Step, steps_of
+from downloads.web.timeline import Step, steps_of
 
 START = datetime(2026, 11, 22, 12, tzinfo=UTC)
 

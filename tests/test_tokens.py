@@ -8,8 +8,8 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from downloads import tokens
 from downloads.models import ApiToken, Scope
+from downloads.web import tokens
 
 
 def test_a_token_names_its_user(user: User) -> None:

@@ -12,12 +12,13 @@ from django.test import Client, RequestFactory
 from django.utils import timezone
 from django.views.defaults import server_error
 
-from downloads import actions, first_admin
+from downloads import actions
 from downloads.errors import ADVICE, ErrorClass
 from downloads.links import MAX_LINKS
 from downloads.models import Download, Progress, StreamPosition
 from downloads.options import DownloadOptions
 from downloads.states import Outcome, Phase, Reason, State
+from downloads.web import first_admin
 from tests import lives
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_disk")]

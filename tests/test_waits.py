@@ -11,15 +11,15 @@ from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
 
-from downloads import checks, tokens, waits
-from downloads.checks import Level
 from downloads.errors import ErrorClass
-from downloads.events import Cursor
-from downloads.frames import Stats
 from downloads.isolation import directory_name
 from downloads.models import Download, Site
 from downloads.states import Reason, State
 from downloads.templatetags.downloads import clock
+from downloads.web import checks, tokens, waits
+from downloads.web.checks import Level
+from downloads.web.events import Cursor
+from downloads.web.frames import Stats
 from tests import lives
 from tests.test_views import path_of, words_of
 

@@ -19,7 +19,7 @@ from twisted.internet.error import CannotListenError
 from twisted.logger import STDLibLogObserver, globalLogBeginner
 from twisted.web.http import NO_BODY_CODES
 
-from downloads.consumers import end_streams
+from downloads.web.consumers import end_streams
 from vnsite.asgi import application
 
 reactor: Any = installed_reactor  # its type depends on which one is installed

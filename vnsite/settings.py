@@ -37,7 +37,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "downloads.unavailable.DatabaseUnavailable",
+    "downloads.web.unavailable.DatabaseUnavailable",
     "axes.middleware.AxesMiddleware",
 ]
 
@@ -52,7 +52,7 @@ AXES_FAILURE_LIMIT = 10
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_RESET_ON_SUCCESS = True
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
-AXES_LOCKOUT_CALLABLE = "downloads.views.locked_out"
+AXES_LOCKOUT_CALLABLE = "downloads.web.views.locked_out"
 AXES_CLIENT_IP_CALLABLE = "vnsite.proxies.client_address"
 AXES_DISABLE_ACCESS_LOG = True
 AXES_VERBOSE = False
@@ -106,7 +106,7 @@ def database_of(url: str) -> dict[str, Any]:
     """Django's settings of the database that a URL names; options in the URL win over ours.
 
     Connections end with the request: under ASGI each request has a thread of its own, and one
-    that stayed open would never be used again. The worker keeps its own (downloads/manager.py).
+    that stayed open would never be used again. The worker keeps its own.
     """
     database: dict[str, Any] = dict(dj_database_url.parse(url))
     if database["ENGINE"] == "django.db.backends.sqlite3":

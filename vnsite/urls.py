@@ -4,11 +4,11 @@ from django.contrib import admin
 from django.contrib.auth.views import LogoutView
 from django.urls import include, path
 
-from downloads.api import api
-from downloads.health import healthz, metrics, readyz
+from downloads.web.api import api
+from downloads.web.health import healthz, metrics, readyz
 
 urlpatterns = [
-    path("", include("downloads.urls")),
+    path("", include("downloads.web.urls")),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("admin/", admin.site.urls),
     path("api/v1/", api.urls),

@@ -21,7 +21,7 @@ from downloads.errors import ADVICE, Advice, ErrorClass
 from downloads.models import Download, Progress, PublishedFile, Transition
 from downloads.options import Audio, DownloadOptions
 from downloads.states import Phase, Reason, State
-from downloads.waits import SiteWait, wait_of
+from downloads.web.waits import SiteWait, wait_of
 
 register = template.Library()
 

@@ -12,9 +12,9 @@ import pytest
 from django.contrib.auth.models import User
 from playwright.sync_api import Page
 
-from downloads import tokens
 from downloads.errors import ErrorClass
 from downloads.models import Download, Progress, PublishedFile, Worker
+from downloads.web import tokens
 from tests import lives
 from tests.browser.conftest import sign_in
 from tests.serving import Serving, serving

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from django.conf import settings
 
-from downloads import invariants, recovery
 from downloads.models import Download
+from downloads.worker import invariants, recovery
 from tests.waiting import wait_for
 from tests.worker import staged_entries, temp_entries
 

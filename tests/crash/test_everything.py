@@ -11,9 +11,10 @@ import requests
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from downloads import actions, tokens
+from downloads import actions
 from downloads.models import Download, StreamPosition, Transition
 from downloads.states import State
+from downloads.web import tokens
 from tests import lives
 from tests.crash.judging import assert_ended_right, assert_nothing_is_left
 from tests.media_server import MediaServer

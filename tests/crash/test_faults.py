@@ -9,10 +9,11 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
-from downloads import actions, invariants, isolation
+from downloads import actions, isolation
 from downloads.models import Download
 from downloads.options import DownloadOptions
 from downloads.states import State
+from downloads.worker import invariants
 from tests.crash.cleaning import begun_cleanup, cleanup
 from tests.crash.injecting import fault_in_the_attempt
 from tests.crash.judging import assert_ended_right, assert_nothing_is_left

@@ -11,7 +11,6 @@ from django.core.management import BaseCommand, CommandError
 from django.core.management.base import CommandParser
 from django.template.defaultfilters import filesizeformat
 
-from downloads import stats
 from downloads.doorbell import open_doorbell
 from downloads.errors import ADVICE, ErrorClass
 from downloads.links import MAX_LINKS, InvalidLink
@@ -19,7 +18,8 @@ from downloads.management.foreseen import database_errors_as_one_line
 from downloads.models import Download, Progress, Transition
 from downloads.options import Audio, DownloadOptions, Quality
 from downloads.states import Outcome
-from downloads.submission import check_link
+from downloads.web import stats
+from downloads.web.submission import check_link
 
 ACTOR = "command"
 WRONG_ARGUMENTS = 2

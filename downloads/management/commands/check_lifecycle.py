@@ -10,8 +10,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
-from downloads.invariants import Finding, check
 from downloads.outage import in_words
+from downloads.worker.invariants import Finding, check
 
 
 class Command(BaseCommand):

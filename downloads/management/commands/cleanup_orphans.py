@@ -13,7 +13,7 @@ from django.db import DatabaseError
 
 from downloads.isolation import is_correlation_id
 from downloads.outage import in_words
-from downloads.recovery import Orphan, recover
+from downloads.worker.recovery import Orphan, recover
 
 DURATION = re.compile(r"(\d+)([smhd]?)")
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management import BaseCommand
 from django.core.management.base import CommandParser
 
-from downloads.checks import Check, Level, run, worst
+from downloads.web.checks import Check, Level, run, worst
 
 
 class Command(BaseCommand):

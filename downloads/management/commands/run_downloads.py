@@ -8,8 +8,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
 from downloads.child import ChildFailed, end_with_parent
-from downloads.manager import GRACE_SECONDS, DownloadManager, Outdated
 from downloads.outage import in_words
+from downloads.worker.manager import GRACE_SECONDS, DownloadManager, Outdated
 
 
 class Command(BaseCommand):

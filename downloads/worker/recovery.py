@@ -15,12 +15,13 @@ from pathlib import Path
 
 from django.conf import settings
 
-from downloads import actions, isolation, library, publication, resumption
-from downloads.attempt import should_clean
+from downloads import actions, isolation, library
 from downloads.child import ChildFailed, Process, end_leader, end_marked
 from downloads.errors import ErrorClass
 from downloads.models import Download, LostDownload, Worker, database_now
 from downloads.states import Outcome, Reason, State
+from downloads.worker import publication, resumption
+from downloads.worker.attempt import should_clean
 
 logger = logging.getLogger(__name__)
 

@@ -19,8 +19,7 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connection, connections
 
-from downloads import actions, isolation, recovery, resumption, room
-from downloads.attempt import Attempt, Request
+from downloads import actions, isolation
 from downloads.child import ChildFailed, Process, WarmProcess
 from downloads.doorbell import Doorbell, open_doorbell
 from downloads.lease import Lease, boot_seconds, heartbeat_seconds
@@ -28,8 +27,10 @@ from downloads.links import clean_url
 from downloads.models import Download, LostDownload, Worker, database_now, worker_actor
 from downloads.options import DownloadOptions
 from downloads.outage import in_words, is_damaged, is_outage
-from downloads.release import Release
 from downloads.states import Reason, State
+from downloads.worker import recovery, resumption, room
+from downloads.worker.attempt import Attempt, Request
+from downloads.worker.release import Release
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from django.conf import settings
 
-from downloads import actions, isolation, proven, room
+from downloads import actions, isolation, proven
 from downloads.models import Download, LostDownload
 from downloads.states import State
+from downloads.worker import room
 
 logger = logging.getLogger(__name__)
 

@@ -27,7 +27,7 @@ from django.views.decorators.http import require_safe
 from werkzeug.http import parse_range_header
 
 from downloads.models import Download, PublishedFile
-from downloads.tokens import token_in, user_of
+from downloads.web.tokens import token_in, user_of
 
 logger = logging.getLogger(__name__)
 

@@ -24,16 +24,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from downloads import actions, checks, first_admin, stats
-from downloads.forms import AddForm, FirstAdminForm
-from downloads.listing import (
-    PAGE_SIZE,
-    Filter,
-    ListQuery,
-    Sort,
-    counts_by_filter,
-    page_of,
-)
+from downloads import actions
 from downloads.models import (
     Download,
     DownloadQuerySet,
@@ -43,8 +34,18 @@ from downloads.models import (
     Submitted,
     user_actor,
 )
-from downloads.timeline import steps_of
-from downloads.waits import wait_of, waits_among, waits_for
+from downloads.web import checks, first_admin, stats
+from downloads.web.forms import AddForm, FirstAdminForm
+from downloads.web.listing import (
+    PAGE_SIZE,
+    Filter,
+    ListQuery,
+    Sort,
+    counts_by_filter,
+    page_of,
+)
+from downloads.web.timeline import steps_of
+from downloads.web.waits import wait_of, waits_among, waits_for
 
 # What live.js may ask for at once: the rows that it shows and as many that may join them.
 MAX_ROWS = 2 * PAGE_SIZE

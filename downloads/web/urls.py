@@ -3,8 +3,8 @@
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
-from downloads import views
-from downloads.media import media
+from downloads.web import views
+from downloads.web.media import media
 
 
 class CorrelationIdConverter(StringConverter):

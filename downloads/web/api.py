@@ -14,12 +14,14 @@ from ninja.errors import AuthenticationError, HttpError, ValidationError
 from ninja.responses import Response
 from ninja.security import HttpBearer, SessionAuth
 
-from downloads import actions, stats, tokens
-from downloads.idempotency import KeyOfAnotherRequest, answer_once
+from downloads import actions
 from downloads.links import InvalidLink
 from downloads.models import Download, Scope, Site, user_actor
 from downloads.options import DownloadOptions
-from downloads.schemas import (
+from downloads.states import State
+from downloads.web import stats, tokens
+from downloads.web.idempotency import KeyOfAnotherRequest, answer_once
+from downloads.web.schemas import (
     Batch,
     BatchAnswer,
     BatchResult,
@@ -40,10 +42,9 @@ from downloads.schemas import (
     WorkerOut,
     with_neighbours,
 )
-from downloads.states import State
-from downloads.submission import check_link
-from downloads.tokens import token_in
-from downloads.waits import all_waits, waits_among, waits_for
+from downloads.web.submission import check_link
+from downloads.web.tokens import token_in
+from downloads.web.waits import all_waits, waits_among, waits_for
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User

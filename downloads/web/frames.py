@@ -1,6 +1,6 @@
 """The frames of the stream: what `GET /events/` sends, byte for byte, and the rows it is made of.
 
-Knows rows and nothing of who listens: `downloads.events` sends them.
+Knows rows and nothing of who listens: `downloads.web.events` sends them.
 """
 
 import json
@@ -17,8 +17,8 @@ from django.db.models.functions import Now
 
 from downloads.models import Download, Progress, Transition
 from downloads.states import State
-from downloads.stats import SPEED_MAX_AGE, free_bytes, workers
-from downloads.waits import waits_by_owner
+from downloads.web.stats import SPEED_MAX_AGE, free_bytes, workers
+from downloads.web.waits import waits_by_owner
 
 HEARTBEAT_SECONDS = 15
 BATCH_FRAMES = 500  # read from the table at once

@@ -21,7 +21,8 @@ from django.db import DatabaseError, connection
 from django.utils import timezone
 
 from downloads.doorbell import Doorbell, open_doorbell
-from downloads.frames import (
+from downloads.models import StreamPosition
+from downloads.web.frames import (
     BATCH_FRAMES,
     HEARTBEAT_SECONDS,
     Bye,
@@ -37,7 +38,6 @@ from downloads.frames import (
     read_reports,
     resync,
 )
-from downloads.models import StreamPosition
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from django.core import signing
 from django.db import transaction
 from django.urls import reverse
 
-TOKEN_SALT = "downloads.first_admin"  # noqa: S105 — separates our signatures, is no secret
+TOKEN_SALT = "downloads.web.first_admin"  # noqa: S105 — separates our signatures, is no secret
 TOKEN_MAX_AGE_SECONDS = 24 * 60 * 60
 
 

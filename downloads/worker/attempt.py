@@ -20,7 +20,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 from django.db.models.functions import Now
 
-from downloads import actions, isolation, library, publication, resumption
+from downloads import actions, isolation, library
 from downloads.breaker import Verdict, verdict_of
 from downloads.child import Child, ChildFailed, WarmProcess
 from downloads.errors import ErrorClass, ErrorFacts, classify, retry_delay_seconds
@@ -51,7 +51,8 @@ from downloads.models import (
 from downloads.options import DownloadOptions
 from downloads.outage import in_words, is_outage
 from downloads.states import Outcome, Phase, Reason, State
-from downloads.tenure import LeaseOver, Tenure
+from downloads.worker import publication, resumption
+from downloads.worker.tenure import LeaseOver, Tenure
 
 logger = logging.getLogger(__name__)
 

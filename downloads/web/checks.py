@@ -21,11 +21,11 @@ from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
-from downloads import stats
 from downloads.fetch import landlock
 from downloads.fetch.programs import find_deno, find_ffmpeg
 from downloads.outage import REMEDY, is_damaged
-from downloads.waits import all_waits
+from downloads.web import stats
+from downloads.web.waits import all_waits
 
 PROBLEMS_CACHED_SECONDS = 5
 YT_DLP_WARNING_DAYS = 60

@@ -16,8 +16,8 @@ from downloads.links import MAX_LINKS
 from downloads.models import Download, DownloadQuerySet, Progress, PublishedFile, Transition
 from downloads.options import Audio, DownloadOptions, Quality
 from downloads.states import Outcome, State
-from downloads.submission import check_link
-from downloads.waits import SiteWait, wait_of
+from downloads.web.submission import check_link
+from downloads.web.waits import SiteWait, wait_of
 
 MAX_ID = 2**63 - 1  # what the database takes
 

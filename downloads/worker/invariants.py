@@ -17,10 +17,11 @@ from pathlib import Path
 from django.conf import settings
 from django.db.models import Max
 
-from downloads import isolation, library, recovery
+from downloads import isolation, library
 from downloads.child import attempts_of_processes
 from downloads.models import Download, PublishedFile, StreamPosition, Transition, database_now
 from downloads.states import RUNNING, Outcome, State, can_move
+from downloads.worker import recovery
 
 ENTRY_NAME = re.compile(r".* \[([A-Za-z0-9-]{1,64})\](?: \(\d+\))?")
 

@@ -8,11 +8,11 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from downloads import stats
-from downloads.checks import unapplied_migrations
 from downloads.models import Download, StreamPosition
-from downloads.tokens import user_of
-from downloads.waits import all_waits
+from downloads.web import stats
+from downloads.web.checks import unapplied_migrations
+from downloads.web.tokens import user_of
+from downloads.web.waits import all_waits
 
 PLAIN = "text/plain; charset=utf-8"
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"

@@ -1,7 +1,7 @@
 """`GET /events/` as a Channels consumer: who may listen, and for how long.
 
 Consumers stand outside of Django's middleware, so host, method and user are checked here. What is
-sent comes from `downloads.events`; no channel layer is used.
+sent comes from `downloads.web.events`; no channel layer is used.
 """
 
 import asyncio
@@ -20,12 +20,12 @@ from django.core.handlers.asgi import ASGIRequest
 from django.db import Error
 from django.utils import timezone
 
-from downloads.events import STREAM, Cursor, Listener
-from downloads.frames import HEARTBEAT_SECONDS, Bye, Resync, bye, greeting, resync
 from downloads.models import Download, StreamPosition
 from downloads.outage import in_words, is_outage
-from downloads.tokens import token_in, user_of_token
-from downloads.unavailable import RETRY_AFTER_SECONDS, SENTENCE
+from downloads.web.events import STREAM, Cursor, Listener
+from downloads.web.frames import HEARTBEAT_SECONDS, Bye, Resync, bye, greeting, resync
+from downloads.web.tokens import token_in, user_of_token
+from downloads.web.unavailable import RETRY_AFTER_SECONDS, SENTENCE
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User

@@ -16,7 +16,7 @@ from downloads.fetch.messages import Fetched
 from downloads.models import Download, Progress, PublishedFile, short_transaction
 from downloads.outage import is_outage
 from downloads.states import Reason, State
-from downloads.tenure import LeaseOver, Once, Writer
+from downloads.worker.tenure import LeaseOver, Once, Writer
 
 Manifest = dict[str, Any]
 AT_ONCE = Once()

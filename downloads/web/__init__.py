@@ -1,0 +1,1 @@
+"""The web side: pages, API, the live stream, health. Meets the worker's side only in rows."""
