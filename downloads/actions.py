@@ -6,8 +6,10 @@ directories, and neither requests nor workers.
 """
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import IntegrityError
@@ -16,6 +18,9 @@ from django.utils import timezone
 from downloads import isolation, library
 from downloads.models import Download, LostDownload, short_transaction
 from downloads.states import RUNNING, Outcome, Reason, State
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
 
 
 class NotAllowed(Exception):
@@ -58,6 +63,13 @@ def cancel(download: Download, *, actor: str) -> Download:
     if download.state in RUNNING:
         raise NotAllowed(download, "It is too late to cancel: the files are being published.")
     raise NotAllowed(download, f"It cannot be cancelled: it is {download.state}.")
+
+
+def cancel_all_of(user: "User", *, actor: str) -> None:
+    """Cancel what a user has waiting and running; what is being published is left to its end."""
+    for download in Download.objects.filter(owner=user).active():
+        with suppress(NotAllowed):
+            cancel(download, actor=actor)
 
 
 def _cancel_waiting(download: Download, *, actor: str) -> Download:

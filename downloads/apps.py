@@ -1,7 +1,11 @@
-"""The app, and what it refuses at the start."""
+"""The app: what it refuses at the start, and what it does when a user is deleted."""
+
+from typing import Any
 
 from django.apps import AppConfig
+from django.conf import settings
 from django.core import checks
+from django.db.models.signals import pre_delete
 
 
 class DownloadsConfig(AppConfig):
@@ -11,3 +15,11 @@ class DownloadsConfig(AppConfig):
         from downloads.web.checks import refuse_folder_conflict
 
         checks.register(refuse_folder_conflict)
+        pre_delete.connect(_cancel_downloads, sender=settings.AUTH_USER_MODEL)
+
+
+def _cancel_downloads(instance: Any, **_: object) -> None:
+    """Nobody waits for the downloads of a deleted user; what has ended stays, for staff."""
+    from downloads import actions
+
+    actions.cancel_all_of(instance, actor="user deleted")

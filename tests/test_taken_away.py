@@ -9,7 +9,8 @@ from django.utils import timezone
 
 from downloads.models import Download
 from downloads.options import DownloadOptions
-from tests.crash.judging import assert_ended_right, assert_nothing_is_left
+from tests import lives
+from tests.crash.judging import assert_nothing_is_left
 from tests.media_server import MediaServer
 from tests.waiting import wait_for
 from tests.worker import child_of, history, running_worker, submit, temp_entries, wait_for_state
@@ -40,22 +41,36 @@ def test_a_deleted_row_ends_its_processes_and_the_worker_goes_on(
     assert following.outcome == "completed"
 
 
-def test_the_download_of_a_deleted_user_comes_to_its_end(
-    media_server: MediaServer, allowed: dict[str, str], user: User
+def test_the_downloads_of_a_deleted_user_are_cancelled(
+    media_server: MediaServer, allowed: dict[str, str], user: User, staff: User
 ) -> None:
-    wish = (media_server.url("/slow.mp4?rate=2000000"), DownloadOptions())
-    [submitted] = Download.objects.submit([wish], owner=user, actor="test")
-    download = submitted.download
-    with running_worker(**allowed) as worker:
-        wait_for_state(download, "downloading")
+    links = [media_server.url(f"/slow.mp4?rate=100000&n={number}") for number in range(2)]
+    wishes = [(link, DownloadOptions()) for link in links]
+    with running_worker("--concurrency", "1", **allowed) as worker:
+        running, waiting = (
+            submitted.download
+            for submitted in Download.objects.submit(wishes, owner=user, actor="test")
+        )
+        wait_for_state(running, "downloading")
+        child = child_of(running)
 
-        user.delete()
+        User.objects.filter(pk=user.pk).delete()
 
-        wait_for_state(download, "cleaned")
+        for download in (running, waiting):
+            wait_for_state(download, "cleaned")
+            assert (download.outcome, download.owner) == ("cancelled", None)
+        assert not child.is_alive()
         assert b"Traceback" not in worker.said()
-    assert download.owner is None
-    assert_ended_right(download, media_server.file("big.mp4"))
     assert_nothing_is_left()
+
+
+def test_what_a_deleted_user_has_completed_stays(user: User) -> None:
+    download = lives.complete(lives.submit(user))
+
+    user.delete()
+
+    download.refresh_from_db()
+    assert (download.state, download.owner) == ("completed", None)
 
 
 def test_a_directory_that_was_removed_costs_one_attempt(
