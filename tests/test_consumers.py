@@ -261,7 +261,7 @@ def test_a_stream_of_one_download_has_no_other(server: Serving, user: User) -> N
         lives.submit(user)
         wanted.move(State.CANCELLED, actor="test", reason=Reason.CANCELLED)
 
-        event = listening.next()
+        event = listening.next("transition")
         assert (event.data["correlation_id"], event.data["to"]) == (
             wanted.correlation_id,
             "cancelled",
