@@ -45,6 +45,7 @@ import html
 import itertools
 import re
 import shutil
+import signal
 import socket
 import socketserver
 import string
@@ -578,11 +579,14 @@ def main() -> None:
         help="where the media are made and kept (default: %(default)s)",
     )
     arguments = parser.parse_args()
-    with MediaServer(arguments.cache, arguments.host, arguments.port) as server:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # who starts it may ignore Ctrl-C
+    with (
+        MediaServer(arguments.cache, arguments.host, arguments.port) as server,
+        suppress(KeyboardInterrupt),
+    ):
         sys.stdout.write(f"{__doc__}\nServing at {server.url('/')}\n")
         sys.stdout.flush()
-        with suppress(KeyboardInterrupt):
-            threading.Event().wait()
+        threading.Event().wait()
 
 
 if __name__ == "__main__":

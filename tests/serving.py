@@ -109,10 +109,11 @@ class Serving:
         return self.process.wait(DEADLINE_SECONDS)
 
     def close(self) -> str:
-        """End it, whatever it does. What it said on stderr."""
-        self.process.kill()
-        self.process.communicate()
-        self._log.close()
+        """End it, whatever it does; once more is no harm. What it said on stderr."""
+        if not self._log.closed:
+            self.process.kill()
+            self.process.communicate()
+            self._log.close()
         return self.said()
 
 

@@ -161,7 +161,9 @@ def test_a_database_that_is_none_is_one_line(tmp_path: Path) -> None:
 
     assert answer.returncode == 1
     assert answer.stderr == (
-        "CommandError: The site cannot be made ready: file is not a database\n"
+        "CommandError: The site cannot be made ready: the database is damaged: file is not a"
+        " database. Stop vnsite and restore the database from a backup; the library was not"
+        " touched.\n"
     )
 
 
