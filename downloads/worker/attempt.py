@@ -4,7 +4,6 @@ The thread waits at the child's messages; a request to cancel or to stop wakes i
 """
 
 import logging
-import math
 import os
 import threading
 import time
@@ -17,8 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, OperationalError, connection
-from django.db.models.functions import Now
+from django.db import DatabaseError, InterfaceError, connection
 
 from downloads import actions, isolation, library
 from downloads.breaker import Verdict, verdict_of
@@ -26,14 +24,9 @@ from downloads.child import Child, ChildFailed, WarmProcess
 from downloads.errors import ErrorClass, ErrorFacts, classify, retry_delay_seconds
 from downloads.fetch.limits import FILE_SIZE_FACTOR
 from downloads.fetch.messages import (
-    Advance,
     Broke,
     Fetched,
     Job,
-    Message,
-    Metadata,
-    PhaseBegan,
-    Resumed,
 )
 from downloads.isolation import IsolatedDownload
 from downloads.lease import Lease
@@ -43,7 +36,6 @@ from downloads.models import (
     CancelWasAsked,
     Download,
     LostDownload,
-    Progress,
     Site,
     database_now,
     short_transaction,
@@ -52,14 +44,12 @@ from downloads.options import DownloadOptions
 from downloads.outage import in_words, is_outage
 from downloads.states import Outcome, Phase, Reason, State
 from downloads.worker import publication, resumption
+from downloads.worker.progress import ProgressReport
 from downloads.worker.tenure import LeaseOver, Tenure
 
 logger = logging.getLogger(__name__)
 
-PROGRESS_INTERVAL_SECONDS = 0.5
 NO_ROOM = "The disk ran full while it was downloading."
-# Post-processing and verifying send no bytes; only a silence while reading or fetching is a stall.
-MAY_STALL = frozenset({Phase.EXTRACTING, Phase.FETCHING})
 
 
 class Request(Enum):
@@ -451,81 +441,3 @@ def _broke(error: Exception) -> Broke:
     if not isinstance(error, OSError | ChildFailed | InvalidLink | NotMedia | Refused):
         kinds.append(ErrorClass.INTERNAL)
     return Broke(kinds=kinds, message=str(error), errno=getattr(error, "errno", None))
-
-
-class ProgressReport:
-    """What the child said of its progress, written to the row at most twice a second."""
-
-    def __init__(self, download: Download) -> None:
-        self._download = download
-        self._phase = Phase.EXTRACTING
-        self._advance = Advance(received_bytes=0)
-        self._resumed_bytes = 0
-        self._title = ""
-        self._is_new = False
-        self._written_at = time.monotonic()
-
-    @property
-    def may_stall(self) -> bool:
-        return self._phase in MAY_STALL
-
-    def take(self, message: Message) -> None:
-        match message:
-            case Metadata():
-                self._title = message.title
-            case PhaseBegan():
-                self._phase = Phase(message.phase)
-            case Resumed():
-                self._resumed_bytes = message.received_bytes
-                self._written_at = -math.inf  # the history wants it, however soon the end comes
-            case Advance():
-                self._advance = message
-        self._is_new = True
-
-    def enter(self, phase: Phase) -> None:
-        self.take(PhaseBegan(phase=phase))
-        self.write_if_due()
-
-    def known(self) -> dict[str, Any]:
-        """What a move to the end of the attempt writes along, should it not be written yet."""
-        return {"title": self._title} if self._title else {}
-
-    def due_in_seconds(self) -> float:
-        """When to look again: when something new may be written, else in a second."""
-        if not self._is_new:
-            return 1.0
-        return max(0.0, self._written_at + PROGRESS_INTERVAL_SECONDS - time.monotonic())
-
-    def write_if_due(self) -> None:
-        """Raises LostDownload when the row is not ours any more.
-
-        A database that does not answer loses one report; the next says as much.
-        """
-        if not self._is_new or self.due_in_seconds() > 0:
-            return
-        try:
-            self._write()
-        except (OperationalError, InterfaceError) as error:
-            logger.info("%s: its progress was not written: %s", self._download, in_words(error))
-            connection.close()
-        else:
-            self._is_new = False
-        self._written_at = time.monotonic()
-
-    def _write(self) -> None:
-        if self._title and self._title != self._download.title:
-            self._download.note(title=self._title)
-        if self._download.is_probe and self._advance.received_bytes > self._resumed_bytes:
-            Site.objects.let_go_of(self._download.pk)
-            self._download.is_probe = False
-        row = Progress.objects.filter(download_id=self._download.pk, attempt=self._download.attempt)
-        with short_transaction():
-            row.update(
-                phase=self._phase,
-                received_bytes=self._advance.received_bytes,
-                resumed_bytes=self._resumed_bytes,
-                total_bytes=self._advance.total_bytes,
-                speed=self._advance.speed,
-                eta_seconds=self._advance.eta_seconds,
-                updated_at=Now(),
-            )

@@ -1,0 +1,98 @@
+"""How far an attempt is: what its child says, written to the row at most twice a second."""
+
+import logging
+import math
+import time
+from typing import Any
+
+from django.db import InterfaceError, OperationalError, connection
+from django.db.models.functions import Now
+
+from downloads.fetch.messages import Advance, Message, Metadata, PhaseBegan, Resumed
+from downloads.models import Download, Progress, Site, short_transaction
+from downloads.outage import in_words
+from downloads.states import Phase
+
+logger = logging.getLogger(__name__)
+
+PROGRESS_INTERVAL_SECONDS = 0.5
+# Post-processing and verifying send no bytes; only a silence while reading or fetching is a stall.
+MAY_STALL = frozenset({Phase.EXTRACTING, Phase.FETCHING})
+
+
+class ProgressReport:
+    """What the child said of its progress, written to the row at most twice a second."""
+
+    def __init__(self, download: Download) -> None:
+        self._download = download
+        self._phase = Phase.EXTRACTING
+        self._advance = Advance(received_bytes=0)
+        self._resumed_bytes = 0
+        self._title = ""
+        self._is_new = False
+        self._written_at = time.monotonic()
+
+    @property
+    def may_stall(self) -> bool:
+        return self._phase in MAY_STALL
+
+    def take(self, message: Message) -> None:
+        match message:
+            case Metadata():
+                self._title = message.title
+            case PhaseBegan():
+                self._phase = Phase(message.phase)
+            case Resumed():
+                self._resumed_bytes = message.received_bytes
+                self._written_at = -math.inf  # the history wants it, however soon the end comes
+            case Advance():
+                self._advance = message
+        self._is_new = True
+
+    def enter(self, phase: Phase) -> None:
+        self.take(PhaseBegan(phase=phase))
+        self.write_if_due()
+
+    def known(self) -> dict[str, Any]:
+        """What a move to the end of the attempt writes along, should it not be written yet."""
+        return {"title": self._title} if self._title else {}
+
+    def due_in_seconds(self) -> float:
+        """When to look again: when something new may be written, else in a second."""
+        if not self._is_new:
+            return 1.0
+        return max(0.0, self._written_at + PROGRESS_INTERVAL_SECONDS - time.monotonic())
+
+    def write_if_due(self) -> None:
+        """Raises LostDownload when the row is not ours any more.
+
+        A database that does not answer loses one report; the next says as much.
+        """
+        if not self._is_new or self.due_in_seconds() > 0:
+            return
+        try:
+            self._write()
+        except (OperationalError, InterfaceError) as error:
+            logger.info("%s: its progress was not written: %s", self._download, in_words(error))
+            connection.close()
+        else:
+            self._is_new = False
+        self._written_at = time.monotonic()
+
+    def _write(self) -> None:
+        if self._title and self._title != self._download.title:
+            self._download.note(title=self._title)
+        if self._download.is_probe and self._advance.received_bytes > self._resumed_bytes:
+            Site.objects.let_go_of(self._download.pk)
+            self._download.is_probe = False
+        row = Progress.objects.filter(download_id=self._download.pk, attempt=self._download.attempt)
+        with short_transaction():
+            row.update(
+                phase=self._phase,
+                received_bytes=self._advance.received_bytes,
+                resumed_bytes=self._resumed_bytes,
+                total_bytes=self._advance.total_bytes,
+                speed=self._advance.speed,
+                eta_seconds=self._advance.eta_seconds,
+                updated_at=Now(),
+            )
