@@ -63,6 +63,12 @@ def media_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MediaServ
 
 
 @pytest.fixture
+def allowed(media_server: MediaServer) -> dict[str, str]:
+    """What a worker or a `serve` needs in its environment to reach the faulty site."""
+    return {"VNSITE_ALLOW_PRIVATE_HOSTS": media_server.origin}
+
+
+@pytest.fixture
 def user(db: None) -> User:
     return User.objects.create_user("ursula", password=PASSWORD)
 

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +23,7 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 
+from tests.processes import open_files
 from tests.worker import ROOT, worker_environment
 
 DEADLINE_SECONDS = 30.0
@@ -83,17 +84,10 @@ class Serving:
     def listen(self, query: str = "", *, user: User | None = None, **headers: str) -> "Listening":
         return Listening(self.connect(), f"/events/{query}", headers_of(user, headers))
 
-    def open_files(self) -> list[str]:
-        names = []
-        for link in Path(f"/proc/{self.process.pid}/fd").iterdir():
-            with suppress(FileNotFoundError):  # closed in between
-                names.append(os.readlink(link))  # noqa: PTH115 — it may name what is gone
-        return names
-
     def database_files(self) -> list[str]:
         """What the process has open of the database. Nothing, when nobody asks and listens."""
         database = connection.settings_dict["NAME"]
-        return [name for name in self.open_files() if name.startswith(database)]
+        return [name for name in open_files(self.process.pid) if name.startswith(database)]
 
     def thread_count(self) -> int:
         return len(list(Path(f"/proc/{self.process.pid}/task").iterdir()))

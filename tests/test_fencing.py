@@ -16,8 +16,9 @@ from downloads.states import State
 from downloads.worker import recovery
 from tests.clocks import Clocks
 from tests.crash.judging import assert_ended_right, assert_nothing_is_left
-from tests.crash.tracing import newest_thread, require_strace, traced
+from tests.crash.tracing import require_strace, traced
 from tests.media_server import MediaServer
+from tests.processes import newest_thread
 from tests.test_checks import configured
 from tests.waiting import wait_for
 from tests.worker import (

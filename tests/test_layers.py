@@ -31,6 +31,7 @@ HOUSE: tuple[dict[str, frozenset[str]], ...] = (
                 "downloads.breaker",
                 "downloads.child",
                 "downloads.errors",
+                "downloads.fairness",
                 "downloads.fetch",
                 "downloads.isolation",
                 "downloads.lease",
@@ -83,6 +84,7 @@ LAZY = frozenset(
     {
         ("downloads", "__getattr__"),
         ("downloads", "TYPE_CHECKING"),
+        ("downloads.models.claims", "TYPE_CHECKING"),
         ("downloads.models.queries", "TYPE_CHECKING"),
     }
 )

@@ -36,11 +36,6 @@ CLAIMED = [
 ]
 
 
-@pytest.fixture
-def allowed(media_server: MediaServer) -> dict[str, str]:
-    return {"VNSITE_ALLOW_PRIVATE_HOSTS": media_server.origin}
-
-
 def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 

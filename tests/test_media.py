@@ -20,6 +20,7 @@ from downloads.models import Download, PublishedFile
 from downloads.web import tokens
 from downloads.web.media import NotSatisfiable, open_beneath, wanted_part
 from tests import lives
+from tests.processes import open_files
 from tests.serving import Answer, Serving, headers_of, serving, sign_in
 from tests.waiting import wait_for
 
@@ -419,7 +420,7 @@ def test_many_read_at_once(big: Published) -> None:
 
 
 def opens(file: Published) -> bool:
-    return str(file.path) in file.server.open_files()
+    return str(file.path) in open_files(file.server.process.pid)
 
 
 def test_the_file_is_closed_when_the_browser_leaves(big: Published) -> None:

@@ -11,6 +11,7 @@ import pytest
 from django.conf import settings
 
 from downloads.models import Worker
+from tests.processes import alive, descendants, open_files
 from tests.serving import Serving, serving
 from tests.waiting import wait_for
 from tests.worker import ROOT, worker_environment
@@ -27,32 +28,10 @@ def site(shared_db: None) -> Iterator[Serving]:
         wait_for(lambda: not alive(pids), what="all processes to end")
 
 
-def descendants(pid: int) -> list[int]:
-    children = [
-        int(child)
-        for task in Path(f"/proc/{pid}/task").glob("*/children")
-        for child in task.read_text().split()
-    ]
-    return children + [pid for child in children for pid in descendants(child)]
-
-
 def worker_and_warm_process(site: Serving) -> list[int]:
     """The worker is announced before it has started its own child. Empty until then."""
     pids = descendants(site.process.pid)
     return pids if len(pids) >= 2 else []
-
-
-def alive(pids: list[int]) -> list[int]:
-    """Those that run. One that ended and that nobody has waited for does not."""
-    running = []
-    for pid in pids:
-        try:
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0]
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if state != "Z":
-            running.append(pid)
-    return running
 
 
 def worker_pid(site: Serving) -> int:
@@ -98,8 +77,8 @@ def test_without_a_worker_there_is_none(shared_db: None) -> None:
 
 
 def test_the_worker_does_not_hold_the_port(site: Serving) -> None:
-    ours = {name for name in site.open_files() if name.startswith("socket:")}
-    theirs = {str(link.readlink()) for link in Path(f"/proc/{worker_pid(site)}/fd").iterdir()}
+    ours = {name for name in open_files(site.process.pid) if name.startswith("socket:")}
+    theirs = set(open_files(worker_pid(site)))
 
     assert ours
     assert not ours & theirs

@@ -18,11 +18,6 @@ from tests.worker import child_of, history, running_worker, submit, temp_entries
 pytestmark = pytest.mark.usefixtures("shared_db", "clean_disk")
 
 
-@pytest.fixture
-def allowed(media_server: MediaServer) -> dict[str, str]:
-    return {"VNSITE_ALLOW_PRIVATE_HOSTS": media_server.origin}
-
-
 def test_a_deleted_row_ends_its_processes_and_the_worker_goes_on(
     media_server: MediaServer, allowed: dict[str, str]
 ) -> None:

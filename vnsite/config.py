@@ -69,6 +69,11 @@ class Config(BaseSettings):
     max_attempts: int = Field(3, ge=1, le=100, description="a whole number from 1 to 100")
     site_failures: int = Field(5, ge=0, le=1000, description="a whole number from 0 to 1000")
     site_wait_seconds: float = Field(60, ge=1, le=1800, description="seconds from 1 to 1800")
+    user_running: int = Field(0, ge=0, le=10_000, description="a whole number from 0 to 10000")
+    user_waiting: int = Field(
+        10_000, ge=0, le=1_000_000, description="a whole number from 0 to 1000000"
+    )
+    site_running: int = Field(0, ge=0, le=10_000, description="a whole number from 0 to 10000")
     max_bytes: int = Field(10 * 2**30, ge=1, description="a number of bytes from 1")
     min_free_bytes: int = Field(2**30, ge=0, description="a number of bytes from 0")
     lease_seconds: int = Field(60, ge=5, le=3600, description="seconds from 5 to 3600")

@@ -8,6 +8,7 @@ counter row and inserts the transition. Imports of this project: the pure floor 
 from downloads.models.access import ApiToken, IdempotentAnswer, Scope
 from downloads.models.actors import user_actor, worker_actor
 from downloads.models.download import Download, Progress, PublishedFile
+from downloads.models.logs import AttemptLog
 from downloads.models.queries import DownloadQuerySet, Submitted, fingerprint
 from downloads.models.sites import Site
 from downloads.models.stream import StreamPosition, Transition
@@ -22,6 +23,7 @@ from downloads.models.writing import (
 
 __all__ = [
     "ApiToken",
+    "AttemptLog",
     "CancelWasAsked",
     "Download",
     "DownloadQuerySet",

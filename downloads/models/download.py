@@ -120,6 +120,7 @@ class Download(models.Model):
         ]
         indexes = [
             models.Index(
+                F("owner").asc(),  # a claim asks for the first of each
                 F("priority").desc(),
                 F("id").asc(),
                 F("site").asc(),  # so that the rows of a site that waits are passed over here

@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
@@ -15,15 +14,13 @@ from django.db import IntegrityError, connection, models
 from django.db.models import Q
 from django.utils import timezone
 
-from downloads.breaker import Passage
 from downloads.errors import RETRY_AFTER_CAP_SECONDS
 from downloads.isolation import new_correlation_id
 from downloads.links import site_of
-from downloads.models.actors import worker_actor
-from downloads.models.sites import Site
+from downloads.models import claims
 from downloads.models.stream import StreamPosition, Transition
 from downloads.models.workers import Worker
-from downloads.models.writing import LostDownload, database_now, short_transaction
+from downloads.models.writing import LostDownload, short_transaction
 from downloads.options import DownloadOptions
 from downloads.states import ACTIVE, ENDED, RUNNING, Outcome, Reason, State
 
@@ -190,57 +187,16 @@ class DownloadQuerySet(models.QuerySet["Download"]):
         """Claim the next download for a worker, or return None when nothing is claimable.
 
         Created → initializing with the attempt counted and the name of the directory recorded
-        before the directory exists. Two workers never get the same one. Downloads of a site that
-        waits are passed over; of a site whose wait is over one is claimed, as its probe.
+        before the directory exists. Two workers never get the same one. The owner who has the
+        fewest running comes first; of one owner's the most urgent and then the oldest. Passed over
+        are owners and sites that have as many running as they may, and downloads of a site that
+        waits; of a site whose wait is over one is claimed, as its probe.
         """
         while True:
             try:
-                return self._claim_first(worker, directory_name)
+                return claims.claim(self, worker, directory_name)
             except LostDownload:
                 continue  # another worker was faster; there may be a next one
-
-    def _claim_first(
-        self, worker: Worker, directory_name: Callable[[str], str]
-    ) -> "Download | None":
-        now = database_now()
-        passages = self._passages()
-        candidates = self.claimable(now)
-        if blocked := [site.host for site, passage in passages if passage is Passage.WAIT]:
-            candidates = candidates.exclude(site__in=blocked)
-        half_open = {site.host: site for site, passage in passages if passage is Passage.PROBE}
-        can_skip = connection.features.has_select_for_update_skip_locked
-        with short_transaction() if can_skip else nullcontext():
-            if can_skip:
-                candidates = candidates.select_for_update(skip_locked=True)
-            download = candidates.first()
-            if download is None:
-                return None
-            # The site before the move, as where an attempt fails: else they wait for each other.
-            with short_transaction():
-                if site := half_open.get(download.site):
-                    site.send_probe(download.pk)
-                    download.is_probe = True
-                download.move(
-                    State.INITIALIZING,
-                    actor=worker_actor(worker),
-                    reason=Reason.CLAIMED,
-                    attempt=download.attempt + 1,
-                    worker=worker,
-                    directory=directory_name(download.correlation_id),
-                    started_at=download.started_at or now,
-                    not_before=None,
-                    error_class=None,
-                    error_detail="",
-                )
-            return download
-
-    def _passages(self) -> list[tuple[Site, Passage]]:
-        """What a claim may do with the downloads of each site that waits; nearly always empty."""
-        waiting = list(Site.objects.waiting(running=self.model.objects.running()))
-        if not waiting:
-            return []
-        now = database_now()
-        return [(site, site.passage(now)) for site in waiting]
 
 
 def fingerprint(url: str, options: DownloadOptions) -> str:

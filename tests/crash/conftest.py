@@ -6,8 +6,6 @@ A run of everything loads this file too late for that, and takes the defaults.
 
 import pytest
 
-from tests.media_server import MediaServer
-
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("crash tests")
@@ -31,8 +29,3 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--kill-seed", type=int, metavar="SEED", help="repeat the random kills of this seed"
     )
-
-
-@pytest.fixture
-def allowed(media_server: MediaServer) -> dict[str, str]:
-    return {"VNSITE_ALLOW_PRIVATE_HOSTS": media_server.origin}

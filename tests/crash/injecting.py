@@ -5,8 +5,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from downloads.states import State
-from tests.crash.tracing import newest_thread, require_strace, traced
+from tests.crash.tracing import require_strace, traced
 from tests.media_server import MediaServer
+from tests.processes import newest_thread
 from tests.worker import WorkerProcess, running_worker, submit, wait_for_state
 
 

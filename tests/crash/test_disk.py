@@ -24,6 +24,7 @@ from tests.crash.injecting import fault_in_the_attempt
 from tests.crash.judging import assert_ended_right, assert_nothing_is_left
 from tests.crash.tracing import require_strace, traced, warm_process_of
 from tests.media_server import MediaServer
+from tests.processes import open_files
 from tests.waiting import wait_for
 from tests.worker import (
     ROOT,
@@ -286,7 +287,7 @@ def test_a_worker_without_descriptors_begins_nothing_until_it_has_some(
     with running_worker("--concurrency", "2", **allowed) as worker:
         pid = worker.process.pid
         wait_for_state(submit(media_server.url("/small/1.mp4?first")), State.CLEANED)
-        used = len(list(Path(f"/proc/{pid}/fd").iterdir()))
+        used = len(open_files(pid))
         _, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (used + 2, hard))
         download = submit(media_server.url("/small/2.mp4?poor"))

@@ -4,7 +4,6 @@ import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 import requests
@@ -18,6 +17,7 @@ from downloads.web import tokens
 from tests import lives
 from tests.crash.judging import assert_ended_right, assert_nothing_is_left
 from tests.media_server import MediaServer
+from tests.processes import alive, descendants
 from tests.serving import Serving, serving
 from tests.waiting import wait_for
 from tests.worker import staged_entries, temp_entries
@@ -46,20 +46,15 @@ def api(user: User) -> requests.Session:
 
 def processes_of(server: Serving) -> list[int]:
     """The serve, its worker, the warm process and all children, however deep."""
-    found = [server.process.pid]
-    for pid in found:
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            with suppress(FileNotFoundError, ProcessLookupError):  # a thread that just ended
-                found += [int(child) for child in (task / "children").read_text().split()]
-    return found
+    return [server.process.pid, *descendants(server.process.pid)]
 
 
 def kill_everything(server: Serving) -> list[int]:
     pids = processes_of(server)
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)  # so that none of them makes another meanwhile
-    for pid in pids:
-        os.kill(pid, signal.SIGKILL)
+    for number in (signal.SIGSTOP, signal.SIGKILL):  # so that none makes another meanwhile
+        for pid in pids:
+            with suppress(ProcessLookupError):  # a child that has just ended
+                os.kill(pid, number)
     server.wait()
     return pids
 
@@ -111,7 +106,7 @@ def test_when_only_the_main_process_is_killed_another_one_takes_its_port_and_all
         server.send(signal.SIGKILL)
         server.wait()
         with serving("--port", str(server.address[1]), **allowed):
-            wait_for(lambda: not any(map(is_alive, pids)), what="the rest to end")
+            wait_for(lambda: not alive(pids), what="the rest to end")
             wait_for(
                 lambda: Download.objects.filter(state=State.CLEANED).count() == len(urls),
                 seconds=90,
@@ -219,18 +214,9 @@ def test_ctrl_c_leaves_no_process(api: requests.Session, media_server: MediaServ
         server.send(signal.SIGINT)
 
         assert server.wait() == 0
-        assert [pid for pid in pids if is_alive(pid)] == []
+        assert alive(pids) == []
     assert Download.objects.get().state == State.CREATED
     assert temp_entries() == []
-
-
-def is_alive(pid: int) -> bool:
-    """Whether the process is there and is not a zombie that nobody has collected yet."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return stat.rpartition(") ")[2][0] not in "ZX"
 
 
 def assert_history_is_whole() -> None:

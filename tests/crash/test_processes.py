@@ -18,7 +18,7 @@ from django.test import Client
 from django.urls import reverse
 
 from downloads import actions
-from downloads.child import Child, Process, WarmProcess
+from downloads.child import Child, WarmProcess
 from downloads.models import Download
 from downloads.options import DownloadOptions
 from downloads.states import State
@@ -30,6 +30,7 @@ from tests.crash.judging import (
     wait_for_the_processes_of,
 )
 from tests.media_server import MediaServer
+from tests.processes import is_alive
 from tests.waiting import wait_for
 from tests.worker import (
     child_of,
@@ -70,10 +71,6 @@ def fake_program(tmp_path: Path, media_server: MediaServer, allowed: dict[str, s
 
 def pid_in(path: Path) -> int:
     return int(path.read_text() or 0) if path.exists() else 0
-
-
-def is_alive(pid: int) -> bool:
-    return Process.of(pid) is not None
 
 
 # Programs

@@ -25,8 +25,9 @@ from tests.crash.judging import (
     assert_nothing_is_left,
     wait_for_the_processes_of,
 )
-from tests.crash.tracing import children_of, warm_process_of
+from tests.crash.tracing import warm_process_of
 from tests.media_server import MediaServer
+from tests.processes import children_of
 from tests.serving import Serving
 from tests.waiting import wait_for
 from tests.worker import WorkerProcess, submit, wait_for_state

@@ -24,8 +24,9 @@ from tests.crash.judging import (
     assert_nothing_is_left,
     wait_for_the_processes_of,
 )
-from tests.crash.tracing import Point, newest_thread, require_strace, traced, warm_process_of
+from tests.crash.tracing import Point, require_strace, traced, warm_process_of
 from tests.media_server import MediaServer
+from tests.processes import newest_thread
 from tests.waiting import wait_for
 from tests.worker import WorkerProcess, submit, wait_for_state
 

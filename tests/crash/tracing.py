@@ -12,12 +12,13 @@ import subprocess
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests.processes import children_of
 from tests.waiting import wait_for
 
 # Everything that changes names on the disk or makes bytes durable, SQLite's writes among them, and
@@ -93,28 +94,9 @@ def traced(
         process.wait(20)
 
 
-def newest_thread(pid: int) -> int:
-    """The thread of a process that was started last."""
-
-    def age(task: Path) -> tuple[int, int]:
-        fields = (task / "stat").read_text().rpartition(") ")[2].split()
-        return int(fields[19]), int(task.name)
-
-    return int(max(Path(f"/proc/{pid}/task").iterdir(), key=age).name)
-
-
 def warm_process_of(pid: int) -> int | None:
     """The warm process of a worker; None while it has none."""
     return next(iter(children_of(pid)), None)
-
-
-def children_of(pid: int) -> list[int]:
-    """The children of a process's main thread; none when it is gone."""
-    with suppress(FileNotFoundError, ProcessLookupError):
-        return [
-            int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        ]
-    return []
 
 
 def require_strace() -> None:
