@@ -15,7 +15,7 @@ from downloads.doorbell import open_doorbell
 from downloads.errors import ADVICE, ErrorClass
 from downloads.links import MAX_LINKS, InvalidLink
 from downloads.management.foreseen import database_errors_as_one_line
-from downloads.models import Download, Progress, Transition
+from downloads.models import Download, Progress, TooManyWaiting, Transition
 from downloads.options import Audio, DownloadOptions, Quality
 from downloads.states import Outcome
 from downloads.web import stats
@@ -69,7 +69,10 @@ class Command(BaseCommand):
         self, links: Sequence[str], options: DownloadOptions, owner: User | None
     ) -> list[Download]:
         wishes = [(link, options) for link in links]
-        submitted = Download.objects.submit(wishes, owner=owner, actor=ACTOR)
+        try:
+            submitted = Download.objects.submit(wishes, owner=owner, actor=ACTOR)
+        except TooManyWaiting as refusal:
+            raise CommandError(str(refusal)) from None
         for one in submitted:
             word = "created" if one.created else "duplicate"
             self.stdout.write(f"{one.download.correlation_id} {word} {one.download.url}")

@@ -1,6 +1,7 @@
 """The lifecycle worker, as a command: parse, wire signals, run."""
 
 import signal
+import sys
 from argparse import ArgumentParser
 from typing import Any
 
@@ -40,7 +41,7 @@ class Command(BaseCommand):
             "--parent-pid",
             type=int,
             metavar="PID",
-            help="stop when this parent process ends (used by `serve`)",
+            help="begin when stdin ends, stop when this parent process ends (used by `serve`)",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -53,10 +54,12 @@ class Command(BaseCommand):
             host=options["host_name"],
             grace_seconds=options["grace"],
         )
+        if options["parent_pid"]:
+            if not end_with_parent(options["parent_pid"]):
+                return
+            sys.stdin.read()  # it ends when the parent has made the database ready
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: manager.stop())
-        if options["parent_pid"] and not end_with_parent(options["parent_pid"]):
-            return
         try:
             manager.run(once=options["once"])
         except (ChildFailed, DatabaseError, OSError, Outdated) as error:

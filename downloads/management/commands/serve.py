@@ -37,7 +37,8 @@ class WorkerKeeper(threading.Thread):
     """Runs a worker as a process of its own, and another one when it dies, until `stop`.
 
     It starts the process in this thread and stays until that has ended: the kernel tells a worker
-    that its parent is gone when the *thread* that started it ends (prctl(2)).
+    that its parent is gone when the *thread* that started it ends (prctl(2)). The worker begins to
+    work after `let_begin`; until then it only loads its code.
     """
 
     def __init__(self, command: list[str], *, complain: Callable[[str], None]) -> None:
@@ -46,6 +47,7 @@ class WorkerKeeper(threading.Thread):
         self._complain = complain
         self._stopping = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
+        self._gate, self._opens_gate = os.pipe()  # the workers' stdin: it ends when they may begin
 
     @property
     def pid(self) -> int | None:
@@ -71,11 +73,15 @@ class WorkerKeeper(threading.Thread):
         # A process group of its own: Ctrl-C in a terminal goes to the whole group of `serve`, and
         # with ours on top the worker would take it for the second one, which ends it at once.
         self._process = subprocess.Popen(  # noqa: S603 — our own command
-            self._command, stdin=subprocess.DEVNULL, process_group=0
+            self._command, stdin=self._gate, process_group=0
         )
         if self._stopping.is_set():  # since the loop looked
             self._process.terminate()
         return self._process.wait()
+
+    def let_begin(self) -> None:
+        """The database is ready."""
+        os.close(self._opens_gate)
 
     def stop(self) -> None:
         """Ask the worker to stop, once; it is not started again."""
@@ -117,7 +123,11 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         self._check(options)
         self._server = WebServer(options["host"], options["port"])
-        self._keeper: WorkerKeeper | None = None
+        self._keeper = (
+            None
+            if options["no_worker"]
+            else WorkerKeeper(_worker_command(options), complain=self._complain)
+        )
         self._failure = ""
         self._signals = 0
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -126,11 +136,12 @@ class Command(BaseCommand):
             self._server.listen()
         except CannotListen as error:
             raise CommandError(str(error)) from error
-        self._prepare()
-        if not options["no_worker"]:
-            self._keeper = WorkerKeeper(_worker_command(options), complain=self._complain)
-            self._keeper.start()
         try:
+            if self._keeper is not None:
+                self._keeper.start()  # it loads its code while the database is made ready
+            self._prepare()
+            if self._keeper is not None:
+                self._keeper.let_begin()
             self._server.run(on_ready=self._on_ready, on_stop=self._on_stop)
         finally:
             if self._keeper is not None:
