@@ -97,6 +97,7 @@ def retry(download: Download, *, actor: str) -> Download:
     """
     if not download.is_retryable:
         raise NotAllowed(download, f"It cannot be retried: it is {_ending_of(download)}.")
+    _refuse_when_too_many_wait(download)
     try:
         remove_directory(download)
         download.move(
@@ -115,6 +116,18 @@ def retry(download: Download, *, actor: str) -> Download:
         _look_again(download)
         raise NotAllowed(download, "The same link is waiting or running already.") from None
     return download
+
+
+def _refuse_when_too_many_wait(download: Download) -> None:
+    limit = settings.VNSITE.user_waiting
+    if download.owner is None or not limit:
+        return
+    waiting = Download.objects.waiting_of(download.owner)
+    if waiting >= limit:
+        whose = download.owner.get_username()
+        raise NotAllowed(
+            download, f"{waiting:,} downloads of {whose} are waiting, and at most {limit:,} may."
+        )
 
 
 def preview_cleanup(download: Download) -> CleanupPreview:

@@ -26,6 +26,7 @@ from django.utils.safestring import SafeString
 from downloads.actions import NotAllowed, clean, forget
 from downloads.models import (
     ApiToken,
+    AttemptLog,
     Download,
     DownloadQuerySet,
     PublishedFile,
@@ -52,10 +53,12 @@ if TYPE_CHECKING:
     SiteModelAdmin = admin.ModelAdmin[Site]
     TransitionTabularInline = admin.TabularInline[Transition, Download]
     PublishedFileTabularInline = admin.TabularInline[PublishedFile, Download]
+    AttemptLogStackedInline = admin.StackedInline[AttemptLog, Download]
 else:  # they are generic for the type checker only
     DownloadModelAdmin = WorkerModelAdmin = admin.ModelAdmin
     TransitionModelAdmin = ApiTokenModelAdmin = SiteModelAdmin = admin.ModelAdmin
     TransitionTabularInline = PublishedFileTabularInline = admin.TabularInline
+    AttemptLogStackedInline = admin.StackedInline
 
 
 admin.site.site_header = admin.site.site_title = "vnsite"
@@ -89,6 +92,19 @@ class FilesInline(NothingToWrite, PublishedFileTabularInline):
     extra = 0
 
 
+class LogsInline(NothingToWrite, AttemptLogStackedInline):
+    model = AttemptLog
+    verbose_name_plural = "logs"
+    classes = ("collapse",)
+    fields = ("attempt", "lines", "left_out", "updated_at")
+    readonly_fields = ("lines",)
+    extra = 0
+
+    @admin.display(description="log")
+    def lines(self, log: AttemptLog) -> SafeString:
+        return format_html("<pre>{}</pre>", log.text)
+
+
 @admin.register(Download)
 class DownloadAdmin(DownloadModelAdmin):
     """Every download of everybody. Only the priority can be changed."""
@@ -101,7 +117,7 @@ class DownloadAdmin(DownloadModelAdmin):
     search_help_text = "URL, title or correlation id"
     show_full_result_count = False  # a second count of the whole table
     actions = ("clean_up", "delete_selected")
-    inlines = (FilesInline, HistoryInline)
+    inlines = (FilesInline, HistoryInline, LogsInline)
     fieldsets = (
         (None, {"fields": ("correlation_id", "title", "url", "owner", "options", "priority")}),
         (

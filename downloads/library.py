@@ -25,6 +25,7 @@ NOT_IN_NAMES = str.maketrans(dict.fromkeys('/\\:*?"<>|', "_"))
 RENAME_NOREPLACE = 1
 AT_FDCWD = -100
 
+# Of several for one type the first is for files whose name says something else.
 MEDIA_TYPES: dict[str, str] = {
     ".3gp": "video/3gpp",
     ".aac": "audio/aac",
@@ -32,15 +33,15 @@ MEDIA_TYPES: dict[str, str] = {
     ".flac": "audio/flac",
     ".flv": "video/x-flv",
     ".m4a": "audio/mp4",
-    ".m4v": "video/mp4",
     ".mka": "audio/x-matroska",
     ".mkv": "video/x-matroska",
     ".mov": "video/quicktime",
     ".mp3": "audio/mpeg",
     ".mp4": "video/mp4",
+    ".m4v": "video/mp4",
     ".mpg": "video/mpeg",
-    ".oga": "audio/ogg",
     ".ogg": "audio/ogg",
+    ".oga": "audio/ogg",
     ".ogv": "video/ogg",
     ".opus": "audio/ogg",
     ".ts": "video/mp2t",
@@ -70,12 +71,16 @@ class StagedFile:
     sha256: str
 
 
-def media_type_of(name: str) -> str:
-    """The media type that a file is served as. Raises NotMedia when it may not be published."""
-    try:
-        return MEDIA_TYPES[Path(name).suffix.lower()]
-    except KeyError:
-        raise NotMedia(f"{name!r} is not of a media type that vnsite publishes") from None
+def suffix_of(name: str, *, media_type: str) -> str:
+    """The suffix that a file of a media type is published with: its own, if it is one of the type.
+
+    Raises NotMedia for a type that is not on the list, whoever said that it is one.
+    """
+    suffixes = [suffix for suffix, listed in MEDIA_TYPES.items() if listed == media_type]
+    if not suffixes:
+        raise NotMedia(f"{media_type!r} is not a media type that vnsite publishes")
+    own = Path(name).suffix.lower()
+    return own if own in suffixes else suffixes[0]
 
 
 def safe_name(text: str, *, fallback: str, max_bytes: int = MAX_NAME_BYTES) -> str:
@@ -126,12 +131,11 @@ def entry_name(title: str, correlation_id: str, *, copy: int = 1) -> str:
     return head + tail
 
 
-def file_names(title: str, names: Sequence[str]) -> list[str]:
-    """The names of files in an entry: `<title>.<ext>`, numbered where that is not unique."""
+def file_names(title: str, suffixes: Sequence[str]) -> list[str]:
+    """The names of files in an entry: `<title><suffix>`, numbered where that is not unique."""
     chosen: list[str] = []
-    for name in names:
-        suffix = Path(name).suffix.lower()
-        for number in range(1, len(names) + 1):
+    for suffix in suffixes:
+        for number in range(1, len(suffixes) + 1):
             tail = (f" ({number})" if number > 1 else "") + suffix
             head = safe_name(title, fallback="video", max_bytes=MAX_NAME_BYTES - len(tail))
             if head + tail not in chosen:

@@ -28,6 +28,7 @@ class Answer:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    allow_reuse_port = True  # a canary may have the same port at all other addresses
     site: "ScriptedSite"
 
     def handle_error(self, *_arguments: Any) -> None:
@@ -64,10 +65,10 @@ class _Handler(BaseHTTPRequestHandler):
 class ScriptedSite:
     """Serves what `serve` was told, 404 for all else; remembers every request."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
         self.requests: list[Request] = []
         self._answers: dict[str, Answer | Callable[[Request], Answer]] = {}
-        self._server = _Server(("127.0.0.1", 0), _Handler)
+        self._server = _Server((host, port), _Handler)
         self._server.site = self
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.05}
@@ -84,7 +85,8 @@ class ScriptedSite:
 
     @property
     def origin(self) -> str:
-        return f"127.0.0.1:{self._server.server_address[1]}"
+        host, port = self._server.server_address[:2]
+        return f"{host!s}:{port}"
 
     def url(self, path: str) -> str:
         return f"http://{self.origin}{path}"

@@ -24,9 +24,8 @@ from django.db import connection
 from django.test import Client
 
 from tests.processes import open_files
+from tests.waiting import DEADLINE_SECONDS
 from tests.worker import ROOT, worker_environment
-
-DEADLINE_SECONDS = 30.0
 
 
 class Serving:

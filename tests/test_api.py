@@ -813,6 +813,7 @@ def test_openapi_describes_every_path_of_the_contract(caller: Caller) -> None:
         ("get", "/api/v1/downloads"),
         ("post", "/api/v1/downloads/batch"),
         ("get", "/api/v1/downloads/{correlation_id}"),
+        ("get", "/api/v1/downloads/{correlation_id}/log"),
         ("delete", "/api/v1/downloads/{correlation_id}"),
         ("post", "/api/v1/downloads/{correlation_id}/cancel"),
         ("post", "/api/v1/downloads/{correlation_id}/retry"),

@@ -14,7 +14,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from downloads.models import Download
+from downloads.models import AttemptLog, Download
 from tests import lives
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_disk")]
@@ -47,6 +47,7 @@ ROUTES = {
     "api/v1/downloads": May.SIGNED_IN,
     "api/v1/downloads/batch": May.SIGNED_IN,
     "api/v1/downloads/<correlation_id>": May.OWNER,
+    "api/v1/downloads/<correlation_id>/log": May.OWNER,
     "api/v1/downloads/<correlation_id>/cancel": May.OWNER,
     "api/v1/downloads/<correlation_id>/retry": May.OWNER,
     "api/v1/downloads/<correlation_id>/cleanup": May.OWNER,
@@ -107,7 +108,9 @@ def people(user: User, staff: User) -> People:
 
 @pytest.fixture
 def theirs(people: People) -> Download:
-    return lives.complete(lives.submit(people.owner))
+    completed = lives.complete(lives.submit(people.owner))
+    AttemptLog.objects.keep(completed.pk, completed.attempt, text="a line\n", left_out=0)
+    return completed
 
 
 def address_of(route: str, download: Download) -> str:

@@ -66,6 +66,8 @@ DEFAULTS = {
     "lease_seconds": 60,
     "stall_seconds": 60.0,
     "cancel_grace_seconds": 2.0,
+    "log_format": "console",
+    "log_level": "info",
 }
 
 
@@ -123,6 +125,8 @@ def test_an_empty_value_is_the_default(monkeypatch: pytest.MonkeyPatch, name: st
         ("LEASE_SECONDS", "5", 5),
         ("STALL_SECONDS", "1.5", 1.5),
         ("CANCEL_GRACE_SECONDS", "0", 0.0),
+        ("LOG_FORMAT", "json", "json"),
+        ("LOG_LEVEL", "debug", "debug"),
     ],
 )
 def test_good_values(

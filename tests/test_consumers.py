@@ -302,7 +302,13 @@ def test_stats_are_told_when_they_change(server: Serving, user: User, staff: Use
     with server.listen(user=user) as listening:
         first = listening.next("stats")
         lives.submit(user)
-        second = listening.next("stats")
+
+        def told() -> Event | None:
+            """The space that is free changes as well, by what others write."""
+            event = listening.next("stats")
+            return event if event.data["counts"]["created"] else None
+
+        second = wait_for(told)
 
     assert first.data["counts"]["created"] == 0
     assert second.data["counts"]["created"] == 1
@@ -382,7 +388,7 @@ def test_many_listeners_share_one_tailer(server: Serving, user: User) -> None:
         for listening in others:
             listening.next("stats")
 
-        assert server.thread_count() == alone
+        assert server.thread_count() <= alone
         lives.submit(user)
         assert all(heard(listening, 1) == stored() for listening in (first, *others))
 

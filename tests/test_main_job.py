@@ -51,7 +51,7 @@ def test_six_links_get_their_right_ends(
         ids = {name: add(server, api, media_server.url(path)) for name, path in LINKS.items()}
         wait_for(lambda: shown(server, api, ids["slow"])["progress"], what="progress of the slow")
         api.post(f"{server.url}api/v1/downloads/{ids['slow']}/cancel", timeout=30)
-        wait_for(lambda: not Download.objects.exclude(state="cleaned").exists(), seconds=60)
+        wait_for(lambda: not Download.objects.exclude(state="cleaned").exists())
 
         for name, correlation_id in ids.items():
             history = [entry["to"] for entry in shown(server, api, correlation_id)["history"]]

@@ -147,7 +147,7 @@ def test_a_silent_site_is_given_up(media_server: MediaServer, allowed: dict[str,
     download.note(max_attempts=1)
 
     with running_worker("--once", VNSITE_STALL_SECONDS="1", **allowed) as worker:
-        worker.wait(60)
+        worker.wait()
 
     download.refresh_from_db()
     assert (download.outcome, download.error_class) == ("failed", "stalled")
@@ -193,7 +193,7 @@ def test_sigterm_lets_a_download_finish_within_the_grace(
     with running_worker("--grace", "30", **allowed) as worker:
         wait_for_state(download, "downloading")
         worker.send(signal.SIGTERM)
-        assert worker.wait(40) == 0
+        assert worker.wait() == 0
 
     download.refresh_from_db()
     assert download.outcome == "completed"

@@ -20,7 +20,7 @@ import requests
 from tests import media_server as site
 from tests.media_server import MediaServer
 
-TIMEOUT_SECONDS = 10
+TIMEOUT_SECONDS = 60
 
 
 @pytest.fixture

@@ -64,7 +64,7 @@ def test_a_migration_during_a_download_has_the_worker_put_it_back_and_end(
 
         recorder.record_applied(*NEWER)
 
-        assert worker.wait(40) == 0
+        assert worker.wait() == 0
         assert b"to be started again" in worker.said()
     assert history(download)[-1] == ("created", "shutdown")
     wait_for(lambda: not child.is_alive(), what="the child to end")

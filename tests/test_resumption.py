@@ -73,7 +73,7 @@ class Show:
 
     def finish(self) -> Download:
         with running_worker("--once", **self.allowed) as worker:
-            assert worker.wait(60) == 0
+            assert worker.wait() == 0
         self.download.refresh_from_db()
         return self.download
 

@@ -120,7 +120,7 @@ def on_disk(disk: Path, big: int, media_server: MediaServer) -> dict[str, str]:
 
 def assert_completed(*downloads: Download) -> None:
     for download in downloads:
-        wait_for_state(download, State.CLEANED, seconds=60)
+        wait_for_state(download, State.CLEANED)
         assert download.outcome == "completed", download.error_detail
 
 
@@ -157,7 +157,7 @@ def test_one_that_does_not_fit_fails_after_its_attempts_and_others_go_on(
     on_disk |= {"VNSITE_MIN_FREE_BYTES": str(big * 2 // 3)}
     too_big = submit(media_server.url(f"/slow.mp4?rate={big // 4}"))
     with running_worker("--concurrency", "2", **on_disk):
-        wait_for_state(too_big, State.CLEANED, seconds=60)
+        wait_for_state(too_big, State.CLEANED)
         small = submit(media_server.url("/small/1.mp4"))
         assert_completed(small)
 

@@ -79,7 +79,7 @@ def test_a_directory_that_was_removed_costs_one_attempt(
 
         shutil.rmtree(settings.VNSITE.temp_root / download.directory)
 
-        wait_for_state(download, "cleaned", seconds=60)
+        wait_for_state(download, "cleaned")
         assert worker.process.poll() is None
         assert b"Traceback" not in worker.said()
     assert download.outcome in {"completed", "failed"}, history(download)

@@ -1,7 +1,9 @@
 """COMPLETED means complete: real media, cut and changed in every way that a transport allows."""
 
 import hashlib
+import io
 import os
+import shutil
 import stat
 import subprocess
 from collections.abc import Callable
@@ -9,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from downloads.containers import container_of
 from downloads.fetch.verify import (
     Incomplete,
     compare_durations,
     describe,
+    is_cut,
     is_text,
     read_through,
 )
@@ -42,7 +46,7 @@ def test_a_file_is_described_by_size_hash_and_type(media_server: MediaServer) ->
 
 
 def test_a_large_file_is_hashed_whole(tmp_path: Path) -> None:
-    content = b"\0" * (3 * 2**20) + b"end"
+    content = b"\0\0\0\x08ftyp" + b"\0" * (3 * 2**20) + b"end"
     (tmp_path / "a.mp4").write_bytes(content)
 
     assert describe(tmp_path / "a.mp4").sha256 == hashlib.sha256(content).hexdigest()
@@ -78,11 +82,54 @@ def test_an_empty_file_is_refused(tmp_path: Path) -> None:
         describe(tmp_path / "a.mp4")
 
 
-def test_a_file_of_no_media_type_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "a.desktop").write_bytes(b"\0\1\2")
+@pytest.mark.parametrize("name", ["a.desktop", "a.mp4"])
+def test_what_is_no_media_is_refused_whatever_its_name_says(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"\0\1\2" * 1000)
 
-    with pytest.raises(NotMedia):
-        describe(tmp_path / "a.desktop")
+    with pytest.raises(NotMedia, match="no video and no sound"):
+        describe(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "media_type"),
+    [
+        ("video.mp4", "a.html", "video/mp4"),
+        ("video.mp4", "a.webm", "video/mp4"),
+        ("audio.m4a", "a.m4a", "audio/mp4"),
+        ("audio.m4a", "a", "video/mp4"),  # sound is shown by what shows pictures
+        ("hls/segment-0.ts", "a.mp4", "video/mp2t"),
+    ],
+)
+def test_the_content_decides_the_type(
+    media_server: MediaServer, tmp_path: Path, source: str, name: str, media_type: str
+) -> None:
+    shutil.copy(media_server.file(source), tmp_path / name)
+
+    assert describe(tmp_path / name).media_type == media_type
+
+
+def test_what_only_ffmpeg_can_tell_is_told_by_it(media_server: MediaServer, tmp_path: Path) -> None:
+    """Sound that was cut out of a stream begins in the middle of a frame."""
+    command = ["ffmpeg", "-v", "error", "-i", media_server.file("audio.m4a"), tmp_path / "a.mp3"]
+    subprocess.run(command, check=True)
+    begun = (tmp_path / "a.mp3").read_bytes()[700:]
+    assert container_of(io.BytesIO(begun)) is None
+    (tmp_path / "b").write_bytes(begun)
+
+    assert describe(tmp_path / "b").media_type == "audio/mpeg"
+
+
+# is_cut
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.99])
+def test_what_its_own_boxes_say_is_cut(
+    media_server: MediaServer, tmp_path: Path, share: float
+) -> None:
+    whole = media_server.file("big.mp4")
+
+    assert not is_cut(whole)
+    assert is_cut(cut(whole, tmp_path / "a.mp4", share))
 
 
 @pytest.mark.parametrize(

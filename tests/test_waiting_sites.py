@@ -108,7 +108,7 @@ def test_a_site_that_nobody_can_connect_to_is_left_alone(
         Download.objects.filter(pk__in=[each.pk for each in downloads]).update(max_attempts=1)
         settings = environment(refusing, media_server)
         with running_worker("--concurrency", "1", "--once", **settings) as worker:
-            worker.wait(seconds=60)
+            worker.wait()
 
     site = Site.objects.get(host=origin)
     assert (site.failures, site.error_class) == (2, "network")
@@ -214,10 +214,11 @@ def test_retry_after_of_one_download_is_honoured_within_limits_and_its_slot_is_f
 ) -> None:
     refusing.refusal = Answer(status=429, headers={"Retry-After": retry_after})
     refused = refusing.submit("refused")
+    refused.note(max_attempts=2)  # so that no later try, with a longer delay, is looked at
     other = submit(media_server.url("/small/3.mp4"))
 
     settings = environment(
-        refusing, media_server, VNSITE_SITE_FAILURES="0", VNSITE_MAX_ATTEMPTS="3"
+        refusing, media_server, VNSITE_SITE_FAILURES="0", VNSITE_MAX_ATTEMPTS="2"
     )
     with running_worker("--concurrency", "1", **settings):
         entry = wait_for(lambda: refused.transitions.filter(reason="will_retry").first())

@@ -6,9 +6,15 @@ from typing import TypeVar
 
 Result = TypeVar("Result")
 
+# Nobody waits for so long; a machine that is busy with other things may need it to start a process.
+DEADLINE_SECONDS = 90.0
+
 
 def wait_for(
-    condition: Callable[[], Result], *, seconds: float = 30.0, what: str = "the condition"
+    condition: Callable[[], Result],
+    *,
+    seconds: float = DEADLINE_SECONDS,
+    what: str = "the condition",
 ) -> Result:
     """The first true value of `condition`; AssertionError when there is none in time."""
     deadline = time.monotonic() + seconds

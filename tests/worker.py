@@ -16,7 +16,8 @@ from django.db import connection
 from downloads.child import Process
 from downloads.models import Download, Worker
 from downloads.options import DownloadOptions
-from tests.waiting import wait_for
+from tests.processes import forked_for, is_stopped
+from tests.waiting import DEADLINE_SECONDS, wait_for
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -48,12 +49,17 @@ class WorkerProcess:
 
     def freeze(self) -> None:
         """SIGSTOP, but not in the middle of a write: that would keep others from writing at all."""
-        self.send(signal.SIGSTOP)
+        self._stop()
         while somebody_writes():
             self.send(signal.SIGCONT)
-            self.send(signal.SIGSTOP)
+            self._stop()
 
-    def wait(self, seconds: float = 20.0) -> int:
+    def _stop(self) -> None:
+        """The signal is on its way when `send` returns: a thread may still begin to write."""
+        self.send(signal.SIGSTOP)
+        wait_for(lambda: is_stopped(self.process.pid), what="the worker to be stopped")
+
+    def wait(self, seconds: float = DEADLINE_SECONDS) -> int:
         return self.process.wait(seconds)
 
     def said(self) -> bytes:
@@ -61,9 +67,13 @@ class WorkerProcess:
         return Path(self._log.name).read_bytes()[self._log_start :]
 
     def close(self) -> None:
-        """End it, whatever it does, with everything that it started."""
+        """End it, whatever it does, and wait until what it forked has ended with it.
+
+        A child that still writes would disturb the next test.
+        """
         self.process.kill()
         self.process.wait()
+        wait_for(lambda: not forked_for(self.process.pid), what="its processes to end")
         self._log.close()
 
 
@@ -87,7 +97,7 @@ def somebody_writes() -> bool:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT count(*) FROM pg_stat_activity"
-            " WHERE pid <> pg_backend_pid() AND state LIKE 'idle in transaction%'"
+            " WHERE pid <> pg_backend_pid() AND datname = current_database() AND state <> 'idle'"
         )
         return bool(cursor.fetchone()[0])
 
@@ -125,7 +135,7 @@ def submit(url: str, **options: str) -> Download:
     return answer.download
 
 
-def wait_for_state(download: Download, *states: str, seconds: float = 30.0) -> Download:
+def wait_for_state(download: Download, *states: str, seconds: float = DEADLINE_SECONDS) -> Download:
     def has_it() -> bool:
         download.refresh_from_db()
         return download.state in states

@@ -8,7 +8,7 @@ import re
 import secrets
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -74,11 +74,17 @@ class Config(BaseSettings):
         10_000, ge=0, le=1_000_000, description="a whole number from 0 to 1000000"
     )
     site_running: int = Field(0, ge=0, le=10_000, description="a whole number from 0 to 10000")
+    user_streams: int = Field(20, ge=0, le=100_000, description="a whole number from 0 to 100000")
+    streams: int = Field(1000, ge=0, le=100_000, description="a whole number from 0 to 100000")
     max_bytes: int = Field(10 * 2**30, ge=1, description="a number of bytes from 1")
     min_free_bytes: int = Field(2**30, ge=0, description="a number of bytes from 0")
     lease_seconds: int = Field(60, ge=5, le=3600, description="seconds from 5 to 3600")
     stall_seconds: float = Field(60, ge=1, le=86400, description="seconds from 1 to 86400")
     cancel_grace_seconds: float = Field(2, ge=0, le=60, description="seconds from 0 to 60")
+    log_format: Literal["console", "json"] = Field("console", description="console or json")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="debug, info, warning or error"
+    )
 
     @field_validator("data_dir", "media_dir", "temp_dir")
     @classmethod

@@ -181,12 +181,16 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
+        "line": {"()": "downloads.logs.LogFormatter", "as_json": VNSITE.log_format == "json"},
     },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": "WARNING"},
+    # Of what others say at work only what is wrong.
+    "root": {
+        "handlers": ["console"],
+        "level": "ERROR" if VNSITE.log_level == "error" else "WARNING",
+    },
     "loggers": {
-        "downloads": {"level": "INFO"},
+        "downloads": {"level": VNSITE.log_level.upper()},
         "django.request": {"level": "ERROR"},
         # A wrong host name is the browser's affair, and would be a traceback in the log.
         "django.security.DisallowedHost": {"level": "CRITICAL"},

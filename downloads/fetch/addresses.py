@@ -12,15 +12,15 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Endpoint = tuple[Address, int | None]  # a port of None means every port
 
-NAT64 = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("64:ff9b:1::/48"))
-V4_COMPATIBLE = ipaddress.IPv6Network("::/96")
-# is_global says True for these: the 6to4 relay anycast, the deprecated site-local addresses, and
-# (on older Pythons) documentation and segment routing.
+V4_MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
+NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+# All that IANA has given out so far, and what stands for IPv4. is_global says True for most of the
+# rest: IPv4-compatible and -translated, local NAT64, site-local addresses, segment routing.
+IN_USE = (ipaddress.IPv6Network("2000::/3"), V4_MAPPED, NAT64)
+# is_global says True for these: the 6to4 relay anycast and (on older Pythons) documentation.
 NEVER: tuple[Network, ...] = (
     ipaddress.IPv4Network("192.88.99.0/24"),
-    ipaddress.IPv6Network("fec0::/10"),
     ipaddress.IPv6Network("3fff::/20"),
-    ipaddress.IPv6Network("5f00::/16"),
 )
 
 
@@ -88,31 +88,35 @@ def as_address(text: str) -> Address | None:
 def refusal(address: Address, port: int, allowed: AllowedHosts) -> str | None:
     """Why no connection may be made to an address, or None when it may.
 
-    Judges the address and every IPv4 address that it carries (mapped, compatible, 6to4, Teredo,
-    NAT64), because a gateway on the way would deliver there.
+    Judges the address and every IPv4 address that it carries (mapped, 6to4, Teredo, NAT64),
+    because a gateway on the way would deliver there.
     """
     if allowed.allows(address, port):
         return None
-    for candidate in (address, *_carried(address)):
-        if allowed.allows(candidate, port):
-            continue
-        if not candidate.is_global or candidate.is_multicast or _is_never(candidate):
+    for candidate in (address, *carried(address)):
+        if not allowed.allows(candidate, port) and not _is_public(candidate):
             return f"{address} is not a public address"
     return None
 
 
-def _carried(address: Address) -> list[ipaddress.IPv4Address]:
+def carried(address: Address) -> list[Address]:
+    """The IPv4 addresses to which a gateway on the way would deliver."""
     if isinstance(address, ipaddress.IPv4Address):
         return []
-    carried = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
-    low = ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
-    if address in V4_COMPATIBLE or any(address in network for network in NAT64):
-        carried.append(low)
-    return [candidate for candidate in carried if candidate is not None]
+    found = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
+    if address in NAT64:
+        found.append(ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF))
+    return [candidate for candidate in found if candidate is not None]
 
 
-def _is_never(address: Address) -> bool:
-    return any(address in network for network in NEVER if _same_family(address, network))
+def _is_public(address: Address) -> bool:
+    if isinstance(address, ipaddress.IPv6Address) and not any(
+        address in network for network in IN_USE
+    ):
+        return False
+    if any(address in network for network in NEVER if _same_family(address, network)):
+        return False
+    return address.is_global and not address.is_multicast
 
 
 def _same_family(address: Address, network: Network) -> bool:

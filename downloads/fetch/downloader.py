@@ -18,6 +18,7 @@ from downloads.fetch.matching import Matcher
 from downloads.fetch.messages import Job
 from downloads.fetch.programs import find_deno, find_ffmpeg
 from downloads.fetch.resume import Resume, strong_etag
+from downloads.fetch.speech import Voice
 
 OUTPUT_NAME = "media"
 RETRIES = 3
@@ -38,15 +39,6 @@ REHEARSAL = {
 # (fragments of HLS, chunks of YouTube), and must stay as it is.
 THE_REST = re.compile(r"bytes=([1-9]\d*)-")
 PROTOCOLS = frozenset({"http", "https", "m3u8", "m3u8_native", "http_dash_segments"})
-
-
-class Silent:
-    """A logger for yt-dlp: what matters arrives as an exception, a hook or the result."""
-
-    def debug(self, message: str) -> None: ...
-    def info(self, message: str) -> None: ...
-    def warning(self, message: str) -> None: ...
-    def error(self, message: str) -> None: ...
 
 
 class Downloader(yt_dlp.YoutubeDL):  # type: ignore[misc]
@@ -117,7 +109,7 @@ def build() -> Downloader:
             "quiet": True,
             "no_warnings": True,
             "noprogress": True,
-            "logger": Silent(),
+            "logger": Voice(),
             "color": "never",
             "cachedir": False,
             "noplaylist": True,

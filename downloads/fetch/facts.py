@@ -31,7 +31,7 @@ def facts_of(error: BaseException, *, refusals: list[str]) -> Broke:
     message = clean_message(str(error)) or type(error).__name__
     if refusals:
         kinds.insert(0, PolicyBlocked.__name__)
-        message = refusals[0]
+        message = clean_message(refusals[0])  # a site chose the name of the host
     return Broke(
         kinds=kinds,
         message=message,

@@ -2,7 +2,8 @@
 
 An audit hook, because it sees every socket that Python code connects, whatever library does it,
 and because no later Python code can remove it. It cannot see into C code or other programs:
-that is why other programs are refused here, except those that get no network.
+that is why C libraries that are loaded later are refused here, and other programs, except those
+that get no network.
 """
 
 import os
@@ -13,7 +14,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from downloads.fetch.addresses import Address, AllowedHosts, as_address, refusal
+from downloads.fetch.addresses import Address, AllowedHosts, as_address, carried, refusal
 
 REFUSED_EVENTS = frozenset(
     {
@@ -27,6 +28,10 @@ REFUSED_EVENTS = frozenset(
         "pty.spawn",
     }
 )
+# Of the others, some send without connecting: packets of the network card, datagrams of VSOCK.
+KINDS = frozenset({socket.SOCK_STREAM, socket.SOCK_DGRAM})
+FAMILIES = frozenset({socket.AF_INET, socket.AF_INET6, socket.AF_UNIX})
+OF_A_DESCRIPTOR = -1  # a socket that is there already
 # What ffmpeg may take for an address: `tcp:host:port` is one, and `[f=mpegts]udp://host` too.
 NOT_LOCAL = re.compile(r"^(?!file:|pipe:)(?:[a-z][a-z0-9+]*:|.*://)", re.IGNORECASE | re.DOTALL)
 
@@ -42,20 +47,37 @@ class Guard:
         self.allowed = allowed.pin(resolve)
         self.programs = frozenset(str(program) for program in programs)
         self.refusals: list[str] = []  # the first is the cause when the download fails
+        self._asked = ""  # the host whose addresses were asked for last
 
     def install(self) -> None:
         sys.addaudithook(self._hook)
 
     def _hook(self, event: str, args: tuple[Any, ...]) -> None:
-        if event == "socket.connect":
+        if event == "socket.getaddrinfo":
+            self._asked = os.fsdecode(args[0]) if isinstance(args[0], str | bytes) else ""
+        elif event == "socket.__new__":
+            self._judge_kind(args[1], args[2])
+        elif event == "socket.connect":
             self._judge(*args)
         elif event in ("socket.sendto", "socket.sendmsg"):
             if args[1] is not None:
                 self._refuse("sending without a connection is not allowed")
         elif event == "subprocess.Popen":
             self._judge_program(args[0], args[1])
+        elif event == "ctypes.dlopen":
+            self._refuse("loading a library is not allowed")
+        elif event == "ctypes.dlsym":
+            if args[0]._name is None:  # this process: the C library, and connect() in it
+                self._refuse(f"calling {args[1]} is not allowed")
         elif event in REFUSED_EVENTS:
             self._refuse(f"{event} is not allowed")
+
+    def _judge_kind(self, family: int, kind: int) -> None:
+        if family == OF_A_DESCRIPTOR:
+            return
+        kind &= ~(socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+        if family not in FAMILIES or kind not in KINDS:
+            self._refuse("only connections over IP are allowed")
 
     def _judge(self, connecting: socket.socket, target: Any) -> None:
         if connecting.family not in (socket.AF_INET, socket.AF_INET6):
@@ -70,7 +92,12 @@ class Guard:
         if reason is None and not self.allowed.allows(address, port) and _is_own(address):
             reason = f"{address} is an address of this machine"
         if reason:
-            self._refuse(f"{reason} (port {port})")
+            self._refuse(f"{self._led_by(address)}{reason} (port {port})")
+
+    def _led_by(self, address: Address) -> str:
+        """The name that led to an address, when there is one, to be put before the reason."""
+        is_named = self._asked and as_address(self._asked) is None
+        return f"{self._asked}: " if is_named else ""
 
     def _judge_program(self, executable: Any, arguments: Any) -> None:
         program = os.fsdecode(executable) if executable else os.fsdecode(arguments[0])
@@ -94,7 +121,12 @@ def resolve(name: str) -> list[str]:
 
 
 def _is_own(address: Address) -> bool:
-    """Whether the address is one of this machine's: only such an address can be bound."""
+    """Whether the address, or one that it carries, is of this machine."""
+    return any(_can_be_bound(candidate) for candidate in (address, *carried(address)))
+
+
+def _can_be_bound(address: Address) -> bool:
+    """Whether the address is of this machine: only such an address can be bound."""
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         try:

@@ -19,7 +19,7 @@ from downloads.fetch.messages import (
     Send,
 )
 from downloads.fetch.resume import Resume
-from downloads.fetch.verify import Incomplete, describe, read_through
+from downloads.fetch.verify import Incomplete, describe, is_cut, read_through
 from downloads.library import readable
 from downloads.states import Phase
 
@@ -98,13 +98,14 @@ class Fetching:
             self._prove(name)
 
     def _prove(self, name: str) -> None:
-        """Read through a file whose length nobody announced, as long as it is what the site sent.
+        """Read through a file whose length nobody announced, or whose container says that there
+        is more of it, as long as it is what the site sent.
 
         What ffmpeg makes of half a file is whole in itself.
         """
-        if self.announced.get(name) != self.received[name]:
+        path = Path(self.job.directory, name)
+        if self.announced.get(name) != self.received[name] or is_cut(path):
             self.enter(Phase.VERIFYING)
-            path = Path(self.job.directory, name)
             describe(path)
             read_through(path, announced_seconds=self.duration_seconds)
             self.announced[name] = self.received[name]
@@ -152,6 +153,7 @@ def run(downloader: downloading.Downloader, job: Job, guard: Guard, send: Send) 
     """
     guard.install()
     fetching = Fetching(job, send)
+    downloader.params["logger"].speak_to(send)
     downloading.fit(downloader, job)
     downloader.resume = fetching.resume
     downloader.params["match_filter"] = fetching.on_video

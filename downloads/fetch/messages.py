@@ -60,6 +60,14 @@ class Advance:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Said:
+    """A line for the log of the attempt, redacted. It says nothing of how far the child is."""
+
+    level: str  # "debug", "info", "warning" or "error"
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class ManifestFile:
     """A finished file of the isolated directory, verified."""
 
@@ -88,9 +96,9 @@ class Broke:
     retry_after_seconds: float | None = None
 
 
-Message = Metadata | PhaseBegan | Resumed | Advance | Fetched | Broke
+Message = Metadata | PhaseBegan | Resumed | Advance | Said | Fetched | Broke
 KINDS: dict[str, type[Any]] = {
-    kind.__name__: kind for kind in (Metadata, PhaseBegan, Resumed, Advance, Fetched, Broke)
+    kind.__name__: kind for kind in (Metadata, PhaseBegan, Resumed, Advance, Said, Fetched, Broke)
 }
 
 

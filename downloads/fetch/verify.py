@@ -9,14 +9,17 @@ import os
 import re
 import subprocess
 from pathlib import Path
+from typing import IO
 
+from downloads.containers import CONTAINERS, Container, container_of, looks_whole
 from downloads.fetch.guard import without_network
 from downloads.fetch.limits import before_program
 from downloads.fetch.messages import ManifestFile
 from downloads.fetch.programs import find_ffmpeg
-from downloads.library import media_type_of, open_finished
+from downloads.library import MEDIA_TYPES, NotMedia, open_finished
 
 BLOCK_BYTES = 2**20
+LOOK_TIMEOUT_SECONDS = 60
 READ_THROUGH_TIMEOUT_SECONDS = 3600
 # A container's duration is that of its longest stream; the last packets of a stream that was cut
 # by nobody may still be this much shorter.
@@ -25,6 +28,7 @@ TOLERANCE_SHARE = 0.03
 
 DURATION = re.compile(r"Duration: (\d+):(\d+):(\d+(?:\.\d+)?)")
 REACHED = re.compile(r"time=(\d+):(\d+):(\d+(?:\.\d+)?)")
+INPUT = re.compile(r"^Input #0, ([a-z0-9_,]+), from ", re.MULTILINE)
 
 
 class Incomplete(Exception):
@@ -32,26 +36,61 @@ class Incomplete(Exception):
 
 
 def describe(path: Path) -> ManifestFile:
-    """Read a finished file once and say what it is.
+    """Read a finished file once and say what it is: by its content, whatever its name says.
 
     Raises Refused for anything but a regular file with one link (what somebody planted is not
     followed), Incomplete when it is empty or a text, NotMedia for a type that is not on the list.
     """
     with open_finished(path) as file:
         size = os.fstat(file.fileno()).st_size
-        if size == 0:
-            raise Incomplete("The downloaded file is empty")
+        container = _container_of(file, path)
+        suffix = path.suffix.lower()
         digest = hashlib.sha256()
+        file.seek(0)
         while block := file.read(BLOCK_BYTES):
-            if file.tell() == len(block) and is_text(block):
-                raise Incomplete("The site delivered a text instead of a video")
             digest.update(block)
     return ManifestFile(
         name=path.name,
         size=size,
         sha256=digest.hexdigest(),
-        media_type=media_type_of(path.name),
+        media_type=MEDIA_TYPES[suffix if suffix in container.suffixes else container.suffixes[0]],
     )
+
+
+def is_cut(path: Path) -> bool:
+    """Whether a finished file seems to be shorter than its own container says.
+
+    Costs a few reads and no process: a site may announce the length of half a file.
+    """
+    with open_finished(path) as file:
+        container = container_of(file)
+        size = os.fstat(file.fileno()).st_size
+        return container is not None and not looks_whole(file, container, size=size)
+
+
+def _container_of(file: IO[bytes], path: Path) -> Container:
+    """What the bytes say; ffmpeg is asked when they say nothing, which is rare."""
+    head = file.read(BLOCK_BYTES)
+    if not head:
+        raise Incomplete("The downloaded file is empty")
+    if is_text(head):
+        raise Incomplete("The site delivered a text instead of a video")
+    container = container_of(file) or _ask_ffmpeg(path)
+    if container is None:
+        raise NotMedia("The site delivered something that is no video and no sound")
+    return container
+
+
+def _ask_ffmpeg(path: Path) -> Container | None:
+    """The container that ffmpeg finds in a file; None for any that is not published."""
+    ffmpeg = find_ffmpeg()
+    if ffmpeg is None:
+        return None
+    looked = _run(
+        [str(ffmpeg), "-nostdin", "-hide_banner", "-i", f"file:{path}"], LOOK_TIMEOUT_SECONDS
+    )
+    found = INPUT.search(looked.stderr)
+    return next((each for each in CONTAINERS if found and each.demuxer == found[1]), None)
 
 
 def is_text(beginning: bytes) -> bool:
@@ -73,21 +112,26 @@ def read_through(path: Path, *, announced_seconds: float | None) -> None:
     # Without -xerror ffmpeg says 0 after a file that was cut in the middle.
     command = [str(ffmpeg), "-nostdin", "-hide_banner", "-xerror", "-i", f"file:{path}"]
     command += ["-map", "0", "-c", "copy", "-f", "null", "-"]
-    finished = subprocess.run(  # noqa: S603 — our own command
-        without_network(command),
-        capture_output=True,
-        text=True,
-        errors="replace",
-        timeout=READ_THROUGH_TIMEOUT_SECONDS,
-        check=False,
-        preexec_fn=before_program(os.getpid()),  # it dies with the child
-    )
+    finished = _run(command, READ_THROUGH_TIMEOUT_SECONDS)
     if finished.returncode:
         raise Incomplete(f"ffmpeg cannot read {path.name} to its end")
     compare_durations(
         declared=_seconds(DURATION, finished.stderr),
         reached=_seconds(REACHED, finished.stderr),
         announced=announced_seconds,
+    )
+
+
+def _run(command: list[str], timeout_seconds: float) -> subprocess.CompletedProcess[str]:
+    """Run ffmpeg on local files; it dies with the child. Raises subprocess.TimeoutExpired."""
+    return subprocess.run(  # noqa: S603 — our own command
+        without_network(command),
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=timeout_seconds,
+        check=False,
+        preexec_fn=before_program(os.getpid()),
     )
 
 

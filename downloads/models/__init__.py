@@ -9,7 +9,7 @@ from downloads.models.access import ApiToken, IdempotentAnswer, Scope
 from downloads.models.actors import user_actor, worker_actor
 from downloads.models.download import Download, Progress, PublishedFile
 from downloads.models.logs import AttemptLog
-from downloads.models.queries import DownloadQuerySet, Submitted, fingerprint
+from downloads.models.queries import DownloadQuerySet, Submitted, TooManyWaiting, fingerprint
 from downloads.models.sites import Site
 from downloads.models.stream import StreamPosition, Transition
 from downloads.models.workers import Worker
@@ -36,6 +36,7 @@ __all__ = [
     "Site",
     "StreamPosition",
     "Submitted",
+    "TooManyWaiting",
     "Transition",
     "Worker",
     "database_now",

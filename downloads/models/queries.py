@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -37,6 +38,22 @@ class Submitted:
 
     download: "Download"
     created: bool
+
+
+class TooManyWaiting(Exception):
+    """A user has as many downloads waiting as may. Nothing was added; the message says it to them.
+
+    `waiting` are there, `wanted` were to be added, of which `limit` lets fewer through.
+    """
+
+    def __init__(self, *, waiting: int, wanted: int, limit: int) -> None:
+        room = max(0, limit - waiting)
+        advice = f": {room:,} more can be added now, not {wanted:,}."
+        if not room:
+            advice = ". More can be added when some of them have begun."
+        super().__init__(
+            f"{waiting:,} of your downloads are waiting, and at most {limit:,} may{advice}"
+        )
 
 
 class Likely(models.Func):
@@ -115,8 +132,30 @@ class DownloadQuerySet(models.QuerySet["Download"]):
         """Add one download for each (clean URL, options), in order, in one transaction.
 
         A wish that the same owner has waiting or running already is answered with that download.
-        When this returns outside of another transaction, all of it is committed.
+        When this returns outside of another transaction, all of it is committed. Raises
+        TooManyWaiting.
         """
+        with short_transaction():
+            answers = self.submit_what_fits(wishes, owner=owner, actor=actor, priority=priority)
+            added = [answer for answer in answers if answer is not None]
+            if owner is not None and len(added) < len(answers):
+                fresh = sum(answer is None or answer.created for answer in answers)
+                raise TooManyWaiting(
+                    waiting=self.waiting_of(owner) - sum(answer.created for answer in added),
+                    wanted=fresh,
+                    limit=settings.VNSITE.user_waiting,
+                )
+        return added
+
+    def submit_what_fits(
+        self,
+        wishes: Sequence[tuple[str, DownloadOptions]],
+        *,
+        owner: "User | None",
+        actor: str,
+        priority: int = 0,
+    ) -> list[Submitted | None]:
+        """Like `submit`, with None for each wish for which the owner has too many waiting."""
         try:
             with short_transaction():
                 return self._submit(wishes, owner=owner, actor=actor, priority=priority)
@@ -125,6 +164,15 @@ class DownloadQuerySet(models.QuerySet["Download"]):
             with short_transaction():
                 return self._submit(wishes, owner=owner, actor=actor, priority=priority)
 
+    def waiting_of(self, owner: "User") -> int:
+        """How many downloads of a user wait."""
+        return self.filter(owner=owner, state=State.CREATED).count()
+
+    def _room_to_wait(self, owner: "User | None") -> float:
+        """How many more of an owner's downloads may wait; what the command adds is not limited."""
+        limit = settings.VNSITE.user_waiting
+        return limit - self.waiting_of(owner) if owner is not None and limit else math.inf
+
     def _submit(
         self,
         wishes: Sequence[tuple[str, DownloadOptions]],
@@ -132,7 +180,7 @@ class DownloadQuerySet(models.QuerySet["Download"]):
         owner: "User | None",
         actor: str,
         priority: int,
-    ) -> list[Submitted]:
+    ) -> list[Submitted | None]:
         if owner is not None and connection.features.has_select_for_update:
             # One owner's submissions take turns, as they do on SQLite: else two that look at the
             # same time both miss what the other one adds, or wait for each other for ever.
@@ -141,12 +189,16 @@ class DownloadQuerySet(models.QuerySet["Download"]):
         fingerprints = [fingerprint(url, options) for url, options in wishes]
         waiting = self.active().filter(owner=owner, fingerprint__in=set(fingerprints))
         present = {download.fingerprint: download for download in waiting} if owner else {}
+        room = self._room_to_wait(owner)
         fresh: dict[str, Download] = {}
-        answers: list[Submitted] = []
+        answers: list[Submitted | None] = []
         for (url, options), mark in zip(wishes, fingerprints, strict=True):
             existing = present.get(mark) or fresh.get(mark)
             if existing is not None:
                 answers.append(Submitted(download=existing, created=False))
+                continue
+            if len(fresh) >= room:
+                answers.append(None)
                 continue
             fresh[mark] = self.model(
                 correlation_id=new_correlation_id(),

@@ -21,6 +21,7 @@ from downloads.errors import ADVICE, Advice, ErrorClass
 from downloads.models import Download, Progress, PublishedFile, Transition
 from downloads.options import Audio, DownloadOptions
 from downloads.states import Phase, Reason, State
+from downloads.web.turns import Crowd, TurnWait
 from downloads.web.waits import SiteWait, wait_of
 
 register = template.Library()
@@ -235,6 +236,12 @@ def advice(error_class: str) -> Advice:
 def wait_in(download: Download, waits: Iterable[SiteWait]) -> SiteWait | None:
     """Which of the sites that wait this download waits for."""
     return wait_of(download, waits)
+
+
+@register.filter
+def turn_in(download: Download, crowd: Crowd) -> TurnWait | None:
+    """For how many others that run this download waits."""
+    return crowd.wait_of(download)
 
 
 @register.filter

@@ -4,7 +4,7 @@ Wiring: shapes are in `schemas`, what an action does is in `actions`, rows are m
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
@@ -16,7 +16,7 @@ from ninja.security import HttpBearer, SessionAuth
 
 from downloads import actions
 from downloads.links import InvalidLink
-from downloads.models import Download, Scope, Site, user_actor
+from downloads.models import AttemptLog, Download, Scope, Site, TooManyWaiting, user_actor
 from downloads.options import DownloadOptions
 from downloads.states import State
 from downloads.web import stats, tokens
@@ -44,6 +44,7 @@ from downloads.web.schemas import (
 )
 from downloads.web.submission import check_link
 from downloads.web.tokens import token_in
+from downloads.web.turns import Crowd
 from downloads.web.waits import all_waits, waits_among, waits_for
 
 if TYPE_CHECKING:
@@ -83,8 +84,11 @@ api = NinjaAPI(
     openapi_url=None,  # an operation below: this one would be open to everybody
 )
 
+TOO_MANY = "At most {:,} of your downloads may wait. Add it again when some of them have begun."
+
 REFUSALS: dict[int, Any] = {401: Problem, 404: Problem}
 SUBMISSION_REFUSALS: dict[int, Any] = {401: Problem, 403: Problem, 413: Problem, 422: Invalid}
+MAX_ATTEMPT = 2**31 - 1  # what the database takes
 ACTION: dict[int, Any] = {200: DownloadDetail, **REFUSALS, 403: Problem, 409: Conflict}
 
 
@@ -138,13 +142,18 @@ def _submit_all(
 ) -> list[BatchResult]:
     checked = [_check(url) for url in urls]
     wishes = [(link, options) for link in checked if isinstance(link, str)]
-    submitted = iter(Download.objects.submit(wishes, owner=user, actor=user_actor(user)))
+    answers = Download.objects.submit_what_fits(wishes, owner=user, actor=user_actor(user))
+    submitted = iter(answers)
     results = []
     for url, link in zip(urls, checked, strict=True):
         if isinstance(link, InvalidLink):
             results.append(BatchResult(url=url, result=BatchResultWord.ERROR, reason=str(link)))
             continue
         one = next(submitted)
+        if one is None:
+            reason = TOO_MANY.format(settings.VNSITE.user_waiting)
+            results.append(BatchResult(url=url, result=BatchResultWord.ERROR, reason=reason))
+            continue
         word = BatchResultWord.CREATED if one.created else BatchResultWord.DUPLICATE
         results.append(
             BatchResult(url=url, result=word, correlation_id=one.download.correlation_id)
@@ -175,9 +184,9 @@ def list_downloads(request: HttpRequest, query: Query[ListQuery]) -> DownloadPag
     # One more than is shown: it says whether there is a next page.
     found = list(with_neighbours(downloads)[: query.limit + 1])
     shown = found[: query.limit]
-    waits = waits_for(shown)
+    waits, crowd = waits_for(shown), Crowd.around(shown)
     return DownloadPage(
-        items=[DownloadOut.of(download, waits=waits) for download in shown],
+        items=[DownloadOut.of(download, waits=waits, crowd=crowd) for download in shown],
         next=str(shown[-1].pk) if len(found) > query.limit else None,
     )
 
@@ -190,6 +199,33 @@ def list_downloads(request: HttpRequest, query: Query[ListQuery]) -> DownloadPag
 )
 def get_download(request: HttpRequest, correlation_id: str) -> DownloadDetail:
     return _detail(_find(request, correlation_id))
+
+
+@api.get(
+    "/downloads/{correlation_id}/log",
+    response=REFUSALS,
+    summary="The log of one attempt",
+    openapi_extra={
+        "responses": {
+            200: {
+                "description": "Lines of the worker and of yt-dlp, oldest first",
+                "content": {"text/plain": {"schema": {"type": "string"}}},
+            }
+        }
+    },
+)
+def get_log(
+    request: HttpRequest,
+    correlation_id: str,
+    attempt: Annotated[int | None, Query(ge=1, le=MAX_ATTEMPT)] = None,
+) -> HttpResponse | Status[Problem]:
+    """Without `attempt` that of the newest one. While the attempt runs it grows, at most every few
+    seconds; it is bounded, and says how many lines it lacks."""
+    logs = AttemptLog.objects.filter(download=_find(request, correlation_id))
+    log = (logs.filter(attempt=attempt) if attempt else logs).order_by("attempt").last()
+    if log is None:
+        return Status(404, Problem(detail="There is no log of such an attempt."))
+    return HttpResponse(log.text, content_type="text/plain; charset=utf-8")
 
 
 @api.post("/downloads/{correlation_id}/cancel", response=ACTION, by_alias=True, summary="Cancel")
@@ -261,7 +297,8 @@ def openapi(request: HttpRequest) -> HttpResponse:
 
 
 def _detail(download: Download) -> DownloadDetail:
-    return DownloadDetail.of(download, waits=waits_for([download]))
+    crowd = Crowd.around([download])
+    return DownloadDetail.of(download, waits=waits_for([download]), crowd=crowd)
 
 
 def _user(request: HttpRequest) -> "User":
@@ -309,6 +346,11 @@ def _too_big(request: HttpRequest, error: RequestDataTooBig) -> HttpResponse:
 def _invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
     problems = [FieldProblem(field=_field(each), reason=_reason(each)) for each in error.errors]
     return _invalid_fields(request, problems)
+
+
+@api.exception_handler(TooManyWaiting)
+def _too_many_waiting(request: HttpRequest, refusal: TooManyWaiting) -> HttpResponse:
+    return _invalid_fields(request, [FieldProblem(field="url", reason=str(refusal))])
 
 
 @api.exception_handler(KeyOfAnotherRequest)

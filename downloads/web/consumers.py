@@ -15,6 +15,7 @@ from channels.auth import get_user
 from channels.db import database_sync_to_async
 from channels.exceptions import StopConsumer
 from channels.generic.http import AsyncHttpConsumer
+from django.conf import settings
 from django.core.exceptions import DisallowedHost
 from django.core.handlers.asgi import ASGIRequest
 from django.db import Error
@@ -24,6 +25,7 @@ from downloads.models import Download, StreamPosition
 from downloads.outage import in_words, is_outage
 from downloads.web.events import STREAM, Cursor, Listener
 from downloads.web.frames import HEARTBEAT_SECONDS, Bye, Resync, bye, greeting, resync
+from downloads.web.seats import NoSeat, Seats
 from downloads.web.tokens import token_in, user_of_token
 from downloads.web.unavailable import RETRY_AFTER_SECONDS, SENTENCE
 
@@ -34,6 +36,9 @@ logger = logging.getLogger(__name__)
 
 RECHECK_SECONDS = 2 * HEARTBEAT_SECONDS
 MAX_AGE_SECONDS = 15 * 60
+SEATS = Seats()
+# Seats become free when somebody leaves; a page asks by itself in the meantime.
+RETRY_SEAT_SECONDS = 15
 AGAIN = ((b"Retry-After", str(RETRY_AFTER_SECONDS).encode()),)
 SEQ_PATTERN = re.compile(r"[0-9]{1,18}", re.ASCII)
 
@@ -72,11 +77,14 @@ class EventStream(AsyncHttpConsumer):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._pump: asyncio.Task[None] | None = None
+        self._seat: int | None = None  # of which user it has one
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         try:
             await super().__call__(scope, receive, send)
         finally:
+            if self._seat is not None:
+                SEATS.give_back(self._seat)
             if self._pump is not None:
                 self._pump.cancel()
                 with suppress(asyncio.CancelledError):
@@ -91,6 +99,7 @@ class EventStream(AsyncHttpConsumer):  # type: ignore[misc]
             user = await self._user(request)
             if user is None:
                 raise Refused(401, "Sign in first.", ((b"WWW-Authenticate", b"Bearer"),))
+            self._take_seat(user)
             cursor, first = await database_sync_to_async(_admit)(request, user)
         except Refused as refused:
             await self._refuse(refused)
@@ -139,6 +148,16 @@ class EventStream(AsyncHttpConsumer):  # type: ignore[misc]
         session = self.scope["session"]
         user = await get_user({"session": session.__class__(session.session_key)})
         return user if user and user.is_authenticated else None
+
+    def _take_seat(self, user: "User") -> None:
+        configured = settings.VNSITE
+        try:
+            SEATS.take(user.pk, most_of_user=configured.user_streams, most=configured.streams)
+        except NoSeat as full:
+            status = 429 if full.is_about_the_user else 503
+            later = ((b"Retry-After", str(RETRY_SEAT_SECONDS).encode()),)
+            raise Refused(status, str(full), later) from full
+        self._seat = user.pk
 
     async def _refuse(self, refused: Refused) -> None:
         headers = [(b"Content-Type", b"text/plain; charset=utf-8"), *refused.headers]

@@ -145,6 +145,8 @@ class Cursor:
     _stats_sent: bytes = b""
     _sites_seen: "Stats | None" = None
     _sites_sent: bytes = b""
+    _turns_seen: "Stats | None" = None
+    _turns_sent: bytes = b""
 
     def sees(self, piece: Piece) -> bool:
         return self.owner_id in (None, piece.owner_id) and self.correlation_id in (
@@ -191,6 +193,14 @@ class Cursor:
         self._sites_seen = stats
         before, self._sites_sent = self._sites_sent, stats.sites_event_for(self.owner_id)
         return self._sites_sent if self._sites_sent != before else b""
+
+    def take_turns(self, stats: "Stats | None") -> bytes:
+        """Who has to wait for downloads that run, in the manner of `take_sites`."""
+        if stats is None or stats is self._turns_seen:
+            return b""
+        self._turns_seen = stats
+        before, self._turns_sent = self._turns_sent, stats.turns_event_for(self.owner_id)
+        return self._turns_sent if self._turns_sent != before else b""
 
 
 class Listener:
@@ -248,7 +258,10 @@ class Listener:
         if transitions := cursor.take_transitions(stream.ring):
             return transitions
         reports = cursor.take_reports(stream.reports.values(), version=stream.reports_version)
-        return reports + cursor.take_stats(stream.stats) + cursor.take_sites(stream.stats)
+        stats = stream.stats
+        return (
+            reports + cursor.take_stats(stats) + cursor.take_sites(stats) + cursor.take_turns(stats)
+        )
 
     async def _replay(self, *, upto: int) -> bytes:
         """The next batch from the table. Where transitions are missing, their downloads were

@@ -6,7 +6,7 @@ Knows rows and nothing of who listens: `downloads.web.events` sends them.
 import json
 import random
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -18,6 +18,7 @@ from django.db.models.functions import Now
 from downloads.models import Download, Progress, Transition
 from downloads.states import State
 from downloads.web.stats import SPEED_MAX_AGE, free_bytes, workers
+from downloads.web.turns import Crowd, OwnersTurns
 from downloads.web.waits import waits_by_owner
 
 HEARTBEAT_SECONDS = 15
@@ -214,6 +215,7 @@ class Stats:
     free_bytes: int | None  # of the library's disk; None: it cannot be read
     workers: int  # alive
     waits: dict[int | None, dict[str, str]] = field(default_factory=dict)  # see waits_by_owner
+    turns: dict[int | None, OwnersTurns] = field(default_factory=dict)  # see Crowd
     _encoded: dict[int | None, bytes] = field(default_factory=dict, compare=False)
 
     @classmethod
@@ -233,6 +235,7 @@ class Stats:
             free_bytes=_free_bytes(),
             workers=sum(worker.alive for worker in workers()),
             waits=waits_by_owner(),
+            turns=Crowd.read().by_owner(),
         )
 
     def event_for(self, owner_id: int | None) -> bytes:
@@ -246,6 +249,15 @@ class Stats:
         owners = list(self.waits) if owner_id is None else [owner_id]
         waits = {host: word for owner in owners for host, word in self.waits.get(owner, {}).items()}
         return encode("sites", dict(sorted(waits.items())))
+
+    def turns_event_for(self, owner_id: int | None) -> bytes:
+        """For what one owner's downloads wait, or for each owner when it is None."""
+        turns = {
+            "" if owner is None else str(owner): asdict(each)
+            for owner, each in self.turns.items()
+            if owner_id in (None, owner)
+        }
+        return encode("turns", dict(sorted(turns.items())))
 
     def _encode_for(self, owner_id: int | None) -> bytes:
         counts = dict.fromkeys((state.value for state in State), 0)

@@ -17,6 +17,7 @@ from downloads.models import Download, DownloadQuerySet, Progress, PublishedFile
 from downloads.options import Audio, DownloadOptions, Quality
 from downloads.states import Outcome, State
 from downloads.web.submission import check_link
+from downloads.web.turns import Crowd, TurnWait, Whose
 from downloads.web.waits import SiteWait, wait_of
 
 MAX_ID = 2**63 - 1  # what the database takes
@@ -213,6 +214,18 @@ class WaitingSite(SiteOut):
         return cls(**SiteOut.of(wait).model_dump(), downloads=wait.downloads)
 
 
+class TurnOut(Outgoing):
+    """As many downloads run as may at once."""
+
+    whose: Whose = Field(description="Of your own downloads, or of the site's")
+    running: int
+    limit: int
+
+    @classmethod
+    def of(cls, wait: TurnWait) -> Self:
+        return cls(whose=wait.whose, running=wait.running, limit=wait.limit)
+
+
 class DownloadOut(Outgoing):
     """A download as it is listed."""
 
@@ -230,6 +243,9 @@ class DownloadOut(Outgoing):
     waits_for_site: SiteOut | None = Field(
         description="It is not tried before its site is; null when that is not in the way"
     )
+    waits_for_turn: TurnOut | None = Field(
+        description="It begins when one of those has ended; null when that is not in the way"
+    )
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -238,12 +254,12 @@ class DownloadOut(Outgoing):
     worker: str | None
 
     @classmethod
-    def of(cls, download: Download, *, waits: list[SiteWait]) -> Self:
+    def of(cls, download: Download, *, waits: list[SiteWait], crowd: Crowd) -> Self:
         """From a row of `with_neighbours`; any other costs a query for each neighbour.
 
         `waits`: all sites that wait.
         """
-        return cls(**_columns(download, waits))
+        return cls(**_columns(download, waits, crowd))
 
 
 class DownloadDetail(DownloadOut):
@@ -253,9 +269,9 @@ class DownloadDetail(DownloadOut):
     history: list[TransitionOut]
 
     @classmethod
-    def of(cls, download: Download, *, waits: list[SiteWait]) -> Self:
+    def of(cls, download: Download, *, waits: list[SiteWait], crowd: Crowd) -> Self:
         return cls(
-            **_columns(download, waits),
+            **_columns(download, waits, crowd),
             files=[FileOut.of(file, download) for file in download.files.all()],
             history=[TransitionOut.of(each) for each in download.transitions.all()],
         )
@@ -289,8 +305,8 @@ def with_neighbours(downloads: DownloadQuerySet) -> DownloadQuerySet:
     return downloads.select_related("owner", "worker", "progress")
 
 
-def _columns(download: Download, waits: list[SiteWait]) -> dict[str, Any]:
-    wait = wait_of(download, waits)
+def _columns(download: Download, waits: list[SiteWait], crowd: Crowd) -> dict[str, Any]:
+    wait, turn = wait_of(download, waits), crowd.wait_of(download)
     progress: Progress | None = getattr(download, "progress", None)  # it has one while it runs
     return {
         "correlation_id": download.correlation_id,
@@ -305,6 +321,7 @@ def _columns(download: Download, waits: list[SiteWait]) -> dict[str, Any]:
         "priority": download.priority,
         "not_before": download.not_before,
         "waits_for_site": SiteOut.of(wait) if wait else None,
+        "waits_for_turn": TurnOut.of(turn) if turn else None,
         "created_at": download.created_at,
         "started_at": download.started_at,
         "finished_at": download.finished_at,

@@ -32,6 +32,7 @@ from downloads.models import (
     Site,
     StreamPosition,
     Submitted,
+    TooManyWaiting,
     user_actor,
 )
 from downloads.web import checks, first_admin, stats
@@ -45,11 +46,13 @@ from downloads.web.listing import (
     page_of,
 )
 from downloads.web.timeline import steps_of
+from downloads.web.turns import Crowd
 from downloads.web.waits import wait_of, waits_among, waits_for
 
 # What live.js may ask for at once: the rows that it shows and as many that may join them.
 MAX_ROWS = 2 * PAGE_SIZE
 REMEMBERED_OPTIONS = "add_options"  # in the session
+MAX_LOGS = 3  # on the page of a download: each may have 64 KiB; to older ones there is a link
 
 
 class SignedInRequest(HttpRequest):
@@ -97,11 +100,15 @@ def add(request: SignedInRequest) -> HttpResponse:
     form = AddForm(request.POST)
     if not form.is_valid():
         return _refuse_form(request, form)
-    submitted = Download.objects.submit(
-        [(url, form.options) for url in form.cleaned_data["urls"]],
-        owner=request.user,
-        actor=user_actor(request.user),
-    )
+    try:
+        submitted = Download.objects.submit(
+            [(url, form.options) for url in form.cleaned_data["urls"]],
+            owner=request.user,
+            actor=user_actor(request.user),
+        )
+    except TooManyWaiting as refusal:
+        form.add_error("urls", str(refusal))
+        return _refuse_form(request, form)
     _remember_options(request, form)
     sentence = _sentence_about(submitted)
     if not _is_of_script(request):
@@ -178,6 +185,7 @@ def _summary_context(request: SignedInRequest, query: ListQuery) -> dict[str, An
         "problems": checks.problems(),
         "has_worker": stats.has_live_worker(),
         "waits": waits_among(visible),
+        "crowd": Crowd.read(),
     }
 
 
@@ -285,9 +293,21 @@ def _download_context(request: SignedInRequest, correlation_id: str) -> dict[str
         "history": history[::-1],
         "steps": steps_of(history),
         "files": list(found.files.all()),
+        **_logs_of(found),
         "cleanup": actions.preview_cleanup(found) if found.is_cleanable else None,
         "has_worker": stats.has_live_worker(),
         "wait": wait_of(found, waits_for([found])),
+        "turn": Crowd.around([found]).wait_of(found),
+    }
+
+
+def _logs_of(found: Download) -> dict[str, Any]:
+    """The logs of the newest attempts, oldest first, and the numbers of those before them."""
+    attempts = list(found.logs.order_by("attempt").values_list("attempt", flat=True))
+    shown = attempts[-MAX_LOGS:]
+    return {
+        "logs": list(found.logs.filter(attempt__in=shown).order_by("attempt")) if shown else [],
+        "older_logs": attempts[:-MAX_LOGS],
     }
 
 
@@ -347,7 +367,7 @@ def _for_rows(downloads: DownloadQuerySet) -> DownloadQuerySet:
     """With what a row shows and without what it does not: the same queries for 1 row and 50."""
     files = PublishedFile.objects.only("download_id", "size")
     return (
-        downloads.select_related("worker", "progress")
+        downloads.select_related("owner", "worker", "progress")
         .defer("manifest", "error_detail")
         .prefetch_related(Prefetch("files", queryset=files))
     )

@@ -8,7 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from contextlib import nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import datetime, timedelta
 from enum import Enum
 from functools import partial
@@ -18,7 +18,7 @@ from typing import Any
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 
-from downloads import actions, isolation, library
+from downloads import actions, isolation, library, logs
 from downloads.breaker import Verdict, verdict_of
 from downloads.child import Child, ChildFailed, WarmProcess
 from downloads.errors import ErrorClass, ErrorFacts, classify, retry_delay_seconds
@@ -27,6 +27,7 @@ from downloads.fetch.messages import (
     Broke,
     Fetched,
     Job,
+    Said,
 )
 from downloads.isolation import IsolatedDownload
 from downloads.lease import Lease
@@ -44,6 +45,7 @@ from downloads.options import DownloadOptions
 from downloads.outage import in_words, is_outage
 from downloads.states import Outcome, Phase, Reason, State
 from downloads.worker import publication, resumption
+from downloads.worker.attempt_log import LogKeeper
 from downloads.worker.progress import ProgressReport
 from downloads.worker.tenure import LeaseOver, Tenure
 
@@ -103,6 +105,7 @@ class Attempt:
         self._wake, self._waker = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._closing = threading.Lock()
         self._progress = ProgressReport(download)
+        self._log = LogKeeper(download)
 
     def ask(self, request: Request) -> None:
         """Ask it to end. The first request counts, but LEAVE always; after the end it does nothing.
@@ -129,16 +132,24 @@ class Attempt:
 
     def run(self) -> None:
         """Carry the attempt to its end. Never raises: what nobody foresaw fails the download."""
-        try:
-            self._run_or_leave()
-        except Exception:
-            logger.exception("%s: the attempt broke", self.download)
-        finally:
-            with self._closing:
-                os.close(self._wake)
-                os.close(self._waker)
-                self._waker = -1
-            connection.close_if_unusable_or_obsolete()
+        with self._named_in_the_log():
+            try:
+                self._run_or_leave()
+            except Exception:
+                logger.exception("%s: the attempt broke", self.download)
+            finally:
+                with self._closing:
+                    os.close(self._wake)
+                    os.close(self._waker)
+                    self._waker = -1
+                connection.close_if_unusable_or_obsolete()
+
+    def _named_in_the_log(self) -> AbstractContextManager[None]:
+        return logs.about(
+            correlation_id=self.download.correlation_id,
+            attempt=self.epoch,
+            worker=self._actor.removeprefix("worker:"),
+        )
 
     def _run_or_leave(self) -> None:
         try:
@@ -150,7 +161,9 @@ class Attempt:
 
     def _run_or_lose(self) -> None:
         try:
+            self._log.note(f"attempt {self.epoch}, {self._actor}")
             self._run()
+            self._log.write()
         except LostDownload:
             logger.warning("%s is not ours any more: nothing was written", self.download)
             self._remove_what_no_row_names()
@@ -259,6 +272,9 @@ class Attempt:
             if messages is None:
                 return self._request
             for message in messages:
+                if isinstance(message, Said):
+                    self._log.take(message)
+                    continue
                 heard_at = time.monotonic()
                 if isinstance(message, Fetched | Broke):
                     return message
@@ -270,6 +286,7 @@ class Attempt:
             if self._progress.may_stall and silent_seconds > settings.VNSITE.stall_seconds:
                 return Broke(kinds=["Stalled"], message=f"No bytes for {silent_seconds:.0f} s.")
             self._progress.write_if_due()
+            self._log.write_if_due()
         return self._request
 
     def _holds_too_much(self) -> bool:
@@ -282,12 +299,17 @@ class Attempt:
         self.tenure.require()
         match ending:
             case Fetched():
+                self._log.note(f"fetched {len(ending.files)} files")
+                self._log.write()
                 self._publish(ending, directory)
             case Broke():
                 self._fail(ending)
             case Request.CANCEL:
+                self._log.note("asked to cancel")
+                self._log.write()
                 self._cancelled()
             case Request.STOP:
+                self._log.note("asked to stop")
                 self._put_back()
             case Request.GIVE_WAY:
                 self._give_way()
@@ -365,6 +387,8 @@ class Attempt:
                 errno=broke.errno,
             )
         )
+        self._log.note(f"{error_class}: {broke.message}", level="error")
+        self._log.write()  # before the page hears of the end and asks for it
         error: dict[str, Any] = {"error_class": error_class, "error_detail": broke.message}
         judge_site = partial(self._judge_site, error_class, broke)
         delay = retry_delay_seconds(

@@ -27,13 +27,16 @@ def publish(
 ) -> None:
     """Put what was fetched into the library and say so; DOWNLOADING → COMPLETED.
 
-    Raises CancelWasAsked or LostDownload before anything is visible, library.Refused when a file
-    is not what was verified, OSError when the disk does not take it; nothing is staged then, but
-    after the decision something may be published: see `withdraw`. A lease that is over and a
-    database that does not answer leave everything as it is: recovery will see what was decided.
+    Raises CancelWasAsked or LostDownload before anything is visible, library.NotMedia for a type
+    that is not published, library.Refused when a file is not what was verified, OSError when the
+    disk does not take it; nothing is staged then, but after the decision something may be
+    published: see `withdraw`. A lease that is over and a database that does not answer leave
+    everything as it is: recovery will see what was decided.
     """
     title = fetched.title or download.title
-    names = library.file_names(title, [file.name for file in fetched.files])
+    names = library.file_names(
+        title, [library.suffix_of(file.name, media_type=file.media_type) for file in fetched.files]
+    )
     manifest: Manifest = {
         "title": title,
         "files": [

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from tests.waiting import wait_for
+from tests.waiting import DEADLINE_SECONDS, wait_for
 from tests.worker import ROOT, worker_environment
 
 
@@ -32,8 +32,9 @@ class Cleanup:
     def wait_until_it_says(self, text: str) -> None:
         wait_for(lambda: text in self._log.read_text(), what=f"a cleanup to say {text!r}")
 
-    def wait(self, seconds: float) -> int:
-        return self._process.wait(seconds)
+    def wait(self) -> int:
+        """Its exit code."""
+        return self._process.wait(DEADLINE_SECONDS)
 
     def close(self) -> None:
         self._process.kill()
@@ -52,4 +53,4 @@ def begun_cleanup(*, inject: str = "") -> Iterator[Cleanup]:
 def cleanup(*, inject: str = "") -> int:
     """The exit code of a `cleanup_orphans`."""
     with begun_cleanup(inject=inject) as process:
-        return process.wait(60)
+        return process.wait()

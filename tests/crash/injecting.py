@@ -18,7 +18,8 @@ def fault_in_the_attempt(
     """A worker the next attempt of which meets a fault (see strace(1), `inject`)."""
     require_strace()
     environment["VNSITE_ALLOW_PRIVATE_HOSTS"] = media_server.origin
-    with running_worker(*arguments, **environment) as worker:
+    # One slot: two downloads in a row might take two threads.
+    with running_worker("--concurrency", "1", *arguments, **environment) as worker:
         # The slot's thread is started by the first download.
         wait_for_state(submit(media_server.url("/small/1.mp4?first")), State.CLEANED)
         with traced(newest_thread(worker.process.pid), folder, inject=inject):

@@ -1,6 +1,5 @@
 """What must be true after every crash, however it came about."""
 
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -8,7 +7,6 @@ from django.conf import settings
 
 from downloads.models import Download
 from downloads.worker import invariants, recovery
-from tests.waiting import wait_for
 from tests.worker import staged_entries, temp_entries
 
 
@@ -41,24 +39,6 @@ def assert_failed_by_signal(download: Download) -> None:
     assert download.error_class == "worker_lost"
     assert "SIGKILL" in download.error_detail
     assert not list(settings.VNSITE.media_root.glob(f"*[[]{download.correlation_id}]*"))
-
-
-def wait_for_the_processes_of(worker_pid: int) -> None:
-    """Wait until nothing is left of what a killed worker forked, blocked children included.
-
-    A forked child has the command line of the warm process, which names its worker.
-    """
-    wait_for(lambda: not _forked_for(worker_pid), seconds=20, what="its processes to end")
-
-
-def _forked_for(worker_pid: int) -> list[Path]:
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with suppress(OSError):
-            words = path.read_bytes().split(b"\0")
-            if b"downloads.fetch.warm" in words and str(worker_pid).encode() in words:
-                found.append(path)
-    return found
 
 
 def assert_nothing_is_left() -> None:

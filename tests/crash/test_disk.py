@@ -92,7 +92,7 @@ def test_a_library_without_room_gets_nothing_and_gives_the_download_an_end(
     assert media_server.file("video.mp4").stat().st_size > 65536
 
     with running_worker(**allowed) as worker:
-        wait_for_state(download, State.CLEANED, seconds=60)
+        wait_for_state(download, State.CLEANED)
         assert worker.process.poll() is None
 
     assert (download.outcome, download.error_class) == ("failed", "disk_full")
@@ -118,7 +118,7 @@ def test_equal_titles_at_once_get_an_entry_each(
     Download.objects.submit([(url, DownloadOptions()) for url in urls], owner=None, actor="test")
 
     with running_worker("--once", "--concurrency", "4", **allowed) as worker:
-        worker.wait(60)
+        worker.wait()
 
     assert Download.objects.values("title").distinct().count() == 1
     for download in Download.objects.all():
@@ -165,7 +165,7 @@ def test_a_disk_that_becomes_read_only_fails_what_runs(
         warm = wait_for(lambda: warm_process_of(worker.process.pid), what="the warm process")
         with traced(warm, tmp_path, inject="rename:error=EROFS", follow=True):
             download = submit(media_server.url("/small/1.mp4?read-only"))
-            wait_for_state(download, State.CLEANED, seconds=60)
+            wait_for_state(download, State.CLEANED)
 
     assert (download.outcome, download.error_class) == ("failed", "storage")
     assert_nothing_is_left()
@@ -205,7 +205,7 @@ def test_a_full_disk_under_the_database_costs_nothing_once_there_is_room(
         filler = fill(folder)
         wait_for(lambda: b"disk is full" in worker.said(), what="the reason in the log")
         filler.unlink()
-        wait_for(lambda: states_in(database) == {"cleaned"}, seconds=60, what="their ends")
+        wait_for(lambda: states_in(database) == {"cleaned"}, what="their ends")
         worker.send(signal.SIGTERM)
         assert worker.wait() == 0
     finally:

@@ -80,7 +80,6 @@ def test_every_accepted_download_survives_and_ends_right(
     with serving(**allowed):
         wait_for(
             lambda: not Download.objects.exclude(state=State.CLEANED).exists(),
-            seconds=90,
             what="every download to end",
         )
 
@@ -109,7 +108,6 @@ def test_when_only_the_main_process_is_killed_another_one_takes_its_port_and_all
             wait_for(lambda: not alive(pids), what="the rest to end")
             wait_for(
                 lambda: Download.objects.filter(state=State.CLEANED).count() == len(urls),
-                seconds=90,
                 what="every download to end",
             )
 

@@ -27,7 +27,6 @@ from tests.crash.cleaning import begun_cleanup, cleanup
 from tests.crash.judging import (
     assert_ended_right,
     assert_nothing_is_left,
-    wait_for_the_processes_of,
 )
 from tests.media_server import MediaServer
 from tests.processes import is_alive
@@ -157,9 +156,8 @@ def test_after_the_death_of_the_worker_a_cleanup_ends_it_before_the_directory_go
     stubborn: tuple[Download, dict[str, str]],
 ) -> None:
     download, environment = stubborn
-    with running_worker(**environment) as worker:
+    with running_worker(**environment):
         left = left_by(download)
-    wait_for_the_processes_of(worker.process.pid)
     assert is_alive(left)
 
     assert cleanup() == 0
@@ -278,7 +276,7 @@ def test_two_cleanups_and_the_action_of_the_admin_clean_once(
 ) -> None:
     downloads = [submit(media_server.url(f"/status/404?n={number}")) for number in range(8)]
     with running_worker("--once", VNSITE_CLEANUP_ON_FAILURE="false", **allowed) as worker:
-        worker.wait(60)
+        worker.wait()
     admin = Client()
     admin.force_login(staff)
     chosen = " ".join(download.correlation_id for download in downloads)
@@ -286,7 +284,7 @@ def test_two_cleanups_and_the_action_of_the_admin_clean_once(
     with begun_cleanup() as one, begun_cleanup() as two:
         wait_for(lambda: Download.objects.filter(state=State.CLEANED).exists(), what="the first")
         answer = admin.post(CLEAN_UP, {"selected": chosen, "further": "", "confirm": ""})
-        codes = [one.wait(60), two.wait(60)]
+        codes = [one.wait(), two.wait()]
 
     assert answer.status_code == 302
     assert codes == [0, 0]

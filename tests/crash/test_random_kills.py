@@ -23,7 +23,6 @@ from downloads.states import State
 from tests.crash.judging import (
     assert_ended_right,
     assert_nothing_is_left,
-    wait_for_the_processes_of,
 )
 from tests.crash.tracing import warm_process_of
 from tests.media_server import MediaServer
@@ -98,7 +97,6 @@ class Pandemonium:
 
     def restart_worker(self) -> None:
         self.worker.close()
-        wait_for_the_processes_of(self.worker.process.pid)
         self.worker = self.start_worker()
         self.wait_for_worker()
 

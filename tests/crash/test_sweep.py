@@ -22,7 +22,6 @@ from tests.crash.judging import (
     assert_failed_by_signal,
     assert_killed_and_ended_right,
     assert_nothing_is_left,
-    wait_for_the_processes_of,
 )
 from tests.crash.tracing import Point, require_strace, traced, warm_process_of
 from tests.media_server import MediaServer
@@ -119,8 +118,6 @@ class Site:
                 lambda: worker.process.poll() is not None or is_over(download),
                 what=f"the kill at {point}, or the end",
             )
-        if worker.process.poll() is not None:
-            wait_for_the_processes_of(worker.process.pid)
         self.warm_worker()
         return wait_for_state(download, State.CLEANED)
 
@@ -128,7 +125,7 @@ class Site:
 @contextmanager
 def paused(worker: WorkerProcess) -> Iterator[None]:
     """Stop a worker meanwhile, so that what it asks while it waits is not counted."""
-    worker.send(signal.SIGSTOP)
+    worker.freeze()
     try:
         yield
     finally:

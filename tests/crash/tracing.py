@@ -4,12 +4,12 @@ strace counts `when=N` for each thread by itself, so that it is attached to sing
 N-th call of the attempt's thread is then the N-th of that download, whatever others do.
 """
 
+import functools
 import os
 import re
 import shutil
 import signal
 import subprocess
-import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from tests.processes import children_of
-from tests.waiting import wait_for
+from tests.waiting import DEADLINE_SECONDS, wait_for
 
 # Everything that changes names on the disk or makes bytes durable, SQLite's writes among them, and
 # what is sent to PostgreSQL.
@@ -91,7 +91,7 @@ def traced(
         yield Traced(log=log)
     finally:
         process.send_signal(signal.SIGINT)  # lets go of what it traces
-        process.wait(20)
+        process.wait(DEADLINE_SECONDS)
 
 
 def warm_process_of(pid: int) -> int | None:
@@ -101,17 +101,19 @@ def warm_process_of(pid: int) -> int | None:
 
 def require_strace() -> None:
     """Skip the test where strace is missing or may not hold processes of this user."""
+    if reason := why_no_strace():
+        pytest.skip(reason)
+
+
+@functools.cache
+def why_no_strace() -> str:
+    """Why strace cannot be used here, or ""."""
     if shutil.which("strace") is None:
-        pytest.skip("strace is not installed: apt-get install strace")
-    sleeper = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=-1)
-    try:
-        held = subprocess.run(
-            ["timeout", "-s", "INT", "1", "strace", "-o", os.devnull, "-p", str(sleeper.pid)],
-            capture_output=True,
-            text=True,
-        )
-        if "attached" not in held.stderr:
-            pytest.skip(f"strace may not be used here: {held.stderr.strip()}")
-    finally:
-        sleeper.kill()
-        sleeper.communicate()
+        return "strace is not installed: apt-get install strace"
+    with subprocess.Popen(["sleep", "1000"]) as sleeper:
+        command = ["strace", "-o", os.devnull, "-p", str(sleeper.pid)]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as strace:
+            assert strace.stderr is not None
+            said = strace.stderr.readline()
+            sleeper.kill()  # strace ends with what it holds
+    return "" if "attached" in said else f"strace may not be used here: {said.strip()}"

@@ -7,10 +7,12 @@
 import { size } from "./format.js";
 import * as patch from "./patch.js";
 import * as rows from "./rows.js";
-import { State, Stream } from "./stream.js";
+import { openStream } from "./shared_stream.js";
+import { State } from "./stream.js";
 
 const REFRESH_MS = 500;
 const AFTER_ERROR_MS = 3_000;
+const POLL_MS = 10_000; // while the server refuses the stream
 const HIDDEN_MS = 5 * 60_000; // then the stream closes: a browser has six connections to a site
 const CHIP_WORDS = {
   [State.CONNECTING]: "Connecting",
@@ -18,6 +20,7 @@ const CHIP_WORDS = {
   [State.RECONNECTING]: "Reconnecting",
   [State.STALE]: "Stale",
   [State.SIGNED_OUT]: "Signed out",
+  [State.REFUSED]: "Not live",
 };
 
 // The filters whose count can be told from the states alone.
@@ -32,6 +35,7 @@ const CHIP_CLASSES = {
   [State.RECONNECTING]: "is-warning",
   [State.STALE]: "is-error",
   [State.SIGNED_OUT]: "is-error",
+  [State.REFUSED]: "is-warning",
 };
 
 const page = document.body.dataset;
@@ -44,12 +48,12 @@ let refreshTimer = null;
 let refreshing = 0; // how many refreshes are under way
 let refreshedAt = -REFRESH_MS;
 
-const stream = new Stream({
-  url: page.download ? `${page.events}?download=${page.download}` : page.events,
+const stream = openStream({
+  key: page.user,
+  url: page.events,
   seq: Number(page.seq),
   onEvent: (name, data) => HANDLERS[name](data),
   onState: showConnection,
-  isSignedIn,
 });
 
 // What comes by the stream.
@@ -59,6 +63,7 @@ const HANDLERS = {
   heartbeat: (data) => patch.setServerTime(data.now),
   transition(data) {
     const id = data.correlation_id;
+    if (page.download && id !== page.download) return; // of the stream that is shared
     if (!rows.exists || rows.shows(id) || rows.mayJoin(data)) changed.add(id);
     else if (refreshing) unshown.add(id);
     refreshSoon(); // in any case: the counts are others now
@@ -84,6 +89,16 @@ const HANDLERS = {
     others.forEach(changedAt);
     const isUntold = (host) => !document.querySelector(`#banners [data-site="${CSS.escape(host)}"]`);
     if (others.length || (rows.exists && Object.keys(waits).some(isUntold))) refreshSoon();
+  },
+  turns(owners) {
+    const wordOf = ({ owner, site }) => {
+      if (owners[owner]?.user) return "user";
+      return owners[owner]?.sites.includes(site) ? "site" : "";
+    };
+    const isOther = (part) => part.dataset.turn !== wordOf(part.dataset);
+    const others = [...document.querySelectorAll("[data-turn]")].filter(isOther);
+    others.forEach(changedAt);
+    if (others.length) refreshSoon();
   },
   resync() {
     everythingChanged = true;
@@ -165,24 +180,21 @@ async function absorb(url) {
   return undefined;
 }
 
-async function isSignedIn() {
-  try {
-    const response = await fetch(page.fragment, { redirect: "manual" });
-    return response.type !== "opaqueredirect";
-  } catch {
-    return true; // the server is away, which says nothing about us
-  }
-}
-
 // What is said about the connection.
 
 function showConnection(state) {
   const isLost = state === State.STALE || state === State.SIGNED_OUT;
   document.body.classList.toggle("is-lost", isLost);
   showChip();
-  byId("lost").hidden = !isLost;
+  byId("lost").hidden = !isLost && state !== State.REFUSED;
   byId("lost-sign-in").hidden = state !== State.SIGNED_OUT;
-  byId("lost-retry").hidden = state !== State.STALE;
+  byId("lost-retry").hidden = state === State.SIGNED_OUT;
+  if (state === State.REFUSED) {
+    const often = `This page asks every ${POLL_MS / 1_000} seconds.`;
+    const sentence = `Live updates are off. ${stream.why} ${often}`;
+    patch.write(byId("lost-sentence"), sentence);
+    patch.write(byId("announcer"), sentence);
+  }
   if (isLost) {
     const since = new Date().toLocaleTimeString();
     const sentence =
@@ -245,6 +257,12 @@ setInterval(() => {
   if (due.length) refreshSoon();
   patch.expireNumbers(stream.state === State.STALE || stream.state === State.SIGNED_OUT);
 }, 1_000);
+
+setInterval(() => {
+  if (stream.state !== State.REFUSED || paused || document.hidden) return;
+  everythingChanged = true;
+  refreshSoon();
+}, POLL_MS);
 
 patch.writeTimes();
 showConnection(stream.state);

@@ -11,21 +11,27 @@ export const State = Object.freeze({
   RECONNECTING: "reconnecting",
   STALE: "stale",
   SIGNED_OUT: "signed-out",
+  REFUSED: "refused", // `why` says so; tried again after a while
 });
 
-const EVENTS = ["hello", "transition", "progress", "stats", "sites", "heartbeat", "resync", "bye"];
+const EVENTS = ["hello", "transition", "progress", "stats", "sites", "turns", "heartbeat", "resync", "bye"];
 
-// `onEvent(name, data)` for every event, `onState(state)` for every change of the connection,
-// `isSignedIn()` → Promise of a boolean, asked when the server refuses the stream.
+// `onEvent(name, data)` for every event, `onState(state)` for every change of the connection.
 export class Stream {
-  constructor({ url, seq, onEvent, onState, isSignedIn }) {
-    Object.assign(this, { url, seq, onEvent, onState, isSignedIn });
+  constructor({ url, seq, onEvent, onState }) {
+    Object.assign(this, { url, seq, onEvent, onState });
     this.state = State.CONNECTING;
+    this.why = ""; // a sentence of the server, while it refuses
     this.heartbeatSeconds = 15;
     this.heardAt = performance.now();
     this.source = null;
     this.retry = null;
-    setInterval(() => this.#watch(), 1_000);
+    this.watch = setInterval(() => this.#watch(), 1_000);
+  }
+
+  // It will not be opened again.
+  dispose() {
+    clearInterval(this.watch);
   }
 
   open() {
@@ -70,16 +76,37 @@ export class Stream {
     if (this.source?.readyState !== EventSource.CLOSED) return;
     this.close();
     this.#openLater();
-    this.isSignedIn().then((signedIn) => signedIn || this.signOut());
+    this.#askWhy();
   }
 
-  #openLater() {
+  #openLater(seconds = 0) {
+    clearTimeout(this.retry);
     const [least, most] = RETRY_MS;
-    this.retry = setTimeout(() => this.open(), least + Math.random() * (most - least));
+    const wait = seconds * 1_000 + least + Math.random() * (most - least);
+    this.retry = setTimeout(() => this.open(), wait);
+  }
+
+  // An EventSource does not say how it was answered.
+  async #askWhy() {
+    const asking = new AbortController();
+    try {
+      const response = await fetch(this.url, { signal: asking.signal });
+      if (response.status === 401) return this.signOut();
+      if (response.status !== 429 && response.status !== 503) return undefined;
+      this.why = await response.text();
+      this.#openLater(Number(response.headers.get("Retry-After")));
+      this.#become(State.REFUSED);
+    } catch {
+      // The server is away: `#watch` will say so.
+    } finally {
+      asking.abort(); // it may have been a stream after all
+    }
+    return undefined;
   }
 
   #watch() {
     if (!this.source && !this.retry) return; // closed on purpose
+    if (this.state === State.REFUSED) return; // until a try ends in another way
     const silentMs = performance.now() - this.heardAt;
     const isOpen = this.source?.readyState === EventSource.OPEN;
     if (silentMs > (this.heartbeatSeconds + SLACK_SECONDS) * 1000) {
@@ -94,6 +121,7 @@ export class Stream {
   #become(state) {
     if (state === this.state) return;
     this.state = state;
+    if (state !== State.REFUSED) this.why = "";
     this.onState(state);
   }
 }

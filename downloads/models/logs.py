@@ -1,0 +1,53 @@
+"""What was said during an attempt: one row for each, kept as long as its download."""
+
+from django.db import IntegrityError, models
+
+from downloads.models.writing import database_now, short_transaction, storable
+
+
+class AttemptLogQuerySet(models.QuerySet["AttemptLog"]):
+    def keep(self, download_id: int, attempt: int, *, text: str, left_out: int) -> None:
+        """Write what an attempt has said so far over what was written of it before.
+
+        One statement for the row of this attempt, which only the worker that made the attempt
+        writes: one that lost its download cannot touch what is said of a later attempt. Not in a
+        transaction that changes a state. Of a download that was deleted nothing is kept.
+        """
+        row = AttemptLog(
+            download_id=download_id,
+            attempt=attempt,
+            text=storable(text),
+            left_out=left_out,
+            updated_at=database_now(),
+        )
+        try:
+            with short_transaction():
+                self.bulk_create(
+                    [row],
+                    update_conflicts=True,
+                    unique_fields=["download", "attempt"],
+                    update_fields=["text", "left_out", "updated_at"],
+                )
+        except IntegrityError:
+            return
+
+
+class AttemptLog(models.Model):
+    """The log of one attempt: lines of its child and of its worker, redacted."""
+
+    download = models.ForeignKey("Download", on_delete=models.CASCADE, related_name="logs")
+    attempt = models.PositiveIntegerField()
+    text = models.TextField(blank=True, default="")  # lines, oldest first
+    left_out = models.PositiveIntegerField(default=0)  # how many lines are not in the text
+    updated_at = models.DateTimeField()
+
+    objects = AttemptLogQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["attempt"]
+        constraints = [
+            models.UniqueConstraint(fields=["download", "attempt"], name="attempt_log_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"attempt {self.attempt}"

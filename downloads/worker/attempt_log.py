@@ -1,0 +1,103 @@
+"""The log of one attempt: what its child says and its worker does, bounded, kept as it goes."""
+
+import logging
+import time
+from collections import deque
+from datetime import UTC, datetime
+
+from django.db import DatabaseError, InterfaceError, connection
+
+from downloads.fetch.messages import Said
+from downloads.models import AttemptLog, Download
+from downloads.outage import in_words
+from downloads.redaction import MAX_LINE_LENGTH, line
+
+logger = logging.getLogger(__name__)
+
+# A site can make yt-dlp say as much as it likes. How it began and how it ended is what is kept.
+FIRST_LINES, FIRST_BYTES = 100, 16 * 1024
+NEWEST_LINES, NEWEST_BYTES = 399, 47 * 1024
+WRITE_SECONDS = 3.0
+
+
+class BoundedLines:
+    """The first and the newest lines; of those between them only how many they were."""
+
+    def __init__(self) -> None:
+        self.left_out = 0
+        self._first: list[str] = []
+        self._newest: deque[str] = deque()
+        self._first_bytes = self._newest_bytes = 0
+
+    def add(self, text: str) -> None:
+        size_bytes = _size(text)
+        is_beginning = not self._newest and len(self._first) < FIRST_LINES
+        if is_beginning and self._first_bytes + size_bytes <= FIRST_BYTES:
+            self._first.append(text)
+            self._first_bytes += size_bytes
+            return
+        self._newest.append(text)
+        self._newest_bytes += size_bytes
+        while len(self._newest) > NEWEST_LINES or self._newest_bytes > NEWEST_BYTES:
+            self._newest_bytes -= _size(self._newest.popleft())
+            self.left_out += 1
+
+    def text(self) -> str:
+        gap = [f"… {self.left_out} lines left out …"] if self.left_out else []
+        return "".join(f"{each}\n" for each in [*self._first, *gap, *self._newest])
+
+
+class LogKeeper:
+    """Takes the lines of one attempt and writes them to its row, every few seconds and on demand.
+
+    What a crash of the worker loses is what came since the last time.
+    """
+
+    def __init__(self, download: Download) -> None:
+        self._download = download
+        self._attempt = download.attempt
+        self._lines = BoundedLines()
+        self._is_new = False
+        self._due_at = time.monotonic() + WRITE_SECONDS
+
+    def take(self, said: Said) -> None:
+        """A line of the child, which has redacted it."""
+        logger.debug("%s: %s", said.level, said.text)
+        self._add(said.level, said.text[:MAX_LINE_LENGTH])
+
+    def note(self, text: str, *, level: str = "info") -> None:
+        """A line of the worker's own."""
+        self._add(level, line(text))
+
+    def write_if_due(self) -> None:
+        if time.monotonic() >= self._due_at:
+            self.write()
+
+    def write(self) -> None:
+        """Write what is new, unless the database does not take it: the attempt is worth more.
+
+        What is not written now is written the next time.
+        """
+        if not self._is_new:
+            return
+        try:
+            AttemptLog.objects.keep(
+                self._download.pk,
+                self._attempt,
+                text=self._lines.text(),
+                left_out=self._lines.left_out,
+            )
+        except (DatabaseError, InterfaceError) as error:
+            logger.warning("%s: its log was not written: %s", self._download, in_words(error))
+            connection.close()
+        else:
+            self._is_new = False
+        self._due_at = time.monotonic() + WRITE_SECONDS
+
+    def _add(self, level: str, text: str) -> None:
+        self._lines.add(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} {level:7} {text}")
+        self._is_new = True
+
+
+def _size(text: str) -> int:
+    return len(text.encode(errors="replace")) + 1

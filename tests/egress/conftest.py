@@ -1,0 +1,38 @@
+"""A machine with a warm process, an internet with a site: made once, empty for every test.
+
+The option is known when pytest is told to run this directory: `bin/test tests/egress
+--every-spelling`. A run of everything loads this file too late for that, and takes a sample.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.egress.networks import SITE, Networks, why_not
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.getgroup("egress").addoption(
+        "--every-spelling",
+        action="store_true",
+        help="try every spelling of an address in every way, not a sample of them",
+    )
+
+
+@pytest.fixture(scope="session")
+def all_networks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Networks]:
+    if reason := why_not():
+        pytest.skip(reason)
+    networks = Networks(tmp_path_factory.mktemp("networks"))
+    yield networks
+    networks.close()
+
+
+@pytest.fixture
+def networks(all_networks: Networks) -> Iterator[Networks]:
+    """Nothing but the site may be touched in them; the test fails when something was."""
+    all_networks.names.answer("site.example", [SITE])
+    all_networks.site.requests.clear()
+    assert all_networks.touched() == []
+    yield all_networks
+    assert all_networks.touched() == []
