@@ -32,6 +32,9 @@ class Site:
             "VNSITE_ADMIN_USER": USER,
             "VNSITE_ADMIN_PASSWORD": self._password,
             "VNSITE_MIN_FREE_BYTES": "0",
+            "VNSITE_USER_WAITING": "0",  # all that a benchmark does is one user's
+            "VNSITE_USER_STREAMS": "0",
+            "VNSITE_STREAMS": "0",
         }
         self._arguments = arguments
         self._log = (data_dir / "serve.log").open("wb")

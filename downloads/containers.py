@@ -53,9 +53,7 @@ CONTAINERS = (
     PROGRAM_STREAM,
 )
 
-BOX_TYPES = frozenset(
-    {b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"sidx", b"free", b"skip", b"wide"}
-)
+BOX_TYPES = frozenset(b"ftyp styp moov moof mdat sidx emsg prft free skip wide pnot uuid".split())
 PICTURE_BRANDS = frozenset({b"avif", b"avis", b"heic", b"heix", b"heif", b"mif1", b"msf1", b"crx "})
 DOCUMENT_TYPE = re.compile(rb"\x42\x82[\x81-\x88](webm|matroska)")
 EBML, SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"

@@ -116,7 +116,7 @@ ADVICE: dict[ErrorClass, Advice] = {
     ),
     ErrorClass.TIMED_OUT: Advice(
         sentence="The download took longer than the limit.",
-        next_step="Retry, or choose a lower quality.",
+        next_step="Retry, choose a lower quality, or raise VNSITE_MAX_SECONDS.",
     ),
     ErrorClass.TOO_LARGE: Advice(
         sentence="The download is over the size limit.",
@@ -177,7 +177,9 @@ KINDS: tuple[tuple[str, ErrorClass], ...] = (
     ("ChildFailed", ErrorClass.WORKER_LOST),
     ("ProgramKilled", ErrorClass.WORKER_LOST),
     ("ProgramHangs", ErrorClass.TIMED_OUT),
+    ("ProgramWroteTooMuch", ErrorClass.TOO_LARGE),
     ("Stalled", ErrorClass.STALLED),
+    ("TimedOut", ErrorClass.TIMED_OUT),
     ("NotMedia", ErrorClass.UNSUPPORTED),
     ("InvalidLink", ErrorClass.POLICY_BLOCKED),
     ("InvalidSchema", ErrorClass.POLICY_BLOCKED),  # a redirect to file:, ftp:, data:

@@ -22,6 +22,15 @@ STAGING = ".staging"
 MAX_NAME_BYTES = 200
 BLOCK_BYTES = 2**20
 NOT_IN_NAMES = str.maketrans(dict.fromkeys('/\\:*?"<>|', "_"))
+# Letters that are drawn as nothing; what is of no category of letters goes by its category.
+INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
+MAX_MARKS = 4  # on one letter; Tibetan and Hebrew need as many
+SKIN_COLOURS = frozenset(map(chr, range(0x1F3FB, 0x1F400)))
+FLAG_LETTERS = "".join(map(chr, range(0x1F1E6, 0x1F200)))
+# What Windows takes for a device, whatever follows after a dot.
+DEVICES = frozenset(
+    ["CON", "PRN", "AUX", "NUL", *(f"{port}{n}" for port in ("COM", "LPT") for n in range(10))]
+)
 RENAME_NOREPLACE = 1
 AT_FDCWD = -100
 
@@ -91,6 +100,8 @@ def safe_name(text: str, *, fallback: str, max_bytes: int = MAX_NAME_BYTES) -> s
     character. `fallback` when nothing is left.
     """
     name = readable(text).translate(NOT_IN_NAMES).lstrip("-. ").rstrip(". ")
+    if name.partition(".")[0].rstrip().upper() in DEVICES:
+        name = f"_{name}"
     return cut(name, max_bytes).rstrip(". ") or fallback
 
 
@@ -98,30 +109,52 @@ def readable(text: str) -> str:
     """A text of the site on one line, without what is invisible or turns the writing around."""
     kept = "".join(map(_readable_character, text))
     # After the removal: what stood between a letter and its accent may have been invisible.
-    return " ".join(unicodedata.normalize("NFC", kept).split())
+    return " ".join(_without_floods(unicodedata.normalize("NFC", kept)).split())
 
 
 def _readable_character(character: str) -> str:
     category = unicodedata.category(character)
     if category in ("Zs", "Zl", "Zp") or character in "\t\n\r":
         return " "
-    return "" if category.startswith("C") else character
+    return "" if category.startswith("C") or character in INVISIBLE else character
+
+
+def _without_floods(text: str) -> str:
+    """Without the marks above and below that no writing needs so many of on one letter: they would
+    be drawn over the lines around them."""
+    kept, marks = [], 0
+    for character in text:
+        marks = marks + 1 if _is_mark(character) else 0
+        if marks <= MAX_MARKS:
+            kept.append(character)
+    return "".join(kept)
+
+
+def _is_mark(character: str) -> bool:
+    return unicodedata.category(character).startswith("M")
 
 
 def cut(text: str, max_bytes: int) -> str:
     """The longest beginning of `text` that takes at most `max_bytes`, cut between characters.
 
-    A character with the combining marks that follow it is one.
+    A character with the marks and the colour of skin that follow it is one, and so is a flag.
     """
     encoded = text.encode()
     if len(encoded) <= max_bytes:
         return text
-    shortened = encoded[:max_bytes].decode(errors="ignore")
-    rest = text[len(shortened) :]
-    while shortened and rest and unicodedata.combining(rest[0]):
-        rest = shortened[-1] + rest
-        shortened = shortened[:-1]
-    return shortened
+    end = len(encoded[:max_bytes].decode(errors="ignore"))
+    while end and _is_inside_character(text, end):
+        end -= 1
+    return text[:end]
+
+
+def _is_inside_character(text: str, place: int) -> bool:
+    """Whether what a person takes for one character goes on at this place."""
+    following = text[place]
+    if following in FLAG_LETTERS:  # two make a flag
+        before = text[:place]
+        return (len(before) - len(before.rstrip(FLAG_LETTERS))) % 2 == 1
+    return _is_mark(following) or following in SKIN_COLOURS
 
 
 def entry_name(title: str, correlation_id: str, *, copy: int = 1) -> str:

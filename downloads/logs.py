@@ -1,13 +1,15 @@
 """How a line of the log looks, and which download it is about.
 
 No Django. structlog is imported with the first line and not before: it takes 70 ms, and a worker
-that starts again has downloads to recover first.
+that starts again has downloads to recover first. For the same reason the fields of a line are not
+kept by `structlog.contextvars`.
 """
 
 import logging
 import sys
-from collections.abc import MutableMapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -21,15 +23,25 @@ if TYPE_CHECKING:
 HEAD = ("timestamp", "level", "logger", "event", "exception")
 
 
-def about(**fields: object) -> AbstractContextManager[None]:
+_fields: ContextVar[Mapping[str, object]] = ContextVar("fields of the log")
+
+
+@contextmanager
+def about(**fields: object) -> Iterator[None]:
     """Every line that is logged within has these fields: correlation_id, attempt, worker.
 
-    They belong to the thread or task; what that starts does not inherit them in a new thread.
+    They belong to the thread or task; a thread that is started within begins without them.
     """
-    _without_twisted()
-    from structlog.contextvars import bound_contextvars
+    before = _fields.set({**_fields.get({}), **fields})
+    try:
+        yield
+    finally:
+        _fields.reset(before)
 
-    return bound_contextvars(**fields)
+
+def be_about(**fields: object) -> None:
+    """As `about`, from here to the end of the thread or task, or to the next call."""
+    _fields.set(fields)
 
 
 class LogFormatter(logging.Formatter):
@@ -48,14 +60,14 @@ class LogFormatter(logging.Formatter):
     @cached_property
     def _formatter(self) -> "ProcessorFormatter":
         _without_twisted()
-        from structlog import contextvars, processors, stdlib
+        from structlog import processors, stdlib
 
         return stdlib.ProcessorFormatter(
             foreign_pre_chain=[
                 processors.TimeStamper(fmt="iso", utc=True),
                 stdlib.add_log_level,
                 stdlib.add_logger_name,
-                contextvars.merge_contextvars,
+                _add_fields,
                 processors.format_exc_info,
                 processors.StackInfoRenderer(),
             ],
@@ -70,6 +82,10 @@ class LogFormatter(logging.Formatter):
 def _without_twisted() -> None:
     """structlog imports Twisted where it is installed; a worker has no use for it."""
     sys.modules.setdefault("structlog.twisted", None)  # type: ignore[arg-type]
+
+
+def _add_fields(_logger: object, _method: str, event: "EventDict") -> "EventDict":
+    return {**event, **_fields.get({})}
 
 
 def _redact(_logger: object, _method: str, event: "EventDict") -> "EventDict":

@@ -20,7 +20,7 @@ _SECRET_WORD = re.compile(
 # Anywhere in a name: `accesstoken`, `JSESSIONID`, `urlsignature`.
 _SECRET_PART = re.compile(
     r"apikey|accesskey|secretkey|auth(?!or|enti)|authori[sz]|cookie|credential|hmac|jwt|passw"
-    r"|secret|session|signature|token"
+    r"|secret|sessid|session|signature|token"
 )
 _SECRET_FAMILIES = ("x-amz-", "x-goog-")
 _WORD_ENDS = re.compile(r"[^A-Za-z0-9]+|(?<=[a-z0-9])(?=[A-Z])")

@@ -13,7 +13,7 @@ from downloads.fetch.messages import Broke, Fetched, Job, Message
 from downloads.isolation import PREFIX
 
 DEADLINE_SECONDS = 60.0
-STALL_SECONDS = 5.0
+STALL_SECONDS = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)

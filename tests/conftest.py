@@ -9,6 +9,8 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import connection, connections
 from django.utils import timezone
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from downloads.child import WarmProcess
 from tests.attempts import make_directory
@@ -17,6 +19,16 @@ from tests.postgresql import Cluster
 from tests.scripted_site import Canary, ScriptedSite
 
 PASSWORD = "password"
+
+# A busy machine is slow at any moment. The same examples in every run: what a new one finds is no
+# fault of the change at hand. To look for more: `bin/test --hypothesis-profile default`.
+hypothesis_settings.register_profile(
+    "repeatable",
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+hypothesis_settings.load_profile("repeatable")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -40,8 +52,10 @@ def is_about_more(item: pytest.Item) -> bool:
     return item.path.parent.name == "browser" or item.path.stem in {
         "test_commands",
         "test_consumers",
+        "test_hostile_requests",
         "test_main_job",
         "test_media",
+        "test_seats",
         "test_serve",
         "test_server",
     }

@@ -2,6 +2,7 @@
 
 import select
 import socket
+import ssl
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -65,11 +66,15 @@ class _Handler(BaseHTTPRequestHandler):
 class ScriptedSite:
     """Serves what `serve` was told, 404 for all else; remembers every request."""
 
-    def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(
+        self, host: str = "127.0.0.1", port: int = 0, *, tls: ssl.SSLContext | None = None
+    ) -> None:
         self.requests: list[Request] = []
         self._answers: dict[str, Answer | Callable[[Request], Answer]] = {}
         self._server = _Server((host, port), _Handler)
         self._server.site = self
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.05}
         )

@@ -124,6 +124,7 @@ def test_only_the_priority_is_written(browser: Client) -> None:
         "priority": "5", "state": "failed", "title": "x", "url": "x",
         "transitions-TOTAL_FORMS": "0", "transitions-INITIAL_FORMS": "0",
         "files-TOTAL_FORMS": "0", "files-INITIAL_FORMS": "0",
+        "logs-TOTAL_FORMS": "0", "logs-INITIAL_FORMS": "0",
     }  # fmt: skip
 
     response = browser.post(page, data)

@@ -24,12 +24,13 @@ from downloads.web import consumers, events, tokens
 from downloads.web.consumers import EventStream, parse_seq
 from tests import lives
 from tests.serving import Event, Listening, Serving, headers_of, serving, sign_in
+from tests.test_fairness import configured
 from tests.waiting import wait_for
 
 
 @pytest.fixture(scope="module")
 def process(django_db_setup: None) -> Iterator[Serving]:
-    with serving("--no-worker") as process:
+    with serving("--no-worker", VNSITE_USER_STREAMS="0") as process:
         yield process
 
 
@@ -406,7 +407,8 @@ def test_a_listener_who_does_not_read_is_told_to_load_again(server: Serving, use
         browser.sendall("\r\n".join([*lines, "", ""]).encode())
         assert browser.recv(12) == b"HTTP/1.0 200"
         for _ in range(8):  # more than the kernel's buffers and the ring can hold
-            submit_many(2500, user, actor="x" * 200)
+            with configured(user_waiting=0):
+                submit_many(2500, user, actor="x" * 200)
 
         received = b""
         while b"event: resync" not in received:

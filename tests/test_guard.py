@@ -1,4 +1,7 @@
-"""Where a download may connect to, tried from real processes: nothing may reach the canary."""
+"""Where a download may connect to, tried from real processes: nothing may reach the canary.
+
+In networks of its own, with names and public addresses, `tests/egress/` tries the same and more.
+"""
 
 import json
 import shutil
@@ -6,7 +9,6 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
-from urllib.parse import quote
 
 import pytest
 
@@ -23,7 +25,8 @@ import json, sys
 from downloads.fetch.addresses import AllowedHosts
 from downloads.fetch.guard import Guard, PolicyBlocked
 from downloads.fetch.programs import find_deno, find_ffmpeg, media_tools
-import asyncio, ftplib, http.client, os, pty, socket, subprocess, urllib.request
+from downloads.fetch import limits
+import asyncio, ctypes, ftplib, http.client, os, pty, socket, subprocess, urllib.request
 import requests, websockets.sync.client
 port, *allowed = sys.argv[1:]
 port = int(port)
@@ -94,6 +97,85 @@ CONNECTING = [
     asyncio.run(send())
     """,
 ]
+
+
+# Such sockets send without being connected, or to others than hosts.
+OTHER_SOCKETS = [
+    "socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)",
+    "socket.socket(socket.AF_INET6, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.IPPROTO_ICMPV6)",
+    "socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | 4096)",
+    "socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM)",
+    "socket.socket(socket.AF_NETLINK, socket.SOCK_RAW)",
+    "socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM)",
+    "socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b'x', '/run/some.sock')",
+    "socket.socket(socket.AF_UNIX).connect('\\0abstract')",
+    "__import__('_socket').socket(socket.AF_PACKET, socket.SOCK_RAW)",
+]
+
+
+@pytest.mark.parametrize("code", OTHER_SOCKETS)
+def test_no_other_socket_is_made_or_used(code: str, tmp_path: Path) -> None:
+    raised, refusals = guarded(code, 1, directory=tmp_path)
+
+    assert "PolicyBlocked" in raised
+    assert refusals
+
+
+C_CODE = [
+    "ctypes.CDLL(None).connect",
+    "ctypes.CDLL('libc.so.6')",
+    "ctypes.cdll.LoadLibrary('libc.so.6')",
+    "ctypes.PyDLL(None)",
+    "ctypes.pythonapi.PyRun_SimpleString",
+    "limits._libc.socket",
+]
+
+
+@pytest.mark.parametrize("code", C_CODE)
+def test_the_c_library_is_not_called_past_the_guard(code: str, tmp_path: Path) -> None:
+    """What asks it for a function by name: it would connect unseen."""
+    raised, refusals = guarded(code, 1, directory=tmp_path)
+
+    assert "PolicyBlocked" in raised
+    assert refusals
+
+
+REMOVING = [
+    "sys.addaudithook(lambda *_: None)",
+    "guard._hook = lambda *_: None",
+    "guard.install = None",
+    "import importlib, downloads.fetch.guard; importlib.reload(downloads.fetch.guard)",
+    "import importlib; importlib.reload(socket)",
+    "import downloads.fetch.guard as module; module.refusal = lambda *_: None; del guard._judge",
+    "del guard",
+    "sys.modules.clear()",
+]
+
+
+@pytest.mark.parametrize("code", REMOVING)
+def test_what_code_does_by_accident_leaves_the_guard(
+    code: str, canary: Canary, tmp_path: Path
+) -> None:
+    connect = "socket.create_connection(('127.0.0.1', port))"
+
+    raised, _ = guarded(
+        f"hidden = guard\ntry:\n    {code}\nexcept Exception: pass\nguard = hidden\n{connect}",
+        canary.port,
+        directory=tmp_path,
+    )
+
+    assert "PolicyBlocked" in raised
+
+
+def test_a_pair_of_sockets_for_itself_is_no_connection(tmp_path: Path) -> None:
+    code = """
+    one, other = socket.socketpair()
+    one.send(b"x")
+    one, other = other, one
+    assert one.recv(1) == b"x"
+    asyncio.run(asyncio.sleep(0))
+    """
+    assert guarded(code, 1, directory=tmp_path) == ("", [])
 
 
 @pytest.mark.parametrize("code", CONNECTING)
@@ -307,26 +389,6 @@ def test_a_link_to_this_machine_is_blocked(
 
     assert ended.error_class in (ErrorClass.POLICY_BLOCKED, ErrorClass.NETWORK)
     assert ended.error_class is ErrorClass.POLICY_BLOCKED or "resolve" in ended.broke.message
-
-
-@pytest.mark.parametrize("spelling", SPELLINGS)
-def test_a_redirect_to_this_machine_is_blocked(
-    warm: WarmProcess,
-    directory: Path,
-    canary: Canary,
-    media_server: MediaServer,
-    spelling: str,
-) -> None:
-    target = quote(f"http://{spelling.format(port=canary.port)}/video.mp4")
-    url = media_server.url(f"/private-redirect?to={target}")
-
-    ended = attempt(warm, job_for(url, directory, allow_private_hosts=(media_server.origin,)))
-
-    assert ended.error_class in (
-        ErrorClass.POLICY_BLOCKED,
-        ErrorClass.NETWORK,
-        ErrorClass.UNAVAILABLE,
-    )
 
 
 @pytest.mark.parametrize("address", ["169.254.169.254", "10.0.0.1", "[fd00:ec2::254]", "0.0.0.0"])

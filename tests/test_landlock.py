@@ -1,12 +1,19 @@
 """The kernel's fence around a child, tried from inside with real system calls."""
 
+import os
+import shutil
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from downloads.child import WarmProcess
 from downloads.fetch import landlock
+from tests.attempts import attempt, job_for
+from tests.media_server import MediaServer
+from tests.waiting import wait_for
 from tests.worker import ROOT
 
 pytestmark = pytest.mark.skipif(landlock.version() == 0, reason="this kernel has no Landlock")
@@ -117,3 +124,31 @@ def test_there_is_no_way_out_again(outside: Path) -> None:
     code = "landlock.confine(outside, readable=[outside])\n"
 
     assert confined(code + refused("(outside / 'secret').read_text()"), outside) == "refused"
+
+
+@pytest.mark.skipif(
+    shutil.which("strace") is None or os.geteuid() != 0,
+    reason="strace of another process is needed: apt-get install strace, and root",
+)
+def test_without_it_a_download_works_all_the_same(
+    directory: Path, media_server: MediaServer
+) -> None:
+    """An older kernel, one that was started without it, a container that forbids it."""
+    calls = "landlock_create_ruleset,seccomp"
+    url = media_server.url("/hls/index.m3u8")
+    with closing(WarmProcess()) as warm:
+        warm.start()
+        strace = ["strace", "-f", "-o", "/dev/null", "-p", str(warm.pid), "-e", f"trace={calls}"]
+        with subprocess.Popen(
+            [*strace, "-e", f"inject={calls}:error=ENOSYS"], stderr=subprocess.DEVNULL
+        ) as tracer:
+            try:
+                status = Path(f"/proc/{warm.pid}/status")
+                wait_for(lambda: f"TracerPid:\t{tracer.pid}" in status.read_text(), what="strace")
+                ended = attempt(
+                    warm, job_for(url, directory, allow_private_hosts=(media_server.origin,))
+                )
+            finally:
+                tracer.terminate()
+
+    assert ended.file.exists()

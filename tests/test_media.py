@@ -386,6 +386,25 @@ def test_a_big_file_takes_constant_memory(big: Published) -> None:
     assert most - before < 20 * 2**20
 
 
+def test_four_gibibytes_take_constant_memory(published: Published) -> None:
+    size = 4 * 2**30 + 10  # more than 32 bits can count; the disk holds nothing of it
+    os.truncate(published.path, size)
+    before = published.server.resident_bytes()
+
+    head = published.get(method="HEAD")
+    end = published.get(Range="bytes=-10")
+    late = published.get(Range=f"bytes={2**32}-")
+    browser, response = start_reading(published)
+    received = sum(len(response.read(2**20)) for _ in range(64))
+    browser.close()
+
+    assert head.headers["Content-Length"] == str(size)
+    assert end.headers["Content-Range"] == f"bytes {size - 10}-{size - 1}/{size}"
+    assert (late.status, late.body) == (206, bytes(10))
+    assert received == 64 * 2**20
+    assert published.server.resident_bytes() - before < 20 * 2**20
+
+
 def test_a_browser_that_does_not_read_fills_no_memory(big: Published) -> None:
     headers = "\r\n".join(": ".join(item) for item in headers_of(big.owner, {}).items())
     before = big.server.resident_bytes()

@@ -1,5 +1,6 @@
 """The configurations of nginx and Caddy in docs/security.md, tried with the real programs."""
 
+import os
 import re
 import shutil
 import socket
@@ -8,11 +9,14 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 import requests
+from django.conf import settings
 from django.contrib.auth.models import User
 
+from tests import lives
 from tests.browser.conftest import hashed
 from tests.conftest import PASSWORD
 from tests.serving import Serving, serving
@@ -20,6 +24,7 @@ from tests.waiting import wait_for
 from tests.worker import ROOT
 
 HOST = "videos.example.org"
+CONTENT = bytes(range(256)) * 40
 
 pytestmark = pytest.mark.usefixtures("shared_db", "clean_disk")
 
@@ -38,23 +43,28 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def site() -> Iterator[Serving]:
-    settings = {
+def accel_prefix() -> str:
+    """VNSITE_ACCEL_PREFIX; a test may parametrize it."""
+    return ""
+
+
+@pytest.fixture
+def site(accel_prefix: str) -> Iterator[Serving]:
+    environment = {
         "VNSITE_HTTPS": "true",
         "VNSITE_ALLOWED_HOSTS": HOST,
         "VNSITE_TRUSTED_PROXIES": "127.0.0.1",
+        "VNSITE_ACCEL_PREFIX": accel_prefix,
     }
-    with serving("--no-worker", **settings) as server:
+    with serving("--no-worker", **environment) as server:
         yield server
 
 
-def documented(language: str) -> str:
-    """The configuration in docs/security.md."""
-    found = re.search(
-        rf"```{language}\n(.*?)```", (ROOT / "docs/security.md").read_text(), re.DOTALL
-    )
-    assert found
-    return found[1]
+def documented(language: str, number: int = 0) -> str:
+    """A configuration in docs/security.md."""
+    text = (ROOT / "docs/security.md").read_text()
+    found: list[str] = re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+    return found[number]
 
 
 def free_port() -> int:
@@ -63,9 +73,16 @@ def free_port() -> int:
         return port
 
 
-def nginx(site: Serving, port: int, certificate: Path, place: Path) -> list[str]:
+def nginx_that_sends_files(site: Serving, port: int, certificate: Path, place: Path) -> list[str]:
+    media = f"{settings.VNSITE.media_root}/"
+    lines = documented("nginx", 1).replace("/srv/vnsite/media/", media)
+    return nginx(site, port, certificate, place, more=lines)
+
+
+def nginx(site: Serving, port: int, certificate: Path, place: Path, *, more: str = "") -> list[str]:
     server = (
         documented("nginx")
+        .replace("    location / {", f"{more}    location / {{")
         .replace("listen 443", f"listen 127.0.0.1:{port}")
         .replace(f"/etc/ssl/{HOST}.pem", str(certificate))
         .replace(f"/etc/ssl/{HOST}.key", str(certificate.with_suffix(".key")))
@@ -76,6 +93,7 @@ def nginx(site: Serving, port: int, certificate: Path, place: Path) -> list[str]
         for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
     (place / "nginx.conf").write_text(
+        f"{'user root;' if os.geteuid() == 0 else ''}"
         f"daemon off; pid {place}/pid; error_log {place}/error.log;"
         f"events {{}} http {{ access_log off; {paths} {server} }}"
     )
@@ -96,7 +114,8 @@ def caddy(site: Serving, port: int, certificate: Path, place: Path) -> list[str]
     return ["caddy", "run", "--adapter", "caddyfile", "--config", str(place / "Caddyfile")]
 
 
-PROXIES = {"nginx": nginx, "caddy": caddy}
+PROXIES = {"nginx": nginx, "caddy": caddy, "nginx that sends files": nginx_that_sends_files}
+ANY = ["nginx", "caddy"]
 
 
 class Browser(requests.Session):
@@ -109,7 +128,7 @@ class Browser(requests.Session):
         self.url = f"https://{HOST}:{port}"
 
 
-@pytest.fixture(params=sorted(PROXIES))
+@pytest.fixture(params=ANY)
 def browser(
     request: pytest.FixtureRequest,
     site: Serving,
@@ -117,8 +136,9 @@ def browser(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Browser]:
-    if shutil.which(request.param) is None:
-        pytest.skip(f"{request.param} is not installed: apt-get install {request.param}")
+    program = request.param.split()[0]
+    if shutil.which(program) is None:
+        pytest.skip(f"{program} is not installed: apt-get install {program}")
     port = free_port()
     command = PROXIES[request.param](site, port, certificate, tmp_path)
     with (
@@ -207,3 +227,66 @@ def test_wrong_passwords_count_for_the_browser_and_not_for_the_proxy(
         answer = sign_in(browser, person, "wrong")
 
     assert answer.status_code == 429
+
+
+# nginx sends the files.
+
+
+@pytest.fixture(params=["clip.mp4", "100 % été; #1?.mp4"])
+def published(request: pytest.FixtureRequest, person: User) -> tuple[str, str]:
+    """The paths of a file, as vnsite and as nginx have it."""
+    download = lives.complete(lives.submit(person), name=request.param)
+    place = settings.VNSITE.media_root / download.library_path / request.param
+    place.write_bytes(CONTENT)
+    name = quote(request.param)
+    return (
+        f"/media/{download.correlation_id}/{name}",
+        f"/protected/{quote(download.library_path)}/{name}",
+    )
+
+
+by_nginx = pytest.mark.parametrize(
+    ("browser", "accel_prefix"), [("nginx that sends files", "/protected/")], indirect=["browser"]
+)
+
+
+@by_nginx
+def test_nginx_sends_the_file_with_its_headers_and_ranges(
+    browser: Browser, person: User, published: tuple[str, str]
+) -> None:
+    sign_in(browser, person, PASSWORD)
+    url = browser.url + published[0]
+
+    whole = browser.get(url)
+    part = browser.get(url, headers={"Range": "bytes=10-19"})
+    beyond = browser.get(url, headers={"Range": f"bytes={len(CONTENT)}-"})
+    head = browser.head(url)
+    again = browser.get(url, headers={"If-None-Match": whole.headers["ETag"]})
+
+    assert (whole.status_code, whole.content) == (200, CONTENT)
+    assert whole.headers["Content-Type"] == "video/mp4"
+    assert whole.headers["X-Content-Type-Options"] == "nosniff"
+    assert whole.headers["Content-Security-Policy"].startswith("sandbox ")
+    assert whole.headers["Content-Disposition"].startswith("inline; filename")
+    assert (part.status_code, part.content) == (206, CONTENT[10:20])
+    assert beyond.status_code == 416
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["Content-Length"] == str(len(CONTENT))
+    assert again.status_code == 304
+
+
+@by_nginx
+def test_nobody_gets_a_file_past_vnsite(
+    browser: Browser, person: User, published: tuple[str, str]
+) -> None:
+    ours, its_own = published
+    unknown = browser.get(browser.url + ours, allow_redirects=False)
+    User.objects.create(username="other", password=hashed())
+    sign_in(browser, User.objects.get(username="other"), PASSWORD)
+    foreign = browser.get(browser.url + ours)
+    direct = browser.get(browser.url + its_own)
+
+    assert unknown.status_code == 302
+    assert foreign.status_code == 404
+    assert direct.status_code == 404
+    assert CONTENT not in unknown.content + foreign.content + direct.content

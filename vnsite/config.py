@@ -57,6 +57,11 @@ class Config(BaseSettings):
     trusted_proxies: CommaSeparated = Field(
         (), description="addresses or networks, separated by commas"
     )
+    accel_prefix: str = Field(
+        "",
+        pattern=r"^(|/([A-Za-z0-9_-]+/)+)$",
+        description="a path of letters, digits, - and _ that begins and ends with /",
+    )
     admin_user: str = Field("", description="a user name")
     admin_password: str = Field("", description="a password")
     admin_password_file: Path | None = Field(None, description="a file with a password")
@@ -79,6 +84,8 @@ class Config(BaseSettings):
     max_bytes: int = Field(10 * 2**30, ge=1, description="a number of bytes from 1")
     min_free_bytes: int = Field(2**30, ge=0, description="a number of bytes from 0")
     lease_seconds: int = Field(60, ge=5, le=3600, description="seconds from 5 to 3600")
+    max_seconds: float = Field(6 * 3600, ge=1, description="a number of seconds from 1")
+    min_bytes_per_second: int = Field(1024, ge=0, description="a number of bytes from 0")
     stall_seconds: float = Field(60, ge=1, le=86400, description="seconds from 1 to 86400")
     cancel_grace_seconds: float = Field(2, ge=0, le=60, description="seconds from 0 to 60")
     log_format: Literal["console", "json"] = Field("console", description="console or json")

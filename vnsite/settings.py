@@ -37,6 +37,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "downloads.web.naming.NamesTheDownload",
     "downloads.web.unavailable.DatabaseUnavailable",
     "axes.middleware.AxesMiddleware",
 ]
@@ -177,6 +178,8 @@ SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 # A batch of 1,000 links of 2,048 characters, and what surrounds it.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 2**20
 
+# Of what the libraries say only what is wrong. There is no log of requests: a proxy has one.
+LEVEL_OF_OTHERS = "ERROR" if VNSITE.log_level == "error" else "WARNING"
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -184,12 +187,9 @@ LOGGING = {
         "line": {"()": "downloads.logs.LogFormatter", "as_json": VNSITE.log_format == "json"},
     },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    # Of what others say at work only what is wrong.
-    "root": {
-        "handlers": ["console"],
-        "level": "ERROR" if VNSITE.log_level == "error" else "WARNING",
-    },
+    "root": {"handlers": ["console"], "level": LEVEL_OF_OTHERS},
     "loggers": {
+        "django": {"level": LEVEL_OF_OTHERS},  # whose own is INFO
         "downloads": {"level": VNSITE.log_level.upper()},
         "django.request": {"level": "ERROR"},
         # A wrong host name is the browser's affair, and would be a traceback in the log.

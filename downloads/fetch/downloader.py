@@ -9,13 +9,17 @@ import re
 from typing import Any
 
 import yt_dlp
+from yt_dlp.downloader.fragment import FragmentFD
 from yt_dlp.networking import Request, Response
 from yt_dlp.networking._requests import RequestsRH
+from yt_dlp.networking.exceptions import HTTPError
 from yt_dlp.postprocessor import FFmpegExtractAudioPP, FFmpegPostProcessor
 from yt_dlp.utils import unified_timestamp
 
+from downloads.fetch.fragments import of_one_kind
 from downloads.fetch.matching import Matcher
 from downloads.fetch.messages import Job
+from downloads.fetch.pages import Pages, refuse_too_much
 from downloads.fetch.programs import find_deno, find_ffmpeg
 from downloads.fetch.resume import Resume, strong_etag
 from downloads.fetch.speech import Voice
@@ -52,6 +56,7 @@ class Downloader(yt_dlp.YoutubeDL):  # type: ignore[misc]
 
     def __init__(self, params: dict[str, Any]) -> None:
         self.resume: Resume | None = None  # set in the child
+        self.pages = Pages()
         self._validators: dict[str, str] = {}
         super().__init__(params, auto_init="no_verbose_header")
 
@@ -64,8 +69,13 @@ class Downloader(yt_dlp.YoutubeDL):  # type: ignore[misc]
         return Matcher(self._ies)
 
     def extract_info(self, url: str, *args: Any, ie_key: str | None = None, **kwargs: Any) -> Any:
-        """As yt-dlp's, but for the way in which the extractor is found."""
+        """As yt-dlp's, but for the way in which the extractor is found, and how often."""
+        self.pages.follow(url)
         return super().extract_info(url, *args, ie_key=ie_key or self.matcher.find(url), **kwargs)
+
+    def process_video_result(self, info_dict: dict[str, Any], download: bool = True) -> Any:
+        refuse_too_much(info_dict)
+        return super().process_video_result(info_dict, download)
 
     def dl(self, name: str, info: Any, subtitle: bool = False, test: bool = False) -> Any:
         """As yt-dlp's: fetch one file of a video."""
@@ -74,7 +84,17 @@ class Downloader(yt_dlp.YoutubeDL):  # type: ignore[misc]
         return super().dl(name, info, subtitle, test)
 
     def urlopen(self, req: Any) -> Response:
-        request = req if isinstance(req, Request) else Request(req)
+        try:
+            response = self._open(req if isinstance(req, Request) else Request(req))
+        except HTTPError as error:
+            self.pages.limit(error.response)
+            raise
+        length = str(response.headers.get("Content-Length", "0"))
+        if not (length.isascii() and length.isdecimal()):
+            del response.headers["Content-Length"]  # nonsense announces nothing
+        return self.pages.limit(response)
+
+    def _open(self, request: Request) -> Response:
         rest = THE_REST.fullmatch(request.headers.get("Range", ""))
         if self.resume is not None and self.resume.follows(request):
             start = int(rest[1]) if rest else 0
@@ -101,6 +121,7 @@ class Downloader(yt_dlp.YoutubeDL):  # type: ignore[misc]
 def build() -> Downloader:
     """A downloader with all that is the same for every download, and its caches warm."""
     ffmpeg, deno = find_ffmpeg(), find_deno()
+    FragmentFD._append_fragment = of_one_kind(FragmentFD._append_fragment)
     if ffmpeg:
         # Where yt-dlp looks for ffmpeg without asking its options, it would take one of the PATH.
         FFmpegPostProcessor._ffmpeg_location.set(str(ffmpeg))

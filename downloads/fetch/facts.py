@@ -10,6 +10,7 @@ from typing import Any
 from downloads.errors import UNFORESEEN_BY_EXTRACTOR
 from downloads.fetch.guard import PolicyBlocked
 from downloads.fetch.messages import Broke
+from downloads.redaction import MAX_LOOKED_AT, redacted
 
 MAX_MESSAGE_LENGTH = 2000
 TERMINAL_SEQUENCE = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
@@ -53,7 +54,8 @@ def clean_message(text: str) -> str:
         for character in text
         if character == "\n" or not unicodedata.category(character).startswith("C")
     )
-    return text.strip()[:MAX_MESSAGE_LENGTH]
+    # Before it is cut: of half a user-info nobody can tell what it is.
+    return redacted(text[:MAX_LOOKED_AT]).strip()[:MAX_MESSAGE_LENGTH]
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

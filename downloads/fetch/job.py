@@ -18,6 +18,7 @@ from downloads.fetch.messages import (
     Resumed,
     Send,
 )
+from downloads.fetch.pages import MAX_TEXT_LENGTH, NotOneVideo, TooLarge
 from downloads.fetch.resume import Resume
 from downloads.fetch.verify import Incomplete, describe, is_cut, read_through
 from downloads.library import readable
@@ -26,14 +27,6 @@ from downloads.states import Phase
 MANIFEST = "manifest.json"
 MAX_TITLE_LENGTH = 500
 ADVANCE_INTERVAL_SECONDS = 0.25
-
-
-class NotOneVideo(Exception):
-    """The page has no video, or more than one."""
-
-
-class TooLarge(Exception):
-    """More bytes than a download may have."""
 
 
 class Fetching:
@@ -66,7 +59,7 @@ class Fetching:
         for part in info.get("requested_formats") or [info]:
             if part.get("protocol") not in downloading.PROTOCOLS:
                 raise PolicyBlocked(f"The protocol {part.get('protocol')!r} is not allowed")
-        self.title = readable(title_of(info))[:MAX_TITLE_LENGTH]
+        self.title = readable(title_of(info)[:MAX_TEXT_LENGTH])[:MAX_TITLE_LENGTH]
         duration = info.get("duration")
         self.duration_seconds = float(duration) if isinstance(duration, int | float) else None
         self.send(

@@ -9,13 +9,15 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from downloads.fetch import seccomp
+
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 PR_SET_NO_NEW_PRIVS = 38
 CAPABILITY_VERSION = 0x20080522  # _LINUX_CAPABILITY_VERSION_3
 OVERRIDE_FILE_PERMISSIONS = 1 << 1 | 1 << 2  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
 
-MEMORY_BYTES = 2 * 2**30
+MEMORY_BYTES = 2**30  # a child begins with 70 MiB
 OPEN_FILES = 256
 # Above the limit of a download, so that merging two streams, which holds both, can still work.
 FILE_SIZE_FACTOR = 2
@@ -94,8 +96,8 @@ def confine(directory: Path, *, max_bytes: int, mark: str) -> None:
 def before_program(parent: int) -> Callable[[], None]:
     """What runs between fork and exec of ffmpeg or the JavaScript runtime.
 
-    It dies with the child. The limit on memory is lifted: V8 reserves far more addresses than it
-    uses, and ffmpeg's own needs are small.
+    It dies with the child and gets no network. The limit on memory is lifted: V8 reserves far more
+    addresses than it uses, and ffmpeg's own needs are small.
     """
 
     def prepare() -> None:
@@ -104,6 +106,7 @@ def before_program(parent: int) -> Callable[[], None]:
         die_with_parent()
         if os.getppid() != parent:
             os._exit(1)
+        seccomp.refuse_network()
 
     return prepare
 

@@ -26,6 +26,10 @@ class ProgramKilled(Exception):
     """A program that the child started did not end by itself. The message says what killed it."""
 
 
+class ProgramWroteTooMuch(Exception):
+    """A program that the child started reached the limit on the size of a file."""
+
+
 def _search_path() -> str:
     return os.environ.get("PATH", SEARCH_PATH)
 
@@ -63,8 +67,9 @@ def media_tools(ffmpeg: Path) -> list[Path]:
 
 
 def watched(wrapped: Callable[..., Any], *, stall_seconds: float) -> Any:
-    """Wrap `communicate` of yt-dlp's `Popen`: raises ProgramKilled after a program was killed, and
-    ProgramHangs when it read and wrote nothing for so long.
+    """Wrap `communicate` of yt-dlp's `Popen`: raises ProgramKilled after a program was killed,
+    ProgramWroteTooMuch when that was for the size of its file, and ProgramHangs when it read and
+    wrote nothing for so long.
 
     yt-dlp would wait for ever, and take the silence of a killed ffprobe for its answer: that a file
     has no sound, or that ffmpeg is missing.
@@ -88,6 +93,8 @@ def watched(wrapped: Callable[..., Any], *, stall_seconds: float) -> Any:
                     did, did_at = does, now
                 elif now - did_at > stall_seconds:
                     raise ProgramHangs(f"{name} did nothing for {now - did_at:.0f} s") from None
+        if self.returncode == -signal.SIGXFSZ:
+            raise ProgramWroteTooMuch(f"{name} wrote more than a download may have")
         if self.returncode is not None and self.returncode < 0:
             raise ProgramKilled(f"{name} was killed by {signal.Signals(-self.returncode).name}")
         return said

@@ -1,5 +1,6 @@
 """What yt-dlp says while it works: lines for the log of the attempt."""
 
+from downloads.fetch.facts import BUG_REPORT
 from downloads.fetch.messages import Said, Send
 from downloads.redaction import MAX_LOOKED_AT, line
 
@@ -21,10 +22,10 @@ class Voice:
         self._say("info", message)
 
     def warning(self, message: str) -> None:
-        self._say("warning", message)
+        self._say("warning", BUG_REPORT.sub("", message))
 
     def error(self, message: str) -> None:
-        self._say("error", message.removeprefix("ERROR: "))
+        self._say("error", BUG_REPORT.sub("", message.removeprefix("ERROR: ")))
 
     def _say(self, level: str, message: str) -> None:
         if self._send is None:

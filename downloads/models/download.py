@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 
+from downloads import redaction
 from downloads.errors import ErrorClass
 from downloads.models.queries import DownloadQuerySet
 from downloads.models.stream import StreamPosition, Transition
@@ -182,6 +183,8 @@ class Download(models.Model):
         if not can_move(origin, to, outcome=Outcome(self.outcome) if self.outcome else None):
             raise IllegalMove(f"{self.correlation_id}: {origin} → {to}")
         now = timezone.now()
+        if "error_detail" in columns:
+            columns["error_detail"] = _tellable(columns["error_detail"])
         values = {**_columns_of(to, now), **columns, "state": to, "updated_at": now}
         with short_transaction():
             self._write(values)
@@ -194,7 +197,7 @@ class Download(models.Model):
                 at=now,
                 actor=actor,
                 reason=reason,
-                detail=storable(detail)[:MAX_DETAIL_LENGTH],
+                detail=_tellable(detail),
                 attempt=values.get("attempt", self.attempt),
                 outcome=values.get("outcome", self.outcome),
                 error_class=values.get("error_class", self.error_class),
@@ -275,6 +278,11 @@ class Download(models.Model):
     def _show(self, columns: dict[str, Any]) -> None:
         for name, value in columns.items():
             setattr(self, name, value)
+
+
+def _tellable(detail: str) -> str:
+    """What is stored of an error's text, or of what somebody else said: no secrets of theirs."""
+    return redaction.told(detail[: 2 * MAX_DETAIL_LENGTH])[:MAX_DETAIL_LENGTH]
 
 
 def _columns_of(to: State, now: datetime) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import nullcontext, suppress
 from datetime import datetime, timedelta
 from enum import Enum
 from functools import partial
@@ -46,6 +46,7 @@ from downloads.outage import in_words, is_outage
 from downloads.states import Outcome, Phase, Reason, State
 from downloads.worker import publication, resumption
 from downloads.worker.attempt_log import LogKeeper
+from downloads.worker.pace import Limits, Pace
 from downloads.worker.progress import ProgressReport
 from downloads.worker.tenure import LeaseOver, Tenure
 
@@ -132,7 +133,11 @@ class Attempt:
 
     def run(self) -> None:
         """Carry the attempt to its end. Never raises: what nobody foresaw fails the download."""
-        with self._named_in_the_log():
+        with logs.about(
+            correlation_id=self.download.correlation_id,
+            attempt=self.epoch,
+            worker=self._actor.removeprefix("worker:"),
+        ):
             try:
                 self._run_or_leave()
             except Exception:
@@ -143,13 +148,6 @@ class Attempt:
                     os.close(self._waker)
                     self._waker = -1
                 connection.close_if_unusable_or_obsolete()
-
-    def _named_in_the_log(self) -> AbstractContextManager[None]:
-        return logs.about(
-            correlation_id=self.download.correlation_id,
-            attempt=self.epoch,
-            worker=self._actor.removeprefix("worker:"),
-        )
 
     def _run_or_leave(self) -> None:
         try:
@@ -264,6 +262,7 @@ class Attempt:
         None when the child ended without a last word.
         """
         heard_at = time.monotonic()
+        pace = Pace(_limits(), now=heard_at)
         while self._request is None:
             messages = child.receive(
                 timeout_seconds=min(1.0, self._progress.due_in_seconds()), wake=self._wake
@@ -285,6 +284,9 @@ class Attempt:
             silent_seconds = time.monotonic() - heard_at
             if self._progress.may_stall and silent_seconds > settings.VNSITE.stall_seconds:
                 return Broke(kinds=["Stalled"], message=f"No bytes for {silent_seconds:.0f} s.")
+            broke = pace.measure(now=time.monotonic(), received_bytes=self._progress.fetched_bytes)
+            if broke is not None:
+                return broke
             self._progress.write_if_due()
             self._log.write_if_due()
         return self._request
@@ -457,6 +459,14 @@ class Attempt:
             self.tenure.insist(
                 lambda: actions.clean(self.download, actor=self._actor), state=State.CLEANED
             )
+
+
+def _limits() -> Limits:
+    return Limits(
+        max_seconds=settings.VNSITE.max_seconds,
+        min_bytes_per_second=settings.VNSITE.min_bytes_per_second,
+        window_seconds=settings.VNSITE.stall_seconds,
+    )
 
 
 def _broke(error: Exception) -> Broke:

@@ -13,6 +13,7 @@ from downloads.outage import in_words
 from downloads.redaction import MAX_LINE_LENGTH, line
 
 logger = logging.getLogger(__name__)
+child_logger = logging.getLogger("downloads.fetch")  # the child itself has none
 
 # A site can make yt-dlp say as much as it likes. How it began and how it ended is what is kept.
 FIRST_LINES, FIRST_BYTES = 100, 16 * 1024
@@ -62,7 +63,7 @@ class LogKeeper:
 
     def take(self, said: Said) -> None:
         """A line of the child, which has redacted it."""
-        logger.debug("%s: %s", said.level, said.text)
+        child_logger.debug("%s: %s", said.level, said.text)
         self._add(said.level, said.text[:MAX_LINE_LENGTH])
 
     def note(self, text: str, *, level: str = "info") -> None:

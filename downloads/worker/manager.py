@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connection, connections
 
-from downloads import actions, isolation
+from downloads import actions, isolation, logs
 from downloads.child import ChildFailed, Process, WarmProcess
 from downloads.doorbell import Doorbell, open_doorbell
 from downloads.lease import Lease, boot_seconds, heartbeat_seconds
@@ -150,17 +150,18 @@ class DownloadManager:
                 (self._fence, FENCE_SECONDS),
             )
         ]
-        try:
-            # First of all: what follows may take longer than a short lease.
-            for thread in background:
-                thread.start()
-            recovery.recover(actor=f"recovery:{self._worker.name}", host=self.host)
-            self._warm.start()
-            logger.info("worker %s is ready, %d slots", self._worker.name, self.slots)
-            self._work(doorbell, once=once)
-            self._drain(doorbell)
-        finally:
-            self._close(doorbell, background)
+        with logs.about(worker=self._worker.name):
+            try:
+                # First of all: what follows may take longer than a short lease.
+                for thread in background:
+                    thread.start()
+                recovery.recover(actor=f"recovery:{self._worker.name}", host=self.host)
+                self._warm.start()
+                logger.info("worker %s is ready, %d slots", self._worker.name, self.slots)
+                self._work(doorbell, once=once)
+                self._drain(doorbell)
+            finally:
+                self._close(doorbell, background)
         if self._damage:
             raise DatabaseError(self._damage)
 
@@ -260,7 +261,10 @@ class DownloadManager:
             return
         if obstacle := room.obstacle_to_go_on():
             youngest = list(self._running.values())[-1][0]
-            logger.warning("%s gives way: %s", youngest.download, obstacle)
+            with logs.about(
+                correlation_id=youngest.download.correlation_id, attempt=youngest.epoch
+            ):
+                logger.warning("%s gives way: %s", youngest.download, obstacle)
             youngest.ask(Request.GIVE_WAY if len(self._running) > 1 else Request.NO_ROOM)
 
     def _begin(self, download: Download, doorbell: Doorbell, term: int) -> None:
@@ -335,7 +339,7 @@ class DownloadManager:
         while not self._ended.wait(pause_seconds):
             pause_seconds = min(seconds, AGAIN_SECONDS)
             try:
-                with self._database_may_be_gone():
+                with logs.about(worker=self._worker.name), self._database_may_be_gone():
                     step()
                     pause_seconds = seconds
             except Exception:

@@ -36,6 +36,11 @@ class ProgressReport:
     def may_stall(self) -> bool:
         return self._phase in MAY_STALL
 
+    @property
+    def fetched_bytes(self) -> int | None:
+        """What has come so far; None while nothing is fetched."""
+        return self._advance.received_bytes if self._phase is Phase.FETCHING else None
+
     def take(self, message: Message) -> None:
         match message:
             case Metadata():

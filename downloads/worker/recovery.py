@@ -15,7 +15,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from downloads import actions, isolation, library
+from downloads import actions, isolation, library, logs
 from downloads.child import ChildFailed, Process, end_leader, end_marked
 from downloads.errors import ErrorClass
 from downloads.models import Download, LostDownload, Worker, database_now
@@ -84,7 +84,8 @@ def recover(
         host=host, only=only, older_than=older_than, abandoned=abandoned
     ):
         try:
-            orphans.append(_recover_row(download, actor=actor, host=host, dry_run=dry_run))
+            with logs.about(correlation_id=download.correlation_id, attempt=download.attempt):
+                orphans.append(_recover_row(download, actor=actor, host=host, dry_run=dry_run))
         except (LostDownload, actions.NotAllowed):
             continue  # somebody else recovered, retried or deleted it meanwhile
         except (OSError, ChildFailed) as error:

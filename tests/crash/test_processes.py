@@ -42,6 +42,7 @@ from tests.worker import (
 
 pytestmark = [pytest.mark.sqlite, pytest.mark.usefixtures("shared_db", "clean_disk")]
 
+STALL_SECONDS = "6"  # a busy machine needs less to go on
 CLEAN_UP = reverse("admin:downloads_download_clean_up")
 MakeProgram = Callable[[str, str], dict[str, str]]
 
@@ -100,7 +101,9 @@ def test_a_program_that_hangs_is_given_up(
     download = submit(media_server.url("/video.mp4"), audio="mp3")
     hangs = 'echo $$ > "$TMPDIR/left.pid"; exec sleep 1000'
 
-    with running_worker(VNSITE_STALL_SECONDS="2", **fake_program("ffmpeg", hangs)) as worker:
+    with running_worker(
+        VNSITE_STALL_SECONDS=STALL_SECONDS, **fake_program("ffmpeg", hangs)
+    ) as worker:
         hanging = left_by(download)
         wait_for_state(download, State.CLEANED)
         assert worker.process.poll() is None
@@ -175,7 +178,7 @@ def test_a_child_that_hangs_is_stalled_and_its_download_goes_on(
 ) -> None:
     download = submit(media_server.url("/slow.mp4?rate=2000000&hangs"))
 
-    with running_worker(VNSITE_STALL_SECONDS="1", **allowed):
+    with running_worker(VNSITE_STALL_SECONDS=STALL_SECONDS, **allowed):
         wait_for_state(download, State.DOWNLOADING)
         os.kill(child_of(download).pid, signal.SIGSTOP)
         wait_for_state(download, State.CLEANED)

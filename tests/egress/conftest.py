@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.egress.authority import Authority
 from tests.egress.networks import SITE, Networks, why_not
 
 
@@ -23,7 +24,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def all_networks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Networks]:
     if reason := why_not():
         pytest.skip(reason)
-    networks = Networks(tmp_path_factory.mktemp("networks"))
+    directory = tmp_path_factory.mktemp("networks")
+    authority = Authority(directory, "trusted")
+    networks = Networks(directory, authority=authority)
     yield networks
     networks.close()
 

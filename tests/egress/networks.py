@@ -17,7 +17,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+import certifi
+
 from downloads.child import WarmProcess
+from tests.egress.authority import Authority
 from tests.scripted_site import ScriptedSite
 
 Result = TypeVar("Result")
@@ -40,11 +43,13 @@ def why_not() -> str:
     """Why there can be no such networks here; empty when there can."""
     if os.geteuid():
         return "network namespaces are needed: run as root"
-    if shutil.which("ip") is None or shutil.which("mount") is None:
-        return "ip and mount are needed: apt-get install iproute2"
+    if missing := [name for name in ("ip", "mount", "openssl") if shutil.which(name) is None]:
+        return f"{missing[0]} is needed: apt-get install iproute2 mount openssl"
     try:
         with Place(CLONE_NEWNS | CLONE_NEWNET) as place:
+            place.run("mount", "--make-rprivate", "/")
             place.run("ip", "link", "add", "near", "type", "veth", "peer", "name", "far")
+            place.run("ip", "address", "add", f"{OWN_V6}/64", "dev", "near", "nodad")
     except (OSError, subprocess.CalledProcessError) as error:
         return f"network namespaces are needed: {error}"
     return ""
@@ -85,11 +90,13 @@ def _unshare(namespaces: int) -> None:
 class Networks:
     """The machine, with a warm process on it; the internet, with a site and a name server."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, authority: Authority) -> None:
+        """`authority`: one more that the machine trusts."""
+        self.authority = authority
         self.machine = Place(CLONE_NEWNS | CLONE_NEWNET)
         self.internet = Place(CLONE_NEWNET)
         self._lay_cable()
-        self._name(directory)
+        self._write_files(directory)
         self.names = self.internet.call(NameServer, SITE)
         self.canaries = [place.call(Listener, 80) for place in (self.machine, self.internet)]
         self.site = self.internet.call(ScriptedSite, SITE, 80)
@@ -130,9 +137,10 @@ class Networks:
         internet("ip", "address", "add", f"{METADATA}/32", "dev", "far")
         internet("ip", "address", "add", f"{NEIGHBOUR_V6}/128", "dev", "far", "nodad")
 
-    def _name(self, directory: Path) -> None:
-        """Give the machine a name server, and names that it knows by itself."""
+    def _write_files(self, directory: Path) -> None:
+        """Give the machine a name server, names that it knows by itself, and authorities."""
         files = {
+            certifi.where(): certifi.contents() + self.authority.certificate.read_text(),
             "/etc/resolv.conf": f"nameserver {SITE}\noptions timeout:5 attempts:2\n",
             "/etc/hosts": f"127.0.0.1 localhost\n::1 localhost ip6-localhost\n"
             f"127.0.1.1 {NAME_OF_THE_MACHINE}\n{NEIGHBOUR} nas\n",

@@ -5,6 +5,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from tests.egress.networks import Networks
 from tests.egress.spellings import LEADING, NAMES, ODD
 from tests.worker import ROOT
@@ -16,6 +18,7 @@ def leads_to_ipv6(host: str) -> bool:
     return host.startswith("[") or any(":" in address for address in NAMES.get(host, []))
 
 
+@pytest.mark.timeout(300)
 def test_no_way_of_python_leads_to_a_private_address(networks: Networks) -> None:
     for name, addresses in NAMES.items():
         networks.names.answer(name, addresses)
@@ -29,7 +32,7 @@ def test_no_way_of_python_leads_to_a_private_address(networks: Networks) -> None
             input="\n".join(hosts),
             capture_output=True,
             text=True,
-            timeout=110,
+            timeout=240,
             check=False,
         )
     )

@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
 from downloads.outage import in_words
+from downloads.redaction import plain
 from downloads.worker.invariants import Finding, check
 
 
@@ -56,7 +57,7 @@ class Command(BaseCommand):
 
 
 def _line(finding: Finding) -> str:
-    return f"{finding.invariant}  {finding.correlation_id}  {finding.sentence}"
+    return f"{finding.invariant}  {finding.correlation_id}  {plain(finding.sentence)}"
 
 
 def _as_dict(finding: Finding) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from django.db import DatabaseError
 
 from downloads.isolation import is_correlation_id
 from downloads.outage import in_words
+from downloads.redaction import plain
 from downloads.worker.recovery import Orphan, recover
 
 DURATION = re.compile(r"(\d+)([smhd]?)")
@@ -87,10 +88,10 @@ class Command(BaseCommand):
 
     def _print_lines(self, orphans: list[Orphan], *, dry_run: bool) -> None:
         for orphan in orphans:
-            path = orphan.path or "-"
+            path = plain(str(orphan.path or "-"))
             self.stdout.write(
                 f"{orphan.what}  {orphan.correlation_id}  {path}  {orphan.size_bytes} bytes"
-                f"  {orphan.action}"
+                f"  {plain(orphan.action)}"
             )
         note = " (dry run: nothing was changed)" if dry_run else ""
         self.stdout.write(

@@ -8,6 +8,7 @@ from typing import Any
 from django.core.management import BaseCommand
 from django.core.management.base import CommandParser
 
+from downloads.redaction import plain
 from downloads.web.checks import Check, Level, run, worst
 
 
@@ -45,9 +46,9 @@ class Command(BaseCommand):
         width = max(len(check.name) for check in checks)
         for check in checks:
             level = styles[check.level](f"{check.level:8}")
-            self.stdout.write(f"{level} {check.name:{width}}  {check.sentence}")
+            self.stdout.write(f"{level} {check.name:{width}}  {plain(check.sentence)}")
             if check.fix:
-                self.stdout.write(f"{'':8} {'':{width}}  → {check.fix}")
+                self.stdout.write(f"{'':8} {'':{width}}  → {plain(check.fix)}")
 
 
 def exit_code(level: Level, *, strict: bool) -> int:

@@ -91,6 +91,7 @@ export class Stream {
     const asking = new AbortController();
     try {
       const response = await fetch(this.url, { signal: asking.signal });
+      if (!this.retry) return undefined; // closed on purpose, or opened again
       if (response.status === 401) return this.signOut();
       if (response.status !== 429 && response.status !== 503) return undefined;
       this.why = await response.text();

@@ -1,0 +1,236 @@
+"""What clients that do not read, that are many, and that come back at once cost the server.
+
+`.venv/bin/python -m benchmarks.serving [--streams 500] [--reconnects 1000] [--json]`
+
+The memory is that of the web process, read from the kernel; a page is the dashboard with 50 rows.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import socket
+import statistics
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from urllib.parse import urlsplit
+
+import requests
+
+from benchmarks.latency import allow_many_connections, cpu_seconds, resident_bytes
+from benchmarks.site import Site, media_site, running_site
+
+FILE_BYTES = 400 * 2**20
+UNREAD_SECONDS = 10.0
+BATCHES, BATCH = 20, 1000  # more events than the kernel's buffers and the server's ring hold
+PAGES = 20
+STORM_SECONDS = 1.0
+MEBIBYTE = 2**20
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--streams", type=int, default=500)
+    parser.add_argument("--reconnects", type=int, default=1000)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    allow_many_connections()
+    # No worker, so that nothing but the clients has anything done.
+    with media_site() as media, running_site(allow=media, arguments=("--no-worker",)) as site:
+        figures = measure(site, media, options)
+    if options.json:
+        print(json.dumps(figures, indent=2))
+    else:
+        for name, value in figures.items():
+            print(f"{name:<40}{value:>10.3f}")
+
+
+def measure(site: Site, media: str, options: argparse.Namespace) -> dict[str, float]:
+    path = publish_big_file(site, media)
+    browser = site.browser()
+    page_seconds(site, browser)  # the first page of a process is slower
+    figures = {"unread_file_growth_mib": growth_of_unread_file(site, path)}
+    add(site, 2)  # so that what a batch itself leaves in memory is not counted
+    figures["unread_stream_growth_mib"] = growth_of_unread_stream(site)
+    with streams(site, options.streams) as opened:
+        figures["streams"] = opened
+        figures |= named("page_beside_streams", page_times(site, browser, PAGES))
+    figures |= storm(site, browser, options.reconnects)
+    return figures
+
+
+def publish_big_file(site: Site, media: str) -> str:
+    """The path of a file of 400 MiB, of which the disk holds little."""
+    added = site.ask("/downloads", {"url": f"http://{media}/video.mp4"})
+    site.manage("run_downloads", "--once")
+    [file] = site.ask(f"/downloads/{added['correlation_id']}")["files"]
+    for place in (site.data_dir / "media").rglob(file["name"]):
+        os.truncate(place, FILE_BYTES)
+    return str(urlsplit(file["url"]).path)
+
+
+def growth_of_unread_file(site: Site, path: str) -> float:
+    before = resident_bytes(site.process.pid)
+    with unread(site, path):
+        return most_growth(site, before, seconds=UNREAD_SECONDS)
+
+
+def growth_of_unread_stream(site: Site) -> float:
+    before = resident_bytes(site.process.pid)
+    with unread(site, "/events/"):
+        adding = threading.Thread(target=add, args=(site, BATCHES))
+        adding.start()
+        most = 0.0
+        while adding.is_alive():
+            most = max(most, most_growth(site, before, seconds=0.2))
+        adding.join()
+        return most
+
+
+def most_growth(site: Site, before: int, *, seconds: float) -> float:
+    """In MiB, while nothing is read."""
+    ends_at, most = time.monotonic() + seconds, 0
+    while time.monotonic() < ends_at:
+        most = max(most, resident_bytes(site.process.pid) - before)
+        time.sleep(0.05)
+    return most / MEBIBYTE
+
+
+@contextmanager
+def unread(site: Site, path: str) -> Iterator[None]:
+    """A client that asks, reads the first line and then nothing more."""
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.settimeout(30)
+        client.connect(address_of(site))
+        client.sendall(request_of(site, path))
+        if b" 200 " not in client.recv(64):
+            raise SystemExit(f"{path} was refused")
+        yield
+
+
+def add(site: Site, batches: int) -> None:
+    for _ in range(batches):
+        urls = [f"https://video.example/{time.monotonic_ns()}-{number}" for number in range(BATCH)]
+        site.ask("/downloads/batch", {"urls": urls})
+
+
+def page_seconds(site: Site, browser: requests.Session) -> float:
+    began = time.perf_counter()
+    browser.get(site.url, timeout=60).raise_for_status()
+    return time.perf_counter() - began
+
+
+def page_times(site: Site, browser: requests.Session, number: int) -> list[float]:
+    return [page_seconds(site, browser) for _ in range(number)]
+
+
+def named(name: str, times: list[float]) -> dict[str, float]:
+    return {f"{name}_median_seconds": statistics.median(times), f"{name}_max_seconds": max(times)}
+
+
+@contextmanager
+def streams(site: Site, number: int) -> Iterator[int]:
+    """So many open streams, each read by one loop in a thread."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    crowd = Crowd(site)
+    asyncio.run_coroutine_threadsafe(crowd.connect(number), loop).result(300)
+    try:
+        yield crowd.greeted
+    finally:
+        asyncio.run_coroutine_threadsafe(crowd.leave(), loop).result(60)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+def storm(site: Site, browser: requests.Session, number: int) -> dict[str, float]:
+    """All come back within a second, while somebody opens pages."""
+    pages: list[float] = []
+    ended = threading.Event()
+
+    def open_pages() -> None:
+        while not ended.is_set():
+            pages.append(page_seconds(site, browser))
+
+    opening = threading.Thread(target=open_pages)
+    opening.start()
+    crowd = Crowd(site)
+    cpu_before = cpu_seconds(site.process.pid)
+
+    async def come_back() -> float:
+        began = time.perf_counter()
+        await crowd.connect(number, within_seconds=STORM_SECONDS)
+        took = time.perf_counter() - began
+        await crowd.leave()
+        return took
+
+    took = asyncio.run(come_back())
+    ended.set()
+    opening.join()
+    return {
+        "reconnects": crowd.greeted,
+        "reconnects_all_greeted_seconds": took,
+        "reconnects_server_cpu_seconds": cpu_seconds(site.process.pid) - cpu_before,
+        "pages_beside_reconnects": len(pages),
+        **named("page_beside_reconnects", pages),
+    }
+
+
+class Crowd:
+    """Many streams in one event loop."""
+
+    def __init__(self, site: Site) -> None:
+        self._host, self._port = address_of(site)
+        self._request = request_of(site, "/events/")
+        self._writers: list[asyncio.StreamWriter] = []
+        self._readers: set[asyncio.Task[None]] = set()
+        self.greeted = 0
+
+    async def connect(self, number: int, *, within_seconds: float = 0.0) -> None:
+        """Open so many; returns when each has been greeted."""
+        every_seconds = within_seconds / number
+        await asyncio.gather(*(self._open(each * every_seconds) for each in range(number)))
+
+    async def _open(self, delay_seconds: float) -> None:
+        await asyncio.sleep(delay_seconds)
+        reader, writer = await asyncio.open_connection(self._host, self._port)
+        self._writers.append(writer)
+        writer.write(self._request)
+        await reader.readuntil(b"event: hello")
+        self.greeted += 1
+        reading = asyncio.create_task(self._read(reader))
+        self._readers.add(reading)
+
+    @staticmethod
+    async def _read(reader: asyncio.StreamReader) -> None:
+        with suppress(OSError):
+            while await reader.read(2**16):
+                pass
+
+    async def leave(self) -> None:
+        for writer in self._writers:
+            writer.close()
+        for reading in self._readers:
+            reading.cancel()
+        await asyncio.gather(*self._readers, return_exceptions=True)
+
+
+def address_of(site: Site) -> tuple[str, int]:
+    address = urlsplit(site.url)
+    assert address.hostname
+    assert address.port
+    return address.hostname, address.port
+
+
+def request_of(site: Site, path: str) -> bytes:
+    lines = (f"GET {path} HTTP/1.1", "Host: 127.0.0.1", f"Authorization: Bearer {site.token}")
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
+if __name__ == "__main__":
+    main()
