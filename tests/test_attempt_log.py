@@ -237,8 +237,10 @@ def test_what_was_written_survives_the_worker(scripted_site: ScriptedSite) -> No
         worker.wait()
 
     download.refresh_from_db()
+    text = download.logs.get().text
     assert download.state == "downloading"
-    assert "[download] Destination: media.mp4" in download.logs.get().text
+    assert "[download] Destination: media.mp4" in text
+    assert " error " not in text  # it was not written because the attempt had come to an end
 
 
 # Who sees it.

@@ -21,12 +21,13 @@ from downloads.models import Download, LostDownload, Worker
 from downloads.options import DownloadOptions
 from downloads.states import Reason, State
 from downloads.worker import publication, recovery
+from tests.films import BOXES
 from tests.test_checks import configured
 from tests.waiting import wait_for
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_disk")]
 
-CONTENT = bytes(range(256)) * 64
+CONTENT = BOXES + bytes(range(256)) * 64
 
 
 @pytest.fixture
@@ -174,6 +175,19 @@ def test_killed_between_decision_and_rename_is_completed(dead_worker: Worker) ->
     assert (done.state, done.outcome) == ("cleaned", "completed")
     assert (settings.VNSITE.media_root / done.library_path / "v.mp4").read_bytes() == CONTENT
     assert done.files.get().sha256 == file.sha256
+
+
+def test_who_is_late_with_the_rename_finds_nothing_to_rename(dead_worker: Worker) -> None:
+    """A worker that was stopped after its last look at the lease, and wakes up in the call."""
+    download, directory = downloading(dead_worker)
+    decided(download, directory)
+    root = settings.VNSITE.media_root
+    recover()
+
+    with pytest.raises(FileNotFoundError):
+        library.publish(root, directory.name, f"{download.library_path} late")
+
+    assert len([path for path in root.iterdir() if path.name != library.STAGING]) == 1
 
 
 def test_killed_between_rename_and_row_is_completed(dead_worker: Worker) -> None:

@@ -7,7 +7,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from downloads.web.seats import NoSeat, Seats
-from tests.serving import Serving, serving
+from tests.serving import Answer, Serving, serving
 from tests.waiting import wait_for
 
 
@@ -60,6 +60,14 @@ def server(shared_db: None) -> Iterator[Serving]:
         wait_for(lambda: not process.database_files(), what="the tailer to end")
 
 
+def refusal(server: Serving, user: User) -> Answer:
+    with server.listen(user=user) as listening:
+        assert listening.status != 200  # it would never end
+        return Answer(
+            listening.status, dict(listening.response.getheaders()), listening.response.read()
+        )
+
+
 def test_over_the_number_a_stream_is_refused_and_says_why_and_when_to_ask_again(
     server: Serving, user: User, staff: User
 ) -> None:
@@ -69,11 +77,11 @@ def test_over_the_number_a_stream_is_refused_and_says_why_and_when_to_ask_again(
             listening = open_streams.enter_context(server.listen(user=user))
             assert listening.next().name == "hello"
 
-        of_user = server.ask("/events/", user=user)
+        of_user = refusal(server, user)
         for _ in range(2):
             listening = open_streams.enter_context(server.listen(user=staff))
             assert listening.next().name == "hello"
-        of_all = server.ask("/events/", user=other)
+        of_all = refusal(server, other)
 
         assert (of_user.status, of_all.status) == (429, 503)
         assert b"You have 3 live updates open" in of_user.body

@@ -18,12 +18,19 @@ from tests.worker import child_of, history, running_worker, submit, temp_entries
 pytestmark = pytest.mark.usefixtures("shared_db", "clean_disk")
 
 
+def wait_for_first_bytes(download: Download) -> None:
+    """From then on no column of its row is written until its end."""
+    wait_for_state(download, "downloading")
+    arrived = Download.objects.filter(pk=download.pk, progress__received_bytes__gt=0)
+    wait_for(arrived.exists, what="the first bytes")
+
+
 def test_a_deleted_row_ends_its_processes_and_the_worker_goes_on(
     media_server: MediaServer, allowed: dict[str, str]
 ) -> None:
     download = submit(media_server.url("/slow.mp4?rate=20000"))
     with running_worker(**allowed) as worker:
-        wait_for_state(download, "downloading")
+        wait_for_first_bytes(download)
         child = child_of(download)
 
         Download.objects.filter(pk=download.pk).update(forgotten_at=timezone.now())
@@ -73,9 +80,7 @@ def test_a_directory_that_was_removed_costs_one_attempt(
 ) -> None:
     download = submit(media_server.url("/slow.mp4?rate=1500000"))
     with running_worker(**allowed) as worker:
-        wait_for_state(download, "downloading")
-        arrived = Download.objects.filter(pk=download.pk, progress__received_bytes__gt=0)
-        wait_for(arrived.exists, what="the first bytes")
+        wait_for_first_bytes(download)
 
         shutil.rmtree(settings.VNSITE.temp_root / download.directory)
 

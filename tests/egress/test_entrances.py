@@ -17,6 +17,8 @@ from downloads.web import tokens
 from tests.scripted_site import Canary
 from tests.worker import running_worker, submit, wait_for_state
 
+pytestmark = pytest.mark.sqlite  # about what never comes to the database
+
 # What yt-dlp takes, or turns into something that it takes: read a file, run a command, be a link.
 # {port} is the canary's.
 NO_LINKS = [
