@@ -204,7 +204,7 @@ def test_an_attempt_that_failed_says_how(
     environment = {"VNSITE_ALLOW_PRIVATE_HOSTS": scripted_site.origin}
 
     with running_worker("--once", **environment) as worker:
-        assert worker.wait(30) == 0
+        assert worker.wait(90) == 0
 
     log = download.logs.get()
     assert log.attempt == 1
@@ -217,7 +217,7 @@ def test_each_attempt_has_its_log(media_server: MediaServer, allowed: dict[str, 
     download = submit(media_server.url("/small/1.mp4"))
 
     with running_worker("--once", **allowed) as worker:
-        assert worker.wait(30) == 0
+        assert worker.wait(90) == 0
 
     download.refresh_from_db()
     log = download.logs.get()
@@ -232,7 +232,7 @@ def test_what_was_written_survives_the_worker(scripted_site: ScriptedSite) -> No
     environment = {"VNSITE_ALLOW_PRIVATE_HOSTS": scripted_site.origin}
 
     with running_worker(**environment) as worker:
-        wait_for(download.logs.exists, what="the log to be written")
+        wait_for(download.logs.exists, seconds=60, what="the log to be written")
         worker.send(signal.SIGKILL)
         worker.wait()
 

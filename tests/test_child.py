@@ -108,7 +108,7 @@ def test_a_child_leads_a_session_of_its_own_in_its_directory(
         assert os.getsid(pid) == pid
         assert Path(f"/proc/{pid}/cwd").readlink() == Path(job("/").directory)
         assert resource.prlimit(pid, resource.RLIMIT_CORE) == (0, 0)
-        assert resource.prlimit(pid, resource.RLIMIT_AS)[0] == 2 * 2**30
+        assert resource.prlimit(pid, resource.RLIMIT_AS)[0] == 2**30
         assert resource.prlimit(pid, resource.RLIMIT_FSIZE)[0] == 2 * job("/").max_bytes
 
 

@@ -18,12 +18,13 @@ import pytest
 
 from downloads.child import Child, WarmProcess
 from downloads.errors import ErrorClass
-from downloads.fetch import pages
+from downloads.fetch import limits, pages
 from downloads.fetch.job import MANIFEST
 from downloads.library import suffix_of
-from tests.attempts import Ended, attempt, job_for, messages_until
+from tests.attempts import Ended, attempt, job_for, messages_until, running
 from tests.media_server import MediaServer
 from tests.scripted_site import Answer, Request, ScriptedSite
+from tests.waiting import wait_for
 
 MIB = 2**20
 PLAYLIST_TYPE = "application/vnd.apple.mpegurl"
@@ -418,6 +419,20 @@ def test_what_grows_when_it_is_understood_ends_the_download_and_nothing_else(
     assert ended.how == "exited with 0"
     assert peak_bytes < 150 * MIB
     assert fetch(scripted_site.serve("/a.mp4", film(video))).file.read_bytes() == video
+
+
+def test_every_child_has_a_limit_on_its_memory(
+    warm: WarmProcess, directory: Path, media_server: MediaServer
+) -> None:
+    url = media_server.url("/slow.mp4?rate=100000")
+    job = job_for(url, directory, allow_private_hosts=(media_server.origin,))
+
+    with running(warm, job) as child:
+        wait_for(
+            lambda: (
+                resource.prlimit(child.process.pid, resource.RLIMIT_AS)[0] == limits.MEMORY_BYTES
+            )
+        )
 
 
 def test_a_title_of_a_million_characters_is_cut(

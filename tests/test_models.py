@@ -208,7 +208,7 @@ def test_what_a_site_says_can_be_stored_whatever_it_is(worker: Worker) -> None:
     )
 
     download.refresh_from_db()
-    assert download.error_detail == "nul , half ?, end"
+    assert download.error_detail == r"nul \x00, half \ud83d, end"
     assert download.transitions.get(to_state="failed").detail == download.error_detail
 
 

@@ -46,12 +46,14 @@ class Pages:
     def limit(self, response: Response) -> Response:
         """Make an answer refuse to be read whole when it is too long. In blocks it has no end:
         that is how a file is read, which has limits of its own."""
-        response.read = functools.partial(self._read, response.read)
+        # Not a function in its `read`: that would hold the answer, which ends when nobody does, and
+        # with it the connection.
+        response.__class__ = _limited(type(response))  # type: ignore[arg-type]  # classes can be hashed
+        response.pages = self
         return response
 
-    def _read(self, read: Callable[[int], bytes], amount: int | None = None) -> bytes:
-        if amount is not None and amount >= 0:
-            return read(amount)
+    def read(self, read: Callable[[int], bytes]) -> bytes:
+        """All of an answer, which `read` gives in blocks. Raises TooLarge."""
         most_bytes = min(MAX_PAGE_BYTES, MAX_BYTES - self._read_bytes)
         content = bytearray()
         while block := read(BLOCK_BYTES):
@@ -60,6 +62,22 @@ class Pages:
                 raise TooLarge(f"The site sent a page of more than {most_bytes // MIB} MiB")
         self._read_bytes += len(content)
         return bytes(content)
+
+
+@functools.cache
+def _limited(kind: type[Response]) -> type[Response]:
+    """A kind of answer that is read whole only within the limits of its `pages`."""
+
+    class Limited(kind):  # type: ignore[misc]
+        pages: Pages
+
+        def read(self, amt: int | None = None) -> bytes:
+            if amt is not None and amt >= 0:
+                content: bytes = super().read(amt)
+                return content
+            return self.pages.read(super().read)
+
+    return Limited
 
 
 def refuse_too_much(info: dict[str, Any]) -> None:
