@@ -243,6 +243,16 @@ def test_the_worst_level_counts(levels: list[Level], worst: Level) -> None:
     assert checks.worst(found) is worst
 
 
-@pytest.mark.parametrize(("version", "level"), [(0, Level.WARNING), (1, Level.OK), (7, Level.OK)])
-def test_a_kernel_that_cannot_fence_a_download_in_is_warned_of(version: int, level: Level) -> None:
-    assert checks.check_fence(version).level is level
+@pytest.mark.parametrize(
+    ("version", "refuses_network", "level"),
+    [
+        (0, True, Level.WARNING),
+        (7, False, Level.WARNING),
+        (1, True, Level.OK),
+        (7, True, Level.OK),
+    ],
+)
+def test_a_kernel_that_cannot_fence_a_download_in_is_warned_of(
+    version: int, refuses_network: bool, level: Level
+) -> None:
+    assert checks.check_fence(version, refuses_network=refuses_network).level is level

@@ -27,6 +27,10 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+def test_it_is_known_to_be_there() -> None:
+    assert seccomp.is_available()
+
+
 def run(*command: str, directory: Path) -> subprocess.CompletedProcess[str]:
     """Run a program as a child does, but with all that it may be told."""
     return subprocess.run(

@@ -11,6 +11,7 @@ import struct
 from dataclasses import dataclass
 
 SET_MODE_FILTER, ALLOW_SPECULATION = 1, 1 << 2  # without the latter, older kernels slow them down
+GET_ACTION_AVAIL = 2
 
 # Instructions of the filter, from linux/bpf_common.h, and what it answers, from linux/seccomp.h.
 LOAD, IS_EQUAL, IS_AT_LEAST, ANSWER = 0x20, 0x15, 0x35, 0x06
@@ -58,6 +59,17 @@ _syscall = ctypes.CDLL(None, use_errno=True).syscall
 _machine = MACHINES.get(platform.machine())
 _filter = ctypes.create_string_buffer(_instructions(_machine) if _machine else b"")
 _program = struct.pack("@HP", (len(_filter) - 1) // 8, ctypes.addressof(_filter))
+
+
+def is_available() -> bool:
+    """Whether the kernel can refuse a system call here. Asked before the guard is installed."""
+    # It is asked for the kind of answer, without the errno that goes with it.
+    if _machine is None:
+        return False
+    answer: int = _syscall(
+        _machine.seccomp, GET_ACTION_AVAIL, 0, struct.pack("=I", REFUSED & ALLOWED)
+    )
+    return answer == 0
 
 
 def refuse_network() -> bool:

@@ -21,7 +21,7 @@ from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
-from downloads.fetch import landlock
+from downloads.fetch import landlock, seccomp
 from downloads.fetch.programs import find_deno, find_ffmpeg
 from downloads.outage import REMEDY, is_damaged
 from downloads.web import stats
@@ -59,7 +59,7 @@ def run() -> list[Check]:
         check_yt_dlp(importlib.metadata.version("yt-dlp"), today=timezone.now().date()),
         check_ffmpeg(),
         check_deno(),
-        check_fence(landlock.version()),
+        check_fence(landlock.version(), refuses_network=seccomp.is_available()),
         check_secret_key(),
     ]
 
@@ -330,8 +330,8 @@ def check_deno() -> Check:
     return Check(name="deno", level=Level.OK, sentence=f"deno is {path}.")
 
 
-def check_fence(version: int) -> Check:
-    """`version`: of the kernel's Landlock; 0 when it has none."""
+def check_fence(version: int, *, refuses_network: bool) -> Check:
+    """`version`: of the kernel's Landlock; 0 when it has none. `refuses_network`: to programs."""
     if version == 0:
         return Check(
             name="fence",
@@ -339,10 +339,18 @@ def check_fence(version: int) -> Check:
             sentence="This kernel has no Landlock: a download can read files of this user.",
             fix="Use Linux 5.13 or later; in a container, allow the system calls of Landlock.",
         )
+    if not refuses_network:
+        return Check(
+            name="fence",
+            level=Level.WARNING,
+            sentence="Without seccomp only their options keep ffmpeg and deno off the network.",
+            fix="Use Linux on x86-64 or ARM64; in a container, allow the system call seccomp.",
+        )
     return Check(
         name="fence",
         level=Level.OK,
-        sentence=f"Each download is fenced in its directory (Landlock {version}).",
+        sentence=f"Each download is fenced in its directory (Landlock {version}), and its programs"
+        " have no network (seccomp).",
     )
 
 
