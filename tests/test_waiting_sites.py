@@ -208,6 +208,8 @@ def test_a_probe_whose_worker_is_killed_does_not_leave_the_site_alone_for_ever(
         ("-30", 0, 2),
         ("soon", 0, 2),
     ],
+    # Not the date itself: two processes that collect the tests would not find the same.
+    ids=["seconds", "a date", "years", "negative", "nonsense"],
 )
 def test_retry_after_of_one_download_is_honoured_within_limits_and_its_slot_is_free(
     refusing: RefusingSite, media_server: MediaServer, retry_after: str, least: int, most: int
