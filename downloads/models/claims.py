@@ -37,8 +37,7 @@ def claim(
     """
     look = _Look.at(downloads)
     for position, turn in enumerate(look.order):
-        mine = look.candidates.filter(owner=turn.owner_id)
-        with _locked_first(mine) as download:
+        with _locked_first(downloads, look.candidates, turn) as download:
             if download is None:
                 continue  # others are just claiming all that this owner has
             with short_transaction():
@@ -87,9 +86,9 @@ def running_now(downloads: "DownloadQuerySet") -> Running:
 
 def _passages(downloads: "DownloadQuerySet") -> list[tuple[Site, Passage]]:
     """What a claim may do with the downloads of each site that waits; nearly always empty."""
-    waiting = list(Site.objects.waiting(running=downloads.running()))
-    if not waiting:
+    if not Site.objects.exclude(waits_until=None).exists():
         return []
+    waiting = Site.objects.waiting(running=downloads.running())
     now = database_now()
     return [(site, site.passage(now)) for site in waiting]
 
@@ -109,24 +108,40 @@ def _turns(
     users = get_user_model().objects.exclude(
         pk__in=[owner_id for owner_id in passed_over if owner_id is not None]
     )
-    keys = list(users.annotate(first=Subquery(first)).values_list("first", flat=True))
+    found: dict[int | None, int | None] = dict(
+        users.annotate(first=Subquery(first)).values_list("pk", "first")
+    )
     if None not in passed_over:
-        keys.append(candidates.filter(owner=None).values_list("pk", flat=True).first())
-    found = downloads.filter(pk__in=[key for key in keys if key is not None])
+        found[None] = candidates.filter(owner=None).values_list("pk", flat=True).first()
+    keys = {owner_id: key for owner_id, key in found.items() if key is not None}
+    priorities = (
+        dict(downloads.filter(pk__in=keys.values()).values_list("pk", "priority"))
+        if len(keys) > 1  # else there is nothing to compare
+        else {}
+    )
     return [
-        Turn(owner_id=owner_id, priority=priority, download_id=key)
-        for owner_id, priority, key in found.values_list("owner_id", "priority", "pk")
+        Turn(owner_id=owner_id, priority=priorities.get(key, 0), download_id=key)
+        for owner_id, key in keys.items()
     ]
 
 
 @contextmanager
-def _locked_first(candidates: "DownloadQuerySet") -> "Iterator[Download | None]":
-    """The first that no other claim holds, locked where the database can do that."""
-    if not connection.features.has_select_for_update_skip_locked:
-        yield candidates.first()
+def _locked_first(
+    downloads: "DownloadQuerySet", candidates: "DownloadQuerySet", turn: Turn
+) -> "Iterator[Download | None]":
+    """The first of an owner that no other claim holds, locked where the database can do that.
+
+    Raises LostDownload where it cannot, and another claim was faster.
+    """
+    if connection.features.has_select_for_update_skip_locked:
+        mine = candidates.filter(owner=turn.owner_id)
+        with short_transaction():
+            yield mine.select_for_update(skip_locked=True).first()
         return
-    with short_transaction():
-        yield candidates.select_for_update(skip_locked=True).first()
+    found = downloads.filter(pk=turn.download_id, state=State.CREATED).first()
+    if found is None:
+        raise LostDownload(f"download {turn.download_id}")
+    yield found
 
 
 def _send(
