@@ -10,6 +10,7 @@ import secrets
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -75,8 +76,7 @@ class Serving:
         """One request. A header's name is written with underscores."""
         browser = self.connect()
         browser.request(method, path, headers=headers_of(user, headers))
-        response = browser.getresponse()
-        answer = Answer(response.status, dict(response.getheaders()), response.read())
+        answer = Answer.of(browser.getresponse())
         browser.close()
         return answer
 
@@ -115,6 +115,14 @@ class Answer:
     status: int
     headers: dict[str, str]
     body: bytes
+
+    @classmethod
+    def of(cls, response: http.client.HTTPResponse) -> Self:
+        """Without the body of a stream of events, which would never end."""
+        is_stream = response.headers.get_content_type() == "text/event-stream"
+        with response:
+            body = b"" if is_stream else response.read()
+        return cls(response.status, dict(response.getheaders()), body)
 
 
 @dataclass(frozen=True)
@@ -161,10 +169,13 @@ class Listening:
                 fields = {}
 
     def next(self, *names: str) -> Event:
-        """The next event of one of these names; of any without."""
+        """The next event of one of these names; of any without. Others do not put the end of the
+        waiting off: a stream is never silent for longer than its heartbeat."""
+        deadline = time.monotonic() + DEADLINE_SECONDS
         for event in self:
             if not names or event.name in names:
                 return event
+            assert time.monotonic() < deadline, f"waited {DEADLINE_SECONDS} s for {names}"
         raise AssertionError(f"the stream ended before {names or 'an event'}")
 
     def transitions(self, count: int) -> list[Event]:

@@ -10,6 +10,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ from downloads.child import (
 )
 from downloads.errors import ErrorClass
 from downloads.fetch.messages import Job, Message, PhaseBegan
-from tests.attempts import Ended, attempt, job_for, messages_until, running
+from tests.attempts import Ended, attempt, job_for, make_directory, messages_until, running
 from tests.media_server import MediaServer
 from tests.processes import children_of, is_alive, open_files
 from tests.scripted_site import Answer, ScriptedSite
@@ -113,11 +114,12 @@ def test_a_child_leads_a_session_of_its_own_in_its_directory(
 
 
 def test_a_child_holds_no_descriptor_of_the_worker_or_of_another_child(
-    warm: WarmProcess, job: Callable[..., Job]
+    warm: WarmProcess, job: Callable[..., Job], tmp_path: Path
 ) -> None:
+    other = make_directory(tmp_path)
     with (
         running(warm, job("/slow.mp4?rate=100000")) as first,
-        running(warm, job("/slow.mp4?rate=100001")) as second,
+        running(warm, replace(job("/slow.mp4?rate=100001"), directory=str(other))) as second,
     ):
         messages_until(first, is_fetching)
         messages_until(second, is_fetching)
@@ -173,6 +175,7 @@ def plants(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyP
         (package / "evil.py").write_text(code)
         (folder / place / "sitecustomize.py").write_text(code.partition("\n")[0])
         (folder / place / "yt-dlp.conf").write_text(f"--exec 'touch {touched}'\n")
+    (folder / "cwd" / "requests.py").write_text(code.partition("\n")[0])
     for place in ("home/.config/yt-dlp/plugins/evil", "home/yt-dlp-plugins/evil"):
         shutil.copytree(folder / "path" / "yt_dlp_plugins", folder / place / "yt_dlp_plugins")
     (folder / "home" / ".netrc").write_text("machine x login y password z\n")
@@ -191,6 +194,24 @@ def test_plugins_and_configuration_that_lie_around_are_not_loaded(
 
     assert attempt(own_warm, job("/video.mp4")).fetched
     assert not plants.exists()
+
+
+def test_a_plugin_that_is_installed_beside_yt_dlp_is_not_loaded(
+    own_warm: WarmProcess,
+    job: Callable[..., Job],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    folder = tmp_path_factory.mktemp("packages")
+    touched = folder / "touched"
+    package = folder / "yt_dlp_plugins" / "extractor"
+    package.mkdir(parents=True)
+    (package / "evil.py").write_text(f"open({str(touched)!r}, 'a').write('plugin')\n")
+    monkeypatch.setattr("downloads.child.PROJECT", f"{PROJECT}{os.pathsep}{folder}")
+    own_warm.start()
+
+    assert attempt(own_warm, job("/video.mp4")).fetched
+    assert not touched.exists()
 
 
 def test_those_plants_would_grow_elsewhere(plants: Path, job: Callable[..., Job]) -> None:

@@ -17,9 +17,11 @@ from django.db import connection
 from django.utils import timezone
 
 from downloads.errors import ErrorClass
+from downloads.links import MAX_LINKS
 from downloads.management.commands.add_download import Command as AddDownload
 from downloads.management.commands.add_download import Watch, progress_line, warn_without_worker
 from downloads.models import ApiToken, Download, Progress
+from downloads.states import Reason, State
 from downloads.web import tokens
 from tests import lives
 from tests.test_checks import configured
@@ -238,6 +240,24 @@ def test_one_wrong_link_adds_none() -> None:
 
 
 @pytest.mark.django_db
+def test_ten_thousand_links_are_refused_and_nothing_is_added() -> None:
+    links = [f"https://example.org/{number}" for number in range(10_000)]
+
+    with pytest.raises(CommandError, match=f"At most {MAX_LINKS} links at once") as caught:
+        run("add_download", *links)
+
+    assert caught.value.returncode == 2
+    assert not Download.objects.exists()
+
+
+@pytest.mark.django_db
+def test_what_is_not_seen_in_a_link_is_shown_escaped() -> None:
+    _, out, _ = run("add_download", "https://example.org/a\u200db")
+
+    assert out.endswith(r" created https://example.org/a\u200db" + "\n")
+
+
+@pytest.mark.django_db
 def test_a_user_that_is_not_there_adds_nothing() -> None:
     with pytest.raises(CommandError, match="There is no user named 'nobody'") as caught:
         run("add_download", "https://example.org/a", "--user", "nobody")
@@ -353,6 +373,19 @@ def test_waiting_prints_every_transition_and_the_files(shared_db: None) -> None:
         "completed (published)",
         f"completed: Title [{name}]",
     ]
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("clean_disk")
+def test_no_name_in_the_library_steers_the_terminal_of_who_waited() -> None:
+    download = lives.start(lives.submit())
+    download.decide_to_publish(library_path="\x1b[2J", manifest={})
+    download.move(State.COMPLETED, actor="test", reason=Reason.PUBLISHED)
+    out = StringIO()
+
+    Watch(AddDownload(stdout=out), [download]).until_ended()
+
+    assert out.getvalue().endswith(rf"{download.correlation_id} completed: \x1b[2J" + "\n")
 
 
 def test_waiting_ends_with_1_when_one_failed(shared_db: None) -> None:

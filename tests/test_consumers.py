@@ -4,8 +4,9 @@ import asyncio
 import random
 import socket
 import threading
+import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, closing
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from typing import Any
 from urllib.parse import quote
 
@@ -16,6 +17,7 @@ from channels.testing import ApplicationCommunicator
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
 
 from downloads.models import Download, Progress, StreamPosition, Transition
 from downloads.options import DownloadOptions
@@ -25,7 +27,7 @@ from downloads.web.consumers import EventStream, parse_seq
 from tests import lives
 from tests.serving import Event, Listening, Serving, headers_of, serving, sign_in
 from tests.test_fairness import configured
-from tests.waiting import wait_for
+from tests.waiting import DEADLINE_SECONDS, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -411,9 +413,11 @@ def test_a_listener_who_does_not_read_is_told_to_load_again(server: Serving, use
                 submit_many(2500, user, actor="x" * 200)
 
         received = b""
+        deadline = time.monotonic() + DEADLINE_SECONDS
         while b"event: resync" not in received:
             part = browser.recv(2**20)
             assert part, "the stream ended"
+            assert time.monotonic() < deadline, "it was told everything, or only other things"
             received = received[-100:] + part
 
 
@@ -442,12 +446,14 @@ async def listening_here(user: User) -> AsyncIterator[ApplicationCommunicator]:
 
 
 async def next_event(stream: ApplicationCommunicator, name: str) -> bytes:
-    while True:
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while time.monotonic() < deadline:
         message: dict[str, Any] = await stream.receive_output(timeout=30)
         body: bytes = message["body"]
         if f"event: {name}\n".encode() in body:
             return body
         assert message["more_body"], "the stream ended"
+    raise AssertionError(f"other events, and no {name}")
 
 
 async def assert_end(stream: ApplicationCommunicator) -> None:
@@ -518,6 +524,37 @@ async def test_a_stream_ends_when_the_server_stops(shared_db: None, user: User) 
 
         assert await next_event(stream, "bye") == events.bye(events.Bye.SHUTDOWN)
         await assert_end(stream)
+
+
+async def test_many_listeners_cost_the_database_no_more_than_one(
+    shared_db: None, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumers, "RECHECK_SECONDS", 3600)
+    asked_by: list[threading.Thread] = []
+    execute = CursorWrapper.execute
+
+    def count(cursor: CursorWrapper, *arguments: Any) -> Any:
+        asked_by.append(threading.current_thread())
+        return execute(cursor, *arguments)
+
+    def write() -> threading.Thread:
+        lives.submit(user)
+        connection.close()
+        return threading.current_thread()
+
+    async with AsyncExitStack() as listening:
+        listening.enter_context(configured(user_streams=0))
+        streams = [await listening.enter_async_context(listening_here(user)) for _ in range(30)]
+        for stream in streams:
+            await next_event(stream, "stats")
+        monkeypatch.setattr(CursorWrapper, "execute", count)
+        writer = await asyncio.to_thread(write)
+        for stream in streams:
+            await next_event(stream, "transition")
+            await next_event(stream, "stats")
+
+    (tailer,) = {*asked_by} - {writer}
+    assert tailer.name == "tailer"
 
 
 async def test_a_stream_leaves_nothing_when_the_browser_left(shared_db: None, user: User) -> None:

@@ -202,6 +202,7 @@ class TestTurns:
 
 
 @pytest.mark.django_db
+@pytest.mark.timeout(120)  # a claim that does not pass over who is full would decide for ever
 class TestLimits:
     def test_one_user_runs_no_more_than_may_and_others_go_on(self, user: User, staff: User) -> None:
         submit(user, 5)

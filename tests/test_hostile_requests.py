@@ -57,8 +57,7 @@ def ask_raw(server: Serving, path: str, *, method: str = "GET", **headers: str) 
     for name, value in headers.items():
         browser.putheader(name, value)
     browser.endheaders()
-    response = browser.getresponse()
-    answer = Answer(response.status, dict(response.getheaders()), response.read())
+    answer = Answer.of(browser.getresponse())
     browser.close()
     return answer
 

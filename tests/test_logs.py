@@ -26,13 +26,14 @@ from django.test import Client
 
 from downloads import logs
 from downloads.errors import ErrorClass
-from downloads.models import AttemptLog, Download
+from downloads.models import AttemptLog, Download, Worker
 from downloads.options import DownloadOptions
 from downloads.states import State
 from tests import lives
 from tests.media_server import MediaServer
 from tests.scripted_site import Answer, ScriptedSite
 from tests.serving import Serving, serving
+from tests.test_checks import configured
 from tests.worker import ROOT, wait_for_state
 
 CANARY = "cAnArY7"
@@ -405,11 +406,12 @@ def test_the_download_of_a_request_is_named(client: Client, user: User, clean_di
 @pytest.mark.django_db
 @pytest.mark.usefixtures("clean_disk")
 @pytest.mark.parametrize("command", ["check_lifecycle", "cleanup_orphans", "doctor"])
-def test_no_file_name_steers_the_terminal_of_a_command(command: str) -> None:
+def test_no_name_steers_the_terminal_of_a_command(command: str) -> None:
     name = "\x1b[2J\nI0 forged"
     (settings.VNSITE.media_root / name).mkdir(parents=True)
     settings.VNSITE.temp_root.mkdir(parents=True)
     lives.fail(lives.submit(url="https://example.org/\x1b[31m"))
+    Worker.objects.update(name=name)
     out = io.StringIO()
 
     with contextlib.suppress(SystemExit):
@@ -417,6 +419,18 @@ def test_no_file_name_steers_the_terminal_of_a_command(command: str) -> None:
 
     assert "\x1b" not in out.getvalue()
     assert "\nI0 forged" not in out.getvalue()
+
+
+@pytest.mark.django_db
+def test_no_name_of_a_folder_steers_the_terminal_of_who_cleans_up(tmp_path: Path) -> None:
+    out = io.StringIO()
+
+    with configured(temp_dir=tmp_path / "\x1b[2J"):
+        lives.start(lives.submit(), lives.make_worker(heartbeat_at=lives.long_ago()))
+        call_command("cleanup_orphans", "--dry-run", stdout=out, no_color=True)
+
+    assert r"\x1b[2J" in out.getvalue()
+    assert "\x1b" not in out.getvalue()
 
 
 @pytest.mark.django_db

@@ -96,6 +96,13 @@ def test_a_file_cannot_act_as_a_page(published: Published) -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["page.html", "drawing.svg", "unknown"])
+def test_the_type_is_what_was_found_in_it_and_not_what_its_name_says(
+    server: Serving, user: User, name: str
+) -> None:
+    assert publish(server, user, name=name).get().headers["Content-Type"] == "video/mp4"
+
+
 def test_it_can_be_saved(published: Published) -> None:
     answer = published.get(query="?download=1")
 

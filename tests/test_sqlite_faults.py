@@ -64,7 +64,8 @@ def test_a_lock_held_for_long_loses_nothing_and_pages_are_read(
             wait_for(lambda: not child.is_alive(), what="the child to end by itself")
             assert client.get("/").status_code == 200
             waits = f"{download} waits, the database does not answer".encode()
-            wait_for(lambda: waits in worker.said(), what="the attempt to wait")
+            # Each of the statements before it waits for 20 s; the lease is over after 150.
+            wait_for(lambda: waits in worker.said(), seconds=140, what="the attempt to wait")
 
         wait_for_state(download, "cleaned")
     states = [state for state, _ in history(download)]

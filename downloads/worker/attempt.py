@@ -302,13 +302,13 @@ class Attempt:
         match ending:
             case Fetched():
                 self._log.note(f"fetched {len(ending.files)} files")
-                self._log.write()
+                self._log.write_unless_away()
                 self._publish(ending, directory)
             case Broke():
                 self._fail(ending)
             case Request.CANCEL:
                 self._log.note("asked to cancel")
-                self._log.write()
+                self._log.write_unless_away()
                 self._cancelled()
             case Request.STOP:
                 self._log.note("asked to stop")
@@ -390,7 +390,7 @@ class Attempt:
             )
         )
         self._log.note(f"{error_class}: {broke.message}", level="error")
-        self._log.write()  # before the page hears of the end and asks for it
+        self._log.write_unless_away()  # before the page hears of the end and asks for it
         error: dict[str, Any] = {"error_class": error_class, "error_detail": broke.message}
         judge_site = partial(self._judge_site, error_class, broke)
         delay = retry_delay_seconds(

@@ -19,6 +19,7 @@ child_logger = logging.getLogger("downloads.fetch")  # the child itself has none
 FIRST_LINES, FIRST_BYTES = 100, 16 * 1024
 NEWEST_LINES, NEWEST_BYTES = 399, 47 * 1024
 WRITE_SECONDS = 3.0
+AWAY_SECONDS = 60.0  # SQLite may wait 20 s for each try, and the attempt with it
 
 
 class BoundedLines:
@@ -59,6 +60,7 @@ class LogKeeper:
         self._attempt = download.attempt
         self._lines = BoundedLines()
         self._is_new = False
+        self._is_away = False  # the database did not take it the last time
         self._due_at = time.monotonic() + WRITE_SECONDS
 
     def take(self, said: Said) -> None:
@@ -72,6 +74,12 @@ class LogKeeper:
 
     def write_if_due(self) -> None:
         if time.monotonic() >= self._due_at:
+            self.write()
+
+    def write_unless_away(self) -> None:
+        """Before a state is written, so that whoever hears of it finds the log; but the state comes
+        first when the database is only just coming back."""
+        if not self._is_away:
             self.write()
 
     def write(self) -> None:
@@ -91,9 +99,10 @@ class LogKeeper:
         except (DatabaseError, InterfaceError) as error:
             logger.warning("%s: its log was not written: %s", self._download, in_words(error))
             connection.close()
+            self._is_away = True
         else:
-            self._is_new = False
-        self._due_at = time.monotonic() + WRITE_SECONDS
+            self._is_new = self._is_away = False
+        self._due_at = time.monotonic() + (AWAY_SECONDS if self._is_away else WRITE_SECONDS)
 
     def _add(self, level: str, text: str) -> None:
         self._lines.add(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} {level:7} {text}")
