@@ -105,7 +105,7 @@ def commit_transitions(site: Site, times: Times, count: int) -> None:
 
     django.setup()
     from downloads.models import Download
-    from downloads.options import DownloadOptions
+    from downloads.rules.options import DownloadOptions
 
     for seq in range(1, count + 1):
         # At any moment of the server's rhythm, and seldom enough that each stands alone.

@@ -121,7 +121,7 @@ def running_site(*, allow: str = "", arguments: tuple[str, ...] = ()) -> Iterato
 def media_site() -> Iterator[str]:
     """The loopback site of the tests, in a process of its own; its HOST:PORT."""
     process = subprocess.Popen(
-        [sys.executable, "tests/media_server.py"],
+        [sys.executable, "tests/helpers/media_server.py"],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,

@@ -3,7 +3,7 @@
 `.venv/bin/python -m benchmarks.worker [--count 40] [--idle-seconds 20] [--json]`
 
 From the history: the seconds between *submitted* and *claimed* of downloads that are added one
-after the other. Then, with nothing to do, the share of a core of the worker with its warm process
+after the other. Then, with nothing to do, the share of a core of the worker with its fork server
 and of the web server.
 """
 

@@ -7,13 +7,13 @@ library: this module runs before Django's settings exist.
 
 from typing import TYPE_CHECKING, Any
 
-from downloads.isolation import IsolatedDownload, TempManager, cleanup_download
-from downloads.lifecycle import DownloadCancelled, DownloadLifecycle, DownloadResult
-from downloads.options import DownloadOptions
-from downloads.states import State as DownloadState
+from downloads.disk.isolation import IsolatedDownload, TempManager, cleanup_download
+from downloads.rules.options import DownloadOptions
+from downloads.rules.states import State as DownloadState
+from downloads.standalone import DownloadCancelled, DownloadLifecycle, DownloadResult
 
 if TYPE_CHECKING:
-    from downloads.worker.manager import DownloadManager
+    from downloads.worker.worker import DownloadManager
 
 __all__ = [
     "DownloadCancelled",
@@ -31,6 +31,6 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name != "DownloadManager":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from downloads.worker.manager import DownloadManager
+    from downloads.worker.worker import DownloadManager
 
     return DownloadManager

@@ -15,9 +15,9 @@ from django.conf import settings
 from django.db import IntegrityError
 from django.utils import timezone
 
-from downloads import isolation, library
+from downloads.disk import isolation, library
 from downloads.models import Download, LostDownload, short_transaction
-from downloads.states import RUNNING, Outcome, Reason, State
+from downloads.rules.states import RUNNING, Outcome, Reason, State
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User

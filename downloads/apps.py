@@ -12,7 +12,7 @@ class DownloadsConfig(AppConfig):
     name = "downloads"
 
     def ready(self) -> None:
-        from downloads.web.checks import refuse_folder_conflict
+        from downloads.diagnostics.checks import refuse_folder_conflict
 
         checks.register(refuse_folder_conflict)
         pre_delete.connect(_cancel_downloads, sender=settings.AUTH_USER_MODEL)

@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from downloads.redaction import plain, redacted
+from downloads.rules.redaction import escape, redact
 
 if TYPE_CHECKING:
     from structlog.stdlib import ProcessorFormatter
@@ -91,7 +91,7 @@ def _add_fields(_logger: object, _method: str, event: "EventDict") -> "EventDict
 def _redact(_logger: object, _method: str, event: "EventDict") -> "EventDict":
     for name, value in event.items():
         if not isinstance(value, int):
-            event[name] = plain(redacted(str(value)), keep="\n" if name == "exception" else "")
+            event[name] = escape(redact(str(value)), keep="\n" if name == "exception" else "")
     return event
 
 

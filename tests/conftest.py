@@ -12,11 +12,11 @@ from django.utils import timezone
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
-from downloads.child import WarmProcess
-from tests.attempts import make_directory
-from tests.media_server import MediaServer
-from tests.postgresql import Cluster
-from tests.scripted_site import Canary, ScriptedSite
+from downloads.fetch.client import ForkServer
+from tests.helpers.attempts import make_directory
+from tests.helpers.media_server import MediaServer
+from tests.helpers.postgresql import Cluster
+from tests.helpers.scripted_site import Canary, ScriptedSite
 
 PASSWORD = "password"
 
@@ -122,9 +122,9 @@ def clean_disk() -> None:
 
 
 @pytest.fixture(scope="session")
-def warm() -> Iterator[WarmProcess]:
-    """A warm process that has ffmpeg, shared by all tests that only fork from it."""
-    process = WarmProcess()
+def fork_server() -> Iterator[ForkServer]:
+    """A fork server that has ffmpeg, shared by all tests that only fork from it."""
+    process = ForkServer()
     process.start()
     yield process
     process.close()

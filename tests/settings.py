@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 
-from tests.postgresql import Cluster
+from tests.helpers.postgresql import Cluster
 
 os.environ["VNSITE_DATA_DIR"] = tempfile.mkdtemp(prefix="vnsite-tests-")
 atexit.register(shutil.rmtree, os.environ["VNSITE_DATA_DIR"], ignore_errors=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import downloads
-from downloads.states import State
+from downloads.rules.states import State
 
 PROJECT = Path(__file__).parent.parent
 PURE_NAMES = (
@@ -53,7 +53,7 @@ def test_the_state_of_the_public_names_is_the_one_of_the_table() -> None:
 
 
 def test_the_manager_is_loaded_on_first_use() -> None:
-    from downloads.worker.manager import DownloadManager
+    from downloads.worker.worker import DownloadManager
 
     assert "DownloadManager" in downloads.__all__
     assert downloads.DownloadManager is DownloadManager
@@ -72,4 +72,4 @@ def test_there_is_one_type_called_download_result_in_the_whole_tree() -> None:
         if "class DownloadResult" in path.read_text(encoding="utf-8")
     ]
 
-    assert definitions == ["downloads/lifecycle.py"]
+    assert definitions == ["downloads/standalone.py"]

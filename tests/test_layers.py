@@ -25,50 +25,49 @@ ROOT = Path(__file__).resolve().parent.parent
 # line of its own.
 HOUSE: tuple[dict[str, frozenset[str]], ...] = (
     {
-        "pure": frozenset(
+        "ground": frozenset({"downloads.disk", "downloads.logs", "downloads.rules"}),
+    },
+    {
+        "processes": frozenset(
             {
                 "downloads",
-                "downloads.breaker",
-                "downloads.child",
-                "downloads.containers",
-                "downloads.errors",
-                "downloads.fairness",
                 "downloads.fetch",
-                "downloads.isolation",
-                "downloads.lease",
-                "downloads.library",
-                "downloads.lifecycle",
-                "downloads.links",
-                "downloads.logs",
-                "downloads.options",
-                "downloads.proven",
-                "downloads.redaction",
-                "downloads.states",
+                "downloads.sandbox",
+                "downloads.standalone",
                 "vnsite",
                 "vnsite.config",
             }
         ),
     },
     {
-        "rows": frozenset(
-            {"downloads.doorbell", "downloads.migrations", "downloads.models", "downloads.outage"}
-        ),
+        "rows": frozenset({"downloads.migrations", "downloads.models"}),
     },
     {
-        "actions": frozenset({"downloads.actions"}),
+        "actions": frozenset({"downloads.actions", "downloads.submission"}),
     },
     {
         "worker side": frozenset(
             {
                 "downloads.DownloadManager",  # what `from downloads import DownloadManager` gets
+                "downloads.diagnostics.invariants",  # judges by the rules of recovery
                 "downloads.worker",
             }
         ),
-        "web side": frozenset({"downloads.admin", "downloads.templatetags", "downloads.web"}),
+        "web side": frozenset(
+            {
+                "downloads.accounts",
+                "downloads.api",
+                "downloads.diagnostics",
+                "downloads.stream",
+                "downloads.templatetags",
+                "downloads.web",
+            }
+        ),
     },
     {
         "entry points": frozenset(
             {
+                "downloads.admin",
                 "downloads.apps",
                 "downloads.management",
                 "vnsite.asgi",
@@ -80,6 +79,8 @@ HOUSE: tuple[dict[str, frozenset[str]], ...] = (
         ),
     },
 )
+# The floors without Django.
+PURE = frozenset({(0, "ground"), (1, "processes")})
 
 # Imports that happen only when a name is first used: (module, function or the guard's name).
 # A queryset and the model of its rows name each other's types.
@@ -105,7 +106,7 @@ class Fence:
 FENCES = (
     Fence(
         packages=frozenset({"channels", "daphne", "twisted"}),
-        inside=frozenset({"downloads.web.consumers", "vnsite"}),
+        inside=frozenset({"downloads.stream.consumer", "vnsite"}),
         but_not=frozenset({"vnsite.config", "vnsite.settings"}),
     ),
     Fence(packages=frozenset({"yt_dlp"}), inside=frozenset({"downloads.fetch"})),
@@ -114,11 +115,11 @@ FENCES = (
 SIGNAL_FUNCTIONS = frozenset({"os.kill", "os.killpg", "signal.pidfd_send_signal"})
 SIGNAL_METHODS = frozenset({"send_signal", "terminate", "kill"})
 # `serve` may end the worker that it started itself.
-MAY_SIGNAL = frozenset({"downloads.child", "downloads.management.commands.serve"})
+MAY_SIGNAL = frozenset({"downloads.fetch.client", "downloads.management.commands.serve"})
 
 STATE_WRITERS = frozenset({"update", "aupdate", "create", "acreate"})
 # The lifecycle of the pure core has states without rows.
-MAY_WRITE_STATE = frozenset({"downloads.models", "downloads.lifecycle"})
+MAY_WRITE_STATE = frozenset({"downloads.models", "downloads.standalone"})
 
 ROOMS = {
     member: (floor, room)
@@ -234,8 +235,8 @@ def fence_jumps(module: Module) -> Iterator[str]:
 
 
 def impurities(module: Module) -> Iterator[str]:
-    """Yield imports of Django in the pure room."""
-    if place_of(module.name) != (0, "pure"):
+    """Yield imports of Django below the rows."""
+    if place_of(module.name) not in PURE:
         return
     for node, target in imports(module):
         if is_inside(target, frozenset({"django"})):
@@ -248,15 +249,17 @@ def signals(module: Module) -> Iterator[str]:
         return
     for node, target in imports(module):
         if target in SIGNAL_FUNCTIONS:
-            yield module.complaint(node, f"imports {target}: only child.py ends processes")
+            yield module.complaint(node, f"imports {target}: only fetch/client.py ends processes")
     for node in ast.walk(module.tree):
         match node:
             case ast.Attribute() if ast.unparse(node) in SIGNAL_FUNCTIONS:
-                yield module.complaint(node, f"{ast.unparse(node)}: only child.py ends processes")
+                yield module.complaint(
+                    node, f"{ast.unparse(node)}: only fetch/client.py ends processes"
+                )
             case ast.Call(func=ast.Attribute(attr=method) as func) if (
                 method in SIGNAL_METHODS and ast.unparse(func) not in SIGNAL_FUNCTIONS
             ):
-                yield module.complaint(node, f".{method}(): only child.py ends processes")
+                yield module.complaint(node, f".{method}(): only fetch/client.py ends processes")
 
 
 def assigned(node: ast.AST) -> Iterator[ast.AST]:
@@ -272,7 +275,7 @@ def assigned(node: ast.AST) -> Iterator[ast.AST]:
 def state_writes(module: Module) -> Iterator[str]:
     """Yield what looks like writing the state of a row.
 
-    `self.state = …` is left alone: classes whose instances are rows stand in models.py, and there
+    `self.state = …` is left alone: classes whose instances are rows stand in models/, and there
     it is allowed anyway.
     """
     if module.name in MAY_WRITE_STATE:
@@ -281,14 +284,20 @@ def state_writes(module: Module) -> Iterator[str]:
         for target in assigned(node):
             match target:
                 case ast.Attribute(value=owner, attr="state") if ast.unparse(owner) != "self":
-                    yield module.complaint(node, f"writes {ast.unparse(target)}: see models.py")
+                    yield module.complaint(
+                        node, f"writes {ast.unparse(target)}: see models/download.py"
+                    )
         match node:
             case ast.Call(func=ast.Attribute(attr=method), keywords=keywords) if (
                 method in STATE_WRITERS and any(keyword.arg == "state" for keyword in keywords)
             ):
-                yield module.complaint(node, f"writes a state with {method}(): see models.py")
+                yield module.complaint(
+                    node, f"writes a state with {method}(): see models/download.py"
+                )
             case ast.Call(func=ast.Name(id="setattr"), args=[_, ast.Constant(value="state"), _]):
-                yield module.complaint(node, "writes a state with setattr(): see models.py")
+                yield module.complaint(
+                    node, "writes a state with setattr(): see models/download.py"
+                )
 
 
 CHECKS: tuple[Callable[[Module], Iterator[str]], ...] = (
@@ -353,48 +362,52 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
 @pytest.mark.parametrize(
     ("check", "name", "source"),
     [
-        (climbs, "downloads.states", "import downloads.models"),
-        (climbs, "downloads.states", "from downloads import models"),
-        (climbs, "downloads.states", "from . import models"),
-        (climbs, "downloads.states", "from .models import Download"),
-        (climbs, "downloads.fetch.guard", "from ..models import Download"),
-        (climbs, "downloads.library", "def late():\n    from downloads.worker import recovery"),
-        (climbs, "downloads.library", "if TYPE_CHECKING:\n    from downloads import models"),
-        (climbs, "downloads.library", "import_module('downloads.models')"),
+        (climbs, "downloads.rules.states", "import downloads.models"),
+        (climbs, "downloads.rules.states", "from downloads import models"),
+        (climbs, "downloads.rules.states", "from .. import models"),
+        (climbs, "downloads.rules.states", "from ..models import Download"),
+        (climbs, "downloads.sandbox.guard", "from ..models import Download"),
+        (
+            climbs,
+            "downloads.disk.library",
+            "def late():\n    from downloads.worker import recovery",
+        ),
+        (climbs, "downloads.disk.library", "if TYPE_CHECKING:\n    from downloads import models"),
+        (climbs, "downloads.disk.library", "import_module('downloads.models')"),
         (climbs, "downloads.models", "from downloads.actions import cancel"),
         (climbs, "downloads.models", "from vnsite import urls"),
-        (climbs, "downloads.worker.manager", "from downloads.web.views import dashboard"),
+        (climbs, "downloads.worker.worker", "from downloads.web.views import dashboard"),
         (climbs, "downloads.web.views", "from downloads.worker.recovery import recover"),
         (climbs, "downloads.web.views", "from downloads import DownloadManager"),
-        (climbs, "downloads.templatetags.durations", "from downloads.worker.manager import claim"),
+        (climbs, "downloads.templatetags.durations", "from downloads.worker.worker import claim"),
         (climbs, "downloads.web.views", "from downloads.management.commands import serve"),
-        (climbs, "downloads", "from downloads.worker.manager import DownloadManager"),
+        (climbs, "downloads", "from downloads.worker.worker import DownloadManager"),
         (climbs, "downloads", "def other():\n    from downloads.worker import manager"),
         (fence_jumps, "downloads.web.views", "from channels.layers import get_channel_layer"),
-        (fence_jumps, "downloads.worker.manager", "import twisted.internet.reactor"),
+        (fence_jumps, "downloads.worker.worker", "import twisted.internet.reactor"),
         (fence_jumps, "downloads.management.commands.serve", "import daphne.server"),
         (fence_jumps, "vnsite.settings", "import channels"),
-        (fence_jumps, "downloads.child", "import yt_dlp"),
+        (fence_jumps, "downloads.sandbox.guard", "import yt_dlp"),
         (fence_jumps, "vnsite.server", "from yt_dlp import YoutubeDL"),
-        (impurities, "downloads.fetch.guard", "from django.conf import settings"),
-        (impurities, "downloads.states", "import django"),
+        (impurities, "downloads.sandbox.guard", "from django.conf import settings"),
+        (impurities, "downloads.rules.states", "import django"),
         (impurities, "downloads", "def other():\n    import django"),
-        (signals, "downloads.worker.manager", "os.kill(pid, 9)"),
-        (signals, "downloads.worker.manager", "from os import killpg"),
+        (signals, "downloads.worker.worker", "os.kill(pid, 9)"),
+        (signals, "downloads.worker.worker", "from os import killpg"),
         (signals, "downloads.worker.recovery", "each = partial(os.killpg, group)"),
         (signals, "downloads.worker.recovery", "signal.pidfd_send_signal(descriptor, 9)"),
         (signals, "vnsite.server", "process.terminate()"),
         (signals, "downloads.fetch.run", "self.process.kill()"),
-        (signals, "downloads.worker.manager", "child.send_signal(signal.SIGINT)"),
-        (state_writes, "downloads.worker.manager", "download.state = State.FAILED"),
-        (state_writes, "downloads.worker.manager", "one, download.state = 1, State.FAILED"),
+        (signals, "downloads.worker.worker", "child.send_signal(signal.SIGINT)"),
+        (state_writes, "downloads.worker.worker", "download.state = State.FAILED"),
+        (state_writes, "downloads.worker.worker", "one, download.state = 1, State.FAILED"),
         (
             state_writes,
             "downloads.worker.recovery",
             "Download.objects.filter(pk=1).update(state='x')",
         ),
-        (state_writes, "downloads.web.api", "Download.objects.create(url=url, state='x')"),
-        (state_writes, "downloads.admin", "setattr(download, 'state', 'cleaned')"),
+        (state_writes, "downloads.api.operations", "Download.objects.create(url=url, state='x')"),
+        (state_writes, "downloads.admin.downloads", "setattr(download, 'state', 'cleaned')"),
     ],
 )
 def test_the_checker_refuses(
@@ -411,21 +424,24 @@ def test_the_checker_refuses(
 @pytest.mark.parametrize(
     ("name", "source"),
     [
-        ("downloads.lifecycle", "from downloads.states import State\nfrom . import isolation"),
-        ("downloads.lifecycle", "item.state = State.READY"),
+        (
+            "downloads.standalone",
+            "from downloads.rules.states import State\nfrom . import isolation",
+        ),
+        ("downloads.standalone", "item.state = State.READY"),
         ("downloads.fetch.run", "import yt_dlp\nfrom downloads.fetch import guard"),
-        ("downloads.child", "os.killpg(group, signal.SIGKILL)"),
+        ("downloads.fetch.client", "os.killpg(group, signal.SIGKILL)"),
         ("downloads.management.commands.serve", "worker.terminate()"),
         ("downloads.management.commands.run", "from downloads import manager, recovery, views"),
-        ("downloads.web.consumers", "from channels.generic.http import AsyncHttpConsumer"),
-        ("downloads.worker.manager", "from downloads import DownloadState\nimport django"),
-        ("downloads.worker.manager", "state = download.state\nqueryset.filter(state=state)"),
+        ("downloads.stream.consumer", "from channels.generic.http import AsyncHttpConsumer"),
+        ("downloads.worker.worker", "from downloads import DownloadState\nimport django"),
+        ("downloads.worker.worker", "state = download.state\nqueryset.filter(state=state)"),
         ("downloads.actions", "class NotAllowed:\n    def f(self):\n        self.state = 1"),
         ("downloads.models", "queryset.update(state=to)"),
         ("downloads", "def __getattr__(name):\n    from downloads.worker import manager"),
         (
             "downloads",
-            "if TYPE_CHECKING:\n    from downloads.worker.manager import DownloadManager",
+            "if TYPE_CHECKING:\n    from downloads.worker.worker import DownloadManager",
         ),
         ("vnsite.server", "from daphne.server import Server\nimport twisted"),
     ],
@@ -465,7 +481,7 @@ def loaded_by(code: str, data_dir: Path) -> set[str]:
 
 def test_importing_the_worker_side_imports_no_server(tmp_path: Path) -> None:
     code = (
-        "import django; django.setup(); import downloads.worker.manager, downloads.worker.recovery"
+        "import django; django.setup(); import downloads.worker.worker, downloads.worker.recovery"
     )
 
     loaded = loaded_by(code, tmp_path)
@@ -474,11 +490,11 @@ def test_importing_the_worker_side_imports_no_server(tmp_path: Path) -> None:
     assert loaded.isdisjoint({"twisted", "daphne", "channels"})
 
 
-def test_importing_the_pure_room_imports_no_django(tmp_path: Path) -> None:
+def test_importing_what_is_below_the_rows_imports_no_django(tmp_path: Path) -> None:
     pure = [
         module.name
         for module in all_modules()
-        if has_a_place(module.name) and place_of(module.name) == (0, "pure")
+        if has_a_place(module.name) and place_of(module.name) in PURE
     ]
 
     loaded = loaded_by(f"import {', '.join(pure)}", tmp_path)

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from downloads import cleanup_download
-from downloads.isolation import TempManager, is_owned
-from downloads.lifecycle import DownloadCancelled, DownloadLifecycle, DownloadResult
-from downloads.options import DownloadOptions
-from downloads.states import Outcome, State
+from downloads.disk.isolation import TempManager, is_owned
+from downloads.rules.options import DownloadOptions
+from downloads.rules.states import Outcome, State
+from downloads.standalone import DownloadCancelled, DownloadLifecycle, DownloadResult
 
 DEADLINE_SECONDS = 20
 UNTIL_COMPLETED = ["created", "initializing", "ready", "downloading", "completed"]

@@ -25,16 +25,16 @@ from django.db import connection
 from django.test import Client
 
 from downloads import logs
-from downloads.errors import ErrorClass
 from downloads.models import AttemptLog, Download, Worker
-from downloads.options import DownloadOptions
-from downloads.states import State
-from tests import lives
-from tests.media_server import MediaServer
-from tests.scripted_site import Answer, ScriptedSite
-from tests.serving import Serving, serving
-from tests.test_checks import configured
-from tests.worker import ROOT, wait_for_state
+from downloads.rules.errors import ErrorClass
+from downloads.rules.options import DownloadOptions
+from downloads.rules.states import State
+from tests.diagnostics.test_checks import configured
+from tests.helpers import lives
+from tests.helpers.media_server import MediaServer
+from tests.helpers.scripted_site import Answer, ScriptedSite
+from tests.helpers.serving import Serving, serving
+from tests.helpers.worker import ROOT, wait_for_state
 
 CANARY = "cAnArY7"
 
@@ -224,7 +224,7 @@ def test_how_much_is_said(tmp_path: Path, level: str, said: list[str]) -> None:
 def test_structlog_is_not_imported_before_the_first_line(tmp_path: Path) -> None:
     """It takes as long as a tenth of what a worker needs to begin with its recovery."""
     code = (
-        "import downloads.worker.manager\n"
+        "import downloads.worker.worker\n"
         "print('structlog' in sys.modules)\n"
         "logging.getLogger('downloads').error('x')\n"
         "print('structlog' in sys.modules, 'twisted' in sys.modules)"

@@ -1,4 +1,4 @@
-"""What the other tests may rely on when they are served by `tests/media_server.py`."""
+"""What the other tests may rely on when they are served by `tests/helpers/media_server.py`."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests import media_server as site
-from tests.media_server import MediaServer
+from tests.helpers import media_server as site
+from tests.helpers.media_server import MediaServer
 
 TIMEOUT_SECONDS = 60
 

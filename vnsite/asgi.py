@@ -11,7 +11,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "vnsite.settings")
 django_application = get_asgi_application()
 
 # Models need the apps to be loaded.
-from downloads.web.consumers import EventStream  # noqa: E402
+from downloads.stream.consumer import EventStream  # noqa: E402
 from vnsite.proxies import behind_proxies  # noqa: E402
 
 # No "websocket" here, on purpose: there is none.

@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from downloads.fetch.addresses import AllowedHosts
+from downloads.sandbox.addresses import AllowedHosts
 
 PREFIX = "VNSITE_"
 MIN_KEY_LENGTH = 32

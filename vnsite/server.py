@@ -19,7 +19,7 @@ from twisted.internet.error import CannotListenError
 from twisted.logger import STDLibLogObserver, globalLogBeginner
 from twisted.web.http import NO_BODY_CODES
 
-from downloads.web.consumers import end_streams
+from downloads.stream.consumer import end_streams
 from vnsite.asgi import application
 
 reactor: Any = installed_reactor  # its type depends on which one is installed
@@ -37,7 +37,7 @@ class CannotListen(Exception):
     """The address cannot be served. The message is a sentence for a person."""
 
 
-class Request(WebRequest):  # type: ignore[misc]
+class BoundedRequest(WebRequest):  # type: ignore[misc]
     """One request. To Twisted it is a producer: the transport pauses it when its buffer is full."""
 
     # Daphne's own names itself.
@@ -144,10 +144,10 @@ class Request(WebRequest):  # type: ignore[misc]
             )
 
 
-class RequestFactory(HTTPFactory):  # type: ignore[misc]
+class BoundedRequestFactory(HTTPFactory):  # type: ignore[misc]
     def buildProtocol(self, addr: Any) -> Any:
         protocol = super().buildProtocol(addr)
-        protocol.requestFactory = Request
+        protocol.requestFactory = BoundedRequest
         return protocol
 
 
@@ -158,7 +158,7 @@ class WebServer(Server):  # type: ignore[misc]
         """`port` 0: any that is free."""
         # Daphne ends the process when it is given no endpoint. This class listens by itself.
         super().__init__(application, endpoints=["listen"], signal_handlers=False, server_name="")
-        self.connections: dict[Request, dict[str, Any]] = {}
+        self.connections: dict[BoundedRequest, dict[str, Any]] = {}
         self._host = host
         self._port = port
         self._listener: Any = None
@@ -179,7 +179,7 @@ class WebServer(Server):  # type: ignore[misc]
         host = self._host.strip("[]")
         try:
             self._listener = reactor.listenTCP(
-                self._port, RequestFactory(self), backlog=BACKLOG, interface=host
+                self._port, BoundedRequestFactory(self), backlog=BACKLOG, interface=host
             )
         except CannotListenError as error:
             raise CannotListen(self._explain(error.socketError)) from error
@@ -223,7 +223,7 @@ class WebServer(Server):  # type: ignore[misc]
         if reactor.running:
             reactor.stop()
 
-    async def handle_reply(self, protocol: Request, message: dict[str, Any]) -> None:
+    async def handle_reply(self, protocol: BoundedRequest, message: dict[str, Any]) -> None:
         await super().handle_reply(protocol, message)
         await protocol.wait_for_room()
 

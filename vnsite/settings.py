@@ -37,8 +37,8 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "downloads.web.naming.NamesTheDownload",
-    "downloads.web.unavailable.DatabaseUnavailable",
+    "downloads.web.log_context.NamesTheDownload",
+    "downloads.web.middleware.DatabaseUnavailable",
     "axes.middleware.AxesMiddleware",
 ]
 

@@ -4,8 +4,8 @@ from django.contrib import admin
 from django.contrib.auth.views import LogoutView
 from django.urls import include, path
 
-from downloads.web.api import api
-from downloads.web.health import healthz, metrics, readyz
+from downloads.api.operations import api
+from downloads.diagnostics.health import healthz, metrics, readyz
 
 urlpatterns = [
     path("", include("downloads.web.urls")),

@@ -1,6 +1,6 @@
 """yt-dlp as vnsite uses it: the options that we choose, and a resume that cannot splice.
 
-Built once in the warm process; a forked child sets what belongs to its download on its own copy.
+Built once in the fork server; a forked child sets what belongs to its download on its own copy.
 """
 
 import _strptime  # type: ignore[import-not-found]  # no stub: it is private
@@ -16,13 +16,13 @@ from yt_dlp.networking.exceptions import HTTPError
 from yt_dlp.postprocessor import FFmpegExtractAudioPP, FFmpegPostProcessor
 from yt_dlp.utils import unified_timestamp
 
+from downloads.fetch.extractors import Matcher
 from downloads.fetch.fragments import of_one_kind
-from downloads.fetch.matching import Matcher
-from downloads.fetch.messages import Job
-from downloads.fetch.pages import Pages, refuse_too_much
-from downloads.fetch.programs import find_deno, find_ffmpeg
+from downloads.fetch.log import Voice
+from downloads.fetch.protocol import Job
+from downloads.fetch.read_limits import Pages, refuse_too_much
 from downloads.fetch.resume import Resume, strong_etag
-from downloads.fetch.speech import Voice
+from downloads.sandbox.programs import find_deno, find_ffmpeg
 
 OUTPUT_NAME = "media"
 RETRIES = 3

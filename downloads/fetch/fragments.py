@@ -8,7 +8,7 @@ import io
 from collections.abc import Callable
 from typing import Any
 
-from downloads.containers import MATROSKA, container_of
+from downloads.disk.containers import MATROSKA, container_of
 from downloads.fetch.verify import Incomplete
 
 

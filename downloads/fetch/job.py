@@ -6,9 +6,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from downloads.disk.library import readable
 from downloads.fetch import downloader as downloading
-from downloads.fetch.guard import Guard, PolicyBlocked
-from downloads.fetch.messages import (
+from downloads.fetch.protocol import (
     Advance,
     Fetched,
     Job,
@@ -18,11 +18,11 @@ from downloads.fetch.messages import (
     Resumed,
     Send,
 )
-from downloads.fetch.pages import MAX_TEXT_LENGTH, NotOneVideo, TooLarge
+from downloads.fetch.read_limits import MAX_TEXT_LENGTH, NotOneVideo, TooLarge
 from downloads.fetch.resume import Resume
 from downloads.fetch.verify import Incomplete, describe, is_cut, read_through
-from downloads.library import readable
-from downloads.states import Phase
+from downloads.rules.states import Phase
+from downloads.sandbox.guard import Guard, PolicyBlocked
 
 MANIFEST = "manifest.json"
 MAX_TITLE_LENGTH = 500

@@ -21,8 +21,8 @@ from typing import Any
 from yt_dlp.networking import Request, Response
 from yt_dlp.networking.exceptions import HTTPError
 
-from downloads.library import Refused, open_finished
-from downloads.proven import CARRIED, PROOF, Proof, is_file_name
+from downloads.disk.library import RefusedFile, open_finished
+from downloads.disk.partial import CARRIED, PROOF, Proof, is_file_name
 
 OVERLAP_BYTES = 64 * 1024
 
@@ -50,7 +50,7 @@ class Resume:
         if is_file_name(name) and _is_one_body(info):
             self._url = Request(info["url"]).url
             self._name, self._format_id = name, str(info.get("format_id") or "")
-            with suppress(OSError, Refused):
+            with suppress(OSError, RefusedFile):
                 self._proof = self._take_carried()
             self._is_carried = self._proof is not None
         # Before a byte of this attempt is written: what stays there is taken for proven.

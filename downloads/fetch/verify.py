@@ -11,12 +11,12 @@ import subprocess
 from pathlib import Path
 from typing import IO
 
-from downloads.containers import CONTAINERS, Container, container_of, looks_whole
-from downloads.fetch.guard import without_network
-from downloads.fetch.limits import before_program
-from downloads.fetch.messages import ManifestFile
-from downloads.fetch.programs import find_ffmpeg
-from downloads.library import MEDIA_TYPES, NotMedia, open_finished
+from downloads.disk.containers import CONTAINERS, Container, container_of, looks_whole
+from downloads.disk.library import MEDIA_TYPES, NotMedia, open_finished
+from downloads.fetch.protocol import ManifestFile
+from downloads.sandbox.guard import without_network
+from downloads.sandbox.limits import before_program
+from downloads.sandbox.programs import find_ffmpeg
 
 BLOCK_BYTES = 2**20
 LOOK_TIMEOUT_SECONDS = 60

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from django.core.management import CommandError
 from django.db import DatabaseError
 
-from downloads.outage import in_words
+from downloads.models.outage import in_words
 
 
 @contextmanager

@@ -5,7 +5,7 @@ import django.utils.timezone
 from django.conf import settings
 from django.db import migrations, models
 
-import downloads.states
+import downloads.rules.states
 
 
 class Migration(migrations.Migration):
@@ -104,7 +104,7 @@ class Migration(migrations.Migration):
                             ("cancelled", "cancelled"),
                             ("cleaned", "cleaned"),
                         ],
-                        default=downloads.states.State["CREATED"],
+                        default=downloads.rules.states.State["CREATED"],
                         max_length=16,
                     ),
                 ),

@@ -1,4 +1,4 @@
-"""On PostgreSQL, triggers ring the doorbell (downloads/doorbell.py), so that no code can forget to.
+"""On PostgreSQL, triggers ring the doorbell (downloads/models/notifier.py), so that no code can forget to.
 
 SQLite needs none: it counts its commits. Once for a statement, and many rings of one transaction
 are one: it costs a commit about as much as an index. What only says that a worker still lives rings

@@ -12,14 +12,14 @@ from downloads.models.logs import AttemptLog
 from downloads.models.queries import DownloadQuerySet, Submitted, TooManyWaiting, fingerprint
 from downloads.models.sites import Site
 from downloads.models.stream import StreamPosition, Transition
-from downloads.models.workers import Worker
-from downloads.models.writing import (
+from downloads.models.transactions import (
     CancelWasAsked,
     IllegalMove,
     LostDownload,
     database_now,
     short_transaction,
 )
+from downloads.models.workers import Worker
 
 __all__ = [
     "ApiToken",

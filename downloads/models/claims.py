@@ -1,7 +1,7 @@
 """The claim: which waiting download a worker gets next. Each is got once, and all owners in turn.
 
-What is decided is in `downloads.fairness` and `downloads.breaker`; here are the rows that it is
-decided by, and the write that lets nobody overtake.
+What is decided is in `rules.fairness` and `rules.breaker`; here are the rows that it is decided
+by, and the write that lets nobody overtake.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,13 +15,13 @@ from django.contrib.auth import get_user_model
 from django.db import connection
 from django.db.models import OuterRef, Subquery
 
-from downloads.breaker import Passage
-from downloads.fairness import Limits, Running, Turn, in_order, is_overtaken
 from downloads.models.actors import worker_actor
 from downloads.models.sites import Site
+from downloads.models.transactions import LostDownload, database_now, short_transaction
 from downloads.models.workers import Worker
-from downloads.models.writing import LostDownload, database_now, short_transaction
-from downloads.states import Reason, State
+from downloads.rules.breaker import Passage
+from downloads.rules.fairness import ConcurrencyLimits, Running, Turn, in_order, is_overtaken
+from downloads.rules.states import Reason, State
 
 if TYPE_CHECKING:
     from downloads.models.download import Download
@@ -75,9 +75,11 @@ class _Look:
         )
 
 
-def limits() -> Limits:
+def limits() -> ConcurrencyLimits:
     """What is configured."""
-    return Limits(of_user=settings.VNSITE.user_running, of_site=settings.VNSITE.site_running)
+    return ConcurrencyLimits(
+        of_user=settings.VNSITE.user_running, of_site=settings.VNSITE.site_running
+    )
 
 
 def running_now(downloads: "DownloadQuerySet") -> Running:
@@ -171,7 +173,7 @@ def _refuse_too_many(downloads: "DownloadQuerySet", claimed: "Download", later: 
     After the move, in its transaction: it holds the counter of seqs, so that every claim before
     this one is committed and seen, and none can follow.
     """
-    if limits() == Limits() and not later:
+    if limits() == ConcurrencyLimits() and not later:
         return
     running = running_now(downloads)
     owner_id, site = claimed.owner_id, claimed.site

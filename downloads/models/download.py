@@ -8,12 +8,9 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 
-from downloads import redaction
-from downloads.errors import ErrorClass
 from downloads.models.queries import DownloadQuerySet
 from downloads.models.stream import StreamPosition, Transition
-from downloads.models.workers import Worker
-from downloads.models.writing import (
+from downloads.models.transactions import (
     CancelWasAsked,
     IllegalMove,
     LostDownload,
@@ -22,7 +19,10 @@ from downloads.models.writing import (
     short_transaction,
     storable,
 )
-from downloads.states import ACTIVE, ENDED, RUNNING, Outcome, Phase, State, can_move
+from downloads.models.workers import Worker
+from downloads.rules import redaction
+from downloads.rules.errors import ErrorClass
+from downloads.rules.states import ACTIVE, ENDED, RUNNING, Outcome, Phase, State, can_move
 
 MAX_DETAIL_LENGTH = 4000
 MAX_TITLE_LENGTH = 500
@@ -282,7 +282,7 @@ class Download(models.Model):
 
 def _tellable(detail: str) -> str:
     """What is stored of an error's text, or of what somebody else said: no secrets of theirs."""
-    return redaction.told(detail[: 2 * MAX_DETAIL_LENGTH])[:MAX_DETAIL_LENGTH]
+    return redaction.safe_text(detail[: 2 * MAX_DETAIL_LENGTH])[:MAX_DETAIL_LENGTH]
 
 
 def _columns_of(to: State, now: datetime) -> dict[str, Any]:

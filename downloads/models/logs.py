@@ -2,7 +2,7 @@
 
 from django.db import IntegrityError, models
 
-from downloads.models.writing import database_now, short_transaction, storable
+from downloads.models.transactions import database_now, short_transaction, storable
 
 
 class AttemptLogQuerySet(models.QuerySet["AttemptLog"]):

@@ -15,15 +15,15 @@ from django.db import IntegrityError, connection, models
 from django.db.models import Q
 from django.utils import timezone
 
-from downloads.errors import RETRY_AFTER_CAP_SECONDS
-from downloads.isolation import new_correlation_id
-from downloads.links import site_of
+from downloads.disk.isolation import new_correlation_id
 from downloads.models import claims
 from downloads.models.stream import StreamPosition, Transition
+from downloads.models.transactions import LostDownload, short_transaction
 from downloads.models.workers import Worker
-from downloads.models.writing import LostDownload, short_transaction
-from downloads.options import DownloadOptions
-from downloads.states import ACTIVE, ENDED, RUNNING, Outcome, Reason, State
+from downloads.rules.errors import RETRY_AFTER_CAP_SECONDS
+from downloads.rules.links import site_of
+from downloads.rules.options import DownloadOptions
+from downloads.rules.states import ACTIVE, ENDED, RUNNING, Outcome, Reason, State
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User

@@ -1,6 +1,6 @@
 """The sites that refused us: how often in a row, how long they are left alone, who tries them.
 
-What is decided is in `downloads.breaker`; here are the rows, and writes that do not overtake each
+What is decided is in `rules.breaker`; here are the rows, and writes that do not overtake each
 other.
 """
 
@@ -11,9 +11,9 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Exists, OuterRef
 
-from downloads.breaker import Breaker, Passage
-from downloads.errors import ErrorClass
-from downloads.models.writing import LostDownload, choices, database_now, short_transaction
+from downloads.models.transactions import LostDownload, choices, database_now, short_transaction
+from downloads.rules.breaker import Breaker, Passage
+from downloads.rules.errors import ErrorClass
 
 # What a site has that does not wait.
 NO_WAIT: dict[str, Any] = {"waits_until": None, "probed_by": None}

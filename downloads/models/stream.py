@@ -3,8 +3,8 @@
 from django.db import connection, models
 from django.db.models import Q
 
-from downloads.models.writing import choices, plain_values
-from downloads.states import State
+from downloads.models.transactions import choices, plain_values
+from downloads.rules.states import State
 
 
 class StreamPosition(models.Model):

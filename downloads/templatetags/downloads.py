@@ -1,7 +1,7 @@
 """How states, sizes, durations and instants are written on a page.
 
 `size`, `duration` and `ago` have twins in static/downloads/format.js, which patches the same
-places: tests/test_format.py keeps them equal.
+places: tests/web/test_format.py keeps them equal.
 """
 
 import re
@@ -17,10 +17,10 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from downloads.errors import ADVICE, Advice, ErrorClass
 from downloads.models import Download, Progress, PublishedFile, Transition
-from downloads.options import Audio, DownloadOptions
-from downloads.states import Phase, Reason, State
+from downloads.rules.errors import ADVICE, Advice, ErrorClass
+from downloads.rules.options import Audio, DownloadOptions
+from downloads.rules.states import Phase, Reason, State
 from downloads.web.turns import Crowd, TurnWait
 from downloads.web.waits import SiteWait, wait_of
 

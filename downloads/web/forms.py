@@ -6,9 +6,9 @@ from django import forms
 from django.contrib.auth.forms import UserCreationForm
 from django.contrib.auth.models import User
 
-from downloads.links import MAX_LINKS, InvalidLink, split_links
-from downloads.options import Audio, DownloadOptions, Quality
-from downloads.web.submission import check_link
+from downloads.rules.links import MAX_LINKS, InvalidLink, split_links
+from downloads.rules.options import Audio, DownloadOptions, Quality
+from downloads.submission import check_link
 
 MAX_SHOWN_LINK = 80  # characters of a wrong link that an error repeats
 
@@ -70,7 +70,7 @@ class AddForm(forms.Form):
 
 
 class FirstAdminForm(UserCreationForm):  # type: ignore[type-arg]  # generic for mypy alone
-    """Name and password of the first administrator. `downloads.web.first_admin` makes the user."""
+    """Name and password of the first administrator. `accounts.first_admin` makes the user."""
 
     class Meta(UserCreationForm.Meta):
         model = User

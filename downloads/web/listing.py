@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from django.db.models import Q
 
 from downloads.models import Download, DownloadQuerySet
-from downloads.states import ENDED, RUNNING, WAITING, Outcome
+from downloads.rules.states import ENDED, RUNNING, WAITING, Outcome
 
 Word = TypeVar("Word", bound=StrEnum)
 

@@ -27,8 +27,8 @@ from django.utils.http import content_disposition_header, http_date, parse_http_
 from django.views.decorators.http import require_safe
 from werkzeug.http import parse_range_header
 
+from downloads.accounts.tokens import token_in, user_of
 from downloads.models import Download, PublishedFile
-from downloads.web.tokens import token_in, user_of
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from itertools import pairwise
 
 from downloads.models import Transition
-from downloads.states import State
+from downloads.rules.states import State
 
 
 @dataclass(frozen=True, kw_only=True)

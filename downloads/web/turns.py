@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from downloads.fairness import Limits, Running
 from downloads.models import Download
 from downloads.models.claims import limits, running_now
-from downloads.states import State
+from downloads.rules.fairness import ConcurrencyLimits, Running
+from downloads.rules.states import State
 
 
 class Whose(StrEnum):
@@ -33,14 +33,14 @@ class TurnWait:
 class Crowd:
     """What runs, beside how much may."""
 
-    limits: Limits = field(default_factory=Limits)
+    limits: ConcurrencyLimits = field(default_factory=ConcurrencyLimits)
     running: Running = field(default_factory=Running)
 
     @classmethod
     def read(cls) -> "Crowd":
         """As it is now; without a query when there are no limits."""
         configured = limits()
-        if configured == Limits():
+        if configured == ConcurrencyLimits():
             return cls()
         return cls(limits=configured, running=running_now(Download.objects.all()))
 

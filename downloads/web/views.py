@@ -25,6 +25,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from downloads import actions
+from downloads.accounts import first_admin
+from downloads.diagnostics import checks, stats
 from downloads.models import (
     Download,
     DownloadQuerySet,
@@ -35,7 +37,6 @@ from downloads.models import (
     TooManyWaiting,
     user_actor,
 )
-from downloads.web import checks, first_admin, stats
 from downloads.web.forms import AddForm, FirstAdminForm
 from downloads.web.listing import (
     PAGE_SIZE,

@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 
 from django.db.models import Count
 
-from downloads.errors import ErrorClass
 from downloads.models import Download, DownloadQuerySet, Site, database_now
-from downloads.states import State
+from downloads.rules.errors import ErrorClass
+from downloads.rules.states import State
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,21 +18,17 @@ from typing import Any
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 
-from downloads import actions, isolation, library, logs
-from downloads.breaker import Verdict, verdict_of
-from downloads.child import Child, ChildFailed, WarmProcess
-from downloads.errors import ErrorClass, ErrorFacts, classify, retry_delay_seconds
-from downloads.fetch.limits import FILE_SIZE_FACTOR
-from downloads.fetch.messages import (
+from downloads import actions, logs
+from downloads.disk import isolation, library
+from downloads.disk.isolation import IsolatedDownload
+from downloads.disk.library import NotMedia, RefusedFile
+from downloads.fetch.client import Child, ChildFailed, ForkServer
+from downloads.fetch.protocol import (
     Broke,
     Fetched,
     Job,
     Said,
 )
-from downloads.isolation import IsolatedDownload
-from downloads.lease import Lease
-from downloads.library import NotMedia, Refused
-from downloads.links import InvalidLink, clean_url
 from downloads.models import (
     CancelWasAsked,
     Download,
@@ -41,21 +37,26 @@ from downloads.models import (
     database_now,
     short_transaction,
 )
-from downloads.options import DownloadOptions
-from downloads.outage import in_words, is_outage
-from downloads.states import Outcome, Phase, Reason, State
-from downloads.worker import publication, resumption
+from downloads.models.outage import in_words, is_outage
+from downloads.rules.breaker import Verdict, verdict_of
+from downloads.rules.errors import ErrorClass, ErrorFacts, classify, retry_delay_seconds
+from downloads.rules.lease import Lease
+from downloads.rules.links import InvalidLink, clean_url
+from downloads.rules.options import DownloadOptions
+from downloads.rules.states import Outcome, Phase, Reason, State
+from downloads.sandbox.limits import FILE_SIZE_FACTOR
+from downloads.worker import publication, resume
 from downloads.worker.attempt_log import LogKeeper
-from downloads.worker.pace import Limits, Pace
 from downloads.worker.progress import ProgressReport
-from downloads.worker.tenure import LeaseOver, Tenure
+from downloads.worker.tenure import LeaseGuard, LeaseOver
+from downloads.worker.throughput import ThroughputLimits, ThroughputWatchdog
 
 logger = logging.getLogger(__name__)
 
 NO_ROOM = "The disk ran full while it was downloading."
 
 
-class Request(Enum):
+class StopRequest(Enum):
     """What the worker asks of a running attempt."""
 
     CANCEL = "cancel"
@@ -65,7 +66,7 @@ class Request(Enum):
     LEAVE = "leave"  # the row may not be ours any more: end the child at once, write nothing
 
 
-Ending = Fetched | Broke | Request
+Ending = Fetched | Broke | StopRequest
 
 
 def should_clean(outcome: Outcome) -> bool:
@@ -91,16 +92,16 @@ class Attempt:
     """Made when a download was claimed; `run` in a thread of its own, the rest from any thread."""
 
     def __init__(
-        self, download: Download, *, warm: WarmProcess, actor: str, lease: Lease, term: int
+        self, download: Download, *, fork_server: ForkServer, actor: str, lease: Lease, term: int
     ) -> None:
         """`term`: of the lease, when the download was claimed."""
         self.download = download
         self.epoch = download.attempt
-        self.tenure = Tenure(download, lease=lease, term=term)
+        self.tenure = LeaseGuard(download, lease=lease, term=term)
         self._directory_name = download.directory
-        self._warm = warm
+        self._fork_server = fork_server
         self._actor = actor
-        self._request: Request | None = None
+        self._request: StopRequest | None = None
         self._has_ended = False  # its child, with all that it started, and nobody changed its files
         self._child: Child | None = None
         self._wake, self._waker = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -108,15 +109,15 @@ class Attempt:
         self._progress = ProgressReport(download)
         self._log = LogKeeper(download)
 
-    def ask(self, request: Request) -> None:
+    def ask(self, request: StopRequest) -> None:
         """Ask it to end. The first request counts, but LEAVE always; after the end it does nothing.
 
         A stop does not wait for a database that is away.
         """
-        if request in (Request.STOP, Request.LEAVE):
+        if request in (StopRequest.STOP, StopRequest.LEAVE):
             self.tenure.hurry()
         with self._closing:
-            if (self._request is None or request is Request.LEAVE) and self._waker >= 0:
+            if (self._request is None or request is StopRequest.LEAVE) and self._waker >= 0:
                 self._request = request
                 os.write(self._waker, b"!")
 
@@ -127,7 +128,7 @@ class Attempt:
 
     def fence(self) -> None:
         """End its processes now: its lease is over. Its own thread may hang in the database."""
-        self.ask(Request.LEAVE)
+        self.ask(StopRequest.LEAVE)
         if self._child is not None:
             self._child.end_at_once()
 
@@ -174,7 +175,7 @@ class Attempt:
         row = Download.objects.filter(pk=self.download.pk).first()
         if row is None and self.download.library_path:
             publication.take_back(self.download)
-        if resumption.remove_unless_named(self.download, self._directory_name):
+        if resume.remove_unless_named(self.download, self._directory_name):
             library.discard(settings.VNSITE.media_root, self._directory_name)
 
     def _run(self) -> None:
@@ -186,7 +187,7 @@ class Attempt:
                 # Its removal is a step of its own, before the row says CLEANED.
                 isolated.keep()
                 self.tenure.require()
-                carried = resumption.bring(self.download, directory)
+                carried = resume.bring(self.download, directory)
                 self._move(State.READY, Reason.DIRECTORY_MADE, carried=carried)
                 self._conclude(self._fetch(directory), directory)
         except (LostDownload, LeaseOver):
@@ -220,7 +221,7 @@ class Attempt:
 
     def _fetch(self, directory: Path) -> Ending:
         """Run the child to its end, however it ends; no process of it is left after this."""
-        self._child = child = self._warm.fork(self._job(directory))
+        self._child = child = self._fork_server.fork(self._job(directory))
         ending: Ending | None = None
         try:
             self._move(
@@ -232,7 +233,7 @@ class Attempt:
             child.go()
             ending = self._listen(child)
         finally:
-            is_left = self._request is Request.LEAVE or not self.tenure.is_held
+            is_left = self._request is StopRequest.LEAVE or not self.tenure.is_held
             grace = (
                 0
                 if is_left or isinstance(ending, Fetched)
@@ -262,7 +263,7 @@ class Attempt:
         None when the child ended without a last word.
         """
         heard_at = time.monotonic()
-        pace = Pace(_limits(), now=heard_at)
+        pace = ThroughputWatchdog(_limits(), now=heard_at)
         while self._request is None:
             messages = child.receive(
                 timeout_seconds=min(1.0, self._progress.due_in_seconds()), wake=self._wake
@@ -306,18 +307,18 @@ class Attempt:
                 self._publish(ending, directory)
             case Broke():
                 self._fail(ending)
-            case Request.CANCEL:
+            case StopRequest.CANCEL:
                 self._log.note("asked to cancel")
                 self._log.write_unless_away()
                 self._cancelled()
-            case Request.STOP:
+            case StopRequest.STOP:
                 self._log.note("asked to stop")
                 self._put_back()
-            case Request.GIVE_WAY:
+            case StopRequest.GIVE_WAY:
                 self._give_way()
-            case Request.NO_ROOM:
+            case StopRequest.NO_ROOM:
                 self._fail(Broke(kinds=["NoRoom"], message=NO_ROOM))
-            case Request.LEAVE:
+            case StopRequest.LEAVE:
                 raise LostDownload(self.download.correlation_id)
 
     def _publish(self, fetched: Fetched, directory: Path) -> None:
@@ -357,7 +358,7 @@ class Attempt:
 
     def _put_back(self) -> None:
         """A stop of the worker does not use up an attempt of the download."""
-        kept = resumption.keep(self.download, is_over=self._has_ended)
+        kept = resume.keep(self.download, is_over=self._has_ended)
         self._move(
             State.CREATED,
             Reason.SHUTDOWN,
@@ -412,7 +413,7 @@ class Attempt:
                 self.tenure.insist(lambda: publication.withdraw(self.download), library_path="")
             self._clean(Outcome.FAILED)
             return
-        kept = resumption.keep(self.download, is_over=self._has_ended)
+        kept = resume.keep(self.download, is_over=self._has_ended)
         self._move(
             State.CREATED,
             Reason.WILL_RETRY,
@@ -461,8 +462,8 @@ class Attempt:
             )
 
 
-def _limits() -> Limits:
-    return Limits(
+def _limits() -> ThroughputLimits:
+    return ThroughputLimits(
         max_seconds=settings.VNSITE.max_seconds,
         min_bytes_per_second=settings.VNSITE.min_bytes_per_second,
         window_seconds=settings.VNSITE.stall_seconds,
@@ -472,6 +473,6 @@ def _limits() -> Limits:
 def _broke(error: Exception) -> Broke:
     """What broke on the worker's side: its disk, the child's start, or something unforeseen."""
     kinds = [type(error).__name__]
-    if not isinstance(error, OSError | ChildFailed | InvalidLink | NotMedia | Refused):
+    if not isinstance(error, OSError | ChildFailed | InvalidLink | NotMedia | RefusedFile):
         kinds.append(ErrorClass.INTERNAL)
     return Broke(kinds=kinds, message=str(error), errno=getattr(error, "errno", None))

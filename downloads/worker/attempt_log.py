@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 
 from django.db import DatabaseError, InterfaceError, connection
 
-from downloads.fetch.messages import Said
+from downloads.fetch.protocol import Said
 from downloads.models import AttemptLog, Download
-from downloads.outage import in_words
-from downloads.redaction import MAX_LINE_LENGTH, line
+from downloads.models.outage import in_words
+from downloads.rules.redaction import MAX_LINE_LENGTH, safe_line
 
 logger = logging.getLogger(__name__)
 child_logger = logging.getLogger("downloads.fetch")  # the child itself has none
@@ -70,7 +70,7 @@ class LogKeeper:
 
     def note(self, text: str, *, level: str = "info") -> None:
         """A line of the worker's own."""
-        self._add(level, line(text))
+        self._add(level, safe_line(text))
 
     def write_if_due(self) -> None:
         if time.monotonic() >= self._due_at:

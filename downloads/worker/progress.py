@@ -8,10 +8,10 @@ from typing import Any
 from django.db import InterfaceError, OperationalError, connection
 from django.db.models.functions import Now
 
-from downloads.fetch.messages import Advance, Message, Metadata, PhaseBegan, Resumed
+from downloads.fetch.protocol import Advance, Message, Metadata, PhaseBegan, Resumed
 from downloads.models import Download, Progress, Site, short_transaction
-from downloads.outage import in_words
-from downloads.states import Phase
+from downloads.models.outage import in_words
+from downloads.rules.states import Phase
 
 logger = logging.getLogger(__name__)
 

@@ -11,11 +11,11 @@ from typing import Any
 
 from django.conf import settings
 
-from downloads import library
-from downloads.fetch.messages import Fetched
+from downloads.disk import library
+from downloads.fetch.protocol import Fetched
 from downloads.models import Download, Progress, PublishedFile, short_transaction
-from downloads.outage import is_outage
-from downloads.states import Reason, State
+from downloads.models.outage import is_outage
+from downloads.rules.states import Reason, State
 from downloads.worker.tenure import LeaseOver, Once, Writer
 
 Manifest = dict[str, Any]

@@ -15,12 +15,13 @@ from pathlib import Path
 
 from django.conf import settings
 
-from downloads import actions, isolation, library, logs
-from downloads.child import ChildFailed, Process, end_leader, end_marked
-from downloads.errors import ErrorClass
+from downloads import actions, logs
+from downloads.disk import isolation, library
+from downloads.fetch.client import ChildFailed, Process, end_leader, end_marked
 from downloads.models import Download, LostDownload, Worker, database_now
-from downloads.states import Outcome, Reason, State
-from downloads.worker import publication, resumption
+from downloads.rules.errors import ErrorClass
+from downloads.rules.states import Outcome, Reason, State
+from downloads.worker import publication, resume
 from downloads.worker.attempt import should_clean
 
 logger = logging.getLogger(__name__)
@@ -278,7 +279,7 @@ def _end_attempt(download: Download, *, actor: str, host: str) -> None:
 
 def _requeue(download: Download, *, actor: str, is_over: bool) -> None:
     name = download.directory
-    kept = resumption.keep(download, is_over=is_over)
+    kept = resume.keep(download, is_over=is_over)
     try:
         download.move(
             State.CREATED,
@@ -289,7 +290,7 @@ def _requeue(download: Download, *, actor: str, is_over: bool) -> None:
         )
     except LostDownload:
         # Another recovery gave it an end, and may have removed the directory before we kept it.
-        resumption.remove_unless_named(download, name)
+        resume.remove_unless_named(download, name)
         raise
 
 

@@ -12,9 +12,9 @@ from typing import Any, Protocol
 from django.conf import settings
 from django.db import connection
 
-from downloads.lease import Lease
 from downloads.models import Download, LostDownload
-from downloads.outage import in_words, is_damaged, is_outage
+from downloads.models.outage import in_words, is_damaged, is_outage
+from downloads.rules.lease import Lease
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class Once:
         write()
 
 
-class Tenure:
+class LeaseGuard:
     """One attempt's right to its download, of the term of the lease in which it was claimed."""
 
     def __init__(self, download: Download, *, lease: Lease, term: int) -> None:

@@ -10,8 +10,8 @@ from django.contrib.auth.models import User
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from tests.conftest import PASSWORD
-from tests.media_server import MediaServer
-from tests.serving import Serving, serving
+from tests.helpers.media_server import MediaServer
+from tests.helpers.serving import Serving, serving
 
 CHROMIUM = next(
     (path for name in ("chromium", "chromium-browser", "google-chrome")

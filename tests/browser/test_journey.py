@@ -9,13 +9,13 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 
+from downloads.disk.partial import LEAST_BYTES
 from downloads.models import Download
-from downloads.proven import LEAST_BYTES
 from tests.browser.conftest import TIMEOUT_MS, sign_in
-from tests.media_server import MediaServer
-from tests.serving import Serving
-from tests.waiting import wait_for
-from tests.worker import child_of, staged_entries, temp_entries
+from tests.helpers.media_server import MediaServer
+from tests.helpers.serving import Serving
+from tests.helpers.waiting import wait_for
+from tests.helpers.worker import child_of, staged_entries, temp_entries
 
 LINKS = "Links"
 

@@ -8,12 +8,12 @@ from django.contrib.auth.models import User
 from playwright.sync_api import Page, Route, expect
 
 from downloads.models import Download
-from downloads.states import Reason, State
-from tests import lives
+from downloads.rules.states import Reason, State
 from tests.browser.conftest import TIMEOUT_MS, sign_in
 from tests.browser.test_journey import row_of
 from tests.browser.test_waiting import show
-from tests.serving import Serving
+from tests.helpers import lives
+from tests.helpers.serving import Serving
 
 PAGES = 7  # over HTTP/1.1 a browser opens six connections to a site, and each stream is one
 

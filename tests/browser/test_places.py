@@ -6,9 +6,9 @@ from playwright.sync_api import Browser, Page, expect
 
 from downloads.models import Download
 from tests.browser.conftest import TIMEOUT_MS, sign_in
-from tests.media_server import MediaServer
-from tests.serving import Serving
-from tests.waiting import wait_for
+from tests.helpers.media_server import MediaServer
+from tests.helpers.serving import Serving
+from tests.helpers.waiting import wait_for
 
 
 @pytest.fixture(autouse=True)

@@ -12,12 +12,12 @@ import pytest
 from django.contrib.auth.models import User
 from playwright.sync_api import Page
 
-from downloads.errors import ErrorClass
+from downloads.accounts import tokens
 from downloads.models import Download, Progress, PublishedFile, Worker
-from downloads.web import tokens
-from tests import lives
+from downloads.rules.errors import ErrorClass
 from tests.browser.conftest import sign_in
-from tests.serving import Serving, serving
+from tests.helpers import lives
+from tests.helpers.serving import Serving, serving
 
 # Every way out of a text that we could think of.
 HOSTILE = (

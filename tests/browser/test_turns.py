@@ -4,11 +4,11 @@ import pytest
 from django.contrib.auth.models import User
 from playwright.sync_api import Page, expect
 
-from tests import lives
 from tests.browser.conftest import TIMEOUT_MS, sign_in
 from tests.browser.test_journey import assert_not_reloaded, mark, row_of
 from tests.browser.test_waiting import show
-from tests.test_fairness import claim, end
+from tests.helpers import lives
+from tests.models.test_fairness import claim, end
 
 
 @pytest.fixture(autouse=True)

@@ -10,13 +10,13 @@ from django.db import transaction
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
-from downloads.errors import ErrorClass
 from downloads.models import Download, Site
-from downloads.options import DownloadOptions
+from downloads.rules.errors import ErrorClass
+from downloads.rules.options import DownloadOptions
 from tests.browser.conftest import TIMEOUT_MS, sign_in
 from tests.browser.test_journey import add, assert_not_reloaded, mark, only_download, row_of
-from tests.media_server import MediaServer
-from tests.waiting import wait_for
+from tests.helpers.media_server import MediaServer
+from tests.helpers.waiting import wait_for
 
 HOST = "blocked.example"
 SCREENS = os.environ.get("VNSITE_TEST_SCREENS")  # a directory to look at the pages

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from django.conf import settings
 
-from tests.waiting import DEADLINE_SECONDS, wait_for
-from tests.worker import ROOT, worker_environment
+from tests.helpers.waiting import DEADLINE_SECONDS, wait_for
+from tests.helpers.worker import ROOT, worker_environment
 
 
 class Cleanup:

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from downloads.states import State
+from downloads.rules.states import State
 from tests.crash.tracing import require_strace, traced
-from tests.media_server import MediaServer
-from tests.processes import newest_thread
-from tests.worker import WorkerProcess, running_worker, submit, wait_for_state
+from tests.helpers.media_server import MediaServer
+from tests.helpers.processes import newest_thread
+from tests.helpers.worker import WorkerProcess, running_worker, submit, wait_for_state
 
 
 @contextmanager

@@ -5,9 +5,10 @@ from pathlib import Path
 
 from django.conf import settings
 
+from downloads.diagnostics import invariants
 from downloads.models import Download
-from downloads.worker import invariants, recovery
-from tests.worker import staged_entries, temp_entries
+from downloads.worker import recovery
+from tests.helpers.worker import staged_entries, temp_entries
 
 
 def assert_ended_right(download: Download, original: Path) -> None:

@@ -1,6 +1,6 @@
 """Disks that are full, fail, or are not what they seem: small tmpfs mounts and failing calls.
 
-What is done about a disk that runs full is in `tests/test_room.py`.
+What is done about a disk that runs full is in `tests/worker/test_free_space.py`.
 """
 
 import os
@@ -18,15 +18,15 @@ from django.conf import settings
 from django.db import connection
 
 from downloads.models import Download
-from downloads.options import DownloadOptions
-from downloads.states import State
+from downloads.rules.options import DownloadOptions
+from downloads.rules.states import State
 from tests.crash.injecting import fault_in_the_attempt
 from tests.crash.judging import assert_ended_right, assert_nothing_is_left
-from tests.crash.tracing import require_strace, traced, warm_process_of
-from tests.media_server import MediaServer
-from tests.processes import open_files
-from tests.waiting import wait_for
-from tests.worker import (
+from tests.crash.tracing import fork_server_of, require_strace, traced
+from tests.helpers.media_server import MediaServer
+from tests.helpers.processes import open_files
+from tests.helpers.waiting import wait_for
+from tests.helpers.worker import (
     ROOT,
     WorkerProcess,
     running_worker,
@@ -162,8 +162,8 @@ def test_a_disk_that_becomes_read_only_fails_what_runs(
     """As a disk with errors does; by hand it cannot be done while a file is open for writing."""
     require_strace()
     with running_worker(**allowed) as worker:
-        warm = wait_for(lambda: warm_process_of(worker.process.pid), what="the warm process")
-        with traced(warm, tmp_path, inject="rename:error=EROFS", follow=True):
+        fork_server = wait_for(lambda: fork_server_of(worker.process.pid), what="the fork server")
+        with traced(fork_server, tmp_path, inject="rename:error=EROFS", follow=True):
             download = submit(media_server.url("/small/1.mp4?read-only"))
             wait_for_state(download, State.CLEANED)
 

@@ -11,16 +11,16 @@ from django.contrib.auth.models import User
 from django.db import transaction
 
 from downloads import actions
+from downloads.accounts import tokens
 from downloads.models import Download, StreamPosition, Transition
-from downloads.states import State
-from downloads.web import tokens
-from tests import lives
+from downloads.rules.states import State
 from tests.crash.judging import assert_ended_right, assert_nothing_is_left
-from tests.media_server import MediaServer
-from tests.processes import alive, descendants
-from tests.serving import Serving, serving
-from tests.waiting import wait_for
-from tests.worker import staged_entries, temp_entries
+from tests.helpers import lives
+from tests.helpers.media_server import MediaServer
+from tests.helpers.processes import alive, descendants
+from tests.helpers.serving import Serving, serving
+from tests.helpers.waiting import wait_for
+from tests.helpers.worker import staged_entries, temp_entries
 
 pytestmark = pytest.mark.usefixtures("shared_db", "clean_disk")
 
@@ -45,7 +45,7 @@ def api(user: User) -> requests.Session:
 
 
 def processes_of(server: Serving) -> list[int]:
-    """The serve, its worker, the warm process and all children, however deep."""
+    """The serve, its worker, the fork server and all children, however deep."""
     return [server.process.pid, *descendants(server.process.pid)]
 
 

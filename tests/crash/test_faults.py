@@ -9,18 +9,19 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
-from downloads import actions, isolation
+from downloads import actions
+from downloads.diagnostics import invariants
+from downloads.disk import isolation
 from downloads.models import Download
-from downloads.options import DownloadOptions
-from downloads.states import State
-from downloads.worker import invariants
+from downloads.rules.options import DownloadOptions
+from downloads.rules.states import State
 from tests.crash.cleaning import begun_cleanup, cleanup
 from tests.crash.injecting import fault_in_the_attempt
 from tests.crash.judging import assert_ended_right, assert_nothing_is_left
-from tests.crash.tracing import require_strace, warm_process_of
-from tests.media_server import MediaServer
-from tests.waiting import wait_for
-from tests.worker import (
+from tests.crash.tracing import fork_server_of, require_strace
+from tests.helpers.media_server import MediaServer
+from tests.helpers.waiting import wait_for
+from tests.helpers.worker import (
     history,
     running_worker,
     submit,
@@ -184,18 +185,18 @@ def test_the_check_finds_no_breach_beside_a_worker_at_work(
     assert_nothing_is_left()
 
 
-def test_a_warm_process_that_is_killed_while_it_starts_does_not_end_the_worker(
+def test_a_fork_server_that_is_killed_while_it_starts_does_not_end_the_worker(
     media_server: MediaServer, allowed: dict[str, str]
 ) -> None:
     with running_worker(**allowed) as worker:
         wait_for_state(submit(media_server.url("/small/1.mp4?first")), State.CLEANED)
         killed: set[int | None] = {None}
         for _ in range(3):
-            [warm] = wait_for(
-                lambda: {warm_process_of(worker.process.pid)} - killed, what="a warm process"
+            [fork_server] = wait_for(
+                lambda: {fork_server_of(worker.process.pid)} - killed, what="a fork server"
             )
-            os.kill(warm, signal.SIGKILL)
-            killed.add(warm)
+            os.kill(fork_server, signal.SIGKILL)
+            killed.add(fork_server)
 
         download = submit(media_server.url("/small/2.mp4"))
         wait_for_state(download, State.CLEANED)

@@ -1,7 +1,7 @@
 """Killed right before each call by which proven bytes are kept: done again, they are kept or gone.
 
 Without rows: who names the directory does not matter to the disk. What recovery does around it is
-in `tests/test_resumption.py`.
+in `tests/worker/test_resumption.py`.
 """
 
 import hashlib
@@ -11,9 +11,9 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from downloads import isolation, proven
-from downloads.isolation import directory_name
-from downloads.proven import LEAST_BYTES, PROOF, Proof
+from downloads.disk import isolation, partial
+from downloads.disk.isolation import directory_name
+from downloads.disk.partial import LEAST_BYTES, PROOF, Proof
 from tests.crash.tracing import CALL, CALLS, require_strace
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -61,7 +61,7 @@ def test_killed_at_any_call_the_bytes_are_kept_or_gone(tmp_path: Path) -> None:
         digest = hashlib.sha256((directory / "media.mp4.part").read_bytes()).hexdigest()
         assert keep(directory, log, inject=f"{call}:signal=SIGKILL:when={number}") != 0
 
-        kept = proven.keep(directory.parent, directory.name)
+        kept = partial.keep(directory.parent, directory.name)
 
         if kept:
             kept_again += 1

@@ -18,20 +18,20 @@ from django.test import Client
 from django.urls import reverse
 
 from downloads import actions
-from downloads.child import Child, WarmProcess
+from downloads.fetch.client import Child, ForkServer
 from downloads.models import Download
-from downloads.options import DownloadOptions
-from downloads.states import State
-from tests.attempts import job_for, messages_until
+from downloads.rules.options import DownloadOptions
+from downloads.rules.states import State
 from tests.crash.cleaning import begun_cleanup, cleanup
 from tests.crash.judging import (
     assert_ended_right,
     assert_nothing_is_left,
 )
-from tests.media_server import MediaServer
-from tests.processes import is_alive
-from tests.waiting import wait_for
-from tests.worker import (
+from tests.helpers.attempts import job_for, messages_until
+from tests.helpers.media_server import MediaServer
+from tests.helpers.processes import is_alive
+from tests.helpers.waiting import wait_for
+from tests.helpers.worker import (
     child_of,
     history,
     running_worker,
@@ -189,14 +189,14 @@ def test_a_child_that_hangs_is_stalled_and_its_download_goes_on(
 
 
 def test_a_child_outlives_the_thread_that_asked_for_it(
-    warm: WarmProcess, media_server: MediaServer, directory: Path
+    fork_server: ForkServer, media_server: MediaServer, directory: Path
 ) -> None:
     """The kernel ends a child with the *thread* that forked it: that must not be one of a pool."""
     children: list[Child] = []
     job = job_for(
         media_server.url("/small/1.mp4"), directory, allow_private_hosts=(media_server.origin,)
     )
-    asking = threading.Thread(target=lambda: children.append(warm.fork(job)))
+    asking = threading.Thread(target=lambda: children.append(fork_server.fork(job)))
     asking.start()
     asking.join()
 

@@ -1,4 +1,4 @@
-"""kill -9 of workers, warm processes, children, ffmpeg and `serve` at random moments.
+"""kill -9 of workers, fork serveres, children, ffmpeg and `serve` at random moments.
 
 By hand: `bin/test tests/crash/test_random_kills.py --kill-seconds 3600`, with the `--kill-seed` of
 a run that failed to choose the same victims again (the moments are the machine's).
@@ -17,19 +17,19 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
-from downloads.child import Process
+from downloads.fetch.client import Process
 from downloads.models import Download
-from downloads.states import State
+from downloads.rules.states import State
 from tests.crash.judging import (
     assert_ended_right,
     assert_nothing_is_left,
 )
-from tests.crash.tracing import warm_process_of
-from tests.media_server import MediaServer
-from tests.processes import children_of
-from tests.serving import Serving
-from tests.waiting import wait_for
-from tests.worker import WorkerProcess, submit, wait_for_state
+from tests.crash.tracing import fork_server_of
+from tests.helpers.media_server import MediaServer
+from tests.helpers.processes import children_of
+from tests.helpers.serving import Serving
+from tests.helpers.waiting import wait_for
+from tests.helpers.worker import WorkerProcess, submit, wait_for_state
 
 logger = logging.getLogger(__name__)
 
@@ -132,15 +132,17 @@ class Pandemonium:
 
     def victims(self, role: str) -> list[int]:
         """Processes of this worker, of no other site."""
-        warm = warm_process_of(self.worker.process.pid)
-        if role == "warm" or warm is None:
-            return [warm] if warm else []
-        children = children_of(warm)
+        fork_server = fork_server_of(self.worker.process.pid)
+        if role == "warm" or fork_server is None:
+            return [fork_server] if fork_server else []
+        children = children_of(fork_server)
         if role == "child":
             return children
         deadline = time.monotonic() + FFMPEG_SECONDS
         while time.monotonic() < deadline:
-            if programs := [pid for child in children_of(warm) for pid in children_of(child)]:
+            if programs := [
+                pid for child in children_of(fork_server) for pid in children_of(child)
+            ]:
                 return programs
         return []
 

@@ -16,18 +16,18 @@ from pathlib import Path
 import pytest
 
 from downloads.models import Download
-from downloads.states import State
+from downloads.rules.states import State
 from tests.crash.judging import (
     assert_ended_right,
     assert_failed_by_signal,
     assert_killed_and_ended_right,
     assert_nothing_is_left,
 )
-from tests.crash.tracing import Point, require_strace, traced, warm_process_of
-from tests.media_server import MediaServer
-from tests.processes import newest_thread
-from tests.waiting import wait_for
-from tests.worker import WorkerProcess, submit, wait_for_state
+from tests.crash.tracing import Point, fork_server_of, require_strace, traced
+from tests.helpers.media_server import MediaServer
+from tests.helpers.processes import newest_thread
+from tests.helpers.waiting import wait_for
+from tests.helpers.worker import WorkerProcess, submit, wait_for_state
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ class Site:
         wait_for(self.worker.row, what="the worker's row")
         return self.worker
 
-    def warm_worker(self) -> WorkerProcess:
+    def fork_server_worker(self) -> WorkerProcess:
         """A worker whose slot has its thread already; started when there is none."""
         worker = self.worker
         if worker is None or worker.process.poll() is not None:
@@ -80,22 +80,22 @@ class Site:
             self.worker = None
 
     def thread_of(self, role: str) -> int:
-        worker = self.warm_worker()
+        worker = self.fork_server_worker()
         match role:
             case "claim":
                 return worker.process.pid
             case "attempt":
                 return newest_thread(worker.process.pid)
             case _:
-                warm = warm_process_of(worker.process.pid)
-                assert warm is not None
-                return warm
+                fork_server = fork_server_of(worker.process.pid)
+                assert fork_server is not None
+                return fork_server
 
     def points(self, path: str, *roles: str) -> list[Point]:
         """What one download does to the disk and the database, role by role."""
         threads = {role: self.thread_of(role) for role in roles}
         with ExitStack() as stack:
-            with paused(self.warm_worker()):
+            with paused(self.fork_server_worker()):
                 traces = {
                     role: stack.enter_context(traced(thread, self.folder, follow=role == "child"))
                     for role, thread in threads.items()
@@ -107,7 +107,7 @@ class Site:
     def kill_at(self, point: Point, path: str) -> Download:
         """Submit one more download and kill what comes to this point; the worker is alive after."""
         thread, role = self.thread_of(point.role), point.role
-        worker = self.warm_worker()
+        worker = self.fork_server_worker()
         with ExitStack() as stack:
             with paused(worker):
                 stack.enter_context(
@@ -118,7 +118,7 @@ class Site:
                 lambda: worker.process.poll() is not None or is_over(download),
                 what=f"the kill at {point}, or the end",
             )
-        self.warm_worker()
+        self.fork_server_worker()
         return wait_for_state(download, State.CLEANED)
 
 
@@ -161,7 +161,7 @@ def test_killed_at_any_call_every_download_ends_right(
     kills, breaches = 0, []
 
     for point in points:
-        worker = site.warm_worker()
+        worker = site.fork_server_worker()
         try:
             download = site.kill_at(point, FILE)
             assert_nothing_is_left()
@@ -190,7 +190,7 @@ def test_killed_at_any_call_of_child_or_ffmpeg_the_worker_goes_on(
     logger.info("one stream: %s", Counter(point.call for point in points))
     if not request.config.getoption("--sweep-all", default=False):
         points = random.sample(points, 2)
-    worker, breaches = site.warm_worker(), []
+    worker, breaches = site.fork_server_worker(), []
 
     for point in points:
         try:

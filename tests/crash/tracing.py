@@ -18,8 +18,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import children_of
-from tests.waiting import DEADLINE_SECONDS, wait_for
+from tests.helpers.processes import children_of
+from tests.helpers.waiting import DEADLINE_SECONDS, wait_for
 
 # Everything that changes names on the disk or makes bytes durable, SQLite's writes among them, and
 # what is sent to PostgreSQL.
@@ -94,8 +94,8 @@ def traced(
         process.wait(DEADLINE_SECONDS)
 
 
-def warm_process_of(pid: int) -> int | None:
-    """The warm process of a worker; None while it has none."""
+def fork_server_of(pid: int) -> int | None:
+    """The fork server of a worker; None while it has none."""
     return next(iter(children_of(pid)), None)
 
 

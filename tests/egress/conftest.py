@@ -1,4 +1,4 @@
-"""A machine with a warm process, an internet with a site: made once, empty for every test.
+"""A machine with a fork server, an internet with a site: made once, empty for every test.
 
 The option is known when pytest is told to run this directory: `bin/test tests/egress
 --every-spelling`. A run of everything loads this file too late for that, and takes a sample.

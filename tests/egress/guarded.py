@@ -21,8 +21,8 @@ import websockets.sync.client
 from yt_dlp.networking import Request
 
 from downloads.fetch import downloader as downloading
-from downloads.fetch.addresses import AllowedHosts
-from downloads.fetch.guard import Guard
+from downloads.sandbox.addresses import AllowedHosts
+from downloads.sandbox.guard import Guard
 
 SECONDS = 2.0
 PORT = 80

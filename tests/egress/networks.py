@@ -19,9 +19,9 @@ from typing import Any, Self, TypeVar
 
 import certifi
 
-from downloads.child import WarmProcess
+from downloads.fetch.client import ForkServer
 from tests.egress.authority import Authority
-from tests.scripted_site import ScriptedSite
+from tests.helpers.scripted_site import ScriptedSite
 
 Result = TypeVar("Result")
 
@@ -88,7 +88,7 @@ def _unshare(namespaces: int) -> None:
 
 
 class Networks:
-    """The machine, with a warm process on it; the internet, with a site and a name server."""
+    """The machine, with a fork server on it; the internet, with a site and a name server."""
 
     def __init__(self, directory: Path, *, authority: Authority) -> None:
         """`authority`: one more that the machine trusts."""
@@ -100,11 +100,11 @@ class Networks:
         self.names = self.internet.call(NameServer, SITE)
         self.canaries = [place.call(Listener, 80) for place in (self.machine, self.internet)]
         self.site = self.internet.call(ScriptedSite, SITE, 80)
-        self.warm = WarmProcess()
-        self.machine.call(self.warm.start)
+        self.fork_server = ForkServer()
+        self.machine.call(self.fork_server.start)
 
     def close(self) -> None:
-        self.warm.close()
+        self.fork_server.close()
         self.site.__exit__()
         self.names.close()
         for canary in self.canaries:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from html import escape
 
 from tests.egress.networks import NAME_OF_THE_MACHINE, NEIGHBOUR, NEIGHBOUR_V6, OWN, OWN_V6
-from tests.scripted_site import Answer, Request, ScriptedSite
+from tests.helpers.scripted_site import Answer, Request, ScriptedSite
 
 # Hosts of a URL that a client without a guard reaches a canary by.
 LEADING = (

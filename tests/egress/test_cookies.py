@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.attempts import attempt, job_for, make_directory
 from tests.egress.networks import SITE, Networks
-from tests.media_server import MediaServer
-from tests.scripted_site import Answer, Request
+from tests.helpers.attempts import attempt, job_for, make_directory
+from tests.helpers.media_server import MediaServer
+from tests.helpers.scripted_site import Answer, Request
 
 SECRET = "canary-of-a-cookie"
 
@@ -52,7 +52,7 @@ def test_a_cookie_is_not_sent_to_another_host(
     }
     two_hosts.site.serve("/start", answers[way])
 
-    ended = attempt(two_hosts.warm, job_for("http://site.example/start", directory))
+    ended = attempt(two_hosts.fork_server, job_for("http://site.example/start", directory))
 
     assert ended.fetched.files
     assert cookies_by_host(two_hosts)["other.example"] == {""}
@@ -70,10 +70,10 @@ def test_a_cookie_goes_back_to_its_host_and_ends_with_the_download(
     two_hosts.site.serve("/start", page)
     url = "http://site.example/start"
 
-    attempt(two_hosts.warm, job_for(url, make_directory(tmp_path)))
+    attempt(two_hosts.fork_server, job_for(url, make_directory(tmp_path)))
     sent = [request.headers.get("Cookie", "") for request in two_hosts.site.requests]
     two_hosts.site.requests.clear()
-    attempt(two_hosts.warm, job_for(url, make_directory(tmp_path)))
+    attempt(two_hosts.fork_server, job_for(url, make_directory(tmp_path)))
 
     assert sent[0] == ""
     assert f"name={SECRET}" in sent

@@ -9,13 +9,13 @@ from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.test import Client
 
-from downloads.errors import ErrorClass
+from downloads.accounts import tokens
 from downloads.models import Download
-from downloads.options import DownloadOptions
-from downloads.states import Outcome
-from downloads.web import tokens
-from tests.scripted_site import Canary
-from tests.worker import running_worker, submit, wait_for_state
+from downloads.rules.errors import ErrorClass
+from downloads.rules.options import DownloadOptions
+from downloads.rules.states import Outcome
+from tests.helpers.scripted_site import Canary
+from tests.helpers.worker import running_worker, submit, wait_for_state
 
 pytestmark = pytest.mark.sqlite  # about what never comes to the database
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.egress.networks import Networks
 from tests.egress.spellings import LEADING, NAMES, ODD
-from tests.worker import ROOT
+from tests.helpers.worker import ROOT
 
 WITHOUT_IPV6 = "Urllib ftp"
 

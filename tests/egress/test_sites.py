@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from downloads.errors import ErrorClass
-from tests.attempts import Ended, attempt, job_for, make_directory
+from downloads.rules.errors import ErrorClass
 from tests.egress.networks import METADATA, NEIGHBOUR, OWN, SITE, Networks
 from tests.egress.spellings import FOLLOWED, FOR_FFMPEG, IGNORED, LEADING, NAMES, ODD, Way
-from tests.scripted_site import Answer
+from tests.helpers.attempts import Ended, attempt, job_for, make_directory
+from tests.helpers.scripted_site import Answer
 
 HOSTS = (*LEADING, *ODD)
 SAMPLE = 1  # spellings for each way
@@ -28,7 +28,9 @@ def follow(networks: Networks, way: Way, host: str, root: Path) -> Ended:
     """Paste the URL of a site that leads to a host."""
     url = way(networks.site, f"http://{host}/secret.mp4")
     allowed = (f"{SITE}:80",)
-    return attempt(networks.warm, job_for(url, make_directory(root), allow_private_hosts=allowed))
+    return attempt(
+        networks.fork_server, job_for(url, make_directory(root), allow_private_hosts=allowed)
+    )
 
 
 def sample(way: str, request: pytest.FixtureRequest) -> tuple[str, ...]:
@@ -109,7 +111,7 @@ def test_a_name_that_is_public_at_first_is_judged_again(
     page = '<!doctype html><title>A page</title><video src="/video.mp4"></video>'
     networks.site.serve("/page", Answer(body=page, headers={"Connection": "close"}))
 
-    ended = attempt(networks.warm, job_for("http://rebinding.example/page", directory))
+    ended = attempt(networks.fork_server, job_for("http://rebinding.example/page", directory))
 
     assert ended.error_class is ErrorClass.POLICY_BLOCKED
     assert ended.broke.message.startswith(f"rebinding.example: {address} is ")
@@ -123,7 +125,7 @@ def test_of_several_addresses_each_is_judged(
     """Nobody is at that port of the site, so that the next address is tried."""
     networks.names.answer("several.example", addresses)
 
-    ended = attempt(networks.warm, job_for("http://several.example:81/video.mp4", directory))
+    ended = attempt(networks.fork_server, job_for("http://several.example:81/video.mp4", directory))
 
     assert ended.error_class is ErrorClass.POLICY_BLOCKED
     assert ended.broke.message.startswith("several.example: ")
@@ -137,7 +139,7 @@ def test_an_allowed_name_is_allowed_only_where_it_led_at_first(
         "http://home.example/video.mp4", directory, allow_private_hosts=("home.example:80",)
     )
 
-    ended = attempt(networks.warm, job)
+    ended = attempt(networks.fork_server, job)
 
     assert ended.error_class is ErrorClass.POLICY_BLOCKED
     assert METADATA in ended.broke.message
@@ -145,6 +147,6 @@ def test_an_allowed_name_is_allowed_only_where_it_led_at_first(
 
 def test_a_public_site_is_reached_by_its_name(networks: Networks, directory: Path) -> None:
     """Without anything that allows it: the networks do not block by themselves."""
-    attempt(networks.warm, job_for("http://site.example/nothing", directory))
+    attempt(networks.fork_server, job_for("http://site.example/nothing", directory))
 
     assert networks.site.requests_of("/nothing")

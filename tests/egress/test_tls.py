@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from downloads.errors import ErrorClass
-from tests.attempts import attempt, job_for
+from downloads.rules.errors import ErrorClass
 from tests.egress.authority import Authority
 from tests.egress.networks import SITE, Networks
-from tests.media_server import MediaServer
-from tests.scripted_site import Answer, ScriptedSite
+from tests.helpers.attempts import attempt, job_for
+from tests.helpers.media_server import MediaServer
+from tests.helpers.scripted_site import Answer, ScriptedSite
 
 Start = Callable[..., ScriptedSite]
 HOST = "site.example"
@@ -46,7 +46,7 @@ def test_a_site_that_proves_who_it_is_is_asked(
 ) -> None:
     site = start(networks.authority.sign(HOST))
 
-    ended = attempt(networks.warm, job_for(URL, directory))
+    ended = attempt(networks.fork_server, job_for(URL, directory))
 
     assert ended.fetched.files
     assert site.requests
@@ -73,7 +73,7 @@ def test_a_certificate_is_refused_that_is(
 ) -> None:
     site = start(FAULTS[fault](networks.authority, tmp_path_factory.mktemp("authority")))
 
-    ended = attempt(networks.warm, job_for(URL, directory))
+    ended = attempt(networks.fork_server, job_for(URL, directory))
 
     assert ended.error_class is ErrorClass.TLS
     assert site.requests == []
@@ -85,7 +85,7 @@ def test_a_version_of_tls_is_refused_that_is_broken(
 ) -> None:
     site = start(networks.authority.sign(HOST), newest=version)
 
-    ended = attempt(networks.warm, job_for(URL, directory))
+    ended = attempt(networks.fork_server, job_for(URL, directory))
 
     assert ended.error_class is ErrorClass.TLS
     assert site.requests == []
@@ -102,7 +102,7 @@ def test_nor_is_a_page_sent_on_to_such_a_site(
     site = start(FAULTS[fault](networks.authority, tmp_path_factory.mktemp("authority")))
     networks.site.serve("/start", Answer(status=302, headers={"Location": URL}))
 
-    ended = attempt(networks.warm, job_for(f"http://{HOST}/start", directory))
+    ended = attempt(networks.fork_server, job_for(f"http://{HOST}/start", directory))
 
     assert ended.error_class is ErrorClass.TLS
     assert site.requests == []

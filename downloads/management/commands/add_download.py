@@ -11,16 +11,16 @@ from django.core.management import BaseCommand, CommandError
 from django.core.management.base import CommandParser
 from django.template.defaultfilters import filesizeformat
 
-from downloads.doorbell import open_doorbell
-from downloads.errors import ADVICE, ErrorClass
-from downloads.links import MAX_LINKS, InvalidLink
+from downloads.diagnostics import stats
 from downloads.management.foreseen import database_errors_as_one_line
 from downloads.models import Download, Progress, TooManyWaiting, Transition
-from downloads.options import Audio, DownloadOptions, Quality
-from downloads.redaction import plain
-from downloads.states import Outcome
-from downloads.web import stats
-from downloads.web.submission import check_link
+from downloads.models.notifier import open_doorbell
+from downloads.rules.errors import ADVICE, ErrorClass
+from downloads.rules.links import MAX_LINKS, InvalidLink
+from downloads.rules.options import Audio, DownloadOptions, Quality
+from downloads.rules.redaction import escape
+from downloads.rules.states import Outcome
+from downloads.submission import check_link
 
 ACTOR = "command"
 WRONG_ARGUMENTS = 2
@@ -76,7 +76,7 @@ class Command(BaseCommand):
             raise CommandError(str(refusal)) from None
         for one in submitted:
             word = "created" if one.created else "duplicate"
-            self.stdout.write(f"{one.download.correlation_id} {word} {plain(one.download.url)}")
+            self.stdout.write(f"{one.download.correlation_id} {word} {escape(one.download.url)}")
         return [one.download for one in submitted]
 
 
@@ -132,7 +132,7 @@ class Watch:
         ended = {row.pk: row for row in rows}
         for key, name in self.names.items():
             row = ended.get(key)
-            self.out.write(f"{name} {plain(end_line(row)) if row else 'was deleted'}")
+            self.out.write(f"{name} {escape(end_line(row)) if row else 'was deleted'}")
         return all(key in ended and ended[key].outcome == Outcome.COMPLETED for key in self.names)
 
 

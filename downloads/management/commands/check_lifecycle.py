@@ -10,9 +10,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
-from downloads.outage import in_words
-from downloads.redaction import plain
-from downloads.worker.invariants import Finding, check
+from downloads.diagnostics.invariants import Finding, check
+from downloads.models.outage import in_words
+from downloads.rules.redaction import escape
 
 
 class Command(BaseCommand):
@@ -57,7 +57,7 @@ class Command(BaseCommand):
 
 
 def _line(finding: Finding) -> str:
-    return f"{finding.invariant}  {finding.correlation_id}  {plain(finding.sentence)}"
+    return f"{finding.invariant}  {finding.correlation_id}  {escape(finding.sentence)}"
 
 
 def _as_dict(finding: Finding) -> dict[str, Any]:

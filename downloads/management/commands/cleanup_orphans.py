@@ -11,9 +11,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
-from downloads.isolation import is_correlation_id
-from downloads.outage import in_words
-from downloads.redaction import plain
+from downloads.disk.isolation import is_correlation_id
+from downloads.models.outage import in_words
+from downloads.rules.redaction import escape
 from downloads.worker.recovery import Orphan, recover
 
 DURATION = re.compile(r"(\d+)([smhd]?)")
@@ -88,10 +88,10 @@ class Command(BaseCommand):
 
     def _print_lines(self, orphans: list[Orphan], *, dry_run: bool) -> None:
         for orphan in orphans:
-            path = plain(str(orphan.path or "-"))
+            path = escape(str(orphan.path or "-"))
             self.stdout.write(
                 f"{orphan.what}  {orphan.correlation_id}  {path}  {orphan.size_bytes} bytes"
-                f"  {plain(orphan.action)}"
+                f"  {escape(orphan.action)}"
             )
         note = " (dry run: nothing was changed)" if dry_run else ""
         self.stdout.write(

@@ -10,9 +10,9 @@ from django.core.management import BaseCommand, CommandError
 from django.core.management.base import CommandParser
 from django.utils import timezone
 
+from downloads.accounts import tokens
 from downloads.management.foreseen import database_errors_as_one_line
 from downloads.models import Scope
-from downloads.web import tokens
 
 UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 NAME_LENGTH = 100  # of the column

@@ -8,8 +8,8 @@ from typing import Any
 from django.core.management import BaseCommand
 from django.core.management.base import CommandParser
 
-from downloads.redaction import plain
-from downloads.web.checks import Check, Level, run, worst
+from downloads.diagnostics.checks import Check, Level, run, worst
+from downloads.rules.redaction import escape
 
 
 class Command(BaseCommand):
@@ -46,9 +46,9 @@ class Command(BaseCommand):
         width = max(len(check.name) for check in checks)
         for check in checks:
             level = styles[check.level](f"{check.level:8}")
-            self.stdout.write(f"{level} {check.name:{width}}  {plain(check.sentence)}")
+            self.stdout.write(f"{level} {check.name:{width}}  {escape(check.sentence)}")
             if check.fix:
-                self.stdout.write(f"{'':8} {'':{width}}  → {plain(check.fix)}")
+                self.stdout.write(f"{'':8} {'':{width}}  → {escape(check.fix)}")
 
 
 def exit_code(level: Level, *, strict: bool) -> int:

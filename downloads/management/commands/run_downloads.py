@@ -8,9 +8,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
-from downloads.child import ChildFailed, end_with_parent
-from downloads.outage import in_words
-from downloads.worker.manager import GRACE_SECONDS, DownloadManager, Outdated
+from downloads.fetch.client import ChildFailed, end_with_parent
+from downloads.models.outage import in_words
+from downloads.worker.worker import GRACE_SECONDS, DownloadManager, Outdated
 
 
 class Command(BaseCommand):

@@ -18,10 +18,10 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connection
 from django.urls import reverse
 
-from downloads.doorbell import open_doorbell
+from downloads.accounts import first_admin
 from downloads.models import Worker, database_now
-from downloads.outage import in_words
-from downloads.web import first_admin
+from downloads.models.notifier import open_doorbell
+from downloads.models.outage import in_words
 from vnsite.config import ConfigError
 from vnsite.server import CannotListen, WebServer
 

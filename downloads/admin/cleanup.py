@@ -1,0 +1,118 @@
+"""What **Clean up by correlation id** would do, before it is done: a form and a plan."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+from django import forms
+
+from downloads.actions import CleanupPreview, preview_cleanup
+from downloads.disk.isolation import is_correlation_id
+from downloads.models import Download
+from downloads.rules.states import ACTIVE
+
+MAX_IDS = 10_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A download that can be cleaned up."""
+
+    download: Download
+    preview: CleanupPreview
+
+
+@dataclass(frozen=True, kw_only=True)
+class Skipped:
+    """A correlation id that is left alone."""
+
+    correlation_id: str
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class CleanupPlan:
+    candidates: Sequence[Candidate]
+    skipped: Sequence[Skipped]
+
+    @classmethod
+    def of(cls, correlation_ids: Sequence[str]) -> Self:
+        """Sort correlation ids, each once, by what can be done about them. Reads only."""
+        distinct = list(dict.fromkeys(correlation_ids))
+        found = Download.objects.in_bulk(distinct, field_name="correlation_id")
+        rows = [(correlation_id, found.get(correlation_id)) for correlation_id in distinct]
+        return cls(
+            candidates=[
+                Candidate(download=row, preview=preview_cleanup(row))
+                for _, row in rows
+                if row and row.is_cleanable
+            ],
+            skipped=[
+                Skipped(correlation_id=correlation_id, why=_why_skipped(row))
+                for correlation_id, row in rows
+                if row is None or not row.is_cleanable
+            ],
+        )
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(candidate.preview.size_bytes for candidate in self.candidates)
+
+
+def _why_skipped(download: Download | None) -> str:
+    if download is None:
+        return "There is no such download."
+    if download.state in ACTIVE:
+        return f"It is {download.state}: cancel it first."
+    return "It is clean already."
+
+
+class CleanupForm(forms.Form):
+    """Correlation ids, those of the selection and those that are typed beside it."""
+
+    selected = forms.CharField(required=False, widget=forms.HiddenInput)
+    further = forms.CharField(
+        required=False,
+        label="Further correlation ids",
+        help_text="Separated by spaces, commas or lines.",
+        widget=forms.Textarea(attrs={"rows": 3, "cols": 60, "spellcheck": "false"}),
+    )
+
+    @property
+    def correlation_ids(self) -> list[str]:
+        """All of them, of a valid form."""
+        return [*self.cleaned_data["selected"], *self.cleaned_data["further"]]
+
+    @property
+    def known_ids(self) -> list[str]:
+        """What can be shown already: the selection, also while something typed is wrong."""
+        return split_ids(str(self["selected"].value() or ""))
+
+    def clean_selected(self) -> list[str]:
+        return _checked(self.cleaned_data["selected"])
+
+    def clean_further(self) -> list[str]:
+        return _checked(self.cleaned_data["further"])
+
+    def clean(self) -> dict[str, Any]:
+        if len(self.cleaned_data.get("selected", [])) > MAX_IDS:
+            raise forms.ValidationError(f"At most {MAX_IDS:,} at once.")
+        return self.cleaned_data
+
+
+def split_ids(text: str) -> list[str]:
+    """What looks separated in a text, checked or not."""
+    return [part for part in re.split(r"[\s,;]+", text) if part]
+
+
+def _checked(text: str) -> list[str]:
+    """The correlation ids of a text; ValidationError names the first that is none."""
+    parts = split_ids(text)
+    for part in parts:
+        if not is_correlation_id(part):
+            raise forms.ValidationError(
+                f"“{part[:80]}” is no correlation id: those have 1 to 64 letters, digits and "
+                "hyphens. Nothing was done."
+            )
+    return parts

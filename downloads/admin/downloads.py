@@ -1,0 +1,342 @@
+"""Django's admin: look at everything, change next to nothing, clean up and delete with care.
+
+A state is never written here, and rows are deleted only by `actions.forget`: Django's own collector
+would leave files behind, and the database refuses it, because history is append-only.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from copy import copy
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from django.contrib import admin, messages
+from django.contrib.admin.actions import delete_selected
+from django.contrib.admin.models import DELETION, LogEntry
+from django.contrib.admin.utils import flatten_fieldsets
+from django.core.exceptions import PermissionDenied
+from django.db.models import F, Model
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from downloads.actions import NotAllowed, clean, forget
+from downloads.admin.cleanup import CleanupForm, CleanupPlan
+from downloads.models import (
+    ApiToken,
+    AttemptLog,
+    Download,
+    DownloadQuerySet,
+    PublishedFile,
+    Site,
+    Transition,
+    Worker,
+    user_actor,
+)
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+    from django.db.models import QuerySet
+
+    class SignedInRequest(HttpRequest):
+        """What the admin lets in."""
+
+        user: User
+
+    DownloadModelAdmin = admin.ModelAdmin[Download]
+    WorkerModelAdmin = admin.ModelAdmin[Worker]
+    TransitionModelAdmin = admin.ModelAdmin[Transition]
+    ApiTokenModelAdmin = admin.ModelAdmin[ApiToken]
+    SiteModelAdmin = admin.ModelAdmin[Site]
+    TransitionTabularInline = admin.TabularInline[Transition, Download]
+    PublishedFileTabularInline = admin.TabularInline[PublishedFile, Download]
+    AttemptLogStackedInline = admin.StackedInline[AttemptLog, Download]
+else:  # they are generic for the type checker only
+    DownloadModelAdmin = WorkerModelAdmin = admin.ModelAdmin
+    TransitionModelAdmin = ApiTokenModelAdmin = SiteModelAdmin = admin.ModelAdmin
+    TransitionTabularInline = PublishedFileTabularInline = admin.TabularInline
+    AttemptLogStackedInline = admin.StackedInline
+
+
+admin.site.site_header = admin.site.site_title = "vnsite"
+admin.site.index_title = "Administration"
+
+
+class NothingToWrite:
+    """Look only: no add, no change, no delete, whatever the permissions say."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+class HistoryInline(NothingToWrite, TransitionTabularInline):
+    model = Transition
+    verbose_name_plural = "history"
+    fields = ("seq", "at", "from_state", "to_state", "actor", "reason", "detail", "attempt")
+    extra = 0
+
+
+class FilesInline(NothingToWrite, PublishedFileTabularInline):
+    model = PublishedFile
+    verbose_name_plural = "published files"
+    fields = ("name", "size", "media_type", "sha256")
+    extra = 0
+
+
+class LogsInline(NothingToWrite, AttemptLogStackedInline):
+    model = AttemptLog
+    verbose_name_plural = "logs"
+    classes = ("collapse",)
+    fields = ("attempt", "lines", "left_out", "updated_at")
+    readonly_fields = ("lines",)
+    extra = 0
+
+    @admin.display(description="log")
+    def lines(self, log: AttemptLog) -> SafeString:
+        return format_html("<pre>{}</pre>", log.text)
+
+
+@admin.register(Download)
+class DownloadAdmin(DownloadModelAdmin):
+    """Every download of everybody. Only the priority can be changed."""
+
+    list_display = ("correlation_id", "badge", "outcome", "title", "host", "owner", "created_at")
+    list_display_links = ("correlation_id",)
+    list_filter = ("state", "outcome", "error_class", "created_at")
+    list_select_related = ("owner",)
+    search_fields = ("url", "title", "correlation_id")
+    search_help_text = "URL, title or correlation id"
+    show_full_result_count = False  # a second count of the whole table
+    actions = ("clean_up", "delete_selected")
+    inlines = (FilesInline, HistoryInline, LogsInline)
+    fieldsets = (
+        (None, {"fields": ("correlation_id", "title", "url", "owner", "options", "priority")}),
+        (
+            "Life",
+            {
+                "fields": (
+                    "badge",
+                    "outcome",
+                    "error_class",
+                    "error_detail",
+                    "attempt",
+                    "max_attempts",
+                    "not_before",
+                    "cancel_requested_at",
+                    "cancel_requested_by",
+                )
+            },
+        ),
+        (
+            "Worker",
+            {"fields": ("worker", "directory", "carried", "child_pid", "library_path", "manifest")},
+        ),
+        ("Instants", {"fields": ("created_at", "started_at", "finished_at", "updated_at")}),
+    )
+
+    class Media:
+        css = {"all": ("downloads/admin.css",)}
+
+    @admin.display(description="state", ordering="state")
+    def badge(self, download: Download) -> SafeString:
+        return format_html('<span class="state state-{0}">{0}</span>', download.state)
+
+    @admin.display(description="host")
+    def host(self, download: Download) -> str:
+        return urlsplit(download.url).hostname or ""
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Download | None = None) -> list[str]:
+        shown = flatten_fieldsets(self.fieldsets)
+        return [name for name in shown if name != "priority"]
+
+    def save_model(self, request: HttpRequest, obj: Download, form: Any, change: bool) -> None:
+        """Write what was changed and nothing else: the worker may have moved the rest meanwhile."""
+        obj.save(update_fields=form.changed_data)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Downloads are added on the dashboard, where links are checked."""
+        return False
+
+    # Deleting.
+
+    def get_deleted_objects(
+        self, objs: Iterable[Download], request: HttpRequest
+    ) -> tuple[list[Any], dict[str, int], set[str], list[Any]]:
+        """What a deletion takes along, said without Django's collector and its permissions: the
+        history belongs to its download."""
+        sentences = [
+            f"{download}: its row, its history and what is left in the temp root; its published "
+            "files stay in the library"
+            for download in objs
+        ]
+        return sentences, {"downloads": len(sentences)}, set(), []
+
+    def delete_model(self, request: HttpRequest, obj: Download) -> None:
+        forget(obj)
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        try:
+            return super().delete_view(request, object_id, extra_context)
+        except NotAllowed as refusal:
+            self.message_user(request, str(refusal), messages.ERROR)
+            return redirect("admin:downloads_download_change", object_id)
+
+    @admin.action(permissions=["delete"], description="Delete selected downloads")
+    def delete_selected(
+        self, request: "SignedInRequest", queryset: DownloadQuerySet
+    ) -> HttpResponse | None:
+        """Django's page asks; each download is forgotten by itself, so that one that is running
+        does not stop the others."""
+        if not request.POST.get("post"):
+            return delete_selected(self, request, queryset)
+        refusals = [self._forget(request, download) for download in queryset]
+        refused = [refusal for refusal in refusals if refusal]
+        self.message_user(request, f"{len(refusals) - len(refused)} deleted.")
+        for refusal in refused:
+            self.message_user(request, refusal, messages.ERROR)
+        return None
+
+    def _forget(self, request: "SignedInRequest", download: Download) -> str:
+        """Why it was not deleted, or "". Not the id first: the admin capitalises its messages."""
+        remembered = copy(download)  # a deleted instance has no key for the log
+        try:
+            forget(download)
+        except NotAllowed as refusal:
+            return f"Download {download}: {refusal}"
+        except OSError as error:
+            return f"Download {download}: its directory cannot be removed ({error.strerror})."
+        LogEntry.objects.log_actions(request.user.pk, [remembered], DELETION)
+        return ""
+
+    # Cleaning up.
+
+    def has_cleanup_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("downloads.cleanup_download")
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.clean_up_view)
+        return [path("clean-up/", view, name="downloads_download_clean_up"), *super().get_urls()]
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        may_clean_up = self.has_cleanup_permission(request)
+        context = {"may_clean_up": may_clean_up, **(extra_context or {})}
+        return super().changelist_view(request, context)
+
+    @admin.action(permissions=["cleanup"], description="Clean up by correlation id")
+    def clean_up(self, request: "SignedInRequest", queryset: DownloadQuerySet) -> HttpResponse:
+        """Show what would be removed; the page's form goes to `clean_up_view`."""
+        selected = " ".join(queryset.values_list("correlation_id", flat=True))
+        return self._ask(request, CleanupForm(initial={"selected": selected}))
+
+    def clean_up_view(self, request: "SignedInRequest") -> HttpResponse:
+        """Ids that were typed are shown with what they would remove before anything happens."""
+        if not self.has_cleanup_permission(request):
+            raise PermissionDenied
+        form = CleanupForm(request.POST if request.method == "POST" else None)
+        if not form.is_bound or not form.is_valid():
+            return self._ask(request, form)
+        if "confirm" in request.POST and not form.cleaned_data["further"]:
+            return self._clean(request, CleanupPlan.of(form.correlation_ids))
+        return self._ask(request, CleanupForm(initial={"selected": " ".join(form.correlation_ids)}))
+
+    def _ask(self, request: "SignedInRequest", form: CleanupForm) -> HttpResponse:
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Clean up by correlation id",
+            "opts": self.opts,
+            "media": self.media,
+            "form": form,
+            "plan": CleanupPlan.of(form.known_ids),
+        }
+        template = "admin/downloads/download/clean_up.html"
+        status = 422 if form.errors else 200
+        return TemplateResponse(request, template, context, status=status)
+
+    def _clean(self, request: "SignedInRequest", plan: CleanupPlan) -> HttpResponseRedirect:
+        counts = Counter(skipped=len(plan.skipped))
+        for candidate in plan.candidates:
+            counts[self._clean_one(request, candidate.download)] += 1
+        level = messages.WARNING if counts["skipped"] else messages.SUCCESS
+        sentence = f"{counts['cleaned']} cleaned, {counts['skipped']} skipped."
+        self.message_user(request, sentence, level)
+        return redirect("admin:downloads_download_changelist")
+
+    def _clean_one(self, request: "SignedInRequest", download: Download) -> str:
+        try:
+            freed = clean(download, actor=user_actor(request.user))
+        except NotAllowed:
+            return "skipped"
+        except OSError as error:
+            sentence = f"Download {download}: its directory cannot be removed ({error.strerror})."
+            self.message_user(request, sentence, messages.ERROR)
+            return "skipped"
+        self.log_change(request, download, f"Cleaned up by correlation id: {freed} bytes freed.")
+        return "cleaned"
+
+
+@admin.register(Transition)
+class TransitionAdmin(NothingToWrite, TransitionModelAdmin):
+    list_display = ("seq", "at", "download", "from_state", "to_state", "actor", "reason", "attempt")
+    list_filter = ("to_state", "reason", "at")
+    list_select_related = ("download",)
+    search_fields = ("download__correlation_id", "actor")
+    search_help_text = "Correlation id or actor"
+    ordering = ("-seq",)
+    show_full_result_count = False
+
+
+@admin.register(Worker)
+class WorkerAdmin(NothingToWrite, WorkerModelAdmin):
+    list_display = ("name", "host", "pid", "slots", "started_at", "heartbeat_at", "stopped_at")
+    search_fields = ("name", "host")
+    ordering = ("-heartbeat_at",)
+
+
+@admin.register(Site)
+class SiteAdmin(NothingToWrite, SiteModelAdmin):
+    """The sites that refused us at some time; those that wait now first."""
+
+    list_display = ("host", "failures", "error_class", "waits_until", "probed_by", "changed_at")
+    search_fields = ("host",)
+    ordering = (F("waits_until").desc(nulls_last=True), "host")
+    actions = ("try_now",)
+
+    def has_try_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("downloads.change_site")
+
+    @admin.action(permissions=["try"], description="Try now")
+    def try_now(self, request: HttpRequest, queryset: "QuerySet[Site]") -> None:
+        """Let one download of each site that waits through at once."""
+        tried = [site for site in queryset if Site.objects.try_now(site.host)]
+        for site in tried:
+            self.log_change(request, site, "Tried now.")
+        self.message_user(request, f"{len(tried)} tried now.")
+
+
+@admin.register(ApiToken)
+class ApiTokenAdmin(ApiTokenModelAdmin):
+    """To see and to revoke tokens. They are made by `create_token`, which can show them once."""
+
+    list_display = ("name", "user", "scope", "created_at", "expires_at", "last_used_at")
+    list_select_related = ("user",)
+    search_fields = ("name", "user__username")
+    fields = list_display
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: ApiToken | None = None) -> bool:
+        return False

@@ -1,0 +1,382 @@
+"""The JSON API: operations and their answers, errors included.
+
+Wiring: shapes are in `schemas`, what an action does is in `actions`, rows are made by `models`.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
+from django.http import Http404, HttpRequest, HttpResponse
+from ninja import Header, NinjaAPI, Query, Status
+from ninja.errors import AuthenticationError, HttpError, ValidationError
+from ninja.responses import Response
+from ninja.security import HttpBearer, SessionAuth
+
+from downloads import actions
+from downloads.accounts import tokens
+from downloads.accounts.tokens import token_in
+from downloads.api.idempotency import KeyOfAnotherRequest, answer_once
+from downloads.api.schemas import (
+    Batch,
+    BatchAnswer,
+    BatchResult,
+    BatchResultWord,
+    Conflict,
+    DownloadDetail,
+    DownloadOut,
+    DownloadPage,
+    FieldProblem,
+    Invalid,
+    ListParameters,
+    Problem,
+    SiteOut,
+    StatsOut,
+    SubmissionHeaders,
+    WaitingSite,
+    Wish,
+    WorkerOut,
+    with_neighbours,
+)
+from downloads.diagnostics import stats
+from downloads.models import AttemptLog, Download, Scope, Site, TooManyWaiting, user_actor
+from downloads.rules.links import InvalidLink
+from downloads.rules.options import DownloadOptions
+from downloads.rules.states import State
+from downloads.submission import check_link
+from downloads.web.turns import Crowd
+from downloads.web.waits import all_waits, waits_among, waits_for
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class TokenAuth(HttpBearer):
+    """A token that is wrong is refused, also when there is a session beside it."""
+
+    def authenticate(self, request: HttpRequest, token: str) -> "User":
+        found = tokens.find(token.strip())
+        if found is None:
+            raise AuthenticationError(message="The token is not known, or has expired.")
+        if found.scope == Scope.READ and request.method not in SAFE_METHODS:
+            raise HttpError(403, "This token may only read.")
+        return found.user
+
+
+class PageAuth(SessionAuth):
+    """The session of a signed-in browser, with CSRF protection."""
+
+    def __call__(self, request: HttpRequest) -> Any:
+        # Before the check for CSRF: who is not signed in should hear that, and not of a token.
+        return super().__call__(request) if request.user.is_authenticated else None
+
+
+api = NinjaAPI(
+    title="vnsite",
+    version="1",
+    description="Downloads and their whole life. Send `Authorization: Bearer TOKEN`.",
+    urls_namespace="api",
+    auth=[TokenAuth(), PageAuth()],
+    docs_url=None,  # it would load its scripts from somewhere else
+    openapi_url=None,  # an operation below: this one would be open to everybody
+)
+
+TOO_MANY = "At most {:,} of your downloads may wait. Add it again when some of them have begun."
+
+REFUSALS: dict[int, Any] = {401: Problem, 404: Problem}
+SUBMISSION_REFUSALS: dict[int, Any] = {401: Problem, 403: Problem, 413: Problem, 422: Invalid}
+MAX_ATTEMPT = 2**31 - 1  # what the database takes
+ACTION: dict[int, Any] = {200: DownloadDetail, **REFUSALS, 403: Problem, 409: Conflict}
+
+
+@api.post(
+    "/downloads",
+    response={201: DownloadDetail, 200: DownloadDetail, **SUBMISSION_REFUSALS},
+    by_alias=True,
+    summary="Add one download",
+)
+def add(
+    request: HttpRequest,
+    wish: Wish,
+    headers: Header[SubmissionHeaders],
+) -> Status[DownloadDetail]:
+    """201 when it was added; 200 with the one that is there when you have the same URL with the
+    same options waiting or running."""
+    user = _user(request)
+
+    def work() -> Status[DownloadDetail]:
+        (submitted,) = Download.objects.submit(
+            [(wish.url, wish.options.as_download_options())], owner=user, actor=user_actor(user)
+        )
+        return Status(201 if submitted.created else 200, _detail(submitted.download))
+
+    return answer_once(request, work, user=user, key=headers.idempotency_key, shape=DownloadDetail)
+
+
+@api.post(
+    "/downloads/batch",
+    response={200: BatchAnswer, **SUBMISSION_REFUSALS},
+    by_alias=True,
+    summary="Add many downloads at once",
+)
+def add_batch(
+    request: HttpRequest,
+    batch: Batch,
+    headers: Header[SubmissionHeaders],
+) -> Status[BatchAnswer]:
+    """One result for each URL, in order. What can be added is added, in one transaction."""
+    user = _user(request)
+
+    def work() -> Status[BatchAnswer]:
+        results = _submit_all(batch.urls, batch.options.as_download_options(), user=user)
+        return Status(200, BatchAnswer(results=results))
+
+    return answer_once(request, work, user=user, key=headers.idempotency_key, shape=BatchAnswer)
+
+
+def _submit_all(
+    urls: Sequence[str], options: DownloadOptions, *, user: "User"
+) -> list[BatchResult]:
+    checked = [_check(url) for url in urls]
+    wishes = [(link, options) for link in checked if isinstance(link, str)]
+    answers = Download.objects.submit_what_fits(wishes, owner=user, actor=user_actor(user))
+    submitted = iter(answers)
+    results = []
+    for url, link in zip(urls, checked, strict=True):
+        if isinstance(link, InvalidLink):
+            results.append(BatchResult(url=url, result=BatchResultWord.ERROR, reason=str(link)))
+            continue
+        one = next(submitted)
+        if one is None:
+            reason = TOO_MANY.format(settings.VNSITE.user_waiting)
+            results.append(BatchResult(url=url, result=BatchResultWord.ERROR, reason=reason))
+            continue
+        word = BatchResultWord.CREATED if one.created else BatchResultWord.DUPLICATE
+        results.append(
+            BatchResult(url=url, result=word, correlation_id=one.download.correlation_id)
+        )
+    return results
+
+
+def _check(url: str) -> str | InvalidLink:
+    try:
+        return check_link(url)
+    except InvalidLink as fault:
+        return fault
+
+
+@api.get(
+    "/downloads",
+    response={200: DownloadPage, 401: Problem, 422: Invalid},
+    by_alias=True,
+    summary="List downloads, newest first",
+)
+def list_downloads(request: HttpRequest, query: Query[ListParameters]) -> DownloadPage:
+    """What is added meanwhile does not move the pages behind a cursor."""
+    downloads = Download.objects.visible_to(_user(request)).search(query.q).order_by("-id")
+    if query.state is not None:
+        downloads = downloads.filter(state=query.state)
+    if query.cursor is not None:
+        downloads = downloads.filter(id__lt=query.cursor)
+    # One more than is shown: it says whether there is a next page.
+    found = list(with_neighbours(downloads)[: query.limit + 1])
+    shown = found[: query.limit]
+    waits, crowd = waits_for(shown), Crowd.around(shown)
+    return DownloadPage(
+        items=[DownloadOut.of(download, waits=waits, crowd=crowd) for download in shown],
+        next=str(shown[-1].pk) if len(found) > query.limit else None,
+    )
+
+
+@api.get(
+    "/downloads/{correlation_id}",
+    response={200: DownloadDetail, **REFUSALS},
+    by_alias=True,
+    summary="One download, with history and files",
+)
+def get_download(request: HttpRequest, correlation_id: str) -> DownloadDetail:
+    return _detail(_find(request, correlation_id))
+
+
+@api.get(
+    "/downloads/{correlation_id}/log",
+    response=REFUSALS,
+    summary="The log of one attempt",
+    openapi_extra={
+        "responses": {
+            200: {
+                "description": "Lines of the worker and of yt-dlp, oldest first",
+                "content": {"text/plain": {"schema": {"type": "string"}}},
+            }
+        }
+    },
+)
+def get_log(
+    request: HttpRequest,
+    correlation_id: str,
+    attempt: Annotated[int | None, Query(ge=1, le=MAX_ATTEMPT)] = None,
+) -> HttpResponse | Status[Problem]:
+    """Without `attempt` that of the newest one. While the attempt runs it grows, at most every few
+    seconds; it is bounded, and says how many lines it lacks."""
+    logs = AttemptLog.objects.filter(download=_find(request, correlation_id))
+    log = (logs.filter(attempt=attempt) if attempt else logs).order_by("attempt").last()
+    if log is None:
+        return Status(404, Problem(detail="There is no log of such an attempt."))
+    return HttpResponse(log.text, content_type="text/plain; charset=utf-8")
+
+
+@api.post("/downloads/{correlation_id}/cancel", response=ACTION, by_alias=True, summary="Cancel")
+def cancel(request: HttpRequest, correlation_id: str) -> DownloadDetail:
+    """A running download is asked to stop; it is cancelled when its processes are gone."""
+    actions.cancel(_find(request, correlation_id), actor=user_actor(_user(request)))
+    return _detail(_find(request, correlation_id))
+
+
+@api.post("/downloads/{correlation_id}/retry", response=ACTION, by_alias=True, summary="Retry")
+def retry(request: HttpRequest, correlation_id: str) -> DownloadDetail:
+    actions.retry(_find(request, correlation_id), actor=user_actor(_user(request)))
+    return _detail(_find(request, correlation_id))
+
+
+@api.post("/downloads/{correlation_id}/cleanup", response=ACTION, by_alias=True, summary="Clean up")
+def clean_up(request: HttpRequest, correlation_id: str) -> DownloadDetail:
+    """Remove the directory that was kept of a download that has ended."""
+    actions.clean(_find(request, correlation_id), actor=user_actor(_user(request)))
+    return _detail(_find(request, correlation_id))
+
+
+@api.delete(
+    "/downloads/{correlation_id}",
+    response={204: None, **REFUSALS, 403: Problem, 409: Conflict},
+    summary="Forget a download",
+)
+def forget(request: HttpRequest, correlation_id: str, files: bool = False) -> Status[None]:
+    """With `files=true` its published files are removed too."""
+    actions.forget(_find(request, correlation_id), with_files=files)
+    return Status(204, None)
+
+
+@api.get("/stats", response={200: StatsOut, 401: Problem}, summary="How the site is doing")
+def get_stats(request: HttpRequest) -> StatsOut:
+    """Counts and speed are of the downloads that you can see."""
+    downloads = Download.objects.visible_to(_user(request))
+    return StatsOut(
+        counts={State(word): count for word, count in downloads.counts().items()},
+        outcomes=downloads.outcome_counts(),
+        speed=stats.speed_of(downloads),
+        free_bytes=stats.free_bytes(settings.VNSITE.media_root),
+        workers=[WorkerOut(**vars(worker)) for worker in stats.workers()],
+        waiting_sites=[WaitingSite.of(wait) for wait in waits_among(downloads)],
+    )
+
+
+@api.post(
+    "/sites/{host}/try",
+    response={200: SiteOut, 401: Problem, 403: Problem, 404: Problem},
+    by_alias=True,
+    summary="Try a site that waits",
+)
+def try_site(request: HttpRequest, host: str) -> SiteOut | Status[Problem]:
+    """For staff. One download of it is let through at once; when that succeeds, all are."""
+    if not _user(request).is_staff:
+        return Status(403, Problem(detail="Only staff may do this."))
+    if "\0" not in host:  # PostgreSQL refuses to look for it
+        Site.objects.try_now(host)
+    wait = next((wait for wait in all_waits() if wait.host == host), None)
+    if wait is None:
+        return Status(404, Problem(detail="This site does not wait."))
+    return SiteOut.of(wait)
+
+
+@api.get("/openapi.json", include_in_schema=False)
+def openapi(request: HttpRequest) -> HttpResponse:
+    return Response(api.get_openapi_schema())
+
+
+def _detail(download: Download) -> DownloadDetail:
+    crowd = Crowd.around([download])
+    return DownloadDetail.of(download, waits=waits_for([download]), crowd=crowd)
+
+
+def _user(request: HttpRequest) -> "User":
+    """The user of the token or of the session. Not `request.user`: a token does not set that."""
+    user: User = request.auth  # type: ignore[attr-defined]
+    return user
+
+
+def _find(request: HttpRequest, correlation_id: str) -> Download:
+    """Http404 for an unknown, a malformed and a foreign id alike: nobody learns which it is."""
+    downloads = with_neighbours(Download.objects.visible_to(_user(request)))
+    if "\0" in correlation_id:  # PostgreSQL refuses to look for it
+        raise Http404
+    download = downloads.filter(correlation_id=correlation_id).first()
+    if download is None:
+        raise Http404
+    return download
+
+
+@api.exception_handler(Http404)
+def _not_found(request: HttpRequest, error: Http404) -> HttpResponse:
+    return _problem(request, 404, Problem(detail="There is no such download."))
+
+
+@api.exception_handler(actions.NotAllowed)
+def _not_allowed(request: HttpRequest, refusal: actions.NotAllowed) -> HttpResponse:
+    return _problem(request, 409, Conflict(detail=str(refusal), state=State(refusal.state)))
+
+
+@api.exception_handler(AuthenticationError)
+def _not_authenticated(request: HttpRequest, error: AuthenticationError) -> HttpResponse:
+    sentence = str(error) if token_in(request) else "Sign in, or send a token."
+    response = _problem(request, 401, Problem(detail=sentence))
+    response["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+@api.exception_handler(RequestDataTooBig)
+def _too_big(request: HttpRequest, error: RequestDataTooBig) -> HttpResponse:
+    most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    return _problem(request, 413, Problem(detail=f"The request is larger than {most} bytes."))
+
+
+@api.exception_handler(ValidationError)
+def _invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
+    problems = [FieldProblem(field=_field(each), reason=_reason(each)) for each in error.errors]
+    return _invalid_fields(request, problems)
+
+
+@api.exception_handler(TooManyWaiting)
+def _too_many_waiting(request: HttpRequest, refusal: TooManyWaiting) -> HttpResponse:
+    return _invalid_fields(request, [FieldProblem(field="url", reason=str(refusal))])
+
+
+@api.exception_handler(KeyOfAnotherRequest)
+def _key_of_another(request: HttpRequest, error: KeyOfAnotherRequest) -> HttpResponse:
+    reason = "This key was used for another request. Use a new one."
+    return _invalid_fields(request, [FieldProblem(field="Idempotency-Key", reason=reason)])
+
+
+def _invalid_fields(request: HttpRequest, problems: list[FieldProblem]) -> HttpResponse:
+    first = problems[0]
+    return _problem(request, 422, Invalid(detail=f"{first.field}: {first.reason}", errors=problems))
+
+
+def _problem(request: HttpRequest, status: int, problem: Problem) -> HttpResponse:
+    return api.create_response(request, problem.model_dump(by_alias=True), status=status)
+
+
+def _field(error: dict[str, Any]) -> str:
+    """`options.quality` of ("body", "wish", "options", "quality"); a parameter is its own name."""
+    source, *path = error["loc"]
+    if source == "body":
+        path = path[1:] or ["body"]
+    return ".".join(map(str, path))
+
+
+def _reason(error: dict[str, Any]) -> str:
+    """A ValueError of ours is a sentence already; pydantic's own messages lack the full stop."""
+    return str(error["ctx"]["error"]) if error["type"] == "value_error" else f"{error['msg']}."

@@ -1,0 +1,331 @@
+"""What goes over the wire of the JSON API, and how rows become that.
+
+The names are the contract's. Responses are made here from rows, field by field: a new column is
+not published by accident.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, Self
+
+from django.urls import reverse
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from downloads.models import Download, DownloadQuerySet, Progress, PublishedFile, Transition
+from downloads.rules.errors import ADVICE, ErrorClass
+from downloads.rules.links import MAX_LINKS
+from downloads.rules.options import Audio, DownloadOptions, Quality
+from downloads.rules.states import Outcome, State
+from downloads.submission import check_link
+from downloads.web.turns import Crowd, TurnWait, Whose
+from downloads.web.waits import SiteWait, wait_of
+
+MAX_ID = 2**63 - 1  # what the database takes
+
+
+def _none_if_empty(value: object) -> object:
+    return None if value == "" else value
+
+
+Link = Annotated[str, AfterValidator(check_link)]
+
+
+class Incoming(BaseModel):
+    """What a client sends. An unknown key is refused: it may be a known one, misspelt."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Options(Incoming):
+    quality: Quality = Quality.BEST
+    audio: Audio | None = None
+
+    def as_download_options(self) -> DownloadOptions:
+        return DownloadOptions(quality=self.quality, audio=self.audio)
+
+
+class Wish(Incoming):
+    url: Link
+    options: Options = Options()
+
+
+class Batch(Incoming):
+    # Each link is judged by itself, in its own result.
+    urls: list[str] = Field(min_length=1, max_length=MAX_LINKS)
+    options: Options = Options()
+
+
+class ListParameters(BaseModel):
+    """The query of a list. `state=` and `cursor=` without a value mean that they are absent."""
+
+    state: Annotated[State | None, BeforeValidator(_none_if_empty)] = None
+    q: str = Field("", max_length=500, pattern=r"^[^\x00]*$")  # PostgreSQL refuses a NUL in a text
+    limit: int = Field(50, ge=1, le=200)
+    cursor: Annotated[
+        Annotated[int, Field(ge=1, le=MAX_ID)] | None, BeforeValidator(_none_if_empty)
+    ] = None
+
+
+class SubmissionHeaders(BaseModel):
+    idempotency_key: str | None = Field(None, alias="Idempotency-Key", min_length=1, max_length=255)
+
+
+class Outgoing(BaseModel):
+    """What a client gets; `by_alias`, because `class` and `from` are no names in Python."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+
+class Problem(Outgoing):
+    detail: str = Field(description="One sentence")
+
+
+class Conflict(Problem):
+    state: State = Field(description="The state that the download has now")
+
+
+class FieldProblem(Outgoing):
+    field: str = Field(description="Path of the field: `url`, `options.quality`, `urls.3`, `limit`")
+    reason: str = Field(description="One sentence")
+
+
+class Invalid(Problem):
+    errors: list[FieldProblem]
+
+
+class BatchResultWord(StrEnum):
+    CREATED = "created"
+    DUPLICATE = "duplicate"
+    ERROR = "error"
+
+
+class BatchResult(Outgoing):
+    url: str = Field(description="As it was sent")
+    result: BatchResultWord
+    correlation_id: str | None = None
+    reason: str | None = None
+
+
+class BatchAnswer(Outgoing):
+    results: list[BatchResult]
+
+
+class ErrorOut(Outgoing):
+    class_: ErrorClass = Field(alias="class")
+    message: str
+    advice: str
+
+    @classmethod
+    def of(cls, download: Download) -> Self | None:
+        if not download.error_class:
+            return None
+        error_class = ErrorClass(download.error_class)
+        advice = ADVICE[error_class]
+        return cls(class_=error_class, message=advice.sentence, advice=advice.next_step)
+
+
+class ProgressOut(Outgoing):
+    bytes: int
+    resumed_bytes: int = Field(description="How many of them came from an earlier attempt")
+    total: int | None
+    speed: float | None
+    eta: float | None
+    percent: float | None
+
+    @classmethod
+    def of(cls, progress: Progress) -> Self:
+        return cls(
+            bytes=progress.received_bytes,
+            resumed_bytes=progress.resumed_bytes,
+            total=progress.total_bytes,
+            speed=progress.speed,
+            eta=progress.eta_seconds,
+            percent=progress.percent,
+        )
+
+
+class FileOut(Outgoing):
+    name: str
+    size: int
+    sha256: str
+    media_type: str
+    url: str
+
+    @classmethod
+    def of(cls, file: PublishedFile, download: Download) -> Self:
+        return cls(
+            name=file.name,
+            size=file.size,
+            sha256=file.sha256,
+            media_type=file.media_type,
+            url=reverse("media", args=[download.correlation_id, file.name]),
+        )
+
+
+class TransitionOut(Outgoing):
+    seq: int
+    from_: State | None = Field(alias="from")
+    to: State
+    at: datetime
+    actor: str
+    reason: str
+    detail: str
+    attempt: int
+
+    @classmethod
+    def of(cls, transition: Transition) -> Self:
+        return cls(
+            seq=transition.seq,
+            from_=State(transition.from_state) if transition.from_state else None,
+            to=State(transition.to_state),
+            at=transition.at,
+            actor=transition.actor,
+            reason=transition.reason,
+            detail=transition.detail,
+            attempt=transition.attempt,
+        )
+
+
+class SiteOut(Outgoing):
+    """A site that refused us several times in a row, and is left alone for a while."""
+
+    host: str = Field(description="With the port where the links have one")
+    failures: int = Field(description="In a row")
+    error_class: ErrorClass = Field(description="Of the last of them")
+    until: datetime
+    is_tried: bool = Field(description="`until` is over: one download tries whether it answers")
+
+    @classmethod
+    def of(cls, wait: SiteWait) -> Self:
+        return cls(
+            host=wait.host,
+            failures=wait.failures,
+            error_class=wait.error_class,
+            until=wait.until,
+            is_tried=wait.is_tried,
+        )
+
+
+class WaitingSite(SiteOut):
+    downloads: int = Field(description="That you can see, and that wait for it")
+
+    @classmethod
+    def of(cls, wait: SiteWait) -> Self:
+        return cls(**SiteOut.of(wait).model_dump(), downloads=wait.downloads)
+
+
+class TurnOut(Outgoing):
+    """As many downloads run as may at once."""
+
+    whose: Whose = Field(description="Of your own downloads, or of the site's")
+    running: int
+    limit: int
+
+    @classmethod
+    def of(cls, wait: TurnWait) -> Self:
+        return cls(whose=wait.whose, running=wait.running, limit=wait.limit)
+
+
+class DownloadOut(Outgoing):
+    """A download as it is listed."""
+
+    correlation_id: str
+    url: str
+    title: str
+    state: State
+    outcome: Outcome | None
+    phase: str | None
+    error: ErrorOut | None
+    attempt: int
+    max_attempts: int
+    priority: int
+    not_before: datetime | None = Field(description="When it is tried again; null: at once")
+    waits_for_site: SiteOut | None = Field(
+        description="It is not tried before its site is; null when that is not in the way"
+    )
+    waits_for_turn: TurnOut | None = Field(
+        description="It begins when one of those has ended; null when that is not in the way"
+    )
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    progress: ProgressOut | None
+    owner: str | None
+    worker: str | None
+
+    @classmethod
+    def of(cls, download: Download, *, waits: list[SiteWait], crowd: Crowd) -> Self:
+        """From a row of `with_neighbours`; any other costs a query for each neighbour.
+
+        `waits`: all sites that wait.
+        """
+        return cls(**_columns(download, waits, crowd))
+
+
+class DownloadDetail(DownloadOut):
+    """A download with everything that is known of it."""
+
+    files: list[FileOut]
+    history: list[TransitionOut]
+
+    @classmethod
+    def of(cls, download: Download, *, waits: list[SiteWait], crowd: Crowd) -> Self:
+        return cls(
+            **_columns(download, waits, crowd),
+            files=[FileOut.of(file, download) for file in download.files.all()],
+            history=[TransitionOut.of(each) for each in download.transitions.all()],
+        )
+
+
+class DownloadPage(Outgoing):
+    items: list[DownloadOut]
+    next: str | None = Field(description="The `cursor` of the next page; null on the last one")
+
+
+class WorkerOut(Outgoing):
+    name: str
+    host: str
+    alive: bool
+    slots: int
+    busy: int
+    heartbeat_at: datetime
+
+
+class StatsOut(Outgoing):
+    counts: dict[State, int]
+    outcomes: dict[Outcome, int]
+    speed: float
+    free_bytes: int
+    workers: list[WorkerOut]
+    waiting_sites: list[WaitingSite]
+
+
+def with_neighbours(downloads: DownloadQuerySet) -> DownloadQuerySet:
+    """Bring along what `DownloadOut` shows of other tables, in the same query."""
+    return downloads.select_related("owner", "worker", "progress")
+
+
+def _columns(download: Download, waits: list[SiteWait], crowd: Crowd) -> dict[str, Any]:
+    wait, turn = wait_of(download, waits), crowd.wait_of(download)
+    progress: Progress | None = getattr(download, "progress", None)  # it has one while it runs
+    return {
+        "correlation_id": download.correlation_id,
+        "url": download.url,
+        "title": download.title,
+        "state": State(download.state),
+        "outcome": Outcome(download.outcome) if download.outcome else None,
+        "phase": progress.phase if progress else None,
+        "error": ErrorOut.of(download),
+        "attempt": download.attempt,
+        "max_attempts": download.max_attempts,
+        "priority": download.priority,
+        "not_before": download.not_before,
+        "waits_for_site": SiteOut.of(wait) if wait else None,
+        "waits_for_turn": TurnOut.of(turn) if turn else None,
+        "created_at": download.created_at,
+        "started_at": download.started_at,
+        "finished_at": download.finished_at,
+        "progress": ProgressOut.of(progress) if progress else None,
+        "owner": download.owner.get_username() if download.owner else None,
+        "worker": download.worker.name if download.worker else None,
+    }

@@ -1,0 +1,1 @@
+"""How the site is doing: checks, health, statistics, and the invariants of the lifecycle."""

@@ -1,0 +1,286 @@
+"""What must be true of rows, library, temp root and processes, and where it is not.
+
+Reads only, also beside living workers. The invariants bear the names I1 to I11. Those that only a
+whole run can show are not here: no byte in a foreign file (but see `hashes`), no late write, the
+stream in order for each listener, nothing changed outside, recovery that changes nothing twice.
+"""
+
+import hashlib
+import re
+import socket
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+from django.conf import settings
+from django.db.models import Max
+
+from downloads.disk import isolation, library
+from downloads.fetch.client import attempts_of_processes
+from downloads.models import Download, PublishedFile, StreamPosition, Transition, database_now
+from downloads.rules.states import RUNNING, Outcome, State, can_move
+from downloads.worker import recovery
+
+ENTRY_NAME = re.compile(r".* \[([A-Za-z0-9-]{1,64})\](?: \(\d+\))?")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing that is not as it must be, or (a note) that nobody can be sure of from here."""
+
+    invariant: str  # "I1" to "I11"
+    correlation_id: str  # "-": it is of no download
+    sentence: str
+    # False: allowed, but worth a look. A worker was lost and its download waits for recovery; or
+    # something is there without a row, as a download leaves it that was deleted without its files.
+    is_breach: bool = True
+
+
+def check(*, host: str | None = None, hashes: bool = False) -> list[Finding]:
+    """Everything that breaks an invariant now, and the notes; with `hashes` every file is read.
+
+    `host` is this machine's name for its workers (None: the system's). A living site changes while
+    it is read, so that only what is found twice counts.
+    """
+    host = host or socket.gethostname()
+    first = list(_Look(host=host, hashes=hashes).findings())
+    if not first:
+        return []
+    again = set(_Look(host=host, hashes=hashes).findings())
+    return [finding for finding in first if finding in again]
+
+
+class _Look:
+    """One reading of the rows, and what the disk and the processes say against them."""
+
+    def __init__(self, *, host: str, hashes: bool) -> None:
+        self._host = host
+        self._hashes = hashes
+        self._downloads = list(Download.objects.select_related("worker").order_by("id"))
+        self._by_id = {download.correlation_id: download for download in self._downloads}
+        self._by_directory = {item.directory: item for item in self._downloads if item.directory}
+        # What is carried is needed until the download is clean.
+        self._carried = {
+            item.carried for item in self._downloads if item.state != State.CLEANED
+        } - {""}
+        self._files: dict[int, list[PublishedFile]] = defaultdict(list)
+        for file in PublishedFile.objects.all():
+            self._files[file.download_id].append(file)
+
+    def findings(self) -> Iterator[Finding]:
+        yield from self._running()
+        yield from self._histories()
+        yield from self._published()
+        yield from self._entries()
+        yield from self._directories()
+        yield from self._processes()
+
+    def _running(self) -> Iterator[Finding]:
+        """I1: each attempt that runs has a worker that lives, or that recovery takes for dead."""
+        now = database_now()
+        for download in self._downloads:
+            if not download.is_running:
+                continue
+            is_dead = recovery.is_dead(download.worker, now, host=self._host)
+            is_in_use = recovery.is_in_use(download, host=self._host)
+            if is_dead and is_in_use:
+                yield _breach("I1", download, "Its worker is gone, but its directory is in use.")
+            elif is_dead:
+                yield _note("I1", download, "Its worker is gone; it waits for recovery.")
+            elif not is_in_use and self._must_be_in_use(download):
+                yield _breach("I1", download, "Its worker lives, but no longer works on it.")
+
+    def _must_be_in_use(self, download: Download) -> bool:
+        """From READY to its end an attempt holds its lock; other machines' locks do not show."""
+        worker = download.worker
+        return download.state != State.INITIALIZING and bool(worker and worker.host == self._host)
+
+    def _histories(self) -> Iterator[Finding]:
+        """I2 and I11: histories are chains of legal moves to the states of the rows, numbered."""
+        position = StreamPosition.current()  # before: what comes meanwhile does not count
+        entries = Transition.objects.order_by("download_id", "seq").iterator()
+        by_key = {download.pk: download for download in self._downloads}
+        count = 0
+        for key, history in groupby(entries, key=lambda entry: entry.download_id):
+            last: Transition | None = None
+            for entry in history:
+                yield from _link_faults(last, entry, name=str(by_key.get(key, "-")))
+                last, count = entry, count + (entry.seq <= position)
+            if last and (download := by_key.pop(key, None)):
+                yield from _ending_faults(last, download)
+        for download in by_key.values():
+            yield _breach("I2", download, "It has no history.")
+        yield from _numbering_faults(missing=position - count)
+
+    def _published(self) -> Iterator[Finding]:
+        """I3: what completed is in the library as its row says."""
+        for download in self._downloads:
+            if download.outcome != Outcome.COMPLETED:
+                if self._files[download.pk]:
+                    yield _breach("I3", download, "It has published files, but did not complete.")
+            elif not download.library_path:
+                yield _breach("I3", download, "It completed without a name in the library.")
+            elif files := self._files[download.pk]:
+                for sentence in self._file_faults(download.library_path, files):
+                    yield _breach("I3", download, sentence)
+            elif not (settings.VNSITE.media_root / download.library_path).exists():
+                yield _note("I3", download, "Its published files were deleted with their rows.")
+
+    def _file_faults(self, entry: str, files: list[PublishedFile]) -> Iterator[str]:
+        for file in files:
+            try:
+                with library.open_finished(
+                    settings.VNSITE.media_root / entry / file.name
+                ) as content:
+                    size = content.seek(0, 2)
+                    if size != file.size:
+                        yield f"{entry}/{file.name} has {size} bytes, not {file.size}."
+                    elif self._hashes:
+                        content.seek(0)
+                        if hashlib.file_digest(content, "sha256").hexdigest() != file.sha256:
+                            yield f"{entry}/{file.name} is not the file that was published."
+            except (OSError, library.RefusedFile) as error:
+                yield f"{entry}/{file.name} cannot be read: {error}."
+
+    def _entries(self) -> Iterator[Finding]:
+        """I4: every directory in the library belongs to exactly one completed download."""
+        owners: dict[str, list[Download]] = defaultdict(list)
+        for download in self._downloads:
+            if download.library_path:
+                owners[download.library_path].append(download)
+        for path in _directories_in(settings.VNSITE.media_root):
+            if path.name == library.STAGING:
+                continue
+            match owners[path.name]:
+                case []:
+                    yield self._foreign_entry(path)
+                case [owner]:
+                    yield from self._entry_faults(owner, path)
+                case [owner, *_]:
+                    yield _breach("I4", owner, f"{path.name} belongs to another download as well.")
+
+    def _foreign_entry(self, path: Path) -> Finding:
+        match = ENTRY_NAME.fullmatch(path.name)
+        if match and (download := self._by_id.get(match[1])):
+            return _breach("I4", download, f"{path.name} is in the library, but not by its row.")
+        return Finding(
+            invariant="I4",
+            correlation_id=match[1] if match else "-",
+            sentence=f"{path.name} is in the library without a download; one that is deleted "
+            "without its files leaves them so.",
+            is_breach=False,
+        )
+
+    def _entry_faults(self, owner: Download, path: Path) -> Iterator[Finding]:
+        if owner.state in RUNNING:  # decided, not completed yet
+            return
+        known = {file.name for file in self._files[owner.pk]}
+        for name in sorted({item.name for item in path.iterdir()} - known):
+            yield _breach("I4", owner, f"{path.name}/{name} is of no published file.")
+
+    def _directories(self) -> Iterator[Finding]:
+        """I6 and I8: isolated directories and staged files are those of attempts that need them."""
+        for path in _directories_in(settings.VNSITE.temp_root):
+            yield from self._leftover(path, may_stay=isolation.final_name(path.name))
+        for path in _directories_in(settings.VNSITE.media_root / library.STAGING):
+            owner = self._by_directory.get(path.name)
+            is_needed = owner is not None and owner.is_running
+            yield from self._leftover(path, may_stay=path.name if is_needed else "")
+
+    def _leftover(self, path: Path, *, may_stay: str) -> Iterator[Finding]:
+        correlation_id = isolation.parse_directory_name(path.name)
+        if correlation_id is None or may_stay in self._by_directory or may_stay in self._carried:
+            return
+        if download := self._by_id.get(correlation_id):
+            invariant = "I8" if download.state == State.CLEANED else "I6"
+            yield _breach(invariant, download, f"{path} is left of an attempt that is over.")
+        else:
+            sentence = f"{path} is of no download: left as it is."
+            yield Finding(
+                invariant="I6",
+                correlation_id=correlation_id,
+                sentence=sentence,
+                is_breach=False,
+            )
+
+    def _processes(self) -> Iterator[Finding]:
+        """I8: no process is left of an attempt that is over."""
+        for process, name in attempts_of_processes().items():
+            owner = self._by_directory.get(isolation.final_name(name))
+            download = self._by_id.get(isolation.parse_directory_name(name) or "")
+            if download and not (owner and owner.is_running):
+                sentence = f"Process {process.pid} is left of an attempt that is over."
+                yield _breach("I8", download, sentence)
+
+
+def _link_faults(before: Transition | None, entry: Transition, *, name: str) -> Iterator[Finding]:
+    """What is wrong with one move of a history, after the one before it."""
+    expected = before.to_state if before else None
+    outcome = Outcome(before.outcome) if before and before.outcome else None
+    attempt = (before.attempt if before else 0) + (entry.to_state == State.INITIALIZING)
+    if entry.from_state != expected:
+        sentence = f"Move {entry.seq} begins at {entry.from_state}, not at {expected}."
+    elif not can_move(
+        State(entry.from_state) if entry.from_state else None,
+        State(entry.to_state),
+        outcome=outcome,
+    ):
+        sentence = f"Move {entry.seq} is not allowed: {entry.from_state} → {entry.to_state}."
+    elif entry.attempt != attempt:
+        sentence = f"Move {entry.seq} is of attempt {entry.attempt}, not {attempt}."
+    else:
+        return
+    yield Finding(invariant="I2", correlation_id=name, sentence=sentence)
+
+
+def _numbering_faults(*, missing: int) -> Iterator[Finding]:
+    newest, position = (
+        Transition.objects.aggregate(Max("seq"))["seq__max"],
+        StreamPosition.current(),
+    )
+    if newest and newest > position:
+        sentence = f"The newest number is {newest}, but only {position} were given out."
+        yield Finding(invariant="I11", correlation_id="-", sentence=sentence)
+    elif missing:
+        yield Finding(
+            invariant="I11",
+            correlation_id="-",
+            sentence=f"{missing} numbers of the history are not there; downloads that were deleted "
+            "leave such gaps.",
+            is_breach=False,
+        )
+
+
+def _ending_faults(last: Transition, download: Download) -> Iterator[Finding]:
+    """Where a row differs from the last move of its history."""
+    recorded: Mapping[str, object] = {
+        "state": last.to_state,
+        "attempt": last.attempt,
+        "outcome": last.outcome,
+        "error_class": last.error_class,
+    }
+    for column, value in recorded.items():
+        if (present := getattr(download, column)) != value:
+            yield _breach("I2", download, f"Its {column} is {present}; its history says {value}.")
+
+
+def _directories_in(root: Path) -> list[Path]:
+    try:
+        return sorted(path for path in root.iterdir() if path.is_dir() and not path.is_symlink())
+    except FileNotFoundError:
+        return []
+
+
+def _breach(invariant: str, download: Download, sentence: str) -> Finding:
+    return Finding(invariant=invariant, correlation_id=download.correlation_id, sentence=sentence)
+
+
+def _note(invariant: str, download: Download, sentence: str) -> Finding:
+    return Finding(
+        invariant=invariant,
+        correlation_id=download.correlation_id,
+        sentence=sentence,
+        is_breach=False,
+    )

@@ -1,0 +1,68 @@
+"""How the whole site is doing, in numbers: for the API, the metrics and the checks. Reads only."""
+
+import shutil
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from django.conf import settings
+from django.db.models import Count, Q, Sum
+from django.db.models.functions import Now
+
+from downloads.models import DownloadQuerySet, Progress, Worker, database_now
+from downloads.rules.states import RUNNING
+
+SPEED_MAX_AGE = timedelta(seconds=10)  # an older speed is no speed any more
+WORKER_REMEMBERED = timedelta(days=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerStatus:
+    name: str
+    host: str
+    alive: bool
+    slots: int
+    busy: int  # slots with a running download
+    heartbeat_at: datetime
+
+
+def workers() -> list[WorkerStatus]:
+    """The workers that have not stopped, the lost ones of the last day included, by name."""
+    now = database_now()
+    rows = (
+        Worker.objects.filter(stopped_at=None, heartbeat_at__gt=now - WORKER_REMEMBERED)
+        .annotate(busy=Count("download", filter=Q(download__state__in=RUNNING)))
+        .order_by("name")
+    )
+    return [
+        WorkerStatus(
+            name=row.name,
+            host=row.host,
+            alive=row.is_alive(now),
+            slots=row.slots,
+            busy=row.busy,
+            heartbeat_at=row.heartbeat_at,
+        )
+        for row in rows
+    ]
+
+
+def has_live_worker() -> bool:
+    lease = timedelta(seconds=settings.VNSITE.lease_seconds)
+    return Worker.objects.filter(stopped_at=None, heartbeat_at__gt=database_now() - lease).exists()
+
+
+def speed_of(downloads: DownloadQuerySet) -> float:
+    """What these downloads receive together, in bytes per second."""
+    fresh = Progress.objects.filter(download__in=downloads, updated_at__gt=Now() - SPEED_MAX_AGE)
+    return float(fresh.aggregate(total=Sum("speed"))["total"] or 0.0)
+
+
+def free_bytes(folder: Path) -> int:
+    """Free space where a folder is, or will be when it is not made yet. OSError when unreadable."""
+    return shutil.disk_usage(nearest_existing(folder)).free
+
+
+def nearest_existing(folder: Path) -> Path:
+    """The folder itself, or the innermost one around it that is there."""
+    return next(path for path in (folder, *folder.parents) if path.exists())

@@ -1,0 +1,193 @@
+"""What a file is by its content: its container, and whether the container is as long as it says.
+
+Pure functions of the bytes of an open file. A site can give any name and any media type to
+anything; only what is told apart here is published (`downloads.disk.library`), and as what it is.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import IO
+
+HEAD_BYTES = 4096
+# More parts than any player would look for the index of a film in.
+MAX_BOXES = 100_000
+TS_PACKET_BYTES = 188
+
+
+@dataclass(frozen=True, kw_only=True)
+class Container:
+    """A family of files that begin alike."""
+
+    demuxer: str  # what ffmpeg calls it
+    # What its files may be called; the first is for those whose name says something else.
+    suffixes: tuple[str, ...]
+
+
+MP4 = Container(
+    demuxer="mov,mp4,m4a,3gp,3g2,mj2", suffixes=(".mp4", ".m4a", ".m4v", ".mov", ".3gp")
+)
+MATROSKA = Container(demuxer="matroska,webm", suffixes=(".mkv", ".mka"))
+WEBM = Container(demuxer="matroska,webm", suffixes=(".webm", ".weba", ".mkv", ".mka"))
+OGG = Container(demuxer="ogg", suffixes=(".ogg", ".oga", ".ogv", ".opus"))
+FLAC = Container(demuxer="flac", suffixes=(".flac",))
+WAVE = Container(demuxer="wav", suffixes=(".wav",))
+AVI = Container(demuxer="avi", suffixes=(".avi",))
+FLASH = Container(demuxer="flv", suffixes=(".flv",))
+MP3 = Container(demuxer="mp3", suffixes=(".mp3",))
+AAC = Container(demuxer="aac", suffixes=(".aac",))
+TRANSPORT_STREAM = Container(demuxer="mpegts", suffixes=(".ts",))
+PROGRAM_STREAM = Container(demuxer="mpeg", suffixes=(".mpg",))
+CONTAINERS = (
+    MP4,
+    MATROSKA,
+    WEBM,
+    OGG,
+    FLAC,
+    WAVE,
+    AVI,
+    FLASH,
+    MP3,
+    AAC,
+    TRANSPORT_STREAM,
+    PROGRAM_STREAM,
+)
+
+BOX_TYPES = frozenset(b"ftyp styp moov moof mdat sidx emsg prft free skip wide pnot uuid".split())
+PICTURE_BRANDS = frozenset({b"avif", b"avis", b"heic", b"heix", b"heif", b"mif1", b"msf1", b"crx "})
+DOCUMENT_TYPE = re.compile(rb"\x42\x82[\x81-\x88](webm|matroska)")
+EBML, SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
+UNKNOWN_SIZE = 2**32 - 1  # of RIFF: written by somebody who could not seek back
+
+BEGINNINGS: tuple[tuple[bytes, Container], ...] = (
+    (b"OggS", OGG),
+    (b"fLaC", FLAC),
+    (b"FLV\x01", FLASH),
+    (b"\x00\x00\x01\xba", PROGRAM_STREAM),
+    (b"\x00\x00\x01\xb3", PROGRAM_STREAM),
+)
+
+
+def container_of(file: IO[bytes]) -> Container | None:
+    """The container that a file is, by its first bytes; None for what is none that is known.
+
+    A tag of ID3 in front is passed over: sound of several kinds bears one.
+    """
+    head = _read_at(file, 0, HEAD_BYTES)
+    if head[:3] == b"ID3" and len(head) >= 10:
+        after = _read_at(file, 10 + _synchsafe(head[6:10]), HEAD_BYTES)
+        return _told_by(after) or MP3
+    return _told_by(head)
+
+
+def _told_by(head: bytes) -> Container | None:
+    for beginning, container in BEGINNINGS:
+        if head.startswith(beginning):
+            return container
+    if head[4:8] in BOX_TYPES:
+        return None if head[8:12] in PICTURE_BRANDS else MP4
+    if head.startswith(EBML):
+        document = DOCUMENT_TYPE.search(head[:128])
+        return {b"webm": WEBM, b"matroska": MATROSKA}[document[1]] if document else None
+    if head.startswith(b"RIFF"):
+        return {b"WAVE": WAVE, b"AVI ": AVI}.get(head[8:12])
+    if len(head) > TS_PACKET_BYTES and {head[0], head[TS_PACKET_BYTES]} == {0x47}:
+        return TRANSPORT_STREAM
+    return _frames_of_sound(head)
+
+
+def _frames_of_sound(head: bytes) -> Container | None:
+    """MP3 and AAC are nothing but frames, each of which begins with twelve (eleven) set bits."""
+    if len(head) < 4 or head[0] != 0xFF:
+        return None
+    if head[1] & 0xF6 == 0xF0:
+        return AAC
+    is_mp3 = head[1] & 0xE6 in (0xE2, 0xE4) and head[2] >> 4 not in (0, 15) and head[2] & 12 != 12
+    return MP3 if is_mp3 else None
+
+
+def looks_whole(file: IO[bytes], container: Container, *, size: int) -> bool:
+    """Whether a file of `size` bytes holds all that its container says it does.
+
+    For a site that announces the length of half a file. False: something is missing, or what is
+    there is not understood. True for containers that do not say how long they are.
+    """
+    check: Callable[[IO[bytes], int], bool] | None = {
+        MP4.demuxer: _boxes_are_whole,
+        MATROSKA.demuxer: _segment_is_whole,
+        WAVE.demuxer: _riff_is_whole,
+        AVI.demuxer: _riff_is_whole,
+    }.get(container.demuxer)
+    return check is None or check(file, size)
+
+
+def _boxes_are_whole(file: IO[bytes], size: int) -> bool:
+    """ISO 14496-12, 4.2: boxes to the end of the file, one of them the index."""
+    kinds = set()
+    for kind, end in _boxes(file, size):
+        if end > size:
+            return False
+        kinds.add(kind)
+    return b"moov" in kinds
+
+
+def _boxes(file: IO[bytes], size: int) -> Iterator[tuple[bytes, int]]:
+    """Type and end of each box at the top; an end past `size` for what is no box."""
+    start = 0
+    for _ in range(MAX_BOXES):
+        if start >= size:
+            return
+        head = _read_at(file, start, 16)
+        length, kind = int.from_bytes(head[:4]), head[4:8]
+        if length == 1:
+            length = int.from_bytes(head[8:16])
+        elif length == 0:
+            length = size - start
+        end = start + length if len(head) >= 8 and length >= 8 else size + 1
+        yield kind, end
+        start = end
+
+
+def _segment_is_whole(file: IO[bytes], size: int) -> bool:
+    """RFC 8794: the header, perhaps something void, then one segment with all the rest."""
+    start = 0
+    for _ in range(4):
+        head = _read_at(file, start, 16)
+        identifier, after = head[:4], start + 4
+        if identifier[:1] == b"\xec":  # void
+            identifier, after = head[:1], start + 1
+        length, width, is_known = _element_size(head[after - start :])
+        if identifier == SEGMENT:
+            return not is_known or after + width + length <= size
+        if identifier not in (EBML, b"\xec"):
+            return False
+        start = after + width + length
+    return False
+
+
+def _element_size(data: bytes) -> tuple[int, int, bool]:
+    """Value and width of a variable-size integer, and whether it is known: all ones is not."""
+    if not data or not data[0]:
+        return 0, 0, True
+    width = 9 - data[0].bit_length()
+    mask = 2 ** (7 * width) - 1
+    value = int.from_bytes(data[:width]) & mask
+    return value, width, value != mask
+
+
+def _riff_is_whole(file: IO[bytes], size: int) -> bool:
+    length = int.from_bytes(_read_at(file, 4, 4), "little")
+    return length in (0, UNKNOWN_SIZE) or length + 8 <= size
+
+
+def _synchsafe(data: bytes) -> int:
+    """Seven bits of each byte (ID3v2, 6.2)."""
+    value = 0
+    for byte in data:
+        value = value << 7 | byte & 0x7F
+    return value
+
+
+def _read_at(file: IO[bytes], start: int, count: int) -> bytes:
+    file.seek(start)
+    return file.read(count)

@@ -1,0 +1,350 @@
+"""The library: finished files appear in it whole, by one rename, and are found again by name.
+
+File system only. An entry is one directory, `<title> [<correlation id>]`, under the media root.
+Files are gathered in a staging directory on the same file system first, so that nothing half
+copied ever has a final name.
+"""
+
+import ctypes
+import errno
+import hashlib
+import os
+import shutil
+import stat
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from io import BufferedReader
+from pathlib import Path
+from typing import IO, Any
+
+STAGING = ".staging"
+MAX_NAME_BYTES = 200
+BLOCK_BYTES = 2**20
+NOT_IN_NAMES = str.maketrans(dict.fromkeys('/\\:*?"<>|', "_"))
+# Letters that are drawn as nothing; what is of no category of letters goes by its category.
+INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
+MAX_MARKS = 4  # on one letter; Tibetan and Hebrew need as many
+SKIN_COLOURS = frozenset(map(chr, range(0x1F3FB, 0x1F400)))
+FLAG_LETTERS = "".join(map(chr, range(0x1F1E6, 0x1F200)))
+# What Windows takes for a device, whatever follows after a dot.
+DEVICES = frozenset(
+    ["CON", "PRN", "AUX", "NUL", *(f"{port}{n}" for port in ("COM", "LPT") for n in range(10))]
+)
+RENAME_NOREPLACE = 1
+AT_FDCWD = -100
+
+# Of several for one type the first is for files whose name says something else.
+MEDIA_TYPES: dict[str, str] = {
+    ".3gp": "video/3gpp",
+    ".aac": "audio/aac",
+    ".avi": "video/x-msvideo",
+    ".flac": "audio/flac",
+    ".flv": "video/x-flv",
+    ".m4a": "audio/mp4",
+    ".mka": "audio/x-matroska",
+    ".mkv": "video/x-matroska",
+    ".mov": "video/quicktime",
+    ".mp3": "audio/mpeg",
+    ".mp4": "video/mp4",
+    ".m4v": "video/mp4",
+    ".mpg": "video/mpeg",
+    ".ogg": "audio/ogg",
+    ".oga": "audio/ogg",
+    ".ogv": "video/ogg",
+    ".opus": "audio/ogg",
+    ".ts": "video/mp2t",
+    ".wav": "audio/wav",
+    ".weba": "audio/webm",
+    ".webm": "video/webm",
+}
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class NotMedia(ValueError):
+    """The file is of no media type on the list."""
+
+
+class RefusedFile(Exception):
+    """A file is not what its manifest says. Nothing was published."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StagedFile:
+    """A file to publish: where it is now, and what it must be."""
+
+    source: Path
+    name: str  # in the library
+    size: int
+    sha256: str
+
+
+def suffix_of(name: str, *, media_type: str) -> str:
+    """The suffix that a file of a media type is published with: its own, if it is one of the type.
+
+    Raises NotMedia for a type that is not on the list, whoever said that it is one.
+    """
+    suffixes = [suffix for suffix, listed in MEDIA_TYPES.items() if listed == media_type]
+    if not suffixes:
+        raise NotMedia(f"{media_type!r} is not a media type that vnsite publishes")
+    own = Path(name).suffix.lower()
+    return own if own in suffixes else suffixes[0]
+
+
+def safe_name(text: str, *, fallback: str, max_bytes: int = MAX_NAME_BYTES) -> str:
+    """A file name that says what `text` says and nothing else, at most `max_bytes` of UTF-8.
+
+    NFC; no control, format (bidi, zero-width), surrogate or private characters, no separators and
+    nothing that another system's file names cannot have; no leading dash or dot; cut at a
+    character. `fallback` when nothing is left.
+    """
+    name = readable(text).translate(NOT_IN_NAMES).lstrip("-. ").rstrip(". ")
+    if name.partition(".")[0].rstrip().upper() in DEVICES:
+        name = f"_{name}"
+    return cut(name, max_bytes).rstrip(". ") or fallback
+
+
+def readable(text: str) -> str:
+    """A text of the site on one line, without what is invisible or turns the writing around."""
+    kept = "".join(map(_readable_character, text))
+    # After the removal: what stood between a letter and its accent may have been invisible.
+    return " ".join(_without_floods(unicodedata.normalize("NFC", kept)).split())
+
+
+def _readable_character(character: str) -> str:
+    category = unicodedata.category(character)
+    if category in ("Zs", "Zl", "Zp") or character in "\t\n\r":
+        return " "
+    return "" if category.startswith("C") or character in INVISIBLE else character
+
+
+def _without_floods(text: str) -> str:
+    """Without the marks above and below that no writing needs so many of on one letter: they would
+    be drawn over the lines around them."""
+    kept, marks = [], 0
+    for character in text:
+        marks = marks + 1 if _is_mark(character) else 0
+        if marks <= MAX_MARKS:
+            kept.append(character)
+    return "".join(kept)
+
+
+def _is_mark(character: str) -> bool:
+    return unicodedata.category(character).startswith("M")
+
+
+def cut(text: str, max_bytes: int) -> str:
+    """The longest beginning of `text` that takes at most `max_bytes`, cut between characters.
+
+    A character with the marks and the colour of skin that follow it is one, and so is a flag.
+    """
+    encoded = text.encode()
+    if len(encoded) <= max_bytes:
+        return text
+    end = len(encoded[:max_bytes].decode(errors="ignore"))
+    while end and _is_inside_character(text, end):
+        end -= 1
+    return text[:end]
+
+
+def _is_inside_character(text: str, place: int) -> bool:
+    """Whether what a person takes for one character goes on at this place."""
+    following = text[place]
+    if following in FLAG_LETTERS:  # two make a flag
+        before = text[:place]
+        return (len(before) - len(before.rstrip(FLAG_LETTERS))) % 2 == 1
+    return _is_mark(following) or following in SKIN_COLOURS
+
+
+def entry_name(title: str, correlation_id: str, *, copy: int = 1) -> str:
+    """`<title> [<correlation id>]`; from the second copy on `<title> [<correlation id>] (2)`."""
+    tail = f" [{correlation_id}]" + (f" ({copy})" if copy > 1 else "")
+    head = safe_name(title, fallback="video", max_bytes=MAX_NAME_BYTES - len(tail))
+    return head + tail
+
+
+def file_names(title: str, suffixes: Sequence[str]) -> list[str]:
+    """The names of files in an entry: `<title><suffix>`, numbered where that is not unique."""
+    chosen: list[str] = []
+    for suffix in suffixes:
+        for number in range(1, len(suffixes) + 1):
+            tail = (f" ({number})" if number > 1 else "") + suffix
+            head = safe_name(title, fallback="video", max_bytes=MAX_NAME_BYTES - len(tail))
+            if head + tail not in chosen:
+                chosen.append(head + tail)
+                break
+    return chosen
+
+
+def stage(root: Path, key: str, files: Iterable[StagedFile]) -> Path:
+    """Gather the files in `root`/.staging/`key`, on the library's file system, and make it durable.
+
+    Files are moved; those of another file system or mount are copied, compared with their hash,
+    and the sources kept. What an interrupted staging left under this key is removed first. Raises
+    Refused when a file is not what its manifest says, OSError when the disk does not take it; then
+    the staging directory is gone.
+    """
+    directory = _staged(root, key)
+    discard(root, key)
+    directory.mkdir(parents=True, mode=0o755)
+    try:
+        for file in files:
+            _bring(file, directory / file.name)
+        sync_directory(directory)
+    except BaseException:
+        discard(root, key)
+        raise
+    return directory
+
+
+def open_finished(path: Path) -> BufferedReader:
+    """Open a file to read it; a link is not followed, and nothing waits at a pipe.
+
+    Raises Refused for anything but a regular file with one link.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.ENXIO):  # a symbolic link, a socket
+            raise
+        raise RefusedFile(f"{path.name} is not a regular file with one link") from error
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
+        os.close(descriptor)
+        raise RefusedFile(f"{path.name} is not a regular file with one link")
+    return os.fdopen(descriptor, "rb")
+
+
+def _bring(file: StagedFile, target: Path) -> None:
+    with open_finished(file.source) as source:
+        descriptor = source.fileno()
+        status = os.fstat(descriptor)
+        if status.st_size != file.size:
+            raise RefusedFile(f"{file.source.name} has {status.st_size} bytes, not {file.size}")
+        try:
+            file.source.rename(target)
+        except OSError as error:
+            # Two mounts of one file system have the same st_dev, so that it does not tell.
+            if error.errno != errno.EXDEV:
+                raise
+            _copy(source, target, sha256=file.sha256)
+        else:
+            _require_same(status, target)
+            os.fchmod(descriptor, 0o644)
+            os.fsync(descriptor)
+
+
+def _require_same(status: os.stat_result, target: Path) -> None:
+    """The name may have been pointed elsewhere between the look at it and the move."""
+    moved = target.lstat()
+    if (moved.st_dev, moved.st_ino) != (status.st_dev, status.st_ino):
+        raise RefusedFile(f"{target.name} was exchanged while it was moved")
+
+
+def _copy(source: IO[bytes], target: Path, *, sha256: str) -> None:
+    digest = hashlib.sha256()
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    with os.fdopen(descriptor, "wb") as copy:
+        while block := source.read(BLOCK_BYTES):
+            digest.update(block)
+            copy.write(block)
+        copy.flush()
+        os.fsync(descriptor)
+    if digest.hexdigest() != sha256:
+        raise RefusedFile(f"{target.name} changed after it was verified")
+
+
+def publish(root: Path, key: str, name: str) -> None:
+    """Give the staged directory its final name: one rename, never over something; durable after.
+
+    Raises FileExistsError when something bears the name already, FileNotFoundError when nothing
+    is staged under the key.
+    """
+    rename_without_replacing(_staged(root, key), root / name)
+    sync_directory(root)
+
+
+def rename_without_replacing(source: Path, target: Path) -> None:
+    """rename(2) of a directory that raises FileExistsError instead of replacing anything.
+
+    Where the file system does not know RENAME_NOREPLACE (FUSE, CIFS) the plain call does: of a
+    directory it replaces nothing but an empty directory.
+    """
+    result = _libc.renameat2(
+        AT_FDCWD, os.fsencode(source), AT_FDCWD, os.fsencode(target), RENAME_NOREPLACE
+    )
+    if not result:
+        return
+    code = ctypes.get_errno()
+    if code not in (errno.EINVAL, errno.ENOSYS):
+        raise OSError(code, os.strerror(code), str(source), None, str(target))
+    try:
+        source.rename(target)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.ENOTDIR):
+            raise
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from error
+
+
+def _staged(root: Path, key: str) -> Path:
+    """Where the files of this key are gathered. Raises ValueError for what is not one name."""
+    if key in ("", ".", "..") or "/" in key or "\0" in key:
+        raise ValueError(f"not a key of the staging directory: {key!r}")
+    return root / STAGING / key
+
+
+def is_staged(root: Path, key: str) -> bool:
+    return _staged(root, key).is_dir()
+
+
+def holds(root: Path, name: str, sizes: dict[str, int]) -> bool:
+    """Whether the entry is there with exactly these files (name → bytes)."""
+    entry = root / name
+    try:
+        found = {path.name: path.lstat().st_size for path in entry.iterdir()}
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return found == sizes
+
+
+def discard(root: Path, key: str) -> None:
+    """Remove what is staged under the key; nothing there is fine."""
+    directory = _staged(root, key)
+    if directory.is_symlink():
+        directory.unlink()
+    elif directory.exists():
+        shutil.rmtree(directory, onerror=_unless_gone)
+
+
+def _unless_gone(function: object, path: str, error: Any) -> None:
+    """Two recoveries may discard the same directory at once: what is gone already is no error."""
+    if not isinstance(error[1], FileNotFoundError):
+        raise error[1]
+
+
+def remove(root: Path, name: str) -> int:
+    """Remove an entry of the library with its files; the bytes freed, 0 when it is not there.
+
+    Raises ValueError for a name that is not one of an entry: it never leaves the library.
+    """
+    if not name or name in (".", "..", STAGING) or "/" in name or "\0" in name:
+        raise ValueError(f"not an entry of the library: {name!r}")
+    entry = root / name
+    if not entry.is_dir() or entry.is_symlink():
+        return 0
+    freed = sum(path.lstat().st_size for path in entry.rglob("*") if not path.is_dir())
+    shutil.rmtree(entry)
+    return freed
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in a directory durable, where its file system can do that (CIFS cannot)."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+    finally:
+        os.close(descriptor)

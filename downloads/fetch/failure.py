@@ -1,0 +1,110 @@
+"""An exception taken apart into facts that can cross to the worker."""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from downloads.fetch.protocol import Broke
+from downloads.rules.errors import UNFORESEEN_BY_EXTRACTOR
+from downloads.rules.redaction import MAX_LOOKED_AT, redact
+from downloads.sandbox.guard import PolicyBlocked
+
+MAX_MESSAGE_LENGTH = 2000
+TERMINAL_SEQUENCE = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+# When yt-dlp gives up after some tries of its own, only its words still have the status.
+HTTP_ERROR = re.compile(r"\bHTTP Error ([45]\d\d)\b")
+BUG_REPORT = re.compile(r"; please report this issue on .*", re.DOTALL)
+
+
+def facts_of(error: BaseException, *, refusals: list[str]) -> Broke:
+    """What the worker is told of an error.
+
+    `refusals` are the guard's: libraries turn its exception into their own, so a refusal is the
+    cause of whatever failed after it.
+    """
+    chain = list(_chain(error))
+    kinds = [type(link).__name__ for link in chain]
+    if any(getattr(link, "expected", True) is False for link in chain):
+        kinds.append(UNFORESEEN_BY_EXTRACTOR)
+    message = clean_message(str(error)) or type(error).__name__
+    if refusals:
+        kinds.insert(0, PolicyBlocked.__name__)
+        message = clean_message(refusals[0])  # a site chose the name of the host
+    return Broke(
+        kinds=kinds,
+        message=message,
+        http_status=_first(chain, "status") or _status_in(message),
+        errno=_first(chain, "errno"),
+        retry_after_seconds=_retry_after(chain),
+    )
+
+
+def clean_message(text: str) -> str:
+    """One error text for a person: without colours, "ERROR:" and the request to report a bug.
+
+    A site can put anything into it: what is invisible, or no database and no terminal takes, goes.
+    """
+    text = TERMINAL_SEQUENCE.sub("", text).removeprefix("ERROR: ")
+    text = BUG_REPORT.sub("", text)
+    text = "".join(
+        character
+        for character in text
+        if character == "\n" or not unicodedata.category(character).startswith("C")
+    )
+    # Before it is cut: of half a user-info nobody can tell what it is.
+    return redact(text[:MAX_LOOKED_AT]).strip()[:MAX_MESSAGE_LENGTH]
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The error, then what caused it, in every way in which Python and yt-dlp record that."""
+    seen: set[int] = set()
+    waiting: list[Any] = [error]
+    while waiting:
+        link = waiting.pop(0)
+        if not isinstance(link, BaseException) or id(link) in seen:
+            continue
+        seen.add(id(link))
+        yield link
+        exc_info = getattr(link, "exc_info", None)
+        if isinstance(exc_info, tuple) and len(exc_info) > 1:
+            waiting.append(exc_info[1])
+        waiting += [getattr(link, "cause", None), link.__cause__, link.__context__]
+        waiting += [argument for argument in link.args if isinstance(argument, BaseException)]
+
+
+def _first(chain: list[BaseException], name: str) -> int | None:
+    values = (getattr(link, name, None) for link in chain)
+    return next((value for value in values if isinstance(value, int)), None)
+
+
+def _status_in(message: str) -> int | None:
+    found = HTTP_ERROR.search(message)
+    return int(found[1]) if found else None
+
+
+def _retry_after(chain: list[BaseException]) -> float | None:
+    """Seconds from now that `Retry-After` asks for, as a number or a date; None without one."""
+    for link in chain:
+        headers = getattr(getattr(link, "response", None), "headers", None)
+        value = headers.get("Retry-After") if headers is not None else None
+        if value:
+            return parse_retry_after(str(value), now=datetime.now(UTC))
+    return None
+
+
+def parse_retry_after(value: str, *, now: datetime) -> float | None:
+    """Seconds to wait (RFC 9110, 10.2.3); None for what is neither a number nor a date."""
+    try:
+        return float(int(value))
+    except (ValueError, OverflowError):
+        pass
+    try:
+        when = parsedate_to_datetime(value)
+    except (ValueError, OverflowError):
+        return None
+    if when.tzinfo is None:
+        return None
+    return (when - now).total_seconds()

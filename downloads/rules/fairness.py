@@ -1,0 +1,76 @@
+"""Whose download is the next to run: nobody takes all slots while somebody else waits.
+
+Pure decisions over what the rows say. Owner None are all downloads without one, which the command
+added: they take turns like those of one more user.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConcurrencyLimits:
+    """How many downloads may run at once; 0: any number."""
+
+    of_user: int = 0
+    of_site: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    """How many downloads run, by owner and by site."""
+
+    by_owner: Counter[int | None] = field(default_factory=Counter)
+    by_site: Counter[str] = field(default_factory=Counter)
+
+    @classmethod
+    def count(cls, running: Iterable[tuple[int | None, str]]) -> "Running":
+        """Of (owner, site) for each that runs."""
+        owners, sites = Counter[int | None](), Counter[str]()
+        for owner_id, site in running:
+            owners[owner_id] += 1
+            sites[site] += 1
+        return cls(by_owner=owners, by_site=sites)
+
+    def full_owners(self, limits: ConcurrencyLimits) -> frozenset[int | None]:
+        """Who has as many running as one user may have."""
+        counts, most = self.by_owner, limits.of_user
+        return frozenset(owner for owner, count in counts.items() if most and count >= most)
+
+    def full_sites(self, limits: ConcurrencyLimits) -> frozenset[str]:
+        counts, most = self.by_site, limits.of_site
+        return frozenset(site for site, count in counts.items() if most and count >= most)
+
+    def is_exceeded(self, limits: ConcurrencyLimits, *, owner_id: int | None, site: str) -> bool:
+        """Whether more run than may, of this owner or of this site."""
+        return bool(
+            (limits.of_user and self.by_owner[owner_id] > limits.of_user)
+            or (limits.of_site and self.by_site[site] > limits.of_site)
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Turn:
+    """The download of one owner that would be claimed next."""
+
+    owner_id: int | None
+    priority: int
+    download_id: int
+
+
+def in_order(turns: Iterable[Turn], running: Running) -> list[Turn]:
+    """Who has the fewest running first; of those with as many the most urgent, then the oldest."""
+    return sorted(
+        turns,
+        key=lambda turn: (running.by_owner[turn.owner_id], -turn.priority, turn.download_id),
+    )
+
+
+def is_overtaken(claimed: int | None, later: Sequence[Turn], running: Running) -> bool:
+    """Whether somebody whose turn was later has fewer running, now that the claimed one counts.
+
+    `claimed`: its owner. That others claimed at the same moment was not seen when it was chosen.
+    """
+    before = running.by_owner[claimed] - 1
+    return any(running.by_owner[turn.owner_id] < before for turn in later)

@@ -1,0 +1,118 @@
+"""What a child may use, and what it inherits: set once, right after the fork."""
+
+import ctypes
+import os
+import resource
+import signal
+import struct
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from downloads.sandbox import seccomp
+
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+PR_SET_NO_NEW_PRIVS = 38
+CAPABILITY_VERSION = 0x20080522  # _LINUX_CAPABILITY_VERSION_3
+OVERRIDE_FILE_PERMISSIONS = 1 << 1 | 1 << 2  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+
+MEMORY_BYTES = 2**30  # a child begins with 70 MiB
+OPEN_FILES = 256
+# Above the limit of a download, so that merging two streams, which holds both, can still work.
+FILE_SIZE_FACTOR = 2
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _prctl(option: int, value: int) -> None:
+    _check(_libc.prctl(option, value, 0, 0, 0), "prctl")
+
+
+def _check(answer: int, what: str) -> None:
+    if answer:
+        raise OSError(ctypes.get_errno(), what)
+
+
+def die_with_parent(signal_number: int = signal.SIGKILL) -> None:
+    """Ask the kernel to send a signal to this process when the thread that made it ends.
+
+    The caller checks afterwards that its parent is still the one it expects: a parent that died
+    before the call sends nothing (prctl(2), PR_SET_PDEATHSIG).
+    """
+    _prctl(PR_SET_PDEATHSIG, signal_number)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of every descendant whose own parent dies (PR_SET_CHILD_SUBREAPER)."""
+    _prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def reset_signals() -> None:
+    """Give every signal its default action, except those that would hide an error.
+
+    SIGPIPE and SIGXFSZ stay ignored: a write then fails with an errno that can be reported.
+    """
+    signal.set_wakeup_fd(-1)
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        if number in (signal.SIGPIPE, signal.SIGXFSZ):
+            signal.signal(number, signal.SIG_IGN)
+        elif signal.getsignal(number) is not signal.SIG_DFL:
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+
+
+def drop_capabilities() -> None:
+    """Give up for good what root may do beyond other users; nothing changes for another user.
+
+    Among it: to read the environment of any process, whatever Landlock says (Linux 6.16). Only
+    permissions of files are still passed over: the folders may belong to another user.
+    """
+    header = struct.pack("=Ii", CAPABILITY_VERSION, 0)
+    held = ctypes.create_string_buffer(24)  # effective, permitted, inheritable; twice 32 of each
+    _check(_libc.capget(header, held), "capget")
+    effective, permitted, *_ = struct.unpack("=6I", held)
+    kept = (effective & OVERRIDE_FILE_PERMISSIONS, permitted & OVERRIDE_FILE_PERMISSIONS)
+    _check(_libc.capset(header, struct.pack("=6I", *kept, 0, 0, 0, 0)), "capset")
+    _prctl(PR_SET_NO_NEW_PRIVS, 1)  # nor does it get them back by what it runs
+
+
+def confine(directory: Path, *, max_bytes: int, mark: str) -> None:
+    """Make `directory` the whole world of this process: cwd, home, temporary files, limits.
+
+    `mark` goes into the environment: whatever is started here can be recognised by it, even when
+    it left the session and the process group.
+    """
+    drop_capabilities()
+    os.umask(0o077)
+    os.chdir(directory)
+    os.environ.update(HOME=str(directory), TMPDIR=str(directory), VNSITE_ATTEMPT=mark)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _lower(resource.RLIMIT_NOFILE, OPEN_FILES)
+    _lower(resource.RLIMIT_AS, MEMORY_BYTES)
+    _lower(resource.RLIMIT_FSIZE, min(max_bytes * FILE_SIZE_FACTOR, sys.maxsize))
+
+
+def before_program(parent: int) -> Callable[[], None]:
+    """What runs between fork and exec of ffmpeg or the JavaScript runtime.
+
+    It dies with the child and gets no network. The limit on memory is lifted: V8 reserves far more
+    addresses than it uses, and ffmpeg's own needs are small.
+    """
+
+    def prepare() -> None:
+        hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+        resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
+        die_with_parent()
+        if os.getppid() != parent:
+            os._exit(1)
+        seccomp.refuse_network()
+
+    return prepare
+
+
+def _lower(limit: int, value: int) -> None:
+    """Lower the soft limit to `value`; a limit that is lower already stays."""
+    _, hard = resource.getrlimit(limit)
+    ceiling = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(limit, (ceiling, hard))

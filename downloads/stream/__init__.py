@@ -1,0 +1,1 @@
+"""`GET /events/`: the stream of transitions, from the rows to the browser."""

@@ -1,0 +1,40 @@
+"""How many streams may be open at once: of one user, and in this process.
+
+Knows numbers only. Everything happens in the event loop.
+"""
+
+from collections import Counter
+
+
+class TooManyConnections(Exception):
+    """No further stream may be opened. The message is a sentence for a person."""
+
+    def __init__(self, sentence: str, *, is_about_the_user: bool) -> None:
+        super().__init__(sentence)
+        self.is_about_the_user = is_about_the_user  # else about all of them together
+
+
+class ConnectionLimit:
+    """Who has how many streams open."""
+
+    def __init__(self) -> None:
+        self._taken: Counter[int] = Counter()
+
+    def take(self, user_id: int, *, most_of_user: int, most: int) -> None:
+        """Count one more stream of a user; 0: any number. Raises NoSeat, and counts nothing."""
+        if most_of_user and self._taken[user_id] >= most_of_user:
+            raise TooManyConnections(
+                f"You have {most_of_user} live updates open, and no more are allowed. "
+                "Close some pages of this site, or other programs that listen.",
+                is_about_the_user=True,
+            )
+        if most and self._taken.total() >= most:
+            raise TooManyConnections(
+                "Too many people are watching at the moment.", is_about_the_user=False
+            )
+        self._taken[user_id] += 1
+
+    def give_back(self, user_id: int) -> None:
+        self._taken[user_id] -= 1
+        if not self._taken[user_id]:
+            del self._taken[user_id]

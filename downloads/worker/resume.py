@@ -1,0 +1,84 @@
+"""What of an attempt that ended goes into the next one, and how it gets there.
+
+The directory of the ended attempt is reduced to its proven bytes and stays under its name, which
+the row calls `carried` from its move to CREATED on. The next attempt moves it into its own.
+"""
+
+import logging
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.conf import settings
+
+from downloads import actions
+from downloads.disk import isolation, partial
+from downloads.models import Download, LostDownload
+from downloads.rules.states import State
+from downloads.worker import free_space
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """What the move to CREATED says of the bytes that stay."""
+
+    carried: str  # the directory; "" for none
+    size_bytes: int
+
+    def in_words(self) -> str:
+        return f"{self.size_bytes} bytes kept for the next attempt" if self.size_bytes else ""
+
+
+def keep(download: Download, *, is_over: bool) -> Kept:
+    """Reduce the directory of an attempt that will be followed by another one.
+
+    `is_over`: nothing of it runs any more, for certain, and since then this machine did not start
+    anew. Otherwise somebody may still write there, or the bytes may not be on the disk, and the
+    directory is removed; also when its disk is too full for any download to begin. What was
+    carried and not taken yet stays as it is.
+    """
+    root = settings.VNSITE.temp_root
+    size_bytes = 0
+    if is_over and not free_space.obstacle_to_begin():
+        size_bytes = partial.keep(root, download.directory)
+    if not size_bytes:
+        isolation.remove_directory(root, download.directory)
+        return Kept(carried=download.carried, size_bytes=0)
+    if download.carried:
+        isolation.remove_directory(root, download.carried)  # a row names one
+    return Kept(carried=download.directory, size_bytes=size_bytes)
+
+
+def bring(download: Download, directory: Path) -> str:
+    """Move what is carried into the directory of the attempt; what the row names as carried then.
+
+    What is not here may be on another machine: its name stays on the row, for that one's recovery.
+    """
+    if download.carried and partial.bring(settings.VNSITE.temp_root, download.carried, directory):
+        return ""
+    return download.carried
+
+
+def make_room() -> None:
+    """While a disk is too full for any download to begin, give up what waiting ones carry.
+
+    Else they might wait for the room that they take themselves.
+    """
+    waiting = Download.objects.filter(state=State.CREATED).exclude(carried="")
+    for download in waiting.order_by("-id"):
+        obstacle = free_space.obstacle_to_begin()
+        if obstacle and actions.is_carried_here(download):
+            logger.warning("%s will be fetched from the beginning: %s", download, obstacle)
+            with suppress(LostDownload):  # it was claimed meanwhile
+                actions.drop_carried(download)
+
+
+def remove_unless_named(download: Download, name: str) -> bool:
+    """Remove an isolated directory of this download, unless its row needs it; whether it did."""
+    row = Download.objects.filter(pk=download.pk).first()
+    if row is not None and name in (row.directory, row.carried):
+        return False
+    isolation.remove_directory(settings.VNSITE.temp_root, name)
+    return True

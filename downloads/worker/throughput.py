@@ -1,0 +1,49 @@
+"""Whether an attempt is still worth its slot: how long it runs, and how fast its bytes come.
+
+Pure: values and instants in seconds, of whatever clock. A silence of the child is looked at where
+one listens to it (`attempt`); this is about a site that never stops and never ends.
+"""
+
+from dataclasses import dataclass
+
+from downloads.fetch.protocol import Broke
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThroughputLimits:
+    max_seconds: float  # from its beginning to its end
+    min_bytes_per_second: int  # 0: however slow
+    window_seconds: float  # over which the speed is measured
+
+
+class ThroughputWatchdog:
+    """Told of every report of progress; asked now and then what is wrong."""
+
+    def __init__(self, limits: ThroughputLimits, *, now: float) -> None:
+        self._limits = limits
+        self._began = now
+        self._window: tuple[float, int] | None = None  # when it was opened, with how many bytes
+        self._received_bytes = 0  # by the last report
+
+    def measure(self, *, now: float, received_bytes: int | None) -> Broke | None:
+        """What ends the attempt, or None. `received_bytes` is None while nothing is fetched."""
+        limits = self._limits
+        if now - self._began > limits.max_seconds:
+            return Broke(kinds=["TimedOut"], message=f"Not done after {limits.max_seconds:.0f} s.")
+        if received_bytes is None:
+            self._window = None
+            return None
+        if received_bytes < self._received_bytes:  # fetched from its beginning again
+            self._window = None
+        self._received_bytes = received_bytes
+        opened, before = self._window or (now, received_bytes)
+        seconds, came = now - opened, received_bytes - before
+        if seconds >= limits.window_seconds and came < limits.min_bytes_per_second * seconds:
+            return Broke(
+                kinds=["Stalled"],
+                message=f"Only {came} bytes came in {seconds:.0f} s,"
+                f" less than {limits.min_bytes_per_second} a second.",
+            )
+        if self._window is None or seconds >= limits.window_seconds:
+            self._window = (now, received_bytes)
+        return None

@@ -1,0 +1,401 @@
+"""The worker: claims downloads, runs an attempt in each slot, and stops gracefully.
+
+Wiring: what an attempt does is in `attempt`, what is done about dead workers in `recovery`.
+"""
+
+import logging
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connection, connections
+
+from downloads import actions, logs
+from downloads.disk import isolation
+from downloads.fetch.client import ChildFailed, ForkServer, Process
+from downloads.models import Download, LostDownload, Worker, database_now, worker_actor
+from downloads.models.notifier import Doorbell, open_doorbell
+from downloads.models.outage import in_words, is_damaged, is_outage
+from downloads.rules.lease import Lease, boot_seconds, heartbeat_seconds
+from downloads.rules.links import clean_url
+from downloads.rules.options import DownloadOptions
+from downloads.rules.states import Reason, State
+from downloads.worker import free_space, recovery, resume
+from downloads.worker.attempt import Attempt, StopRequest
+from downloads.worker.version import Release
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+logger = logging.getLogger(__name__)
+
+SWEEP_SECONDS = 10.0
+AGAIN_SECONDS = 1.0  # after a step in the background that the database did not answer
+FENCE_SECONDS = 0.25  # how often the worker looks whether its lease is over
+GRACE_SECONDS = 10.0
+MAX_HOST_LENGTH = 90  # in a worker's name
+# How long the loop sleeps when nobody rings: a download that waits for its time, or for room on
+# the disk, is not announced by a commit.
+PATIENCE_SECONDS = 1.0
+# How often running downloads are looked at for a request to cancel. Not at every ring: each
+# transition of our own rings as well.
+REQUESTS_SECONDS = 0.1
+ROOM_SECONDS = 1.0
+
+
+class Outdated(Exception):
+    """The code of this process is not that of the database. The message says which is older."""
+
+
+class DownloadManager:
+    """One worker. Make it and `run` it in the main thread of a process of its own.
+
+    The methods that concern one download work in any process with a configured Django.
+    """
+
+    def __init__(
+        self,
+        *,
+        slots: int | None = None,
+        host: str | None = None,
+        grace_seconds: float = GRACE_SECONDS,
+    ) -> None:
+        """`slots`: attempts at once (None: VNSITE_CONCURRENCY). `host`: this machine's name."""
+        self.slots = slots or settings.VNSITE.concurrency
+        self.host = host or socket.gethostname()
+        self.grace_seconds = grace_seconds
+        self._stops = 0
+        self._doorbell: Doorbell | None = None  # None: it does not run
+        self._lease = Lease(settings.VNSITE.lease_seconds)
+        self._damage = ""  # why the database cannot be used any more
+        self._requests_due_at = 0.0
+        self._room_due_at = 0.0
+        self._obstacle = ""  # the last one that was said
+        self._running: dict[int, tuple[Attempt, Future[None]]] = {}
+        # (primary key, attempt) of downloads whose attempt ended without giving them an end.
+        self._abandoned: set[tuple[int, int]] = set()
+
+    def submit(
+        self, url: str, options: DownloadOptions | None = None, *, owner: "User | None" = None
+    ) -> str:
+        """Add a download; returns its correlation id. Raises links.InvalidLink.
+
+        The same owner's same wish that is waiting or running is returned instead of a second one.
+        """
+        wish = (clean_url(url), options or DownloadOptions())
+        [submitted] = Download.objects.submit([wish], owner=owner, actor="manager")
+        return submitted.download.correlation_id
+
+    def cancel(self, correlation_id: str) -> bool:
+        """Cancel a waiting download, or ask its worker to stop it; False when it is too late.
+
+        Raises Download.DoesNotExist.
+        """
+        try:
+            actions.cancel(Download.objects.get(correlation_id=correlation_id), actor="manager")
+        except actions.NotAllowed:
+            return False
+        return True
+
+    def get_temp_path(self, correlation_id: str, filename: str) -> Path:
+        """Where a file of a running download is while it runs; only the base name counts.
+
+        Raises Download.DoesNotExist, and RuntimeError when it has no directory now.
+        """
+        download = Download.objects.get(correlation_id=correlation_id)
+        if not download.directory:
+            raise RuntimeError(f"{correlation_id} has no directory: it is {download.state}")
+        return isolation.path_in(settings.VNSITE.temp_root / download.directory, filename)
+
+    def stop(self) -> None:
+        """Stop: claim nothing more and give running attempts the grace. The second call: at once.
+
+        Safe in a signal handler.
+        """
+        self._stops += 1
+        if self._doorbell is not None:
+            self._doorbell.interrupt()
+
+    def run(self, *, once: bool = False) -> None:
+        """Work until `stop`; with `once` until nothing is claimable and nothing runs.
+
+        Blocks. Must be called in the main thread: the kernel ends the fork server, and so every
+        child, when the thread that started it ends. Raises Outdated when its code is not that of
+        the database, and DatabaseError when the database is damaged.
+        """
+        # A slot's thread keeps its connection: opening one costs more than a transition.
+        connections.settings[DEFAULT_DB_ALIAS]["CONN_MAX_AGE"] = None
+        self._release = Release.on_disk()
+        if reason := self._release.why_not_current():
+            raise Outdated(reason)
+        self._doorbell = doorbell = open_doorbell()
+        self._fork_server = ForkServer()
+        self._worker = self._register()
+        self._ended = threading.Event()
+        self._pool = ThreadPoolExecutor(self.slots, thread_name_prefix="attempt")
+        # A thread for each: one that waits for the database must not hold up the others.
+        background = [
+            threading.Thread(target=self._repeat, args=(step, seconds), daemon=True)
+            for step, seconds in (
+                (self._beat, heartbeat_seconds(settings.VNSITE.lease_seconds)),
+                (self._sweep, SWEEP_SECONDS),
+                (self._fence, FENCE_SECONDS),
+            )
+        ]
+        with logs.about(worker=self._worker.name):
+            try:
+                # First of all: what follows may take longer than a short lease.
+                for thread in background:
+                    thread.start()
+                recovery.recover(actor=f"recovery:{self._worker.name}", host=self.host)
+                self._fork_server.start()
+                logger.info("worker %s is ready, %d slots", self._worker.name, self.slots)
+                self._work(doorbell, once=once)
+                self._drain(doorbell)
+            finally:
+                self._close(doorbell, background)
+        if self._damage:
+            raise DatabaseError(self._damage)
+
+    def _register(self) -> Worker:
+        asked_at = boot_seconds()
+        now = database_now()
+        process = Process.of(os.getpid())
+        worker = Worker.objects.create(
+            name=f"{self.host[:MAX_HOST_LENGTH]}-{os.getpid()}-{secrets.token_hex(2)}",
+            host=self.host,
+            pid=os.getpid(),
+            pid_started=process.started if process else 0,
+            boot_id=recovery.boot_id(),
+            slots=self.slots,
+            started_at=now,
+            heartbeat_at=now,
+        )
+        self._lease.renew(asked_at=asked_at)
+        return worker
+
+    def _work(self, doorbell: Doorbell, *, once: bool) -> None:
+        while not self._stops:
+            has_claimed, patience_seconds = False, PATIENCE_SECONDS
+            with self._database_may_be_gone():
+                has_claimed = self._step(doorbell)
+                patience_seconds = REQUESTS_SECONDS if self._running else PATIENCE_SECONDS
+            if once and not has_claimed and not self._running:
+                return
+            doorbell.wait(patience_seconds)
+
+    def _step(self, doorbell: Doorbell) -> bool:
+        """Look once at everything that may have changed; True when something was claimed."""
+        self._forget_finished()
+        self._pass_on_requests()
+        self._make_room()
+        has_claimed = False
+        term = self._lease.term
+        while len(self._running) < self.slots and not self._stops and self._can_begin(term):
+            download = Download.objects.claim_next(
+                self._worker, directory_name=isolation.directory_name
+            )
+            if download is None:
+                break
+            if not self._lease.holds(term):
+                self._give_back(download)
+                break
+            self._begin(download, doorbell, term)
+            has_claimed = True
+        return has_claimed
+
+    def _give_back(self, download: Download) -> None:
+        """The lease ended while it was claimed, by a worker that was stopped or suspended there.
+
+        Nothing was begun: that does not count as an attempt. Who took it meanwhile keeps it.
+        """
+        with suppress(LostDownload):
+            download.move(
+                State.CREATED,
+                actor=worker_actor(self._worker),
+                reason=Reason.WORKER_LOST,
+                max_attempts=download.max_attempts + 1,
+            )
+
+    def _can_begin(self, term: int) -> bool:
+        return self._lease.holds(term) and self._has_room() and self._has_fork_server()
+
+    def _has_fork_server(self) -> bool:
+        """Whether children can be forked; starts another fork server when that one ended."""
+        if self._fork_server.is_alive():
+            return True
+        logger.error("the process that runs yt-dlp ended; starting another one")
+        self._fork_server.close()
+        try:
+            self._fork_server.start()
+        except ChildFailed as error:
+            # It was killed again, or there is no memory: nothing is claimed, and later is soon.
+            logger.error("trying again: %s", error)
+            return False
+        return True
+
+    def _has_room(self) -> bool:
+        """Whether something new may be started; says why not, once."""
+        obstacle = free_space.obstacle_to_begin()
+        if obstacle and obstacle != self._obstacle:
+            logger.warning("Nothing new is started: %s", obstacle)
+        self._obstacle = obstacle
+        return not obstacle
+
+    def _make_room(self) -> None:
+        """When a disk runs full, have the youngest attempt give way: one at a time, as each frees
+        what it had. The last one alone does not fit, and fails."""
+        now = time.monotonic()
+        if now < self._room_due_at or not self._running:
+            return
+        self._room_due_at = now + ROOM_SECONDS
+        if any(attempt.is_asked for attempt, _ in self._running.values()):
+            return
+        if obstacle := free_space.obstacle_to_go_on():
+            youngest = list(self._running.values())[-1][0]
+            with logs.about(
+                correlation_id=youngest.download.correlation_id, attempt=youngest.epoch
+            ):
+                logger.warning("%s gives way: %s", youngest.download, obstacle)
+            youngest.ask(StopRequest.GIVE_WAY if len(self._running) > 1 else StopRequest.NO_ROOM)
+
+    def _begin(self, download: Download, doorbell: Doorbell, term: int) -> None:
+        actor = worker_actor(self._worker)
+        try:
+            attempt = Attempt(
+                download, fork_server=self._fork_server, actor=actor, lease=self._lease, term=term
+            )
+        except OSError:  # no descriptor is left, since it was looked
+            # Nobody works on it: `_pass_on_requests` will see that, and the sweep give it back.
+            logger.exception("%s was claimed and cannot begin", download)
+            return
+        future = self._pool.submit(attempt.run)
+        self._running[download.pk] = (attempt, future)
+        future.add_done_callback(lambda _: doorbell.interrupt())
+
+    def _forget_finished(self) -> None:
+        for key, (_, future) in list(self._running.items()):
+            if future.done():
+                del self._running[key]
+
+    def _pass_on_requests(self) -> None:
+        """Tell attempts whose cancel was asked, or whose row is not ours any more."""
+        now = time.monotonic()
+        if now < self._requests_due_at:
+            return
+        self._requests_due_at = now + REQUESTS_SECONDS
+        rows: dict[int, tuple[int, datetime | None]] = {
+            key: (attempt, asked_at)
+            for key, attempt, asked_at in Download.objects.running()
+            .filter(worker=self._worker)
+            .values_list("pk", "attempt", "cancel_requested_at")
+        }
+        for key, (attempt, _) in self._running.items():
+            row = rows.get(key)
+            if row is None or row[0] != attempt.epoch:
+                attempt.ask(StopRequest.LEAVE)
+            elif row[1] is not None:
+                attempt.ask(StopRequest.CANCEL)
+        # Nobody works on them: the database hung up before it said that they were claimed, or when
+        # their attempt was about to end.
+        self._abandoned |= {(key, rows[key][0]) for key in rows.keys() - self._running.keys()}
+
+    def _drain(self, doorbell: Doorbell) -> None:
+        """Wait for running attempts; when the grace is over or at the second stop, end them."""
+        deadline = time.monotonic() + self.grace_seconds
+        while self._running:
+            if self._stops > 1 or time.monotonic() >= deadline:
+                for attempt, _ in self._running.values():
+                    attempt.ask(StopRequest.STOP)
+            self._forget_finished()
+            with self._database_may_be_gone():
+                self._pass_on_requests()
+            if self._running:
+                doorbell.wait(REQUESTS_SECONDS)
+
+    def _close(self, doorbell: Doorbell, background: list[threading.Thread]) -> None:
+        self._ended.set()
+        self._pool.shutdown()
+        for thread in background:
+            if thread.ident is not None:
+                thread.join()
+        self._fork_server.close()
+        # When it does not answer, the kernel or the lease says that this worker has stopped.
+        with self._database_may_be_gone():
+            Worker.objects.filter(pk=self._worker.pk).update(stopped_at=database_now())
+        self._doorbell = None
+        doorbell.close()
+        logger.info("worker %s stopped", self._worker.name)
+
+    def _repeat(self, step: Callable[[], None], seconds: float) -> None:
+        """Do a step every so often, on a connection of its own, until the worker ends."""
+        pause_seconds = seconds
+        while not self._ended.wait(pause_seconds):
+            pause_seconds = min(seconds, AGAIN_SECONDS)
+            try:
+                with logs.about(worker=self._worker.name), self._database_may_be_gone():
+                    step()
+                    pause_seconds = seconds
+            except Exception:
+                # Without heartbeat or sweep the worker would go on as if all were well.
+                logger.exception("a step in the background broke; trying again")
+            finally:
+                connections.close_all()
+
+    def _beat(self) -> None:
+        asked_at = boot_seconds()
+        # No `short_transaction`: whoever waits for the database there must not hold this up.
+        if not Worker.objects.filter(pk=self._worker.pk).update(heartbeat_at=database_now()):
+            logger.warning("worker %s was forgotten; registering again", self._worker.name)
+            self._worker = self._register()
+        self._lease.renew(asked_at=asked_at)
+
+    def _fence(self) -> None:
+        """Leave what the lease does not hold any more: another machine may work on it by now.
+
+        Touches no row: the database may be what keeps the heartbeat from renewing the lease.
+        """
+        for attempt, _ in list(self._running.values()):
+            if not attempt.tenure.is_held:
+                with suppress(ChildFailed):  # the next look tries again; others must not wait
+                    attempt.fence()
+
+    def _sweep(self) -> None:
+        reason = self._release.why_not_current()
+        if reason and not self._stops:
+            logger.warning("worker %s stops, to be started again: %s", self._worker.name, reason)
+            self.stop()
+        recovery.recover(
+            actor=f"recovery:{self._worker.name}",
+            host=self.host,
+            abandoned=frozenset(self._abandoned),
+        )
+        resume.make_room()
+        recovery.forget_old_workers(database_now(), host=self.host)
+
+    @contextmanager
+    def _database_may_be_gone(self) -> Iterator[None]:
+        """Say that the database does not answer, and have the next query make a new connection.
+
+        A damaged one is no better the next time: the worker ends at once.
+        """
+        try:
+            yield
+        except (DatabaseError, InterfaceError) as error:
+            if is_damaged(error):
+                self._damage = str(error)
+                self._stops += 2
+            elif is_outage(error):
+                logger.warning("The database does not answer, trying again: %s", in_words(error))
+            else:
+                logger.exception("A step of the worker broke; trying again")
+            connection.close()

@@ -1,0 +1,258 @@
+"""What doctor, pages and the start look at: every fault is found, said, and has a remedy."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.core.cache import cache
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
+from django.db import connection
+from django.test import override_settings
+
+from downloads.diagnostics import checks
+from downloads.diagnostics.checks import Check, Level
+from tests.diagnostics.test_health import unreachable_database
+from tests.helpers import lives
+
+
+@contextmanager
+def configured(**changes: Any) -> Iterator[None]:
+    """The site with other settings."""
+    with override_settings(VNSITE=settings.VNSITE.model_copy(update=changes)):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def nothing_remembered() -> Iterator[None]:
+    cache.clear()
+    yield
+    cache.clear()
+
+
+def names_of(found: list[Check]) -> set[str]:
+    return {check.name for check in found}
+
+
+@pytest.mark.django_db
+def test_doctor_looks_at_everything() -> None:
+    lives.make_worker()
+
+    found = checks.run()
+
+    of_sqlite = {"SQLite"} if connection.vendor == "sqlite" else set()
+    assert names_of(found) == of_sqlite | {
+        "database", "worker", "sites", "VNSITE_DATA_DIR", "VNSITE_MEDIA_DIR", "VNSITE_TEMP_DIR",
+        "free space", "yt-dlp", "ffmpeg", "deno", "fence", "secret key",
+    }  # fmt: skip
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db
+def test_postgresql_is_named_with_its_version() -> None:
+    check = checks.check_database()[0]
+
+    assert (check.name, check.level) == ("database", Level.OK)
+    assert re.fullmatch(r"PostgreSQL \d+[.\d]* answers\.", check.sentence)
+
+
+@pytest.mark.django_db
+def test_what_is_not_fine_has_a_fix_and_what_is_fine_has_none() -> None:
+    with configured(min_free_bytes=2**60):
+        found = checks.run()
+
+    assert {check.level for check in found} >= {Level.OK, Level.FAILURE}
+    assert [check for check in found if bool(check.fix) != (check.level is not Level.OK)] == []
+
+
+@pytest.mark.django_db
+def test_a_missing_worker_is_a_failure() -> None:
+    lives.make_worker(heartbeat_at=lives.long_ago())
+
+    check = checks.check_worker()
+
+    assert check.level is Level.FAILURE
+    assert check.sentence == "No worker is running: nothing is downloaded."
+
+
+@pytest.mark.django_db
+def test_a_live_worker_is_named() -> None:
+    worker = lives.make_worker()
+
+    assert worker.name in checks.check_worker().sentence
+
+
+@pytest.mark.django_db
+def test_an_unreachable_database_is_one_failure() -> None:
+    with unreachable_database():
+        (check,) = checks.check_database()
+
+    assert check.level is Level.FAILURE
+    assert "unable to open database file" in check.sentence
+
+
+def test_a_folder_that_can_be_written_is_fine(tmp_path: Path) -> None:
+    assert checks.check_folder("VNSITE_MEDIA_DIR", tmp_path).level is Level.OK
+
+
+def test_a_look_at_a_folder_leaves_nothing_behind(tmp_path: Path) -> None:
+    checks.check_folder("VNSITE_MEDIA_DIR", tmp_path)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_can_be_made_is_fine_and_is_not_made(tmp_path: Path) -> None:
+    folder = tmp_path / "not" / "yet"
+
+    assert checks.check_folder("VNSITE_MEDIA_DIR", folder).level is Level.OK
+    assert not (tmp_path / "not").exists()
+
+
+@pytest.mark.parametrize("folder", [Path("/proc/vnsite"), Path("/dev/null"), Path("/dev/null/x")])
+def test_a_folder_that_cannot_be_written_is_a_failure(folder: Path) -> None:
+    check = checks.check_folder("VNSITE_TEMP_DIR", folder)
+
+    assert check.level is Level.FAILURE
+    assert str(folder) in check.sentence
+    assert "VNSITE_TEMP_DIR" in check.fix
+
+
+@pytest.mark.parametrize(
+    ("media", "temp", "word"),
+    [
+        ("a", "a", "same folder"),
+        ("a/b", "a", "inside of VNSITE_TEMP_DIR"),
+        ("a", "a/b", "inside of VNSITE_MEDIA_DIR"),
+        ("a", "link/b", "inside of VNSITE_MEDIA_DIR"),
+        ("link", "a", "same folder"),
+    ],
+)
+def test_two_folders_in_each_others_way_are_refused(
+    tmp_path: Path, media: str, temp: str, word: str
+) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+
+    assert word in checks.folder_conflict(tmp_path / media, tmp_path / temp)
+
+
+@pytest.mark.parametrize(("media", "temp"), [("a", "b"), ("a", "ab"), ("media", "tmp")])
+def test_two_folders_side_by_side_are_fine(tmp_path: Path, media: str, temp: str) -> None:
+    assert checks.folder_conflict(tmp_path / media, tmp_path / temp) == ""
+
+
+def test_no_command_starts_with_folders_in_each_others_way(tmp_path: Path) -> None:
+    with (
+        configured(media_dir=tmp_path, temp_dir=tmp_path),
+        pytest.raises(SystemCheckError, match="the same folder"),
+    ):
+        call_command("check")
+
+
+def test_too_little_space_is_a_failure() -> None:
+    with configured(min_free_bytes=2**60):
+        found = checks.check_free_space()
+
+    assert {check.level for check in found} == {Level.FAILURE}
+    assert "1073741824.0 GiB are needed" in found[0].sentence
+
+
+@pytest.mark.parametrize(
+    ("version", "level"),
+    [
+        ("2026.11.20", Level.OK),
+        ("2026.9.23", Level.OK),  # 60 days
+        ("2026.09.22", Level.WARNING),  # 61
+        ("2026.8.24", Level.WARNING),  # 90
+        ("2026.8.23", Level.FAILURE),  # 91
+        ("2026.11.20.232828.dev0", Level.OK),
+        ("2026.11.23", Level.OK),  # of tomorrow, by this machine's clock
+    ],
+)
+def test_an_old_yt_dlp_is_noticed(version: str, level: Level) -> None:
+    assert checks.check_yt_dlp(version, today=date(2026, 11, 22)).level is level
+
+
+@pytest.mark.parametrize(
+    ("version", "level"),
+    [((3, 40, 1), Level.WARNING), ((3, 51, 2), Level.WARNING), ((3, 51, 3), Level.OK)],
+)
+def test_an_old_sqlite_is_a_warning(version: tuple[int, ...], level: Level) -> None:
+    assert checks.check_sqlite(version).level is level
+
+
+def test_a_secret_key_that_others_can_read_is_a_warning(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    path.write_text("k" * 50)
+    path.chmod(0o640)
+
+    with configured(secret_key="", secret_key_file=path):
+        check = checks.check_secret_key()
+
+    assert check.level is Level.WARNING
+    assert "mode 0640" in check.sentence
+    assert check.fix == f"chmod 600 {path}"
+
+
+def test_a_secret_key_that_is_gone_is_a_failure(tmp_path: Path) -> None:
+    with configured(secret_key="", secret_key_file=tmp_path / "gone"):
+        assert checks.check_secret_key().level is Level.FAILURE
+
+
+def test_a_secret_key_of_the_environment_is_fine_and_not_shown() -> None:
+    with configured(secret_key="s" * 40):
+        check = checks.check_secret_key()
+
+    assert check.level is Level.OK
+    assert "sss" not in check.sentence
+
+
+def test_problems_are_what_is_not_fine() -> None:
+    assert checks.problems() == []
+
+    cache.clear()
+    with configured(temp_dir=Path("/dev/null/x"), min_free_bytes=2**60):
+        found = checks.problems()
+
+    assert names_of(found) == {"VNSITE_TEMP_DIR", "free space"}
+
+
+def test_problems_are_remembered_for_some_seconds() -> None:
+    checks.problems()
+
+    with configured(min_free_bytes=2**60):
+        assert checks.problems() == []
+
+
+@pytest.mark.parametrize(
+    ("levels", "worst"),
+    [
+        ([], Level.OK),
+        ([Level.OK, Level.WARNING], Level.WARNING),
+        ([Level.WARNING, Level.FAILURE, Level.OK], Level.FAILURE),
+    ],
+)
+def test_the_worst_level_counts(levels: list[Level], worst: Level) -> None:
+    found = [Check(name="x", level=level, sentence="x") for level in levels]
+
+    assert checks.worst(found) is worst
+
+
+@pytest.mark.parametrize(
+    ("version", "refuses_network", "level"),
+    [
+        (0, True, Level.WARNING),
+        (7, False, Level.WARNING),
+        (1, True, Level.OK),
+        (7, True, Level.OK),
+    ],
+)
+def test_a_kernel_that_cannot_fence_a_download_in_is_warned_of(
+    version: int, refuses_network: bool, level: Level
+) -> None:
+    assert checks.check_fence(version, refuses_network=refuses_network).level is level

@@ -1,0 +1,334 @@
+"""Each breach is named, each doubt is a note, and what is right is neither."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.core.management import call_command
+from django.db import connection
+from django.utils import timezone
+
+from downloads import actions
+from downloads.diagnostics import invariants
+from downloads.disk import isolation
+from downloads.disk.isolation import IsolatedDownload
+from downloads.fetch.client import Process
+from downloads.models import Download, PublishedFile, StreamPosition, Transition, Worker
+from downloads.worker import recovery
+from tests.helpers import lives
+from tests.helpers.waiting import wait_for
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_disk")]
+
+HOST = "here"
+
+
+@pytest.fixture
+def worker() -> Worker:
+    """A worker of this host that lives: this process."""
+    worker = lives.make_worker()
+    process = Process.of(os.getpid())
+    assert process is not None
+    Worker.objects.filter(pk=worker.pk).update(
+        host=HOST, pid=process.pid, pid_started=process.started, boot_id=recovery.boot_id()
+    )
+    worker.refresh_from_db()
+    return worker
+
+
+def found(**options: bool) -> list[tuple[str, str, bool]]:
+    """(invariant, correlation id, is it a breach) of everything that is found."""
+    return [
+        (finding.invariant, finding.correlation_id, finding.is_breach)
+        for finding in invariants.check(host=HOST, **options)
+    ]
+
+
+def cleaned() -> Download:
+    """A download that completed and is clean, with its file in the library."""
+    download = lives.complete(lives.submit())
+    actions.clean(download, actor="test")
+    return download
+
+
+def entry_of(download: Download) -> Path:
+    return settings.VNSITE.media_root / download.library_path
+
+
+def test_lives_that_went_right_have_no_breach() -> None:
+    cleaned()
+    actions.clean(lives.fail(lives.submit()), actor="test")
+    actions.cancel(lives.submit(), actor="test")
+    lives.submit()
+
+    assert found() == []
+
+
+def test_a_running_attempt_of_a_living_worker_is_right(worker: Worker) -> None:
+    download = claimed(worker)
+
+    with isolated(download):
+        download.move(lives.State.READY, actor="test", reason="directory_made")
+        assert found() == []
+
+
+def test_a_living_worker_that_no_longer_works_on_it_is_a_breach(worker: Worker) -> None:
+    download = claimed(worker)
+    download.move(lives.State.READY, actor="test", reason="directory_made")
+
+    assert found() == [("I1", download.correlation_id, True)]
+
+
+def test_a_download_of_a_dead_worker_waits_for_recovery(worker: Worker) -> None:
+    download = claimed(worker)
+    Worker.objects.update(stopped_at=timezone.now())
+
+    assert found() == [("I1", download.correlation_id, False)]
+
+
+def test_a_download_of_a_dead_worker_that_cannot_be_recovered_is_a_breach(worker: Worker) -> None:
+    download = claimed(worker)
+    Worker.objects.update(stopped_at=timezone.now())
+
+    with isolated(download):
+        assert found() == [("I1", download.correlation_id, True)]
+
+
+def test_a_row_that_differs_from_its_history_is_a_breach() -> None:
+    download = cleaned()
+
+    Download.objects.filter(pk=download.pk).update(attempt=7)
+
+    assert found() == [("I2", download.correlation_id, True)]
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"from_state": "created", "to_state": "cleaned"},
+        {"from_state": "cleaned", "to_state": "created"},
+        {"from_state": "cleaned", "to_state": "cleaned"},
+    ],
+    ids=["broken", "completed-again", "unknown-edge"],
+)
+def test_a_move_that_cannot_follow_is_a_breach(entry: dict[str, str]) -> None:
+    download = cleaned()
+    outcome = {"outcome": "completed", "attempt": 1, "actor": "test", "reason": "test"}
+    Transition.objects.create(
+        seq=StreamPosition.take(1), download=download, at=timezone.now(), **outcome, **entry
+    )
+
+    assert ("I2", download.correlation_id, True) in found()
+
+
+def test_an_attempt_that_was_used_twice_is_a_breach() -> None:
+    download = lives.submit()
+    for to_state, before in (("initializing", "created"), ("created", "initializing")) * 2:
+        Transition.objects.create(
+            seq=StreamPosition.take(1),
+            download=download,
+            from_state=before,
+            to_state=to_state,
+            at=timezone.now(),
+            actor="test",
+            reason="claimed",
+            attempt=1,
+        )
+    Download.objects.filter(pk=download.pk).update(attempt=1)
+
+    assert set(found()) == {("I2", download.correlation_id, True)}
+
+
+def test_a_published_file_that_is_gone_is_a_breach() -> None:
+    download = cleaned()
+    (entry_of(download) / "clip.mp4").unlink()
+
+    assert found() == [("I3", download.correlation_id, True)]
+
+
+def test_a_published_file_of_another_size_is_a_breach() -> None:
+    download = cleaned()
+    (entry_of(download) / "clip.mp4").write_bytes(b"vide")
+
+    assert found() == [("I3", download.correlation_id, True)]
+
+
+def test_other_bytes_of_the_same_size_are_found_by_the_hash_alone() -> None:
+    download = cleaned()
+
+    assert found() == []
+    assert found(hashes=True) == [("I3", download.correlation_id, True)]
+
+
+def test_files_that_were_deleted_with_their_rows_are_a_note() -> None:
+    download = cleaned()
+    actions.delete_files(download)
+
+    assert found() == [("I3", download.correlation_id, False)]
+
+
+def test_an_entry_that_its_download_does_not_name_is_a_breach() -> None:
+    download = cleaned()
+    (settings.VNSITE.media_root / f"Title [{download.correlation_id}] (2)").mkdir()
+
+    assert found() == [("I4", download.correlation_id, True)]
+
+
+def test_an_entry_of_a_download_that_did_not_complete_is_a_breach() -> None:
+    download = lives.submit()
+    (settings.VNSITE.media_root / f"Title [{download.correlation_id}]").mkdir(parents=True)
+
+    assert found() == [("I4", download.correlation_id, True)]
+
+
+def test_an_entry_of_two_downloads_is_a_breach() -> None:
+    first, second = cleaned(), cleaned()
+    second.note(library_path=first.library_path)
+
+    breaches = found()
+
+    assert ("I4", first.correlation_id, True) in breaches
+    assert ("I4", second.correlation_id, True) in breaches
+
+
+def test_a_file_in_an_entry_without_a_row_is_a_breach() -> None:
+    download = cleaned()
+    (entry_of(download) / "other.mp4").write_bytes(b"")
+
+    assert found() == [("I4", download.correlation_id, True)]
+
+
+def test_a_download_that_was_deleted_without_its_files_leaves_notes() -> None:
+    download = cleaned()
+    actions.forget(download)
+
+    assert found() == [("I11", "-", False), ("I4", download.correlation_id, False)]
+
+
+def test_a_number_that_was_not_given_out_is_a_breach() -> None:
+    cleaned()
+    StreamPosition.objects.update(value=1)
+
+    assert found() == [("I11", "-", True)]
+
+
+def test_a_directory_that_no_row_names_is_a_note() -> None:
+    with isolated_as("0123456789ab"):
+        assert found() == [("I6", "0123456789ab", False)]
+
+
+@pytest.mark.parametrize("suffix", ["", isolation.MAKING, isolation.REMOVING])
+def test_a_directory_of_a_cleaned_download_is_a_breach(suffix: str) -> None:
+    download = cleaned()
+    name = isolation.directory_name(download.correlation_id)
+    (settings.VNSITE.temp_root / (name + suffix)).mkdir(parents=True)
+
+    assert found() == [("I8", download.correlation_id, True)]
+
+
+def test_staged_files_of_an_ended_download_are_a_breach() -> None:
+    download = lives.complete(lives.submit())
+    (settings.VNSITE.media_root / ".staging" / download.directory).mkdir(parents=True)
+
+    assert found() == [("I6", download.correlation_id, True)]
+
+
+@pytest.fixture
+def survivor() -> Iterator[tuple[Download, subprocess.Popen[bytes]]]:
+    """A process of an attempt that is over, in a session of its own."""
+    download = lives.fail(lives.submit())
+    process = subprocess.Popen(
+        [sys.executable, "-c", "input()"],
+        env={**os.environ, "VNSITE_ATTEMPT": download.directory},
+        stdin=subprocess.PIPE,
+        start_new_session=True,
+    )
+    actions.clean(download, actor="test")
+    yield download, process
+    process.kill()
+    process.communicate()
+
+
+def test_a_process_of_a_cleaned_download_is_a_breach(
+    survivor: tuple[Download, subprocess.Popen[bytes]],
+) -> None:
+    download, process = survivor
+    wait_for(lambda: b"VNSITE" in Path(f"/proc/{process.pid}/environ").read_bytes())
+
+    assert found() == [("I8", download.correlation_id, True)]
+
+
+def test_the_command_names_each_breach_and_ends_with_1() -> None:
+    download = cleaned()
+    (entry_of(download) / "clip.mp4").unlink()
+    with isolated_as("0123456789ab") as directory:
+        code, lines = run_command()
+
+    assert code == 1
+    assert lines[0].startswith(f"I3  {download.correlation_id}  Title [")
+    assert lines[1] == f"note: I6  0123456789ab  {directory} is of no download: left as it is."
+    assert lines[2] == "1 breach, 1 note."
+
+
+def test_the_command_ends_with_0_without_a_breach() -> None:
+    cleaned()
+
+    assert run_command() == (0, ["No breaches."])
+
+
+def test_the_command_says_it_as_json() -> None:
+    download = cleaned()
+    PublishedFile.objects.update(size=6)
+
+    code, lines = run_command("--json")
+
+    assert code == 1
+    answer = json.loads("\n".join(lines))
+    assert answer["notes"] == []
+    [breach] = answer["breaches"]
+    assert (breach["invariant"], breach["correlation_id"]) == ("I3", download.correlation_id)
+    assert breach["sentence"].endswith("has 5 bytes, not 6.")
+
+
+def test_the_check_only_reads() -> None:
+    cleaned()
+    with connection.execute_wrapper(refuse_writes):
+        assert found(hashes=True) != []
+
+
+def refuse_writes(execute, sql, params, many, context):  # type: ignore[no-untyped-def]
+    assert sql.lstrip().upper().startswith("SELECT"), sql
+    return execute(sql, params, many, context)
+
+
+def run_command(*arguments: str) -> tuple[int, list[str]]:
+    out = StringIO()
+    code = 0
+    try:
+        call_command("check_lifecycle", *arguments, stdout=out)
+    except SystemExit as ending:
+        code = int(ending.code or 0)
+    return code, out.getvalue().splitlines()
+
+
+def claimed(worker: Worker) -> Download:
+    lives.submit()
+    download = Download.objects.claim_next(worker, directory_name=isolation.directory_name)
+    assert download is not None
+    return download
+
+
+def isolated(download: Download) -> IsolatedDownload:
+    return IsolatedDownload(
+        download.correlation_id, settings.VNSITE.temp_root, name=download.directory
+    )
+
+
+def isolated_as(correlation_id: str) -> IsolatedDownload:
+    return IsolatedDownload(correlation_id, settings.VNSITE.temp_root)

@@ -1,0 +1,135 @@
+"""Titles of any kind become names: safe everywhere, readable, not too long, inside the library."""
+
+import unicodedata
+from pathlib import Path, PureWindowsPath
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from downloads.disk import library
+
+IDENTIFIER = "abcdef012345"
+MAX_FILE_NAME_BYTES = 255  # of Linux' file systems
+
+RIGHT_TO_LEFT_OVERRIDE, ZERO_WIDTH_SPACE, BYTE_ORDER_MARK = "\u202e", "\u200b", "\ufeff"
+ESCAPE, BELL = "\x1b", "\x07"
+FLAG, THUMB = "\U0001f1eb\U0001f1f7", "\U0001f44d\U0001f3fd"
+HINDI = "\u0915\u094d\u0937\u093f"  # of letters and marks that belong together
+ZALGO = "Z" + "\u0311\u0343\u0313\u0306" * 50
+
+hostile = st.text(
+    st.sampled_from(
+        "\u0065\u0301\u0308\u00e9" + FLAG + THUMB + HINDI + RIGHT_TO_LEFT_OVERRIDE
+        + ZERO_WIDTH_SPACE + BYTE_ORDER_MARK + ESCAPE + BELL
+        + "\u2066\u2069\u200d\u200f\ufe0f\ud800\udfff\ue000\uffff\u3164\u115f\u2028\x85\0\n\r\t"
+        + "/\\:.-*?\"<>| ~$`'%CONaux019()[]"
+    ),
+    max_size=300,
+)  # fmt: skip
+titles = st.text(max_size=300) | hostile
+
+
+@given(titles, st.sampled_from(sorted(library.MEDIA_TYPES)), st.integers(1, 3))
+def test_the_paths_of_a_title_are_safe(title: str, suffix: str, copy: int) -> None:
+    entry = library.entry_name(title, IDENTIFIER, copy=copy)
+    names = library.file_names(title, [suffix] * copy)
+
+    for name in (entry, *names):
+        assert 0 < len(name.encode()) <= MAX_FILE_NAME_BYTES
+        assert name[0] not in "-."
+        assert unicodedata.is_normalized("NFC", name)
+        assert not any(
+            unicodedata.category(each) in ("Cc", "Cf", "Cs", "Co", "Cn") for each in name
+        )
+        assert not set(name) & (set('/\\:*?"<>|') | library.INVISIBLE)
+        assert PureWindowsPath(name).name == name
+        assert Path("/library", name).resolve().parent == Path("/library")
+    assert f"[{IDENTIFIER}]" in entry
+    assert all(name.endswith(suffix) for name in names)
+    assert len(set(names)) == copy
+
+
+@given(hostile, st.integers(0, 60))
+def test_a_text_is_never_cut_inside_a_character(text: str, size: int) -> None:
+    text = library.readable(text)
+
+    shortened = library.cut(text, size)
+    following = text[len(shortened) :][:1]
+
+    assert text.startswith(shortened)
+    assert len(shortened.encode()) <= size
+    if shortened and following:
+        assert not unicodedata.category(following).startswith("M")
+        assert following not in library.SKIN_COLOURS
+
+
+@given(titles)
+def test_a_name_of_a_name_is_the_same(title: str) -> None:
+    name = library.safe_name(title, fallback="video")
+
+    assert library.safe_name(name, fallback="video") == name
+
+
+@pytest.mark.parametrize(
+    ("title", "name"),
+    [
+        # Out of the library.
+        ("../../etc/passwd", "_.._etc_passwd"),
+        ("/etc/passwd", "_etc_passwd"),
+        ("..", "video"),
+        ("C:\\Windows\\system32", "C__Windows_system32"),
+        ("\\\\server\\share", "__server_share"),
+        ("a\0b", "ab"),
+        ("stream.mp4:hidden", "stream.mp4_hidden"),
+        # Another name than it shows, or none.
+        (f"invoice{RIGHT_TO_LEFT_OVERRIDE}4pm.exe", "invoice4pm.exe"),
+        (f"a{ZERO_WIDTH_SPACE}b{BYTE_ORDER_MARK}c\u00ad\u2060d", "abcd"),
+        ("\u3164\u115f\u2800", "video"),
+        ("lone \ud800 surrogate", "lone surrogate"),
+        ("\ue000\U000f0000", "video"),
+        # What a terminal obeys.
+        (f"{ESCAPE}]0;title{BELL}{ESCAPE}[2J", "]0;title[2J"),
+        ("one\nline\rof\x85text", "one line oftext"),
+        # Options and hidden files.
+        ("-rf", "rf"),
+        ("--exec=reboot", "exec=reboot"),
+        (".bashrc", "bashrc"),
+        # Devices.
+        ("CON", "_CON"),
+        ("aux.", "_aux"),
+        ("com1.tar", "_com1.tar"),
+        ("Lpt9 .x", "_Lpt9 .x"),
+        ("console", "console"),
+        # Kept as it is.
+        ("\u05e9\u05dc\u05d5\u05dd", "\u05e9\u05dc\u05d5\u05dd"),
+        ("\u0645\u0631\u062d\u0628\u0627 123", "\u0645\u0631\u062d\u0628\u0627 123"),
+        (f"{THUMB} {FLAG} \u2764\ufe0f", f"{THUMB} {FLAG} \u2764\ufe0f"),
+        (HINDI, HINDI),
+        ("$(reboot) `id` 'x' %PATH%", "$(reboot) `id` 'x' %PATH%"),
+        # One form of what looks the same.
+        ("Cafe\u0301", "Caf\u00e9"),
+        ("\u1100\u1161", "\uac00"),
+        ("e\u200b\u0301", "\u00e9"),
+    ],
+)  # fmt: skip
+def test_a_hostile_title(title: str, name: str) -> None:
+    assert library.safe_name(title, fallback="video") == name
+
+
+def test_a_flood_of_marks_is_reduced_to_what_a_writing_may_need() -> None:
+    flooded = library.safe_name(ZALGO, fallback="video")
+
+    assert flooded[0] == "Z"
+    assert len(flooded) == 1 + library.MAX_MARKS
+
+
+@pytest.mark.parametrize("character", ["\u00e9", HINDI, THUMB, FLAG, "\U0001f3ac"])
+@pytest.mark.parametrize("suffix", [".mp4", ".webm"])
+def test_a_long_title_keeps_its_suffix_and_whole_characters(character: str, suffix: str) -> None:
+    (name,) = library.file_names(character * 300, [suffix])
+
+    stem = name.removesuffix(suffix)
+    assert len(name.encode()) <= library.MAX_NAME_BYTES
+    assert stem == character * (len(stem) // len(character))
+    assert len(stem.encode()) > library.MAX_NAME_BYTES - 30

@@ -1,0 +1,75 @@
+"""The extractor of a URL is the one that yt-dlp itself would take."""
+
+import re
+
+import pytest
+import yt_dlp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from downloads.fetch.extractors import Matcher, needles_of
+
+URLS = [
+    "https://www.youtube.com/watch?v=BaW_jenozKc",
+    "https://youtu.be/BaW_jenozKc?t=1",
+    "https://www.youtube.com/playlist?list=PLwiyx1dc3P2JR9N8gQaQN_BCvlSlap7re",
+    "https://WWW.YOUTUBE.COM/watch?v=BaW_jenozKc",
+    "https://vimeo.com/56015672#at=0",
+    "https://www.dailymotion.com/video/x5kesuj",
+    "https://www.twitch.tv/videos/6528877",
+    "https://clips.twitch.tv/FaintLightGullWholeWheat",
+    "https://x.com/jack/status/20",
+    "https://www.tiktok.com/@a/video/6748451240264420610",
+    "https://soundcloud.com/ethmusik/lostin-powers",
+    "https://www.bbc.co.uk/iplayer/episode/b039g8p7/x",
+    "https://www.arte.tv/en/videos/088501-000-A/x/",
+    "https://peertube.cpy.re/videos/watch/9c9de5e8-0a1e-484a-b099-e80766180a6d",
+    "https://example.org/video.mp4",
+    "http://127.0.0.1:8000/page.html",
+    "https://xn--bcher-kva.example/stra\u00dfe/\u017f",
+]
+
+
+@pytest.fixture(scope="module")
+def downloader() -> yt_dlp.YoutubeDL:
+    return yt_dlp.YoutubeDL({"quiet": True, "no_warnings": True, "cachedir": False})
+
+
+@pytest.mark.parametrize("url", URLS)
+def test_it_finds_the_extractor_that_yt_dlp_finds(downloader: yt_dlp.YoutubeDL, url: str) -> None:
+    first = next(key for key, each in downloader._ies.items() if each.suitable(url))
+
+    assert Matcher(downloader._ies).find(url) == first
+
+
+@pytest.mark.parametrize(
+    ("pattern", "needles"),
+    [
+        (r"https?://(?:www\.)?example\.org/v/(?P<id>\d+)", {"example.org/v/"}),
+        (r"(?i)https?://Example\.ORG/", {"://example.org/"}),
+        (r"https?://(?:abcde\.tv|fghij\.tv)/\d", {"abcde.tv", "fghij.tv"}),
+        (r"(?:abcdef)?\d", {""}),
+        (r"(?:abcdef)+\d", {"abcdef"}),
+        (r"(?:abcdef|\d)", {""}),
+        (r"ab(?=cd)ef", {"abef"}),
+        (r".*", {""}),
+    ],
+)
+def test_what_a_pattern_needs(pattern: str, needles: set[str]) -> None:
+    assert needles_of(pattern) == needles
+
+
+PATTERNS = [
+    r"https?://(?:www\.|m\.)?(?:example\.(?:org|net)|other\.tv)/(?:v|w)/(?P<id>[\w-]{3,5})",
+    r"(?:(?:https?:)?//)?play(?:er)?\.example/(?:x(?:y|z)+|q)\d",
+    r"(?x)https://  # a comment\n (?:a|b)cd\.example/ (?!no)[a-z]+",
+]
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+@settings(deadline=None)
+@given(data=st.data())
+def test_every_match_has_a_needle(pattern: str, data: st.DataObject) -> None:
+    match = data.draw(st.from_regex(re.compile(pattern), fullmatch=True))
+
+    assert any(needle in match.casefold() for needle in needles_of(pattern))

@@ -1,0 +1,83 @@
+"""Downloads at every station of their life, brought there by the moves that the worker makes."""
+
+from datetime import datetime, timedelta
+from itertools import count
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.utils import timezone
+
+from downloads.disk import isolation
+from downloads.models import Download, PublishedFile, Worker, worker_actor
+from downloads.rules.errors import ErrorClass
+from downloads.rules.options import DownloadOptions
+from downloads.rules.states import Reason, State
+
+numbers = count(1)
+
+
+def submit(owner: User | None = None, *, url: str = "", **options: Any) -> Download:
+    """A waiting download; each of another URL unless one is given."""
+    link = url or f"https://example.org/watch/{next(numbers)}"
+    (submitted,) = Download.objects.submit(
+        [(link, DownloadOptions(**options))], owner=owner, actor="test"
+    )
+    return submitted.download
+
+
+def make_worker(*, heartbeat_at: datetime | None = None, slots: int = 4) -> Worker:
+    """A worker that is alive unless its heartbeat is old."""
+    now = timezone.now()
+    return Worker.objects.create(
+        name=f"host-{next(numbers)}",
+        host="host",
+        pid=1,
+        slots=slots,
+        started_at=now,
+        heartbeat_at=heartbeat_at or now,
+    )
+
+
+def long_ago() -> datetime:
+    return timezone.now() - timedelta(hours=2)
+
+
+def start(download: Download, worker: Worker | None = None) -> Download:
+    """Walk from CREATED to DOWNLOADING, with an isolated directory on the disk.
+
+    The download must be the one that is claimed next.
+    """
+    worker = worker or make_worker()
+    claimed = Download.objects.claim_next(worker, directory_name=isolation.directory_name)
+    assert claimed is not None
+    assert claimed.pk == download.pk
+    directory = settings.VNSITE.temp_root / claimed.directory
+    directory.mkdir(parents=True)
+    (directory / "part.mp4").write_bytes(b"x" * 1000)
+    actor = worker_actor(worker)
+    claimed.move(State.READY, actor=actor, reason=Reason.DIRECTORY_MADE)
+    claimed.move(State.DOWNLOADING, actor=actor, reason=Reason.CHILD_STARTED)
+    return claimed
+
+
+def fail(download: Download, error_class: ErrorClass = ErrorClass.UNAVAILABLE) -> Download:
+    """Walk from CREATED to FAILED; its directory is kept."""
+    running = start(download)
+    running.move(State.FAILED, actor="test", reason=error_class, error_class=error_class)
+    return running
+
+
+def complete(download: Download, *, name: str = "clip.mp4") -> Download:
+    """Walk from CREATED to COMPLETED with one published file; its directory is kept."""
+    running = start(download)
+    library_path = f"Title [{running.correlation_id}]"
+    published = settings.VNSITE.media_root / library_path
+    published.mkdir(parents=True)
+    (published / name).write_bytes(b"video")
+    running.decide_to_publish(library_path=library_path, manifest={})
+    PublishedFile.objects.create(
+        download=running, name=name, size=5, sha256="0" * 64, media_type="video/mp4"
+    )
+    running.move(State.COMPLETED, actor="test", reason=Reason.PUBLISHED)
+    return running

@@ -1,0 +1,441 @@
+"""doctor, create_token and add_download: what they print, and how they end."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from datetime import timedelta
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.utils import timezone
+
+from downloads.accounts import tokens
+from downloads.management.commands.add_download import Command as AddDownload
+from downloads.management.commands.add_download import Watch, progress_line, warn_without_worker
+from downloads.models import ApiToken, Download, Progress
+from downloads.rules.errors import ErrorClass
+from downloads.rules.links import MAX_LINKS
+from downloads.rules.states import Reason, State
+from tests.diagnostics.test_checks import configured
+from tests.diagnostics.test_health import unreachable_database
+from tests.helpers import lives
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+def run(*arguments: str, out: StringIO | None = None) -> tuple[int, str, str]:
+    """Call a command in this process; its code, and what it wrote."""
+    out, err = out or StringIO(), StringIO()
+    try:
+        call_command(*arguments, stdout=out, stderr=err)
+    except SystemExit as ending:
+        return int(ending.code or 0), out.getvalue(), err.getvalue()
+    return 0, out.getvalue(), err.getvalue()
+
+
+@pytest.fixture(scope="module")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of a site of its own, with tables."""
+    environment = site_in(tmp_path_factory.mktemp("site"))
+    manage(environment, "migrate", "--verbosity=0")
+    return environment
+
+
+def site_in(folder: Path) -> dict[str, str]:
+    """The environment of a site of its own, without anything of this one."""
+    ours = ("VNSITE_", "DJANGO_SETTINGS_MODULE")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    return inherited | {"VNSITE_DATA_DIR": str(folder)}
+
+
+def manage(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run `manage.py` as a person does."""
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+# doctor
+
+
+@pytest.mark.django_db
+def test_doctor_ends_with_2_on_a_failure_and_says_what_to_do() -> None:
+    code, out, _ = run("doctor")
+
+    assert code == 2
+    assert "failure  worker" in out
+    assert "→ Start manage.py serve" in out
+
+
+@pytest.mark.django_db
+def test_doctor_ends_with_0_when_there_are_only_warnings() -> None:
+    lives.make_worker()
+    with configured(secret_key="", secret_key_file=Path("/etc/hostname")):
+        code, out, _ = run("doctor")
+
+    assert code == 0
+    assert "warning  secret key" in out
+
+
+@pytest.mark.django_db
+def test_a_strict_doctor_ends_with_1_when_there_are_only_warnings() -> None:
+    lives.make_worker()
+    with configured(secret_key="", secret_key_file=Path("/etc/hostname")):
+        code, _, _ = run("doctor", "--strict")
+
+    assert code == 1
+
+
+@pytest.mark.django_db
+def test_doctor_prints_one_json_object() -> None:
+    code, out, _ = run("doctor", "--json")
+
+    report = json.loads(out)
+    assert code == 2
+    assert report["level"] == "failure"
+    assert all(check.keys() == {"name", "level", "sentence", "fix"} for check in report["checks"])
+
+
+def test_doctor_explains_what_stops_the_others(tmp_path: Path) -> None:
+    environment = site_in(tmp_path)
+    environment |= {"VNSITE_MEDIA_DIR": str(tmp_path), "VNSITE_TEMP_DIR": str(tmp_path)}
+
+    other, doctor = manage(environment, "create_token", "a"), manage(environment, "doctor")
+
+    assert other.returncode == 1
+    assert "are the same folder" in other.stderr
+    assert doctor.returncode == 2
+    assert "are the same folder" in doctor.stdout
+
+
+def test_doctor_speaks_of_a_database_without_tables(tmp_path: Path) -> None:
+    done = manage(site_in(tmp_path), "doctor")
+
+    assert done.returncode == 2
+    assert "migrations are not applied" in done.stdout
+    assert done.stderr == ""
+
+
+# create_token
+
+
+def test_a_token_is_printed_alone_and_works(user: User) -> None:
+    code, out, _ = run("create_token", "ursula", "--name", "laptop")
+
+    assert code == 0
+    assert tokens.user_of_token(out.strip()) == user
+    row = ApiToken.objects.get()
+    assert (row.name, row.expires_at) == ("laptop", None)
+
+
+@pytest.mark.parametrize(
+    ("text", "duration"),
+    [
+        ("30m", timedelta(minutes=30)),
+        ("12h", timedelta(hours=12)),
+        ("90d", timedelta(days=90)),
+        ("4w", timedelta(weeks=4)),
+    ],
+)
+def test_a_token_expires_after_a_duration(user: User, text: str, duration: timedelta) -> None:
+    before = timezone.now()
+
+    run("create_token", "ursula", "--expires", text)
+
+    expires_at = ApiToken.objects.get().expires_at
+    assert expires_at is not None
+    assert before + duration <= expires_at <= timezone.now() + duration
+
+
+def test_a_token_works_on_its_last_day(user: User) -> None:
+    run("create_token", "ursula", "--expires", "2999-12-31")
+
+    expires_at = ApiToken.objects.get().expires_at
+    assert expires_at is not None
+    assert expires_at.isoformat() == "3000-01-01T00:00:00+00:00"
+
+
+@pytest.mark.parametrize(
+    "text", ["soon", "0d", "-1d", "1y", "2001-01-01", "2999-13-01", "9999-12-31", "999999w", ""]
+)
+def test_a_wrong_expiry_makes_no_token(user: User, text: str) -> None:
+    with pytest.raises(CommandError, match="--expires"):
+        run("create_token", "ursula", f"--expires={text}")
+
+    assert not ApiToken.objects.exists()
+
+
+@pytest.mark.django_db
+def test_an_unknown_user_gets_no_token() -> None:
+    with pytest.raises(CommandError, match="There is no user named 'nobody'"):
+        run("create_token", "nobody")
+
+
+# add_download
+
+
+@pytest.mark.django_db
+def test_links_are_added_and_named() -> None:
+    code, out, _ = run("add_download", "https://example.org/a", "https://example.org/b")
+
+    names = list(Download.objects.order_by("id").values_list("correlation_id", flat=True))
+    assert code == 0
+    assert out.splitlines() == [
+        f"{names[0]} created https://example.org/a",
+        f"{names[1]} created https://example.org/b",
+    ]
+
+
+def test_a_download_belongs_to_the_user_that_is_named(user: User) -> None:
+    run("add_download", "https://example.org/a", "--user", "ursula")
+
+    assert Download.objects.get().owner == user
+
+
+def test_a_link_that_is_there_is_a_duplicate(user: User) -> None:
+    there = lives.submit(user, url="https://example.org/a")
+
+    _, out, _ = run("add_download", "https://example.org/a", "--user", "ursula")
+
+    assert out == f"{there.correlation_id} duplicate https://example.org/a\n"
+
+
+@pytest.mark.parametrize(
+    ("preset", "options"),
+    [
+        ("best", {"quality": "best", "audio": None}),
+        ("720p", {"quality": "720p", "audio": None}),
+        ("mp3", {"quality": "best", "audio": "mp3"}),
+    ],
+)
+@pytest.mark.django_db
+def test_a_preset_is_a_quality_or_a_format_of_sound(
+    preset: str, options: dict[str, str | None]
+) -> None:
+    run("add_download", "https://example.org/a", "--preset", preset)
+
+    assert Download.objects.get().options == options
+
+
+@pytest.mark.django_db
+def test_one_wrong_link_adds_none() -> None:
+    with pytest.raises(CommandError, match="'nonsense': A link must begin with") as caught:
+        run("add_download", "https://example.org/a", "nonsense")
+
+    assert caught.value.returncode == 2
+    assert not Download.objects.exists()
+
+
+@pytest.mark.django_db
+def test_ten_thousand_links_are_refused_and_nothing_is_added() -> None:
+    links = [f"https://example.org/{number}" for number in range(10_000)]
+
+    with pytest.raises(CommandError, match=f"At most {MAX_LINKS} links at once") as caught:
+        run("add_download", *links)
+
+    assert caught.value.returncode == 2
+    assert not Download.objects.exists()
+
+
+@pytest.mark.django_db
+def test_what_is_not_seen_in_a_link_is_shown_escaped() -> None:
+    _, out, _ = run("add_download", "https://example.org/a\u200db")
+
+    assert out.endswith(r" created https://example.org/a\u200db" + "\n")
+
+
+@pytest.mark.django_db
+def test_a_user_that_is_not_there_adds_nothing() -> None:
+    with pytest.raises(CommandError, match="There is no user named 'nobody'") as caught:
+        run("add_download", "https://example.org/a", "--user", "nobody")
+
+    assert caught.value.returncode == 2
+    assert not Download.objects.exists()
+
+
+@pytest.mark.django_db
+def test_an_unreachable_database_is_one_line() -> None:
+    with (
+        unreachable_database(),
+        pytest.raises(CommandError, match="The database is not usable: unable to open"),
+    ):
+        run("add_download", "https://example.org/a")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "line"),
+    [
+        (["add_download"], 2, "the following arguments are required: URL"),
+        (["add_download", "http://e.org", "--preset", "4k"], 2, "invalid choice: '4k'"),
+        (["add_download", "nonsense"], 2, "CommandError: 'nonsense': A link must begin with"),
+        (["create_token"], 2, "the following arguments are required: USER"),
+        (["create_token", "nobody"], 1, "CommandError: There is no user named 'nobody'"),
+        (["create_token", "a", "--expires", "soon"], 2, "is no duration"),
+        (["doctor", "--loud"], 2, "unrecognized arguments: --loud"),
+    ],
+)
+def test_a_mistake_is_one_clear_line(
+    migrated: dict[str, str], arguments: list[str], code: int, line: str
+) -> None:
+    done = manage(migrated, *arguments)
+
+    assert done.returncode == code
+    assert line in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_database_without_tables_is_one_clear_line(tmp_path: Path) -> None:
+    done = manage(site_in(tmp_path), "add_download", "https://example.org/a")
+
+    assert done.returncode == 1
+    assert "The database is not usable: no such table" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["doctor", "create_token", "add_download"])
+def test_a_command_explains_itself(migrated: dict[str, str], command: str) -> None:
+    done = manage(migrated, command, "--help")
+
+    assert done.returncode == 0
+    assert f"manage.py {command}" in done.stdout
+
+
+# add_download --wait
+
+
+class Terminal(StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+class Steps(threading.Thread):
+    """Brings the only download to its end, as soon as there is one."""
+
+    def __init__(self, *, ending: str) -> None:
+        super().__init__()
+        self.ending = ending
+
+    def run(self) -> None:
+        try:
+            download = self._first()
+            if self.ending == "completed":
+                lives.complete(download)
+            else:
+                lives.fail(download, ErrorClass(self.ending))
+        finally:
+            connection.close()
+
+    def _first(self) -> Download:
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            download = Download.objects.first()
+            if download:
+                return download
+            time.sleep(0.01)
+        raise TimeoutError("nothing was added")
+
+
+def wait(*, ending: str, out: StringIO | None = None) -> tuple[int, str, str]:
+    """Add a download and watch it with the command while a thread brings it to its end."""
+    steps = Steps(ending=ending)
+    steps.start()
+    try:
+        return run("add_download", "https://example.org/a", "--wait", out=out)
+    finally:
+        steps.join()
+
+
+def test_waiting_prints_every_transition_and_the_files(shared_db: None) -> None:
+    code, out, _ = wait(ending="completed")
+
+    words = [line.split(maxsplit=1)[1] for line in out.splitlines()]
+    name = Download.objects.get().correlation_id
+    assert code == 0
+    assert words == [
+        "created https://example.org/a",
+        "created (submitted)",
+        "initializing (claimed)",
+        "ready (directory_made)",
+        "downloading (child_started)",
+        "completed (published)",
+        f"completed: Title [{name}]",
+    ]
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("clean_disk")
+def test_no_name_in_the_library_steers_the_terminal_of_who_waited() -> None:
+    download = lives.start(lives.submit())
+    download.decide_to_publish(library_path="\x1b[2J", manifest={})
+    download.move(State.COMPLETED, actor="test", reason=Reason.PUBLISHED)
+    out = StringIO()
+
+    Watch(AddDownload(stdout=out), [download]).until_ended()
+
+    assert out.getvalue().endswith(rf"{download.correlation_id} completed: \x1b[2J" + "\n")
+
+
+def test_waiting_ends_with_1_when_one_failed(shared_db: None) -> None:
+    code, out, _ = wait(ending="drm")
+
+    assert code == 1
+    assert "failed: The video is protected by DRM." in out.splitlines()[-1]
+
+
+def test_waiting_ends_when_the_download_is_forgotten(shared_db: None) -> None:
+    download = lives.submit(url="https://example.org/a")
+    watch = Watch(AddDownload(stdout=StringIO()), [download])
+    download.forget()
+
+    assert watch.until_ended() is False
+
+
+@pytest.mark.django_db
+def test_waiting_says_that_no_worker_is_running() -> None:
+    err = StringIO()
+
+    warn_without_worker(AddDownload(stderr=err))
+
+    assert err.getvalue() == "No worker is running: the downloads wait until one is.\n"
+
+
+def test_a_terminal_shows_one_line_that_goes_away(shared_db: None) -> None:
+    code, out, _ = wait(ending="completed", out=Terminal())
+
+    name = Download.objects.get().correlation_id
+    assert code == 0
+    assert "(claimed)" not in out
+    assert out.endswith(f"\r\033[K{name} completed: Title [{name}]\n")
+
+
+@pytest.mark.django_db
+def test_the_line_of_a_terminal_says_phase_percent_and_speed() -> None:
+    download = lives.start(lives.submit())
+    Progress.objects.filter(download=download).update(
+        phase="fetching", received_bytes=50, total_bytes=200, speed=2048
+    )
+    row = Download.objects.get()
+
+    assert progress_line(row).replace("\xa0", " ") == (
+        f"{row.correlation_id} fetching 25 % 2.0 KB/s"
+    )
+
+
+@pytest.mark.django_db
+def test_the_line_of_a_waiting_download_says_its_state() -> None:
+    download = lives.submit()
+
+    assert progress_line(download) == f"{download.correlation_id} created"

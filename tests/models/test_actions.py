@@ -1,0 +1,183 @@
+import pytest
+from django.conf import settings
+from django.contrib.auth.models import User
+
+from downloads import actions
+from downloads.disk.isolation import IsolatedDownload
+from downloads.models import Download, StreamPosition
+from downloads.rules.states import Outcome, State
+from tests.helpers import lives
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_disk")]
+
+ACTOR = "user:eve"
+
+
+def words(download: Download) -> list[str]:
+    return list(download.transitions.values_list("to_state", flat=True))
+
+
+def directory_of(download: Download) -> bool:
+    return (settings.VNSITE.temp_root / download.directory).is_dir()
+
+
+def test_a_waiting_download_is_cancelled_and_cleaned_at_once() -> None:
+    download = actions.cancel(lives.submit(), actor=ACTOR)
+
+    assert words(download) == ["created", "cancelled", "cleaned"]
+    assert download.transitions.filter(actor=ACTOR).count() == 2
+
+
+def test_cancelling_a_running_download_only_asks() -> None:
+    running = lives.start(lives.submit())
+
+    download = actions.cancel(running, actor=ACTOR)
+
+    assert download.state == State.DOWNLOADING
+    assert download.cancel_requested_by == ACTOR
+
+
+def test_cancelling_twice_is_cancelling_once() -> None:
+    download = lives.submit()
+    actions.cancel(download, actor=ACTOR)
+    seq = StreamPosition.current()
+
+    actions.cancel(Download.objects.get(pk=download.pk), actor=ACTOR)
+
+    assert StreamPosition.current() == seq
+
+
+def test_a_stale_page_that_cancels_a_claimed_download_asks_its_worker() -> None:
+    stale = lives.submit()
+    lives.start(Download.objects.get(pk=stale.pk))
+
+    assert actions.cancel(stale, actor=ACTOR).cancel_requested_at is not None
+
+
+@pytest.mark.parametrize("end", [lives.complete, lives.fail])
+def test_what_has_ended_cannot_be_cancelled(end: object) -> None:
+    download = end(lives.submit())  # type: ignore[operator]
+
+    with pytest.raises(actions.NotAllowed) as refusal:
+        actions.cancel(download, actor=ACTOR)
+    assert refusal.value.state == download.state
+
+
+def test_it_is_too_late_to_cancel_once_publishing_was_decided() -> None:
+    download = lives.start(lives.submit())
+    download.decide_to_publish(library_path="x", manifest={})
+
+    with pytest.raises(actions.NotAllowed, match="too late"):
+        actions.cancel(download, actor=ACTOR)
+
+
+def test_a_retry_removes_the_kept_directory_and_gives_all_attempts_again() -> None:
+    download = lives.fail(lives.submit())
+    kept = settings.VNSITE.temp_root / download.directory
+
+    actions.retry(download, actor=ACTOR)
+
+    assert not kept.exists()
+    assert (download.state, download.outcome, download.error_class) == ("created", None, None)
+    assert download.max_attempts - download.attempt == settings.VNSITE.max_attempts
+
+
+@pytest.mark.parametrize("end", [lives.submit, lambda: lives.start(lives.submit())])
+def test_what_waits_or_runs_cannot_be_retried(end: object) -> None:
+    with pytest.raises(actions.NotAllowed, match="cannot be retried"):
+        actions.retry(end(), actor=ACTOR)  # type: ignore[operator]
+
+
+def test_a_completed_download_cannot_be_retried_even_when_it_is_cleaned() -> None:
+    download = lives.complete(lives.submit())
+    actions.clean(download, actor=ACTOR)
+
+    with pytest.raises(actions.NotAllowed, match="it is completed"):
+        actions.retry(download, actor=ACTOR)
+
+
+def test_a_retry_beside_the_same_wish_is_refused(user: User) -> None:
+    failed = lives.fail(lives.submit(user, url="https://example.org/same"))
+    lives.submit(user, url="https://example.org/same")
+
+    with pytest.raises(actions.NotAllowed, match="waiting or running already"):
+        actions.retry(failed, actor=ACTOR)
+
+
+def test_cleaning_removes_the_directory_and_says_how_much() -> None:
+    download = lives.fail(lives.submit())
+
+    assert actions.clean(download, actor=ACTOR) == 1000
+
+    assert (download.state, download.outcome) == (State.CLEANED, Outcome.FAILED)
+    assert not directory_of(download) or download.directory == ""
+    assert download.transitions.last().detail == "1000 bytes freed"
+    assert actions.clean(download, actor=ACTOR) == 0
+
+
+def test_a_preview_says_what_would_go_and_removes_nothing() -> None:
+    download = lives.fail(lives.submit())
+
+    preview = actions.preview_cleanup(download)
+
+    assert preview.path == settings.VNSITE.temp_root / download.directory
+    assert (preview.size_bytes, preview.file_count) == (1000, 1)
+    assert directory_of(download)
+
+
+@pytest.mark.parametrize("make", [lives.submit, lambda: lives.start(lives.submit())])
+def test_what_waits_or_runs_is_not_cleaned(make: object) -> None:
+    download = make()  # type: ignore[operator]
+
+    with pytest.raises(actions.NotAllowed, match="cannot be cleaned up"):
+        actions.clean(download, actor=ACTOR)
+
+
+@pytest.mark.parametrize("action", [actions.clean, actions.retry, actions.forget])
+def test_a_download_that_was_deleted_meanwhile_is_refused_in_words(action: object) -> None:
+    stale = lives.fail(lives.submit())
+    actions.forget(Download.objects.get(pk=stale.pk))
+
+    with pytest.raises(actions.NotAllowed, match="deleted meanwhile"):
+        action(stale, **({} if action is actions.forget else {"actor": ACTOR}))  # type: ignore[operator]
+
+
+def test_forgetting_keeps_the_published_files_unless_told_otherwise() -> None:
+    kept, removed = lives.complete(lives.submit()), lives.complete(lives.submit())
+    root = settings.VNSITE.media_root
+
+    actions.forget(kept)
+    actions.forget(removed, with_files=True)
+
+    assert (root / kept.library_path / "clip.mp4").exists()
+    assert not (root / removed.library_path).exists()
+    assert not Download.objects.exists()
+
+
+def test_a_running_download_is_not_forgotten_and_its_directory_stays() -> None:
+    download = lives.start(lives.submit())
+
+    with pytest.raises(actions.NotAllowed, match="cannot be deleted"):
+        actions.forget(download)
+    assert directory_of(download)
+
+
+def test_a_stale_page_cannot_remove_the_directory_of_an_attempt_that_runs_again() -> None:
+    """The directory of a row is removed only after a look that the row still says so."""
+    stale = lives.fail(lives.submit())
+    fresh = Download.objects.get(pk=stale.pk)
+    actions.retry(fresh, actor=ACTOR)
+    again = Download.objects.claim_next(
+        lives.make_worker(), directory_name=lives.isolation.directory_name
+    )
+    assert again is not None
+    isolated = IsolatedDownload(
+        again.correlation_id, settings.VNSITE.temp_root, name=again.directory
+    )
+
+    with isolated as directory:
+        with pytest.raises(actions.NotAllowed):
+            actions.clean(stale, actor=ACTOR)
+        with pytest.raises(actions.NotAllowed):
+            actions.forget(stale)
+        assert directory.exists()

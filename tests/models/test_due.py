@@ -1,0 +1,31 @@
+"""When a download that waits for its time may be claimed, whatever the clocks did meanwhile."""
+
+from datetime import timedelta
+
+import pytest
+
+from downloads.models import Download, database_now
+from downloads.rules.errors import RETRY_AFTER_CAP_SECONDS
+from tests.helpers import lives
+
+pytestmark = pytest.mark.django_db
+
+LONGEST = timedelta(seconds=RETRY_AFTER_CAP_SECONDS)
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    ("ahead", "is_due"),
+    [
+        (-MINUTE, True),
+        (MINUTE, False),
+        (LONGEST - MINUTE, False),
+        (LONGEST + MINUTE, True),  # nothing waits for so long: the clock was set back
+    ],
+    ids=["past", "soon", "an hour", "set back"],
+)
+def test_a_download_is_due(ahead: timedelta, is_due: bool) -> None:
+    now = database_now()
+    lives.submit().note(not_before=now + ahead)
+
+    assert Download.objects.claimable(now).exists() is is_due

@@ -1,0 +1,209 @@
+"""SQLite's faults: locked by another process, wanted by many at once, and damaged."""
+
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test import Client
+
+from downloads.models import Download, StreamPosition, Transition
+from tests.crash.judging import assert_ended_right, assert_nothing_is_left
+from tests.helpers import writer
+from tests.helpers.media_server import MediaServer
+from tests.helpers.serving import serving, sign_in
+from tests.helpers.waiting import wait_for
+from tests.helpers.worker import (
+    ROOT,
+    WorkerProcess,
+    child_of,
+    history,
+    running_worker,
+    submit,
+    wait_for_state,
+    worker_environment,
+)
+
+pytestmark = [
+    pytest.mark.skipif(connection.vendor != "sqlite", reason="these are faults of SQLite"),
+    pytest.mark.usefixtures("shared_db", "clean_disk"),
+]
+
+WRITERS = 4
+PAGE_BYTES = 4096
+
+
+@contextmanager
+def locked(database: str) -> Iterator[None]:
+    """Another process writes, and does not come to an end."""
+    with closing(sqlite3.connect(database, isolation_level=None)) as holder:
+        holder.execute("BEGIN EXCLUSIVE")
+        yield
+        holder.execute("ROLLBACK")
+
+
+def test_a_lock_held_for_long_loses_nothing_and_pages_are_read(
+    media_server: MediaServer, client: Client, user: User
+) -> None:
+    """Longer than the 20 s that a statement waits: what it was to write is tried again."""
+    path = "/slow.mp4?rate=2000000&locked"
+    client.force_login(user)
+    # Two statements wait in turn: the last report of progress, and the decision to publish.
+    with running_worker(
+        VNSITE_LEASE_SECONDS="180", VNSITE_ALLOW_PRIVATE_HOSTS=media_server.origin
+    ) as worker:
+        download = wait_for_state(submit(media_server.url(path)), "downloading")
+        child = child_of(download)
+
+        with locked(str(connection.settings_dict["NAME"])):
+            wait_for(lambda: not child.is_alive(), what="the child to end by itself")
+            assert client.get("/").status_code == 200
+            waits = f"{download} waits, the database does not answer".encode()
+            # Each of the statements before it waits for 20 s; the lease is over after 150.
+            wait_for(lambda: waits in worker.said(), seconds=140, what="the attempt to wait")
+
+        wait_for_state(download, "cleaned")
+    states = [state for state, _ in history(download)]
+    assert states == ["created", "initializing", "ready", "downloading", "completed", "cleaned"]
+    assert_ended_right(download, media_server.file("big.mp4"))
+    assert media_server.hits_of(path, "GET") == 2
+    assert_nothing_is_left()
+
+
+def test_many_writers_never_fail_for_what_another_wrote_in_between() -> None:
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-m", "tests.helpers.writer"],
+            cwd=ROOT,
+            env=worker_environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        for _ in range(WRITERS)
+    ]
+    try:
+        for process in writers:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"ready\n"
+        let_go(writers)
+        errors = [process.communicate(timeout=120)[1] for process in writers]
+    finally:
+        for process in writers:
+            process.kill()
+
+    assert [error.decode() for error in errors] == [""] * WRITERS
+    assert Download.objects.filter(state="cleaned").count() == WRITERS * writer.ROUNDS
+    assert Transition.objects.count() == StreamPosition.current() == WRITERS * writer.ROUNDS * 6
+
+
+def let_go(writers: list[subprocess.Popen[bytes]]) -> None:
+    for process in writers:
+        assert process.stdin is not None
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+
+
+def copied(data: Path) -> Path:
+    """The tests' database in a data directory of its own, beside a published file."""
+    published = data / "media" / "Title [abcabcabcabc]"
+    published.mkdir(parents=True)
+    (published / "Title.mp4").write_bytes(b"video")
+    database = data / "vnsite.sqlite3"
+    connection.ensure_connection()
+    with closing(sqlite3.connect(str(connection.settings_dict["NAME"]))) as source:
+        source.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        with closing(sqlite3.connect(database)) as copy:
+            source.backup(copy)
+    return database
+
+
+def damage(database: Path, *, page: int) -> None:
+    """Write something else over one page; the third begins at byte 8192."""
+    with database.open("r+b") as file:
+        file.seek((page - 1) * PAGE_BYTES)
+        file.write(b"\xa5" * PAGE_BYTES)
+
+
+def first_page_of(table: str, database: Path) -> int:
+    with closing(sqlite3.connect(database)) as opened:
+        query = "SELECT rootpage FROM sqlite_master WHERE name = ?"
+        return int(opened.execute(query, [table]).fetchone()[0])
+
+
+def manage(data: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT,
+        env={
+            **worker_environment(),
+            "VNSITE_DATA_DIR": str(data),
+            "VNSITE_DATABASE_URL": f"sqlite:///{data}/vnsite.sqlite3",
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize(
+    ("table", "arguments"),
+    [
+        ("sqlite_sequence", ("run_downloads", "--once")),
+        ("sqlite_sequence", ("add_download", "https://example.org/v")),
+        ("sqlite_sequence", ("doctor",)),
+        ("downloads_download", ("run_downloads", "--once")),
+        ("downloads_download", ("cleanup_orphans",)),
+        ("downloads_download", ("check_lifecycle",)),
+        ("django_migrations", ("serve", "--port", "0")),
+        ("django_migrations", ("doctor",)),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value[0],
+)
+def test_with_a_damaged_database_nothing_is_done_and_it_is_said(
+    tmp_path: Path, table: str, arguments: tuple[str, ...]
+) -> None:
+    database = copied(tmp_path)
+    damage(database, page=first_page_of(table, database))
+
+    ended = manage(tmp_path, *arguments)
+
+    said = ended.stdout + ended.stderr
+    assert ended.returncode != 0, said
+    assert "database is damaged" in said
+    assert "from a backup" in said
+    assert "Traceback" not in said
+    assert (tmp_path / "media/Title [abcabcabcabc]/Title.mp4").read_bytes() == b"video"
+
+
+def test_a_database_that_is_damaged_meanwhile_stops_the_worker_and_pages_say_it(
+    tmp_path: Path, user: User
+) -> None:
+    cookie = sign_in(user)  # before the copy, which has the session then
+    database = copied(tmp_path)
+    elsewhere = {
+        "VNSITE_DATA_DIR": str(tmp_path),
+        "VNSITE_DATABASE_URL": f"sqlite:///{database}",
+    }
+    with (
+        serving("--no-worker", **elsewhere) as site,
+        closing(WorkerProcess(**elsewhere)) as worker,
+    ):
+        wait_for(lambda: b"is ready" in worker.said(), what="the worker to be ready")
+        for table in ("downloads_download", "auth_user"):
+            damage(database, page=first_page_of(table, database))
+
+        assert worker.wait() == 1
+        page = site.ask("/", Cookie=cookie)
+        errors = site.said()
+
+    assert b"The worker cannot run: the database is damaged" in worker.said()
+    assert page.status == 503
+    assert b"The database is damaged." in page.body
+    assert "Traceback" not in errors + worker.said().decode()
+    assert (tmp_path / "media/Title [abcabcabcabc]/Title.mp4").read_bytes() == b"video"

@@ -1,0 +1,196 @@
+"""Who may use which route. A new route fails here until somebody says who.
+
+Generated from the URL configuration: every route is asked, by every kind of visitor, with GET and
+with POST. The stream of events is not in it; tests/stream/test_consumer.py has its visitors.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from downloads.models import AttemptLog, Download
+from tests.helpers import lives
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_disk")]
+
+
+class May(Enum):
+    """The least that a visitor must be."""
+
+    ANYBODY = 0
+    SIGNED_IN = 1
+    OWNER = 2  # of the download in the path
+    STAFF = 3
+
+
+ROUTES = {
+    "": May.SIGNED_IN,
+    "downloads/": May.SIGNED_IN,
+    "downloads/rows": May.SIGNED_IN,
+    "downloads/<correlation_id:correlation_id>/": May.OWNER,
+    "downloads/<correlation_id:correlation_id>/fragment": May.OWNER,
+    "downloads/<correlation_id:correlation_id>/cancel": May.OWNER,
+    "downloads/<correlation_id:correlation_id>/retry": May.OWNER,
+    "downloads/<correlation_id:correlation_id>/cleanup": May.OWNER,
+    "downloads/<correlation_id:correlation_id>/delete": May.OWNER,
+    "sites/try": May.STAFF,
+    "media/<correlation_id:correlation_id>/<path:name>": May.OWNER,
+    "setup/": May.ANYBODY,  # with the secret that only `serve` prints, while there is no user
+    "login/": May.ANYBODY,
+    "logout/": May.ANYBODY,
+    "api/v1/downloads": May.SIGNED_IN,
+    "api/v1/downloads/batch": May.SIGNED_IN,
+    "api/v1/downloads/<correlation_id>": May.OWNER,
+    "api/v1/downloads/<correlation_id>/log": May.OWNER,
+    "api/v1/downloads/<correlation_id>/cancel": May.OWNER,
+    "api/v1/downloads/<correlation_id>/retry": May.OWNER,
+    "api/v1/downloads/<correlation_id>/cleanup": May.OWNER,
+    "api/v1/stats": May.SIGNED_IN,
+    "api/v1/sites/<host>/try": May.STAFF,
+    "api/v1/openapi.json": May.SIGNED_IN,
+    "api/v1/": May.ANYBODY,  # django-ninja's name for the place: there is nothing at it
+    "healthz": May.ANYBODY,
+    "readyz": May.ANYBODY,
+    "metrics": May.STAFF,
+    "admin/login/": May.ANYBODY,
+    "admin/logout/": May.ANYBODY,
+    "admin/jsi18n/": May.ANYBODY,  # Django's words for its own scripts
+}
+ADMIN = "admin/"  # the rest of it: staff
+
+
+def routes(resolver: URLResolver | None = None, prefix: str = "") -> Iterator[str]:
+    for pattern in (resolver or get_resolver()).url_patterns:
+        route = prefix + str(pattern.pattern)
+        if isinstance(pattern, URLResolver):
+            yield from routes(pattern, route)
+        elif isinstance(pattern, URLPattern):
+            yield route
+
+
+ALL_ROUTES = sorted(set(routes()))
+
+
+def least_for(route: str) -> May:
+    return May.STAFF if route.startswith(ADMIN) and route not in ROUTES else ROUTES[route]
+
+
+@dataclass(frozen=True)
+class People:
+    owner: User
+    stranger: User
+    staff: User
+
+    def visitor(self, who: str) -> tuple[Client, int]:
+        """A browser, and how much it may: the number of a May."""
+        user, may = {
+            "nobody": (None, May.ANYBODY),
+            "stranger": (self.stranger, May.SIGNED_IN),
+            "owner": (self.owner, May.OWNER),
+            "staff": (self.staff, May.STAFF),
+        }[who]
+        client = Client()
+        if user is not None:
+            client.force_login(user)
+        return client, may.value
+
+
+@pytest.fixture
+def people(user: User, staff: User) -> People:
+    return People(user, User.objects.create_user("samuel"), staff)
+
+
+@pytest.fixture
+def theirs(people: People) -> Download:
+    completed = lives.complete(lives.submit(people.owner))
+    AttemptLog.objects.keep(completed.pk, completed.attempt, text="a line\n", left_out=0)
+    return completed
+
+
+def address_of(route: str, download: Download) -> str:
+    values = {
+        "<correlation_id:correlation_id>": download.correlation_id,
+        "<correlation_id>": download.correlation_id,
+        "<path:name>": download.files.get().name,
+        "<path:object_id>": str(download.pk),
+        "<path:content_type_id>": "1",
+        "<id>": str(download.pk),
+        "<host>": "example.org",
+        "^(?P<app_label>auth|axes|downloads)/$": "downloads/",
+        "(?P<url>.*)$": "nowhere",
+    }
+    for name, value in values.items():
+        route = route.replace(name, value)
+    assert "<" not in route, f"say what to put into {route}"
+    return f"/{route}"
+
+
+def is_refused(response: Any) -> bool:
+    if response.status_code in (301, 302):
+        return "login" in response["Location"]
+    return response.status_code in (401, 403, 404, 405)
+
+
+def test_somebody_said_who_may_use_each_route() -> None:
+    forgotten = [
+        route for route in ALL_ROUTES if route not in ROUTES and not route.startswith(ADMIN)
+    ]
+    gone = [route for route in ROUTES if route not in ALL_ROUTES]
+
+    assert (forgotten, gone) == ([], [])
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+@pytest.mark.parametrize("who", ["nobody", "stranger", "owner"])
+def test_nobody_else_may(who: str, method: str, people: People, theirs: Download) -> None:
+    client, may = people.visitor(who)
+
+    for route in ALL_ROUTES:
+        if may >= least_for(route).value:
+            continue
+        response = getattr(client, method)(address_of(route, theirs))
+
+        assert is_refused(response), f"{who} may {method} {route}: {response.status_code}"
+    theirs.refresh_from_db()
+    assert (theirs.state, theirs.files.count()) == ("completed", 1)
+
+
+@pytest.mark.parametrize("who", ["nobody", "stranger", "owner", "staff"])
+def test_who_may_can(who: str, people: People, theirs: Download) -> None:
+    client, may = people.visitor(who)
+
+    for route, least in ROUTES.items():
+        if may < least.value:
+            continue
+        ask = client.head if route.startswith("media/") else client.get  # no file is left open
+        response = ask(address_of(route, theirs))
+
+        assert response.status_code not in (401, 403), f"{who} may not use {route}"
+        if least is May.OWNER:
+            assert response.status_code != 404, f"{who} may not use {route}"
+
+
+@pytest.mark.parametrize("method", ["post", "delete"])
+@pytest.mark.parametrize("token", ["", "t" * 32], ids=["no token", "a token that fits"])
+def test_nothing_is_changed_from_another_site(
+    token: str, method: str, people: People, theirs: Download
+) -> None:
+    """With the session of whoever may do most. A neighbouring host can plant a cookie in a browser,
+    and so knows a token that fits."""
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(people.staff)
+    client.cookies["csrftoken"] = token
+    headers = {"Origin": "https://evil.example", "X-CSRFToken": token}
+
+    for route in ALL_ROUTES:
+        response = getattr(client, method)(address_of(route, theirs), headers=headers)
+
+        assert response.status_code in (403, 404, 405), f"{route}: {response.status_code}"
+    theirs.refresh_from_db()
+    assert (theirs.state, Download.objects.count()) == ("completed", 1)

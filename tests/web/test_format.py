@@ -1,0 +1,111 @@
+"""Sizes, durations and instants are written by the server and patched by the browser: alike."""
+
+import json
+import subprocess
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.utils import timezone
+
+from downloads.sandbox.programs import find_deno
+from downloads.templatetags.downloads import ago, duration, since, size, with_sizes
+
+FORMAT_JS = Path(__file__).resolve().parent.parent.parent / "downloads/static/downloads/format.js"
+
+SIZES = {
+    0: "0 B",
+    999: "999 B",
+    1000: "1.0 KiB",
+    1024: "1.0 KiB",
+    1536: "1.5 KiB",
+    10 * 1024: "10 KiB",
+    2**20 - 1: "1.0 MiB",
+    2**20: "1.0 MiB",
+    6.2 * 2**20: "6.2 MiB",
+    9.96 * 2**20: "10 MiB",
+    118 * 2**20: "118 MiB",
+    999.4 * 2**20: "999 MiB",
+    999.6 * 2**20: "1.0 GiB",
+    12.5 * 2**30: "12 GiB",
+    13.5 * 2**30: "14 GiB",
+    5 * 2**40: "5.0 TiB",
+    2**63: "8192 PiB",
+}
+DURATIONS = {
+    0: "0.0 s",
+    -1: "0.0 s",
+    0.44: "0.4 s",
+    0.95: "1 s",
+    26: "26 s",
+    59.4: "59 s",
+    59.5: "1 min 00 s",
+    273: "4 min 33 s",
+    3599.5: "1 h 00 min",
+    7500: "2 h 05 min",
+    86400: "1 d 0 h",
+    100_000: "1 d 3 h",
+}
+AGES = {
+    0: "now",
+    4.9: "now",
+    -4.9: "now",
+    10: "10 s ago",
+    -30: "in 30 s",
+    61: "1 min ago",
+    -481: "in 8 min",
+    7300: "2 h ago",
+    200_000: "2 d ago",
+}
+
+
+@pytest.mark.parametrize(("count", "written"), SIZES.items())
+def test_size(count: float, written: str) -> None:
+    assert size(count) == written
+
+
+@pytest.mark.parametrize(("seconds", "written"), DURATIONS.items())
+def test_duration(seconds: float, written: str) -> None:
+    assert duration(seconds) == written
+
+
+@pytest.mark.parametrize(("seconds", "written"), AGES.items())
+def test_since(seconds: float, written: str) -> None:
+    assert since(seconds) == written
+
+
+def test_ago() -> None:
+    assert ago(timezone.now() - timedelta(minutes=3, seconds=20)) == "3 min ago"
+
+
+def test_what_is_not_known_is_a_dash() -> None:
+    assert (size(None), duration(None), ago(None)) == ("—", "—", "—")
+
+
+def test_bytes_in_a_detail_are_written_as_sizes() -> None:
+    assert with_sizes("295698432 bytes freed") == "282 MiB freed"
+    assert with_sizes("no byte for 60 s") == "no byte for 60 s"
+
+
+@pytest.mark.parametrize(
+    ("function", "table"), [("size", SIZES), ("duration", DURATIONS), ("ago", AGES)]
+)
+def test_the_browser_writes_the_same(
+    function: str, table: dict[float, str], tmp_path: Path
+) -> None:
+    deno = find_deno()
+    if deno is None:
+        pytest.skip("deno is missing: run bin/setup")
+    code = (
+        f"import {{ {function} }} from {json.dumps(FORMAT_JS.as_uri())};"
+        f"console.log(JSON.stringify({json.dumps(list(table))}.map({function})));"
+    )
+
+    done = subprocess.run(
+        [deno, "eval", code],
+        capture_output=True,
+        check=True,
+        env={"DENO_DIR": str(tmp_path), "NO_COLOR": "1"},
+    )
+
+    assert json.loads(done.stdout) == list(table.values())

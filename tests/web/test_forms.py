@@ -1,0 +1,114 @@
+from collections.abc import Iterator
+
+import pytest
+
+from downloads.rules.links import MAX_LINKS
+from downloads.rules.options import Audio, DownloadOptions, Quality
+from downloads.web.forms import AddForm
+
+
+def fill(urls: str, **options: str) -> AddForm:
+    return AddForm({"urls": urls, "quality": "best", "audio": "", **options})
+
+
+def errors_of(urls: str) -> list[str]:
+    form = fill(urls)
+    assert not form.is_valid()
+    return list(form.errors["urls"])
+
+
+def test_one_link() -> None:
+    form = fill("https://Example.org/1#start")
+
+    assert form.is_valid()
+    assert form.cleaned_data["urls"] == ["https://example.org/1"]
+    assert form.options == DownloadOptions()
+
+
+def test_many_links_separated_by_lines_spaces_and_commas() -> None:
+    form = fill("https://a.org/1\r\n\r\nhttps://b.org/2 https://c.org/3, https://d.org/4\n")
+
+    assert form.is_valid()
+    assert form.cleaned_data["urls"] == [f"https://{x}.org/{n}" for n, x in enumerate("abcd", 1)]
+
+
+def test_options() -> None:
+    form = fill("https://a.org/1", quality="720p", audio="m4a")
+
+    assert form.is_valid()
+    assert form.options == DownloadOptions(quality=Quality.P720, audio=Audio.M4A)
+
+
+@pytest.mark.parametrize("option", [{"quality": "8640p"}, {"audio": "flac"}, {"quality": ""}])
+def test_an_unknown_option_is_refused(option: dict[str, str]) -> None:
+    form = fill("https://a.org/1", **option)
+
+    assert not form.is_valid()
+    assert set(form.errors) == set(option)
+
+
+@pytest.mark.parametrize("nothing", ["", "  ", "\r\n \n"])
+def test_nothing_is_asked_for(nothing: str) -> None:
+    assert errors_of(nothing) == ["Enter a link."]
+
+
+@pytest.mark.parametrize(
+    ("link", "saying"),
+    [
+        ("ftp://example.org/a", "must begin with http"),
+        ("example.org/a", "must begin with http"),
+        ("file:///etc/passwd", "must begin with http"),
+        ("https:///a", "names no site"),
+        ("https://user:secret@example.org/a", "user name or password"),
+        ("http://192.168.1.1/a", "private address"),
+        ("https://example.org/\x07", "control"),
+        ("https://example.org/" + "a" * 2029, "2,048 characters"),
+    ],
+)
+def test_a_wrong_link_gets_its_sentence(link: str, saying: str) -> None:
+    (sentence,) = errors_of(link)
+
+    assert saying in sentence
+    assert "Line" not in sentence
+
+
+def test_a_nul_is_refused() -> None:
+    assert errors_of("https://example.org/\0")
+
+
+def test_every_wrong_link_is_listed_with_its_line() -> None:
+    typed = (
+        "https://a.org/1\r\nftp://b.org/2\r\n\r\nhttps://c.org/3 http://127.0.0.1/\r\nftp://b.org/2"
+    )
+
+    first, second, third = errors_of(typed)
+
+    assert first.startswith("Line 2, “ftp://b.org/2”: A link must begin")
+    assert second.startswith("Line 4, “http://127.0.0.1/”: The link leads to a private")
+    assert third.startswith("Line 5, “ftp://b.org/2”: ")
+
+
+def test_a_link_that_is_part_of_an_earlier_one_is_found_on_its_own_line() -> None:
+    (sentence,) = errors_of("https://a.org/ftp://b.org\nftp://b.org")
+
+    assert sentence.startswith("Line 2, ")
+
+
+def test_a_long_wrong_link_is_shortened() -> None:
+    sentences = errors_of(f"ftp://{'a' * 3000}\nhttps://a.org/")
+
+    assert all(len(sentence) < 200 for sentence in sentences)
+
+
+def numbered_links(count: int) -> Iterator[str]:
+    return (f"https://example.org/{number}" for number in range(count))
+
+
+def test_as_many_links_as_allowed() -> None:
+    assert fill("\n".join(numbered_links(MAX_LINKS))).is_valid()
+
+
+def test_ten_thousand_lines_get_one_sentence() -> None:
+    assert errors_of("\n".join(numbered_links(10_000))) == [
+        f"These are 10,000 links. At most {MAX_LINKS:,} can be added at once."
+    ]

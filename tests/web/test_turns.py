@@ -1,0 +1,216 @@
+"""Who waits because as many as may are running: pages, API and stream say so."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from downloads.accounts import tokens
+from downloads.models import Download
+from downloads.rules.states import Reason, State
+from downloads.stream.frames import Stats
+from downloads.stream.tailer import Cursor
+from tests.helpers import lives
+from tests.models.test_fairness import claim, configured
+from tests.web.test_views import words_of
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_disk")]
+
+BATCH = "/api/v1/downloads/batch"
+
+
+def browser_of(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def caller(user: User) -> Client:
+    return Client(headers={"Authorization": f"Bearer {tokens.issue(user, name='test')}"})
+
+
+def submit(owner: User | None, number: int = 1, *, host: str = "example.org") -> list[Download]:
+    return [lives.submit(owner, url=f"https://{host}/{next(lives.numbers)}") for _ in range(number)]
+
+
+@pytest.fixture
+def one_each() -> Iterator[None]:
+    """One download of each user may run."""
+    with configured(user_running=1):
+        yield
+
+
+# Pages.
+
+
+@pytest.mark.usefixtures("one_each")
+def test_a_row_and_a_page_say_that_as_many_of_yours_run_as_may(user: User) -> None:
+    _, waiting = submit(user, 2)
+    browser = browser_of(user)
+    assert "Waiting for its turn" not in words_of(browser.get("/"))
+
+    claim()
+
+    said = "Waiting for its turn: 1 of yours is running, and at most 1 may"
+    assert words_of(browser.get("/")).count(said) == 1
+    page = words_of(browser.get(f"/downloads/{waiting.correlation_id}/"))
+    assert f"{said}. It starts when one of them has ended." in page
+
+
+@pytest.mark.usefixtures("one_each")
+def test_staff_see_whose_they_are(user: User, staff: User) -> None:
+    submit(user, 2)
+    submit(None, 2)
+    claim()
+    claim()
+
+    words = words_of(browser_of(staff).get("/"))
+
+    assert f"Waiting for its turn: 1 of {user.get_username()} is running" in words
+    assert "Waiting for its turn: 1 of the command is running" in words
+
+
+def test_a_row_says_that_as_many_of_its_site_run_as_may(user: User) -> None:
+    with configured(site_running=2):
+        submit(user, 3, host="busy.example")
+        submit(user, 1, host="fine.example")
+        claim()
+        claim()
+
+        words = words_of(browser_of(user).get("/"))
+
+    assert words.count("2 of busy.example are running, and at most 2 may") == 1
+    assert "of fine.example" not in words
+
+
+@pytest.mark.usefixtures("one_each")
+def test_turns_cost_the_same_for_one_row_and_for_many(user: User, staff: User) -> None:
+    submit(user, 2)
+    claim()
+    browser = browser_of(staff)
+    browser.get("/")
+    with CaptureQueriesContext(connection) as few:
+        browser.get("/")
+    submit(user, 20)
+
+    with CaptureQueriesContext(connection) as many:
+        browser.get("/")
+
+    assert len(many) == len(few)
+
+
+def test_without_limits_nobody_asks_who_runs(user: User) -> None:
+    submit(user)
+
+    with CaptureQueriesContext(connection) as queries:
+        assert Stats.read().turns == {}
+
+    assert not [each for each in queries if '"site" FROM' in each["sql"]]
+
+
+# API.
+
+
+@pytest.mark.usefixtures("one_each")
+def test_the_api_says_for_what_a_download_waits(user: User) -> None:
+    running, waiting = submit(user, 2)
+    claim()
+    ask = caller(user)
+
+    detail = ask.get(f"/api/v1/downloads/{waiting.correlation_id}").json()
+    [item, other] = ask.get("/api/v1/downloads").json()["items"]
+
+    assert detail["waits_for_turn"] == {"whose": "user", "running": 1, "limit": 1}
+    assert item["waits_for_turn"] == detail["waits_for_turn"]
+    assert other["correlation_id"] == running.correlation_id
+    assert other["waits_for_turn"] is None
+
+
+def test_one_too_many_is_refused_with_field_and_reason(user: User) -> None:
+    submit(user, 2)
+
+    with configured(user_waiting=2):
+        answer = caller(user).post(
+            "/api/v1/downloads", {"url": "https://example.org/x"}, content_type="application/json"
+        )
+
+    assert answer.status_code == 422
+    [problem] = answer.json()["errors"]
+    assert problem["field"] == "url"
+    assert problem["reason"].startswith("2 of your downloads are waiting, and at most 2 may.")
+
+
+def test_of_a_batch_what_fits_is_added_and_the_rest_are_errors(user: User) -> None:
+    [there] = submit(user, 1)
+    urls = ["https://example.org/a", there.url, "https://example.org/b", "https://example.org/c"]
+
+    with configured(user_waiting=3):
+        answer = caller(user).post(BATCH, {"urls": urls}, content_type="application/json")
+
+    results = answer.json()["results"]
+    assert [each["result"] for each in results] == ["created", "duplicate", "created", "error"]
+    assert results[3]["reason"].startswith("At most 3 of your downloads may wait.")
+    assert Download.objects.count() == 3
+
+
+def test_the_form_refuses_with_a_sentence_and_keeps_what_was_typed(user: User) -> None:
+    submit(user, 2)
+    typed = "https://example.org/kept-1\nhttps://example.org/kept-2"
+
+    with configured(user_waiting=3):
+        answer = browser_of(user).post("/downloads/", {"urls": typed, "quality": "best"})
+
+    words = words_of(answer)
+    assert answer.status_code == 422
+    assert "2 of your downloads are waiting, and at most 3 may: 1 more can be added now" in words
+    assert typed.replace("\n", " ") in words
+    assert Download.objects.count() == 2
+
+
+# The stream.
+
+
+def turns_of(event: bytes) -> Any:
+    assert event.startswith(b"event: turns\ndata: ")
+    return json.loads(event.removeprefix(b"event: turns\ndata: "))
+
+
+@pytest.mark.usefixtures("one_each")
+def test_the_stream_says_who_waits_when_that_changes(user: User, staff: User) -> None:
+    submit(user, 2)
+    mine, all_of_them = Cursor(seq=0, owner_id=user.pk), Cursor(seq=0, owner_id=None)
+    other = Cursor(seq=0, owner_id=staff.pk)
+    assert turns_of(mine.take_turns(Stats.read())) == {}
+    assert turns_of(other.take_turns(Stats.read())) == {}
+
+    claimed = claim()
+    stats = Stats.read()
+
+    waits = {str(user.pk): {"user": True, "sites": []}}
+    assert turns_of(mine.take_turns(stats)) == waits
+    assert turns_of(all_of_them.take_turns(stats)) == waits
+    assert other.take_turns(stats) == b""
+    assert mine.take_turns(Stats.read()) == b""
+    assert claimed
+    claimed.move(State.CANCELLED, actor="test", reason=Reason.CANCELLED)
+    assert turns_of(mine.take_turns(Stats.read())) == {}
+
+
+def test_nobody_is_told_of_a_site_that_they_want_nothing_of(user: User, staff: User) -> None:
+    with configured(site_running=1):
+        submit(user, 2, host="busy.example")
+        submit(staff, 1, host="fine.example")
+        claim()
+        claim()
+
+        stats = Stats.read()
+
+    assert turns_of(stats.turns_event_for(user.pk)) == {
+        str(user.pk): {"user": False, "sites": ["busy.example"]}
+    }
+    assert turns_of(stats.turns_event_for(staff.pk)) == {}

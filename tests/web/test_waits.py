@@ -1,0 +1,343 @@
+"""A site that waits is seen everywhere: pages, API, stream, admin, doctor, metrics."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Permission, User
+from django.core.cache import cache
+from django.test import Client
+from django.utils import timezone
+
+from downloads.accounts import tokens
+from downloads.diagnostics import checks
+from downloads.diagnostics.checks import Level
+from downloads.disk.isolation import directory_name
+from downloads.models import Download, Site
+from downloads.rules.errors import ErrorClass
+from downloads.rules.states import Reason, State
+from downloads.stream.frames import Stats
+from downloads.stream.tailer import Cursor
+from downloads.templatetags.downloads import clock
+from downloads.web import waits
+from tests.helpers import lives
+from tests.web.test_views import path_of, words_of
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_disk")]
+
+HOST = "blocked.example"
+TRY = f"/api/v1/sites/{HOST}/try"
+
+
+@pytest.fixture
+def browser(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+@pytest.fixture
+def staff_browser(staff: User) -> Client:
+    client = Client()
+    client.force_login(staff)
+    return client
+
+
+def submit(owner: User | None, host: str = HOST) -> Download:
+    return lives.submit(owner, url=f"https://www.{host}/{next(lives.numbers)}")
+
+
+def make_wait(host: str = HOST, error_class: ErrorClass = ErrorClass.RATE_LIMITED) -> Site:
+    for _ in range(5):
+        site = Site.objects.refused(host, error_class, download_id=0, retry_after_seconds=None)
+    assert site.waits_until
+    return site
+
+
+def until(site: Site) -> str:
+    assert site.waits_until
+    return f"until {clock(site.waits_until)} UTC"
+
+
+def caller(user: User) -> Client:
+    return Client(headers={"Authorization": f"Bearer {tokens.issue(user, name='test')}"})
+
+
+def claim() -> Download:
+    claimed = Download.objects.claim_next(lives.make_worker(), directory_name=directory_name)
+    assert claimed is not None
+    return claimed
+
+
+# Pages.
+
+
+def test_a_row_says_until_when_its_site_is_left_alone_and_why(browser: Client, user: User) -> None:
+    submit(user)
+
+    words = words_of(browser.get("/"))
+    assert "Waiting for" not in words
+
+    site = make_wait()
+    words = words_of(browser.get("/"))
+    said = f"Waiting for {HOST} {until(site)} (5 failures in a row, the last: rate limited)"
+    assert words.count(said) == 2  # in the row, and above the list
+    assert "1 download waits for it." in words
+
+
+def test_a_retried_download_of_a_site_that_waits_says_so_on_its_page(
+    browser: Client, user: User
+) -> None:
+    download = submit(user)
+    site = make_wait()
+    browser.post(path_of(download, "cancel"))
+    browser.post(path_of(download, "retry"))
+
+    words = words_of(browser.get(path_of(download)))
+
+    assert f"Waiting for {HOST} {until(site)}" in words
+    assert "Waiting is not counted as an attempt." in words
+
+
+def test_while_one_tries_the_others_say_that(browser: Client, user: User) -> None:
+    make_wait()
+    submit(user)
+    other = submit(user)
+    Site.objects.try_now(HOST)
+    claim()
+
+    words = words_of(browser.get(path_of(other)))
+
+    assert f"One download is trying whether {HOST} answers again" in words
+
+
+def test_a_download_that_does_not_wait_for_its_site_does_not_name_it(
+    browser: Client, user: User
+) -> None:
+    make_wait()
+    other = submit(user, host="fine.example")
+
+    assert "Waiting for" not in words_of(browser.get("/"))
+    assert "Waiting for" not in words_of(browser.get(path_of(other)))
+
+
+def test_sites_of_others_are_not_named(browser: Client, staff: User) -> None:
+    make_wait()
+    submit(staff)
+
+    assert HOST not in words_of(browser.get("/"))
+
+
+def test_many_sites_that_wait_do_not_fill_the_page(browser: Client, user: User) -> None:
+    for number in range(5):
+        make_wait(f"site-{number}.example")
+        submit(user, host=f"site-{number}.example")
+
+    words = words_of(browser.get("/"))
+
+    assert words.count("waits for it.") == 3
+    assert "2 more sites wait." in words
+
+
+def test_a_download_that_is_tried_again_says_when_and_which_attempt_that_is(
+    browser: Client, user: User
+) -> None:
+    download = lives.start(submit(user))
+    download.move(
+        State.CREATED,
+        actor="test",
+        reason=Reason.WILL_RETRY,
+        not_before=timezone.now() + timedelta(seconds=30),
+        error_class=ErrorClass.RATE_LIMITED,
+    )
+
+    for path in ("/", path_of(download)):
+        words = words_of(browser.get(path))
+        assert "Next try in 2" in words
+        assert "s , attempt 2 of 3" in words
+
+
+def test_the_page_and_the_stream_have_the_same_word_for_a_wait(browser: Client, user: User) -> None:
+    submit(user)
+    make_wait()
+
+    [event] = waits.waits_by_owner().values()
+
+    page = browser.get("/").content.decode()
+    assert page.count(f'data-site="{HOST}" data-waits="{event[HOST]}"') == 2
+
+
+def test_staff_end_the_wait_from_the_page(staff_browser: Client, staff: User) -> None:
+    make_wait()
+    download = submit(staff)
+    assert "Try now" in words_of(staff_browser.get(path_of(download)))
+
+    answer = staff_browser.post("/sites/try", {"host": HOST}, follow=True)
+
+    assert f"One download tries {HOST} now." in words_of(answer)
+    assert claim() == download
+    again = staff_browser.post("/sites/try", {"host": HOST}, follow=True)
+    assert f"{HOST} does not wait any more." in words_of(again)
+
+
+def test_who_is_not_staff_cannot_end_the_wait(browser: Client, user: User) -> None:
+    site = make_wait()
+    submit(user)
+
+    assert "Try now" not in words_of(browser.get("/"))
+    assert browser.post("/sites/try", {"host": HOST}).status_code == 403
+    assert caller(user).post(TRY).status_code == 403
+    assert Site.objects.get().waits_until == site.waits_until
+
+
+def test_no_host_at_all_is_no_error(staff_browser: Client) -> None:
+    for data in ({}, {"host": "\0"}, {"host": "x" * 5000}):
+        assert staff_browser.post("/sites/try", data).status_code == 302
+    assert staff_browser.get("/sites/try").status_code == 405
+
+
+def test_waiting_sites_cost_the_same_for_one_row_and_for_many(
+    browser: Client, user: User, django_assert_max_num_queries: Any
+) -> None:
+    make_wait()
+    submit(user)
+    browser.get("/")
+    with django_assert_max_num_queries(100) as one:
+        browser.get("/")
+    for _ in range(20):
+        submit(user)
+
+    with django_assert_max_num_queries(len(one)):
+        browser.get("/")
+
+
+# API.
+
+
+def test_the_api_says_what_a_download_waits_for(user: User) -> None:
+    download = submit(user)
+    site = make_wait()
+    assert site.waits_until
+
+    detail = caller(user).get(f"/api/v1/downloads/{download.correlation_id}").json()
+    [item] = caller(user).get("/api/v1/downloads").json()["items"]
+
+    assert detail["waits_for_site"] == item["waits_for_site"]
+    assert {**detail["waits_for_site"], "until": None} == {
+        "host": HOST,
+        "failures": 5,
+        "error_class": "rate_limited",
+        "until": None,
+        "is_tried": False,
+    }
+    assert detail["attempt"] == 0
+
+
+def test_stats_name_the_sites_for_which_ones_own_downloads_wait(user: User, staff: User) -> None:
+    make_wait()
+    make_wait("nobody.example")
+    submit(user)
+
+    [site] = caller(user).get("/api/v1/stats").json()["waiting_sites"]
+
+    assert (site["host"], site["downloads"]) == (HOST, 1)
+    other = User.objects.create_user("other")
+    assert caller(other).get("/api/v1/stats").json()["waiting_sites"] == []
+
+
+def test_staff_end_the_wait_by_the_api(staff: User) -> None:
+    make_wait()
+    make_wait("[::1]:8080")
+
+    answer = caller(staff).post(TRY)
+    other = caller(staff).post("/api/v1/sites/[::1]:8080/try")
+
+    assert (answer.status_code, answer.json()["is_tried"]) == (200, True)
+    assert other.status_code == 200
+    for unknown in ("fine.example", "%00", "x" * 1000):
+        assert caller(staff).post(f"/api/v1/sites/{unknown}/try").status_code == 404
+
+
+# Stream.
+
+
+def sites_in(event: bytes) -> dict[str, str]:
+    name, data = event.decode().strip().split("\n")
+    assert name == "event: sites"
+    words: dict[str, str] = json.loads(data.removeprefix("data: "))
+    return words
+
+
+def test_the_stream_names_each_listeners_sites_when_they_change(user: User, staff: User) -> None:
+    submit(user)
+    site = make_wait()
+    make_wait("other.example")
+    submit(staff, host="other.example")
+    own, all_of_them = Cursor(seq=0, owner_id=user.pk), Cursor(seq=0, owner_id=None)
+
+    assert sites_in(own.take_sites(Stats.read())).keys() == {HOST}
+    assert sites_in(all_of_them.take_sites(Stats.read())).keys() == {HOST, "other.example"}
+    assert own.take_sites(Stats.read()) == b""  # nothing new
+
+    Site.objects.try_now(site.host)
+    assert sites_in(own.take_sites(Stats.read())) == {HOST: "tried"}
+    Site.objects.answered(site.host)
+    assert sites_in(own.take_sites(Stats.read())) == {}
+
+
+def test_who_follows_one_download_hears_of_sites_as_well() -> None:
+    cursor = Cursor(seq=0, owner_id=None, correlation_id="abc")
+
+    assert sites_in(cursor.take_sites(Stats.read())) == {}
+    assert cursor.take_sites(None) == b""
+
+
+# Admin, doctor, metrics.
+
+
+def test_the_admin_tries_a_site_now(staff_browser: Client) -> None:
+    make_wait()
+
+    listed = staff_browser.get("/admin/downloads/site/")
+    answer = staff_browser.post(
+        "/admin/downloads/site/", {"action": "try_now", "_selected_action": [HOST]}, follow=True
+    )
+
+    assert HOST in words_of(listed)
+    assert "1 tried now." in words_of(answer)
+    assert waits.all_waits()[0].is_tried
+    assert "Tried now." in str(LogEntry.objects.get())
+
+
+def test_who_may_only_look_has_no_such_action(db: None) -> None:
+    make_wait()
+    clerk = User.objects.create_user("clerk", is_staff=True)
+    clerk.user_permissions.set(Permission.objects.filter(codename="view_site"))
+    client = Client()
+    client.force_login(clerk)
+
+    listed = words_of(client.get("/admin/downloads/site/"))
+
+    assert HOST in listed
+    assert "Try now" not in listed
+
+
+def test_doctor_names_the_sites_that_wait() -> None:
+    assert checks.check_sites().level is Level.OK
+
+    site = make_wait(error_class=ErrorClass.FORBIDDEN)
+    check = checks.check_sites()
+
+    assert check.level is Level.WARNING
+    assert site.waits_until
+    assert f"{HOST} until {site.waits_until:%H:%M} UTC" in check.sentence
+    assert "forbidden" in check.sentence
+    cache.clear()
+
+
+def test_metrics_count_the_sites_that_wait(staff_browser: Client) -> None:
+    make_wait()
+
+    assert "\nvnsite_sites_waiting 1\n" in staff_browser.get("/metrics").content.decode()

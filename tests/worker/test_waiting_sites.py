@@ -1,0 +1,236 @@
+"""A site that refuses us, with real workers: it is left alone, others go on, one tries it again."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import timedelta
+from email.utils import format_datetime
+
+import pytest
+from django.utils import timezone
+
+from downloads.models import Download, Site
+from downloads.rules.errors import ErrorClass
+from tests.helpers.media_server import MediaServer
+from tests.helpers.scripted_site import Answer, Request, ScriptedSite
+from tests.helpers.waiting import wait_for
+from tests.helpers.worker import history, running_worker, submit, wait_for_state
+
+pytestmark = pytest.mark.usefixtures("shared_db", "clean_disk")
+
+
+class RefusingSite:
+    """A site on loopback that refuses everybody until it is told to be kind."""
+
+    def __init__(self, site: ScriptedSite, media: MediaServer) -> None:
+        self._site = site
+        self._video = media.file("video.mp4").read_bytes()
+        self.refusal = Answer(status=429)
+        self.is_kind = threading.Event()
+
+    @property
+    def host(self) -> str:
+        return self._site.origin
+
+    def submit(self, name: str) -> Download:
+        path = f"/{name}.mp4"
+        return submit(self._site.serve(path, self._answer))
+
+    def asked_for(self, name: str) -> int:
+        return len(self._site.requests_of(f"/{name}.mp4"))
+
+    def _answer(self, _request: Request) -> Answer:
+        if self.is_kind.is_set():
+            return Answer(body=self._video, media_type="video/mp4")
+        return self.refusal
+
+
+@pytest.fixture
+def refusing(scripted_site: ScriptedSite, media_server: MediaServer) -> Iterator[RefusingSite]:
+    yield RefusingSite(scripted_site, media_server)
+
+
+def environment(refusing: RefusingSite, media_server: MediaServer, **more: str) -> dict[str, str]:
+    """Two refusals make a site wait, and for so long that no test sees the end of it."""
+    return {
+        "VNSITE_ALLOW_PRIVATE_HOSTS": f"127.0.0.1,{refusing.host},{media_server.origin}",
+        "VNSITE_SITE_FAILURES": "2",
+        "VNSITE_SITE_WAIT_SECONDS": "1800",
+        "VNSITE_MAX_ATTEMPTS": "1",
+        **more,
+    }
+
+
+def wait_until_it_waits(host: str) -> Site:
+    waiting = Site.objects.filter(host=host).exclude(waits_until=None)
+    wait_for(waiting.exists, what=f"{host} to wait")
+    return waiting.get()
+
+
+def fail_twice(refusing: RefusingSite) -> None:
+    for name in ("first", "second"):
+        refusing.submit(name).note(max_attempts=1)
+
+
+@pytest.mark.parametrize(
+    ("status", "error_class"), [(429, "rate_limited"), (403, "forbidden"), (503, "network")]
+)
+def test_a_site_that_refuses_is_left_alone_and_others_go_on(
+    refusing: RefusingSite, media_server: MediaServer, status: int, error_class: str
+) -> None:
+    refusing.refusal = Answer(status=status)
+    fail_twice(refusing)
+
+    with running_worker("--concurrency", "1", **environment(refusing, media_server)) as worker:
+        site = wait_until_it_waits(refusing.host)
+        waiting = refusing.submit("waiting")
+        other = submit(media_server.url("/small/1.mp4"))
+        wait_for_state(other, "cleaned")
+        worker_said = worker.log()
+
+    waiting.refresh_from_db()
+    assert (site.failures, site.error_class) == (2, error_class)
+    assert other.outcome == "completed"
+    assert history(waiting) == [("created", "submitted")]
+    assert waiting.attempt == 0
+    assert refusing.asked_for("waiting") == 0
+    assert f"{refusing.host} waits until" in worker_said
+
+
+def test_a_site_that_nobody_can_connect_to_is_left_alone(
+    refusing: RefusingSite, media_server: MediaServer
+) -> None:
+    with socket.socket() as deaf:  # its port is taken, and nobody listens there
+        deaf.bind(("127.0.0.1", 0))
+        origin = f"127.0.0.1:{deaf.getsockname()[1]}"
+        downloads = [submit(f"http://{origin}/{number}.mp4") for number in range(3)]
+        Download.objects.filter(pk__in=[each.pk for each in downloads]).update(max_attempts=1)
+        settings = environment(refusing, media_server)
+        with running_worker("--concurrency", "1", "--once", **settings) as worker:
+            worker.wait()
+
+    site = Site.objects.get(host=origin)
+    assert (site.failures, site.error_class) == (2, "network")
+    assert site.waits_until is not None
+    states = Download.objects.order_by("id").values_list("state", "error_class", "attempt")
+    assert list(states) == [("cleaned", "network", 1)] * 2 + [("created", None, 0)]
+
+
+def test_retry_after_of_the_site_is_how_long_it_is_left_alone(
+    refusing: RefusingSite, media_server: MediaServer
+) -> None:
+    refusing.refusal = Answer(status=429, headers={"Retry-After": "2500"})
+    fail_twice(refusing)
+
+    settings = environment(refusing, media_server, VNSITE_SITE_WAIT_SECONDS="1")
+    with running_worker("--concurrency", "1", **settings):
+        site = wait_until_it_waits(refusing.host)
+
+    assert site.waits_until is not None
+    assert 2400 < (site.waits_until - timezone.now()).total_seconds() <= 2500
+
+
+def test_after_the_wait_one_tries_and_when_the_site_answers_all_go_on(
+    refusing: RefusingSite, media_server: MediaServer
+) -> None:
+    fail_twice(refusing)
+    settings = environment(refusing, media_server)
+
+    with ExitStack() as stack:
+        for _ in range(2):
+            stack.enter_context(running_worker(**settings))
+        wait_until_it_waits(refusing.host)
+        waiting = [refusing.submit(f"waiting-{number}") for number in range(6)]
+        assert Site.objects.try_now(refusing.host)  # refused once more: by one of them alone
+        wait_for(lambda: Site.objects.get(host=refusing.host).failures == 3, what="the probe")
+        assert sum(refusing.asked_for(f"waiting-{number}") > 0 for number in range(6)) == 1
+        refusing.is_kind.set()
+        assert Site.objects.try_now(refusing.host)
+        for download in waiting[1:]:
+            wait_for_state(download, "cleaned")
+
+    assert [each.outcome for each in waiting[1:]] == ["completed"] * 5
+    site = Site.objects.get(host=refusing.host)
+    assert (site.failures, site.waits_until) == (0, None)
+
+
+def test_others_do_not_wait_for_the_end_of_a_probe_that_receives_its_file(
+    refusing: RefusingSite, media_server: MediaServer
+) -> None:
+    host = media_server.origin
+    slow = submit(media_server.url("/slow.mp4?rate=20000&probe"))
+    for _ in range(5):
+        Site.objects.refused(host, ErrorClass.NETWORK, download_id=0, retry_after_seconds=None)
+    other = submit(media_server.url("/small/4.mp4"))
+
+    with running_worker("--concurrency", "2", **environment(refusing, media_server)):
+        assert Site.objects.try_now(host)
+        wait_for_state(other, "cleaned")
+        slow.refresh_from_db()
+
+    assert slow.state == "downloading"
+    assert other.outcome == "completed"
+
+
+def test_a_probe_whose_worker_is_killed_does_not_leave_the_site_alone_for_ever(
+    refusing: RefusingSite, media_server: MediaServer
+) -> None:
+    host = media_server.origin
+    slow = submit(media_server.url("/stalled-headers.mp4"))
+    for _ in range(5):
+        Site.objects.refused(host, ErrorClass.NETWORK, download_id=0, retry_after_seconds=None)
+    assert Site.objects.try_now(host)
+    settings = environment(refusing, media_server)
+    with running_worker("--concurrency", "2", **settings) as worker:
+        wait_for_state(slow, "downloading")
+        assert Site.objects.get(host=host).probed_by == slow.pk
+        quick = submit(media_server.url("/small/2.mp4"))
+        worker.process.kill()
+        worker.wait()
+    quick.refresh_from_db()
+    assert quick.state == "created"
+    Download.objects.filter(pk=quick.pk).update(priority=1)
+
+    with running_worker("--concurrency", "2", **settings):
+        wait_for_state(quick, "cleaned")
+
+    assert quick.outcome == "completed"
+    assert Site.objects.get(host=host).failures == 0
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "least", "most"),
+    [
+        ("600", 590, 600),
+        (format_datetime(timezone.now() + timedelta(hours=20), usegmt=True), 3590, 3600),
+        ("1000000000", 3590, 3600),
+        ("-30", 0, 2),
+        ("soon", 0, 2),
+    ],
+    # Not the date itself: two processes that collect the tests would not find the same.
+    ids=["seconds", "a date", "years", "negative", "nonsense"],
+)
+def test_retry_after_of_one_download_is_honoured_within_limits_and_its_slot_is_free(
+    refusing: RefusingSite, media_server: MediaServer, retry_after: str, least: int, most: int
+) -> None:
+    refusing.refusal = Answer(status=429, headers={"Retry-After": retry_after})
+    refused = refusing.submit("refused")
+    refused.note(max_attempts=2)  # so that no later try, with a longer delay, is looked at
+    other = submit(media_server.url("/small/3.mp4"))
+
+    settings = environment(
+        refusing, media_server, VNSITE_SITE_FAILURES="0", VNSITE_MAX_ATTEMPTS="2"
+    )
+    with running_worker("--concurrency", "1", **settings):
+        entry = wait_for(lambda: refused.transitions.filter(reason="will_retry").first())
+        delay = Download.objects.values_list("not_before", flat=True).get(pk=refused.pk)
+        wait_for_state(other, "cleaned")
+
+    assert entry is not None
+    if least:
+        assert delay is not None
+        assert least <= (delay - entry.at).total_seconds() <= most
+    else:
+        assert delay is None or (delay - entry.at).total_seconds() <= most
+    assert other.outcome == "completed"
