@@ -16,7 +16,8 @@ from threading import Lock
 from types import TracebackType
 from typing import Any, Self
 
-from downloads.disk.isolation import IsolatedDownload, StrPath, path_in, remove_directory
+from downloads.disk.isolation import IsolatedDownload, path_in, remove_directory
+from downloads.disk.removal import StrPath
 from downloads.rules.options import DownloadOptions
 from downloads.rules.states import ACTIVE, ENDED, RUNNING, Outcome, State, can_move
 

@@ -1,23 +1,20 @@
-"""The JSON API: operations and their answers, errors included.
+"""The operations of the JSON API.
 
-Wiring: shapes are in `schemas`, what an action does is in `actions`, rows are made by `models`.
+Wiring: shapes are in `schemas`, refusals in `errors`, what an action does is in `actions`.
 """
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 from django.conf import settings
-from django.core.exceptions import RequestDataTooBig
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja import Header, NinjaAPI, Query, Status
-from ninja.errors import AuthenticationError, HttpError, ValidationError
 from ninja.responses import Response
-from ninja.security import HttpBearer, SessionAuth
 
 from downloads import actions
-from downloads.accounts import tokens
-from downloads.accounts.tokens import token_in
-from downloads.api.idempotency import KeyOfAnotherRequest, answer_once
+from downloads.api.auth import PageAuth, TokenAuth, user_of
+from downloads.api.errors import answer_errors
+from downloads.api.idempotency import answer_once
 from downloads.api.schemas import (
     Batch,
     BatchAnswer,
@@ -27,7 +24,6 @@ from downloads.api.schemas import (
     DownloadDetail,
     DownloadOut,
     DownloadPage,
-    FieldProblem,
     Invalid,
     ListParameters,
     Problem,
@@ -40,7 +36,7 @@ from downloads.api.schemas import (
     with_neighbours,
 )
 from downloads.diagnostics import stats
-from downloads.models import AttemptLog, Download, Scope, Site, TooManyWaiting, user_actor
+from downloads.models import AttemptLog, Download, Site, user_actor
 from downloads.rules.links import InvalidLink
 from downloads.rules.options import DownloadOptions
 from downloads.rules.states import State
@@ -50,29 +46,6 @@ from downloads.web.waits import all_waits, waits_among, waits_for
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
-
-
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-
-
-class TokenAuth(HttpBearer):
-    """A token that is wrong is refused, also when there is a session beside it."""
-
-    def authenticate(self, request: HttpRequest, token: str) -> "User":
-        found = tokens.find(token.strip())
-        if found is None:
-            raise AuthenticationError(message="The token is not known, or has expired.")
-        if found.scope == Scope.READ and request.method not in SAFE_METHODS:
-            raise HttpError(403, "This token may only read.")
-        return found.user
-
-
-class PageAuth(SessionAuth):
-    """The session of a signed-in browser, with CSRF protection."""
-
-    def __call__(self, request: HttpRequest) -> Any:
-        # Before the check for CSRF: who is not signed in should hear that, and not of a token.
-        return super().__call__(request) if request.user.is_authenticated else None
 
 
 api = NinjaAPI(
@@ -106,7 +79,7 @@ def add(
 ) -> Status[DownloadDetail]:
     """201 when it was added; 200 with the one that is there when you have the same URL with the
     same options waiting or running."""
-    user = _user(request)
+    user = user_of(request)
 
     def work() -> Status[DownloadDetail]:
         (submitted,) = Download.objects.submit(
@@ -129,7 +102,7 @@ def add_batch(
     headers: Header[SubmissionHeaders],
 ) -> Status[BatchAnswer]:
     """One result for each URL, in order. What can be added is added, in one transaction."""
-    user = _user(request)
+    user = user_of(request)
 
     def work() -> Status[BatchAnswer]:
         results = _submit_all(batch.urls, batch.options.as_download_options(), user=user)
@@ -177,7 +150,7 @@ def _check(url: str) -> str | InvalidLink:
 )
 def list_downloads(request: HttpRequest, query: Query[ListParameters]) -> DownloadPage:
     """What is added meanwhile does not move the pages behind a cursor."""
-    downloads = Download.objects.visible_to(_user(request)).search(query.q).order_by("-id")
+    downloads = Download.objects.visible_to(user_of(request)).search(query.q).order_by("-id")
     if query.state is not None:
         downloads = downloads.filter(state=query.state)
     if query.cursor is not None:
@@ -232,20 +205,20 @@ def get_log(
 @api.post("/downloads/{correlation_id}/cancel", response=ACTION, by_alias=True, summary="Cancel")
 def cancel(request: HttpRequest, correlation_id: str) -> DownloadDetail:
     """A running download is asked to stop; it is cancelled when its processes are gone."""
-    actions.cancel(_find(request, correlation_id), actor=user_actor(_user(request)))
+    actions.cancel(_find(request, correlation_id), actor=user_actor(user_of(request)))
     return _detail(_find(request, correlation_id))
 
 
 @api.post("/downloads/{correlation_id}/retry", response=ACTION, by_alias=True, summary="Retry")
 def retry(request: HttpRequest, correlation_id: str) -> DownloadDetail:
-    actions.retry(_find(request, correlation_id), actor=user_actor(_user(request)))
+    actions.retry(_find(request, correlation_id), actor=user_actor(user_of(request)))
     return _detail(_find(request, correlation_id))
 
 
 @api.post("/downloads/{correlation_id}/cleanup", response=ACTION, by_alias=True, summary="Clean up")
 def clean_up(request: HttpRequest, correlation_id: str) -> DownloadDetail:
     """Remove the directory that was kept of a download that has ended."""
-    actions.clean(_find(request, correlation_id), actor=user_actor(_user(request)))
+    actions.clean(_find(request, correlation_id), actor=user_actor(user_of(request)))
     return _detail(_find(request, correlation_id))
 
 
@@ -263,7 +236,7 @@ def forget(request: HttpRequest, correlation_id: str, files: bool = False) -> St
 @api.get("/stats", response={200: StatsOut, 401: Problem}, summary="How the site is doing")
 def get_stats(request: HttpRequest) -> StatsOut:
     """Counts and speed are of the downloads that you can see."""
-    downloads = Download.objects.visible_to(_user(request))
+    downloads = Download.objects.visible_to(user_of(request))
     return StatsOut(
         counts={State(word): count for word, count in downloads.counts().items()},
         outcomes=downloads.outcome_counts(),
@@ -282,7 +255,7 @@ def get_stats(request: HttpRequest) -> StatsOut:
 )
 def try_site(request: HttpRequest, host: str) -> SiteOut | Status[Problem]:
     """For staff. One download of it is let through at once; when that succeeds, all are."""
-    if not _user(request).is_staff:
+    if not user_of(request).is_staff:
         return Status(403, Problem(detail="Only staff may do this."))
     if "\0" not in host:  # PostgreSQL refuses to look for it
         Site.objects.try_now(host)
@@ -302,15 +275,9 @@ def _detail(download: Download) -> DownloadDetail:
     return DownloadDetail.of(download, waits=waits_for([download]), crowd=crowd)
 
 
-def _user(request: HttpRequest) -> "User":
-    """The user of the token or of the session. Not `request.user`: a token does not set that."""
-    user: User = request.auth  # type: ignore[attr-defined]
-    return user
-
-
 def _find(request: HttpRequest, correlation_id: str) -> Download:
     """Http404 for an unknown, a malformed and a foreign id alike: nobody learns which it is."""
-    downloads = with_neighbours(Download.objects.visible_to(_user(request)))
+    downloads = with_neighbours(Download.objects.visible_to(user_of(request)))
     if "\0" in correlation_id:  # PostgreSQL refuses to look for it
         raise Http404
     download = downloads.filter(correlation_id=correlation_id).first()
@@ -319,64 +286,4 @@ def _find(request: HttpRequest, correlation_id: str) -> Download:
     return download
 
 
-@api.exception_handler(Http404)
-def _not_found(request: HttpRequest, error: Http404) -> HttpResponse:
-    return _problem(request, 404, Problem(detail="There is no such download."))
-
-
-@api.exception_handler(actions.NotAllowed)
-def _not_allowed(request: HttpRequest, refusal: actions.NotAllowed) -> HttpResponse:
-    return _problem(request, 409, Conflict(detail=str(refusal), state=State(refusal.state)))
-
-
-@api.exception_handler(AuthenticationError)
-def _not_authenticated(request: HttpRequest, error: AuthenticationError) -> HttpResponse:
-    sentence = str(error) if token_in(request) else "Sign in, or send a token."
-    response = _problem(request, 401, Problem(detail=sentence))
-    response["WWW-Authenticate"] = "Bearer"
-    return response
-
-
-@api.exception_handler(RequestDataTooBig)
-def _too_big(request: HttpRequest, error: RequestDataTooBig) -> HttpResponse:
-    most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-    return _problem(request, 413, Problem(detail=f"The request is larger than {most} bytes."))
-
-
-@api.exception_handler(ValidationError)
-def _invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
-    problems = [FieldProblem(field=_field(each), reason=_reason(each)) for each in error.errors]
-    return _invalid_fields(request, problems)
-
-
-@api.exception_handler(TooManyWaiting)
-def _too_many_waiting(request: HttpRequest, refusal: TooManyWaiting) -> HttpResponse:
-    return _invalid_fields(request, [FieldProblem(field="url", reason=str(refusal))])
-
-
-@api.exception_handler(KeyOfAnotherRequest)
-def _key_of_another(request: HttpRequest, error: KeyOfAnotherRequest) -> HttpResponse:
-    reason = "This key was used for another request. Use a new one."
-    return _invalid_fields(request, [FieldProblem(field="Idempotency-Key", reason=reason)])
-
-
-def _invalid_fields(request: HttpRequest, problems: list[FieldProblem]) -> HttpResponse:
-    first = problems[0]
-    return _problem(request, 422, Invalid(detail=f"{first.field}: {first.reason}", errors=problems))
-
-
-def _problem(request: HttpRequest, status: int, problem: Problem) -> HttpResponse:
-    return api.create_response(request, problem.model_dump(by_alias=True), status=status)
-
-
-def _field(error: dict[str, Any]) -> str:
-    """`options.quality` of ("body", "wish", "options", "quality"); a parameter is its own name."""
-    source, *path = error["loc"]
-    if source == "body":
-        path = path[1:] or ["body"]
-    return ".".join(map(str, path))
-
-
-def _reason(error: dict[str, Any]) -> str:
-    """A ValueError of ours is a sentence already; pydantic's own messages lack the full stop."""
-    return str(error["ctx"]["error"]) if error["type"] == "value_error" else f"{error['msg']}."
+answer_errors(api)

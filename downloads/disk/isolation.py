@@ -1,6 +1,6 @@
 """The isolated directory of one attempt: made, locked, measured and removed.
 
-File system only: knows no rows, and imports nothing of Django or of this project.
+File system only: knows no rows, and imports nothing of Django.
 
 Two renames make it safe to remove what a dead process left behind:
 
@@ -27,6 +27,8 @@ from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 
+from downloads.disk.removal import StrPath, remove_tree
+
 logger = logging.getLogger(__name__)
 
 PREFIX = "videonote_dl_"
@@ -38,9 +40,6 @@ _CORRELATION_ID = re.compile(r"[A-Za-z0-9-]{1,64}")
 _DIRECTORY_NAME = re.compile(
     rf"{PREFIX}({_CORRELATION_ID.pattern})_[A-Za-z0-9]{{1,64}}(?:\.making|\.removing)?"
 )
-_REMOVAL_PASSES = 10
-
-StrPath = str | os.PathLike[str]
 
 
 def is_correlation_id(text: str) -> bool:
@@ -282,13 +281,13 @@ def remove_directory(root: StrPath, name: str) -> int:
     """
     path = _path_of(root, name)
     removing = path.with_name(final_name(name) + REMOVING)
-    freed = _remove_tree(removing)
+    freed = remove_tree(removing)
     if path == removing:
         return freed
     for each in {path, path.with_name(name.removesuffix(MAKING) + MAKING)}:
         _set_aside(each, removing)
         # Also when somebody else set it aside: who returns says that nothing is left.
-        freed += _remove_tree(removing)
+        freed += remove_tree(removing)
     return freed
 
 
@@ -301,13 +300,13 @@ def reduce_directory(root: StrPath, name: str, *, to: str) -> bool:
     """
     path = _path_of(root, name)
     removing = path.with_name(name + REMOVING)
-    _remove_tree(removing)
+    remove_tree(removing)
     _set_aside(path, removing)
     try:
         (removing / to).rename(path)
     except FileNotFoundError:
         return False
-    _remove_tree(removing)
+    remove_tree(removing)
     return True
 
 
@@ -414,80 +413,3 @@ def _set_aside(path: Path, removing: Path) -> None:
         if not stat.S_ISDIR(path.lstat().st_mode):
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
         path.rename(removing)
-
-
-def _remove_tree(path: Path) -> int:
-    freed = 0
-    for passes_left in reversed(range(_REMOVAL_PASSES)):
-        try:
-            freed += _empty(path)
-            path.rmdir()
-        except FileNotFoundError:
-            break
-        except OSError as error:
-            # Another removal of the same tree may have moved something up after we had looked.
-            if error.errno != errno.ENOTEMPTY or not passes_left:
-                raise
-        else:
-            break
-    return freed
-
-
-def _empty(path: Path) -> int:
-    """Remove everything in a directory; return the bytes of its files.
-
-    Each sub-directory is moved up into `path` before it is emptied, so that no depth can exhaust
-    the stack, the open files or the length of a path.
-    """
-    _make_accessible(path)
-    with _opened(path, os.O_RDONLY | os.O_DIRECTORY) as top:
-        freed, pending = _unlink_files(top)
-        while pending:
-            name = pending.pop()
-            with suppress(FileNotFoundError):
-                _make_accessible(name, dir_fd=top)
-                with _opened(name, os.O_RDONLY | os.O_DIRECTORY, dir_fd=top) as directory:
-                    freed_here, inner = _unlink_files(directory)
-                    freed += freed_here
-                    pending += [_move_up(each, directory, top) for each in inner]
-                os.rmdir(name, dir_fd=top)
-    return freed
-
-
-def _unlink_files(directory: int) -> tuple[int, list[str]]:
-    """Remove all but the sub-directories; return the bytes of the files and those names."""
-    freed = 0
-    subdirectories = []
-    with os.scandir(directory) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                subdirectories.append(entry.name)
-                continue
-            with suppress(FileNotFoundError):
-                status = entry.stat(follow_symlinks=False)
-                os.unlink(entry.name, dir_fd=directory)
-                freed += status.st_size if stat.S_ISREG(status.st_mode) else 0
-    return freed, subdirectories
-
-
-def _move_up(name: str, directory: int, top: int) -> str:
-    moved = secrets.token_hex(16)
-    with suppress(FileNotFoundError):
-        _make_accessible(name, dir_fd=directory)  # moving a directory writes its `..`
-        os.rename(name, moved, src_dir_fd=directory, dst_dir_fd=top)
-    return moved
-
-
-def _make_accessible(name: StrPath, *, dir_fd: int | None = None) -> None:
-    """Give the owner every right on a directory, never on what a link of that name points to."""
-    with _opened(name, os.O_PATH | os.O_DIRECTORY, dir_fd=dir_fd) as directory:
-        os.chmod(f"/proc/self/fd/{directory}", 0o700)  # noqa: PTH101 - an open file, not a path
-
-
-@contextmanager
-def _opened(name: StrPath, flags: int, *, dir_fd: int | None = None) -> Iterator[int]:
-    descriptor = os.open(name, flags | os.O_NOFOLLOW, dir_fd=dir_fd)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)

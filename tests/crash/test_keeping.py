@@ -20,8 +20,8 @@ ROOT = Path(__file__).resolve().parents[2]
 KEEP = """
 import sys
 from pathlib import Path
-from downloads import proven
-proven.keep(Path(sys.argv[1]), sys.argv[2])
+from downloads.disk import partial
+partial.keep(Path(sys.argv[1]), sys.argv[2])
 """
 
 

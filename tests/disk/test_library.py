@@ -398,7 +398,7 @@ def test_publishing_never_replaces_anything(root: Path, occupy: Callable[[Path],
 PUBLISH = """
 import sys
 from pathlib import Path
-from downloads import library
+from downloads.disk import library
 library.publish(Path(sys.argv[1]), "key", "taken")
 """
 

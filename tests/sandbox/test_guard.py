@@ -25,7 +25,7 @@ import json, sys
 from downloads.sandbox.addresses import AllowedHosts
 from downloads.sandbox.guard import Guard, PolicyBlocked
 from downloads.sandbox.programs import find_deno, find_ffmpeg, media_tools
-from downloads.fetch import limits
+from downloads.sandbox import limits
 import asyncio, ctypes, ftplib, http.client, os, pty, socket, subprocess, urllib.request
 import requests, websockets.sync.client
 port, *allowed = sys.argv[1:]

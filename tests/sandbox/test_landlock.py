@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(landlock.version() == 0, reason="this kernel has
 
 CONFINED = """
 import errno, os, pathlib, signal, socket, subprocess, sys
-from downloads.fetch import landlock, limits
+from downloads.sandbox import landlock, limits
 directory, outside = map(pathlib.Path, sys.argv[1:])
 os.chdir(directory)
 limits.drop_capabilities()

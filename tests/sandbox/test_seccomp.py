@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(
         [
             sys.executable,
             "-c",
-            "from downloads.fetch import seccomp; assert seccomp.refuse_network()",
+            "from downloads.sandbox import seccomp; assert seccomp.refuse_network()",
         ],
         capture_output=True,
         check=False,

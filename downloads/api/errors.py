@@ -1,0 +1,90 @@
+"""The API's answers to what is refused: a status, and a body that says why."""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
+from django.http import Http404, HttpRequest, HttpResponse
+from ninja import NinjaAPI
+from ninja.errors import AuthenticationError, ValidationError
+from ninja.responses import Response
+
+from downloads import actions
+from downloads.accounts.tokens import token_in
+from downloads.api.idempotency import KeyOfAnotherRequest
+from downloads.api.schemas import Conflict, FieldProblem, Invalid, Problem
+from downloads.models import TooManyWaiting
+from downloads.rules.states import State
+
+
+def answer_errors(api: NinjaAPI) -> None:
+    """Have `api` answer every foreseeable exception of its operations."""
+    for exception, answer in _ANSWERS.items():
+        api.add_exception_handler(exception, answer)
+
+
+def _not_found(request: HttpRequest, error: Http404) -> HttpResponse:
+    return _problem(404, Problem(detail="There is no such download."))
+
+
+def _not_allowed(request: HttpRequest, refusal: actions.NotAllowed) -> HttpResponse:
+    return _problem(409, Conflict(detail=str(refusal), state=State(refusal.state)))
+
+
+def _not_authenticated(request: HttpRequest, error: AuthenticationError) -> HttpResponse:
+    sentence = str(error) if token_in(request) else "Sign in, or send a token."
+    response = _problem(401, Problem(detail=sentence))
+    response["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def _too_big(request: HttpRequest, error: RequestDataTooBig) -> HttpResponse:
+    most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    return _problem(413, Problem(detail=f"The request is larger than {most} bytes."))
+
+
+def _invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
+    problems = [FieldProblem(field=_field(each), reason=_reason(each)) for each in error.errors]
+    return _invalid_fields(problems)
+
+
+def _too_many_waiting(request: HttpRequest, refusal: TooManyWaiting) -> HttpResponse:
+    return _invalid_fields([FieldProblem(field="url", reason=str(refusal))])
+
+
+def _key_of_another(request: HttpRequest, error: KeyOfAnotherRequest) -> HttpResponse:
+    reason = "This key was used for another request. Use a new one."
+    return _invalid_fields([FieldProblem(field="Idempotency-Key", reason=reason)])
+
+
+def _invalid_fields(problems: list[FieldProblem]) -> HttpResponse:
+    first = problems[0]
+    return _problem(422, Invalid(detail=f"{first.field}: {first.reason}", errors=problems))
+
+
+def _problem(status: int, problem: Problem) -> HttpResponse:
+    return Response(problem.model_dump(by_alias=True), status=status)
+
+
+def _field(error: dict[str, Any]) -> str:
+    """`options.quality` of ("body", "wish", "options", "quality"); a parameter is its own name."""
+    source, *path = error["loc"]
+    if source == "body":
+        path = path[1:] or ["body"]
+    return ".".join(map(str, path))
+
+
+def _reason(error: dict[str, Any]) -> str:
+    """A ValueError of ours is a sentence already; pydantic's own messages lack the full stop."""
+    return str(error["ctx"]["error"]) if error["type"] == "value_error" else f"{error['msg']}."
+
+
+_ANSWERS: dict[type[Exception], Any] = {
+    Http404: _not_found,
+    actions.NotAllowed: _not_allowed,
+    AuthenticationError: _not_authenticated,
+    RequestDataTooBig: _too_big,
+    ValidationError: _invalid,
+    TooManyWaiting: _too_many_waiting,
+    KeyOfAnotherRequest: _key_of_another,
+}
