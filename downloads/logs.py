@@ -1,8 +1,8 @@
-"""How a line of the log looks, and which download it is about.
+"""Formats log lines, and adds the download that a line is about.
 
-No Django. structlog is imported with the first line and not before: it takes 70 ms, and a worker
-that starts again has downloads to recover first. For the same reason the fields of a line are not
-kept by `structlog.contextvars`.
+No Django. structlog is imported with the first line, not before: that takes 70 ms, and a worker
+that restarts has downloads to recover first. For the same reason the fields are not kept by
+`structlog.contextvars`.
 """
 
 import logging
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from structlog.stdlib import ProcessorFormatter
     from structlog.typing import EventDict
 
-# At the head of a line on the console; all else stands behind the message.
+# Shown before the message on the console; other fields follow it.
 HEAD = ("timestamp", "level", "logger", "event", "exception")
 
 
@@ -28,9 +28,9 @@ _fields: ContextVar[Mapping[str, object]] = ContextVar("fields of the log")
 
 @contextmanager
 def about(**fields: object) -> Iterator[None]:
-    """Every line that is logged within has these fields: correlation_id, attempt, worker.
+    """Add fields (correlation_id, attempt, worker) to every line that is logged inside the `with`.
 
-    They belong to the thread or task; a thread that is started within begins without them.
+    They belong to the thread or task; a thread that is started inside begins without them.
     """
     before = _fields.set({**_fields.get({}), **fields})
     try:
@@ -40,12 +40,12 @@ def about(**fields: object) -> Iterator[None]:
 
 
 def be_about(**fields: object) -> None:
-    """As `about`, from here to the end of the thread or task, or to the next call."""
+    """Set the fields until the thread or task ends, or until the next call."""
     _fields.set(fields)
 
 
 class LogFormatter(logging.Formatter):
-    """One line for each record of whatever library, redacted and with control characters escaped.
+    """One redacted, escaped line for each record of any library.
 
     A traceback follows in lines that begin with `  | `, or is a field of the JSON object.
     """
@@ -80,7 +80,7 @@ class LogFormatter(logging.Formatter):
 
 
 def _without_twisted() -> None:
-    """structlog imports Twisted where it is installed; a worker has no use for it."""
+    """Keep structlog from importing Twisted, which a worker does not use."""
     sys.modules.setdefault("structlog.twisted", None)  # type: ignore[arg-type]
 
 
@@ -98,6 +98,6 @@ def _redact(_logger: object, _method: str, event: "EventDict") -> "EventDict":
 def _render(_logger: object, _method: str, event: MutableMapping[str, Any]) -> str:
     fields = " ".join(f"{name}={event[name]}" for name in event if name not in HEAD)
     first = f"{event['timestamp']} {event['level'].upper()} {event['logger']}: {event['event']}"
-    # A traceback quotes what a site said: none of its lines may look like one of ours.
+    # A traceback quotes the site's words: none of its lines may look like one of ours.
     trace = "".join(f"\n  | {each}" for each in event.get("exception", "").splitlines())
     return first + (f" [{fields}]" if fields else "") + trace

@@ -1,6 +1,6 @@
-"""The first administrator: from the settings, or by a one-time link that `serve` prints.
+"""Makes the first administrator: from the settings, or by a one-time link that `serve` prints.
 
-Everything here is about the time when no user exists; afterwards it does nothing.
+Does nothing once a user exists.
 """
 
 from django.conf import settings
@@ -14,19 +14,19 @@ TOKEN_MAX_AGE_SECONDS = 24 * 60 * 60
 
 
 class UserExists(Exception):
-    """There is a user already, so that nobody becomes the first administrator any more."""
+    """A user exists already: the first administrator cannot be made any more."""
 
 
 def is_wanted() -> bool:
-    """Whether there is no user at all."""
+    """Whether no user exists yet."""
     return not User.objects.exists()
 
 
 def ensure_from_settings() -> bool:
-    """Make the superuser of VNSITE_ADMIN_USER and its password when no user exists.
+    """Make the superuser of VNSITE_ADMIN_USER with its password, unless a user exists.
 
-    True when it was made now; False when there is a user, or the settings name none. Raises
-    ConfigError when the file of the password cannot be read.
+    True when it was made; False when a user exists or the settings name none. Raises ConfigError
+    when the password's file cannot be read.
     """
     name = settings.VNSITE.admin_user
     password = settings.VNSITE.read_admin_password()
@@ -40,7 +40,7 @@ def ensure_from_settings() -> bool:
 
 
 def create(*, username: str, password: str) -> User:
-    """Make the superuser. Raises UserExists when somebody was first."""
+    """Make the superuser. Raises UserExists when somebody else was faster."""
     with transaction.atomic():
         if not is_wanted():
             raise UserExists
@@ -48,10 +48,9 @@ def create(*, username: str, password: str) -> User:
 
 
 def setup_path() -> str | None:
-    """The path with a fresh token at which the first administrator is made; None with a user.
+    """Return the path, with a new token, of the page that makes the first administrator.
 
-    Every call makes a token of its own. All of them die when a user exists, at the latest after
-    24 hours.
+    None when a user exists. A token is valid for 24 hours, and only until a user exists.
     """
     if not is_wanted():
         return None
@@ -59,7 +58,7 @@ def setup_path() -> str | None:
 
 
 def token_is_valid(token: str) -> bool:
-    """Whether a token of `setup_path` still opens the set-up page."""
+    """Whether a token of `setup_path` is still valid."""
     try:
         signing.loads(token, salt=TOKEN_SALT, max_age=TOKEN_MAX_AGE_SECONDS)
     except signing.BadSignature:

@@ -1,6 +1,6 @@
 """API tokens: made once, stored as a hash, checked on every request.
 
-Knows rows and requests; what a token may do is what its user may do, or only the reading of it.
+A token may do what its user may do, or only the reading part of it.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from downloads.models import ApiToken, Scope
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-PREFIX = "vnsite_"  # lets a person, and a scanner for leaked secrets, see what it is
+PREFIX = "vnsite_"  # so that people and scanners for leaked secrets recognise it
 SCHEME = "Bearer"
 USE_NOTED_EVERY = timedelta(minutes=1)
 
@@ -25,7 +25,7 @@ USE_NOTED_EVERY = timedelta(minutes=1)
 def issue(
     user: "User", *, name: str, scope: Scope = Scope.WRITE, expires_at: datetime | None = None
 ) -> str:
-    """Make a token and return its text: the only time that anybody sees it."""
+    """Make a token and return its text, which is not stored."""
     text = PREFIX + secrets.token_urlsafe(32)
     ApiToken.objects.create(
         user=user, name=name, scope=scope, digest=digest(text), expires_at=expires_at
@@ -34,15 +34,14 @@ def issue(
 
 
 def digest(text: str) -> str:
-    """What is stored of a token. Unsalted: the token is random, so no table can hold it."""
+    """Hash a token for storage. Unsalted: a token is random, so that no table of hashes helps."""
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 
 def find(text: str) -> ApiToken | None:
-    """A token that is known and not expired, of an active user, or None. Notes the use.
+    """Return the known, unexpired token of an active user, or None. Records its use.
 
-    It is looked up by its hash: the time that takes may tell of hashes, but nobody can choose the
-    hash of a guess, so it tells nothing of the token.
+    It is looked up by its hash, so that the time of the look-up reveals nothing about the token.
     """
     now = timezone.now()
     alive = Q(expires_at=None) | Q(expires_at__gt=now)
@@ -57,15 +56,15 @@ def find(text: str) -> ApiToken | None:
 
 
 def user_of_token(text: str) -> "User | None":
-    """Whom a token names, for what is only read; None as for `find`."""
+    """Return the user of a token, for reading; None as in `find`."""
     token = find(text)
     return token.user if token else None
 
 
 def user_of(request: HttpRequest) -> "User | None":
-    """Who asks: the user of the token when the request brings one, else of the session.
+    """Return the user of the request's token, or of its session when it has no token.
 
-    A wrong token is nobody, also when there is a session: its sender meant to use the token.
+    None for a wrong token, even with a session: its sender meant to use the token.
     """
     text = token_in(request)
     if text is not None:
@@ -74,12 +73,12 @@ def user_of(request: HttpRequest) -> "User | None":
 
 
 def token_in(request: HttpRequest) -> str | None:
-    """The text after `Authorization: Bearer`, or None when there is no such header."""
+    """Return the text after `Authorization: Bearer`, or None without that header."""
     scheme, _, text = request.headers.get("Authorization", "").partition(" ")
     return text.strip() if scheme.lower() == SCHEME.lower() else None
 
 
 def _note_use(token: ApiToken, now: datetime) -> None:
-    """At most one write a minute: a script that polls must not wait for the writers' lock."""
+    """Record the use, at most once a minute: a polling script must not wait for the write lock."""
     if token.last_used_at is None or now - token.last_used_at >= USE_NOTED_EVERY:
         ApiToken.objects.filter(pk=token.pk).update(last_used_at=now)

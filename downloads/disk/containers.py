@@ -1,7 +1,7 @@
-"""What a file is by its content: its container, and whether the container is as long as it says.
+"""Recognises a media file's container by its content, and whether the container is complete.
 
-Pure functions of the bytes of an open file. A site can give any name and any media type to
-anything; only what is told apart here is published (`downloads.disk.library`), and as what it is.
+Functions of the bytes of an open file. A site can give anything any name and any media type; only
+containers recognised here are published, under their true type.
 """
 
 import re
@@ -10,17 +10,17 @@ from dataclasses import dataclass
 from typing import IO
 
 HEAD_BYTES = 4096
-# More parts than any player would look for the index of a film in.
+# No player searches more boxes than this for the index.
 MAX_BOXES = 100_000
 TS_PACKET_BYTES = 188
 
 
 @dataclass(frozen=True, kw_only=True)
 class Container:
-    """A family of files that begin alike."""
+    """A container format, recognised by its first bytes."""
 
-    demuxer: str  # what ffmpeg calls it
-    # What its files may be called; the first is for those whose name says something else.
+    demuxer: str  # ffmpeg's name for it
+    # Allowed suffixes; the first is used when the file's own suffix does not match.
     suffixes: tuple[str, ...]
 
 
@@ -57,7 +57,7 @@ BOX_TYPES = frozenset(b"ftyp styp moov moof mdat sidx emsg prft free skip wide p
 PICTURE_BRANDS = frozenset({b"avif", b"avis", b"heic", b"heix", b"heif", b"mif1", b"msf1", b"crx "})
 DOCUMENT_TYPE = re.compile(rb"\x42\x82[\x81-\x88](webm|matroska)")
 EBML, SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
-UNKNOWN_SIZE = 2**32 - 1  # of RIFF: written by somebody who could not seek back
+UNKNOWN_SIZE = 2**32 - 1  # RIFF sizes of a writer that could not seek back
 
 BEGINNINGS: tuple[tuple[bytes, Container], ...] = (
     (b"OggS", OGG),
@@ -69,9 +69,9 @@ BEGINNINGS: tuple[tuple[bytes, Container], ...] = (
 
 
 def container_of(file: IO[bytes]) -> Container | None:
-    """The container that a file is, by its first bytes; None for what is none that is known.
+    """Return the container of a file by its first bytes, or None for an unknown one.
 
-    A tag of ID3 in front is passed over: sound of several kinds bears one.
+    A leading ID3 tag is skipped: several audio formats carry one.
     """
     head = _read_at(file, 0, HEAD_BYTES)
     if head[:3] == b"ID3" and len(head) >= 10:
@@ -97,7 +97,7 @@ def _told_by(head: bytes) -> Container | None:
 
 
 def _frames_of_sound(head: bytes) -> Container | None:
-    """MP3 and AAC are nothing but frames, each of which begins with twelve (eleven) set bits."""
+    """Recognise MP3 and AAC: bare frames that begin with eleven or twelve set bits."""
     if len(head) < 4 or head[0] != 0xFF:
         return None
     if head[1] & 0xF6 == 0xF0:
@@ -107,10 +107,10 @@ def _frames_of_sound(head: bytes) -> Container | None:
 
 
 def looks_whole(file: IO[bytes], container: Container, *, size: int) -> bool:
-    """Whether a file of `size` bytes holds all that its container says it does.
+    """Whether a file of `size` bytes is as long as its container says.
 
-    For a site that announces the length of half a file. False: something is missing, or what is
-    there is not understood. True for containers that do not say how long they are.
+    Catches a site that announces the length of half a file. False when something is missing or
+    not understood; True for containers that do not state their length.
     """
     check: Callable[[IO[bytes], int], bool] | None = {
         MP4.demuxer: _boxes_are_whole,
@@ -122,7 +122,7 @@ def looks_whole(file: IO[bytes], container: Container, *, size: int) -> bool:
 
 
 def _boxes_are_whole(file: IO[bytes], size: int) -> bool:
-    """ISO 14496-12, 4.2: boxes to the end of the file, one of them the index."""
+    """Whether MP4 boxes reach to the end of the file, the index among them (ISO 14496-12, 4.2)."""
     kinds = set()
     for kind, end in _boxes(file, size):
         if end > size:
@@ -132,7 +132,7 @@ def _boxes_are_whole(file: IO[bytes], size: int) -> bool:
 
 
 def _boxes(file: IO[bytes], size: int) -> Iterator[tuple[bytes, int]]:
-    """Type and end of each box at the top; an end past `size` for what is no box."""
+    """Yield type and end of each top-level box; an end past `size` for bytes that are not a box."""
     start = 0
     for _ in range(MAX_BOXES):
         if start >= size:
@@ -149,7 +149,7 @@ def _boxes(file: IO[bytes], size: int) -> Iterator[tuple[bytes, int]]:
 
 
 def _segment_is_whole(file: IO[bytes], size: int) -> bool:
-    """RFC 8794: the header, perhaps something void, then one segment with all the rest."""
+    """Whether the header is followed by one segment that fills the rest, Void aside (RFC 8794)."""
     start = 0
     for _ in range(4):
         head = _read_at(file, start, 16)
@@ -166,7 +166,7 @@ def _segment_is_whole(file: IO[bytes], size: int) -> bool:
 
 
 def _element_size(data: bytes) -> tuple[int, int, bool]:
-    """Value and width of a variable-size integer, and whether it is known: all ones is not."""
+    """Read a variable-size integer: value, width, and whether it is known (not all ones)."""
     if not data or not data[0]:
         return 0, 0, True
     width = 9 - data[0].bit_length()
@@ -181,7 +181,7 @@ def _riff_is_whole(file: IO[bytes], size: int) -> bool:
 
 
 def _synchsafe(data: bytes) -> int:
-    """Seven bits of each byte (ID3v2, 6.2)."""
+    """Decode a synchsafe integer: seven bits a byte (ID3v2, 6.2)."""
     value = 0
     for byte in data:
         value = value << 7 | byte & 0x7F

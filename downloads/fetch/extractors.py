@@ -1,9 +1,9 @@
 """Finds the extractor of a URL without trying all of yt-dlp's patterns.
 
-yt-dlp tries some 1,900 patterns one after the other. In a forked child the trying itself is the
-smaller cost: each pattern and class that it touches is a page of memory that the kernel must copy.
-So each pattern is reduced, once, to a text that every match must contain; only the extractors
-whose text is in the URL are asked. Which one wins is still decided by their own `suitable`.
+yt-dlp tries some 1,900 patterns one after the other. In a forked child the matching itself is the
+smaller cost: each pattern and class that is touched is a memory page that the kernel must copy. So
+each pattern is reduced, once, to literal texts of which every match contains one; only extractors
+whose text is in the URL are asked. Their own `suitable` still decides.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,24 +14,24 @@ from yt_dlp.extractor.lazy_extractors import LazyLoadExtractor
 
 ANYTHING = frozenset({""})
 Parsed = Iterable[tuple[Any, Any]]
-# Zero-width: what is before and what is after them stands side by side in a match.
+# Zero-width: their neighbours are adjacent in a match.
 WITHOUT_WIDTH = frozenset({_constants.ASSERT, _constants.ASSERT_NOT, _constants.AT})
 
 
 class Matcher:
-    """The extractors of one YoutubeDL, found by the texts that they need."""
+    """Finds the extractors of one YoutubeDL by the texts that they need."""
 
     def __init__(self, extractors: dict[str, Any]) -> None:
         self._extractors = extractors
         self._keys = list(extractors)
-        self._places: dict[str, list[int]] = {}  # of the extractors that need a text
+        self._places: dict[str, list[int]] = {}  # positions of the extractors that need a text
         for place, extractor in enumerate(extractors.values()):
             for needle in needs_of(extractor):
                 self._places.setdefault(needle, []).append(place)
         self._lengths = {len(needle) for needle in self._places}
 
     def find(self, url: str) -> str | None:
-        """The key of the first suitable extractor; None when there is none."""
+        """Return the key of the first suitable extractor, or None."""
         for place in sorted(self._places_for(url.casefold())):
             key = self._keys[place]
             if self._extractors[key].suitable(url):
@@ -39,10 +39,10 @@ class Matcher:
         return None
 
     def _places_for(self, text: str) -> set[int]:
-        """The extractors that need one of the pieces of a text.
+        """Return the positions of extractors that need a substring of `text`.
 
-        Looks up each piece instead of searching each needle: a needle that is only looked at in
-        vain is not touched.
+        Looks up each substring instead of searching for each needle, so that needles that do not
+        match are not touched.
         """
         return {
             place
@@ -53,9 +53,9 @@ class Matcher:
 
 
 def needs_of(extractor: Any) -> frozenset[str]:
-    """Texts of which one is in every URL that suits the extractor; "" is in every URL.
+    """Return texts of which every suitable URL contains at least one; "" is in every URL.
 
-    One that decides by a `suitable` of its own is always asked.
+    An extractor with a `suitable` of its own is always asked.
     """
     if extractor.suitable.__func__ is not LazyLoadExtractor.suitable.__func__:
         return ANYTHING
@@ -65,17 +65,17 @@ def needs_of(extractor: Any) -> frozenset[str]:
 
 
 def needles_of(pattern: str) -> frozenset[str]:
-    """Texts, case folded, of which at least one is in every match of a pattern."""
+    """Return case-folded texts of which every match of a pattern contains at least one."""
     return frozenset(needle.casefold() for needle in _strictest(_parser.parse(pattern)))
 
 
 def _strictest(parsed: Parsed) -> frozenset[str]:
-    """Of all that a pattern requires, what the fewest URLs have: the longest, as a rule."""
+    """Pick the requirement that the fewest URLs meet: usually the longest."""
     return max(_required(parsed), key=lambda needles: min(map(len, needles)))
 
 
 def _required(parsed: Parsed) -> Iterator[frozenset[str]]:
-    """What stands in every match: runs of characters, and one of the alternatives of a branch."""
+    """Yield what every match contains: runs of characters, and one alternative of each branch."""
     run = ""
     for part in _flat(parsed):
         if isinstance(part, str):
@@ -89,8 +89,8 @@ def _required(parsed: Parsed) -> Iterator[frozenset[str]]:
 
 
 def _flat(parsed: Parsed) -> Iterator[str | list[Parsed]]:
-    """The literal characters; for what is none a list: the alternatives that may stand there, or
-    an empty one when that may be anything."""
+    """Yield literal characters; for anything else a list of its alternatives, empty when anything
+    may stand there."""
     for operation, argument in parsed:
         if operation is _constants.LITERAL:
             yield chr(argument)

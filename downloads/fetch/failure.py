@@ -1,4 +1,4 @@
-"""An exception taken apart into facts that can cross to the worker."""
+"""Turns an exception into facts that can be sent to the worker."""
 
 import re
 import unicodedata
@@ -14,16 +14,16 @@ from downloads.sandbox.guard import PolicyBlocked
 
 MAX_MESSAGE_LENGTH = 2000
 TERMINAL_SEQUENCE = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
-# When yt-dlp gives up after some tries of its own, only its words still have the status.
+# When yt-dlp gives up after its own retries, only its message still holds the status.
 HTTP_ERROR = re.compile(r"\bHTTP Error ([45]\d\d)\b")
 BUG_REPORT = re.compile(r"; please report this issue on .*", re.DOTALL)
 
 
 def facts_of(error: BaseException, *, refusals: list[str]) -> Broke:
-    """What the worker is told of an error.
+    """Return what the worker is told of an error.
 
-    `refusals` are the guard's: libraries turn its exception into their own, so a refusal is the
-    cause of whatever failed after it.
+    `refusals` are the guard's. Libraries turn its exception into their own, so that a refusal
+    counts as the cause of whatever failed after it.
     """
     chain = list(_chain(error))
     kinds = [type(link).__name__ for link in chain]
@@ -32,7 +32,7 @@ def facts_of(error: BaseException, *, refusals: list[str]) -> Broke:
     message = clean_message(str(error)) or type(error).__name__
     if refusals:
         kinds.insert(0, PolicyBlocked.__name__)
-        message = clean_message(refusals[0])  # a site chose the name of the host
+        message = clean_message(refusals[0])  # the site chose the host's name
     return Broke(
         kinds=kinds,
         message=message,
@@ -43,9 +43,9 @@ def facts_of(error: BaseException, *, refusals: list[str]) -> Broke:
 
 
 def clean_message(text: str) -> str:
-    """One error text for a person: without colours, "ERROR:" and the request to report a bug.
+    """Clean an error text for a person: no colours, no "ERROR:", no request to report a bug.
 
-    A site can put anything into it: what is invisible, or no database and no terminal takes, goes.
+    A site can put anything into it: invisible, control and unstorable characters are removed.
     """
     text = TERMINAL_SEQUENCE.sub("", text).removeprefix("ERROR: ")
     text = BUG_REPORT.sub("", text)
@@ -54,12 +54,12 @@ def clean_message(text: str) -> str:
         for character in text
         if character == "\n" or not unicodedata.category(character).startswith("C")
     )
-    # Before it is cut: of half a user-info nobody can tell what it is.
+    # Redact before cutting: half of a user-info is no longer recognised.
     return redact(text[:MAX_LOOKED_AT]).strip()[:MAX_MESSAGE_LENGTH]
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """The error, then what caused it, in every way in which Python and yt-dlp record that."""
+    """Yield the error and its causes, by every way in which Python and yt-dlp record them."""
     seen: set[int] = set()
     waiting: list[Any] = [error]
     while waiting:
@@ -86,7 +86,7 @@ def _status_in(message: str) -> int | None:
 
 
 def _retry_after(chain: list[BaseException]) -> float | None:
-    """Seconds from now that `Retry-After` asks for, as a number or a date; None without one."""
+    """Return the seconds that `Retry-After` (a number or a date) asks for; None without one."""
     for link in chain:
         headers = getattr(getattr(link, "response", None), "headers", None)
         value = headers.get("Retry-After") if headers is not None else None
@@ -96,7 +96,7 @@ def _retry_after(chain: list[BaseException]) -> float | None:
 
 
 def parse_retry_after(value: str, *, now: datetime) -> float | None:
-    """Seconds to wait (RFC 9110, 10.2.3); None for what is neither a number nor a date."""
+    """Parse `Retry-After` (RFC 9110, 10.2.3) into seconds; None for neither a number nor a date."""
     try:
         return float(int(value))
     except (ValueError, OverflowError):

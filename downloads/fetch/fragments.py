@@ -1,7 +1,7 @@
-"""Fragments of a stream: each must be what the first one is.
+"""Checks that every fragment of a stream has the format of the first one.
 
-A page of an error in the place of a fragment, or bytes that mean nothing, arrive with status 200
-and the length that was announced. In the middle of a file ffmpeg does not say a word about them.
+An error page, or meaningless bytes, can arrive in a fragment's place with status 200 and the
+announced length. In the middle of a file ffmpeg does not report them.
 """
 
 import io
@@ -13,10 +13,10 @@ from downloads.fetch.verify import Incomplete
 
 
 def of_one_kind(append: Callable[..., None]) -> Callable[..., None]:
-    """Wrap what appends a fragment, when it is decrypted, to the file: raises Incomplete for one
-    that is no media after a first one that was.
+    """Wrap the function that appends a decrypted fragment to the file.
 
-    Of Matroska only the first has a beginning that is known.
+    It raises Incomplete for a fragment that is not media when the first one was. In Matroska only
+    the first fragment has a known beginning.
     """
 
     def checked(self: Any, ctx: dict[str, Any], content: bytes) -> None:

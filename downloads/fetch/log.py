@@ -1,4 +1,4 @@
-"""What yt-dlp says while it works: lines for the log of the attempt."""
+"""Turns yt-dlp's messages into lines of the attempt's log."""
 
 from downloads.fetch.failure import BUG_REPORT
 from downloads.fetch.protocol import Said, Send
@@ -6,7 +6,7 @@ from downloads.rules.redaction import MAX_LOOKED_AT, safe_line
 
 
 class Voice:
-    """A logger for yt-dlp. Silent until `speak_to`: in the fork server nobody listens."""
+    """A logger for yt-dlp. Silent until `speak_to` is called: the fork server has no listener."""
 
     def __init__(self) -> None:
         self._send: Send | None = None
@@ -15,7 +15,7 @@ class Voice:
         self._send = send
 
     def debug(self, message: str) -> None:
-        """yt-dlp calls this for what it shows by itself as well; only its own mark tells."""
+        """Log a message. yt-dlp sends normal output here too; only its prefix tells which it is."""
         self._say("debug" if message.startswith("[debug] ") else "info", message)
 
     def info(self, message: str) -> None:

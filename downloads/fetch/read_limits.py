@@ -1,7 +1,7 @@
-"""How much a site may say before its file comes, and how far it may lead from page to page.
+"""Limits the bytes of pages, the pages that follow one another, and the formats of a video.
 
-yt-dlp reads a page, a manifest or a key whole, follows wherever they lead, and sorts all that they
-offer. A hostile site has no end of each.
+yt-dlp reads pages, manifests and keys whole, follows wherever they lead, and sorts all formats that
+they offer. A hostile site can send endless amounts of each.
 """
 
 import functools
@@ -11,12 +11,12 @@ from typing import Any
 from yt_dlp.networking import Response
 
 MIB = 2**20
-MAX_PAGE_BYTES = 16 * MIB  # of one answer that is read whole
-MAX_BYTES = 128 * MIB  # of all of them
-MAX_PAGES = 20  # that lead to one another
+MAX_PAGE_BYTES = 16 * MIB  # of one response that is read whole
+MAX_BYTES = 128 * MIB  # of all such responses together
+MAX_PAGES = 20  # that lead from one to the next
 MAX_FORMATS = 5000
 MAX_URL_LENGTH = 2**16  # of a page that another one leads to
-MAX_TEXT_LENGTH = 10_000  # of the title, before it is made readable
+MAX_TEXT_LENGTH = 10_000  # of the title, before it is cleaned
 BLOCK_BYTES = 2**16
 
 
@@ -25,18 +25,18 @@ class NotOneVideo(Exception):
 
 
 class TooLarge(Exception):
-    """More bytes, or more of anything, than a download may have."""
+    """A response or a video is over a limit."""
 
 
 class Pages:
-    """Counts what one download reads and follows. One for each child."""
+    """The count of what one download reads and follows. One a child."""
 
     def __init__(self) -> None:
         self._read_bytes = 0
         self._followed = 0
 
     def follow(self, url: str) -> None:
-        """Before each page. Raises NotOneVideo when they lead on and on."""
+        """Count a page before it is read. Raises NotOneVideo after too many in a row."""
         self._followed += 1
         if self._followed > MAX_PAGES:
             raise NotOneVideo(f"More than {MAX_PAGES} pages lead to one another without a video")
@@ -44,16 +44,15 @@ class Pages:
             raise NotOneVideo("The page leads to an address that is too long")
 
     def limit(self, response: Response) -> Response:
-        """Make an answer refuse to be read whole when it is too long. In blocks it has no end:
-        that is how a file is read, which has limits of its own."""
-        # Not a function in its `read`: that would hold the answer, which ends when nobody does, and
-        # with it the connection.
+        """Cap `read()` without a size. Sized reads stay unlimited: media files use them and have
+        limits of their own."""
+        # Not a closure as its `read`: it would keep the response, and so the connection, alive.
         response.__class__ = _limited(type(response))  # type: ignore[arg-type]  # classes can be hashed
         response.pages = self
         return response
 
     def read(self, read: Callable[[int], bytes]) -> bytes:
-        """All of an answer, which `read` gives in blocks. Raises TooLarge."""
+        """Read a whole response in blocks. Raises TooLarge."""
         most_bytes = min(MAX_PAGE_BYTES, MAX_BYTES - self._read_bytes)
         content = bytearray()
         while block := read(BLOCK_BYTES):
@@ -66,7 +65,7 @@ class Pages:
 
 @functools.cache
 def _limited(kind: type[Response]) -> type[Response]:
-    """A kind of answer that is read whole only within the limits of its `pages`."""
+    """Subclass a response so that reading it whole obeys the limits of its `pages`."""
 
     class Limited(kind):  # type: ignore[misc]
         pages: Pages
@@ -81,7 +80,7 @@ def _limited(kind: type[Response]) -> type[Response]:
 
 
 def refuse_too_much(info: dict[str, Any]) -> None:
-    """Before a video is looked at closer. Raises TooLarge, cuts the title."""
+    """Refuse a video with too many formats (raises TooLarge), and cut its title."""
     if len(info.get("formats") or ()) > MAX_FORMATS:
         raise TooLarge(f"The site offers more than {MAX_FORMATS} forms of the video")
     if isinstance(title := info.get("title"), str):

@@ -1,7 +1,7 @@
-"""COMPLETED means complete: what must be true of every file before it is published.
+"""Verifies every file before it is published: COMPLETED means complete.
 
-yt-dlp says 0 after a truncated body without a length and after other losses. Where the transport
-proved nothing, the container is read through with ffmpeg and its durations are compared.
+yt-dlp reports success after a truncated body without a length and after other losses. Where the
+transport proved nothing, ffmpeg reads the container to its end and durations are compared.
 """
 
 import hashlib
@@ -21,8 +21,8 @@ from downloads.sandbox.programs import find_ffmpeg
 BLOCK_BYTES = 2**20
 LOOK_TIMEOUT_SECONDS = 60
 READ_THROUGH_TIMEOUT_SECONDS = 3600
-# A container's duration is that of its longest stream; the last packets of a stream that was cut
-# by nobody may still be this much shorter.
+# A container's duration is that of its longest stream; the packets of a complete stream may still
+# end this much earlier.
 TOLERANCE_SECONDS = 1.5
 TOLERANCE_SHARE = 0.03
 
@@ -32,14 +32,14 @@ INPUT = re.compile(r"^Input #0, ([a-z0-9_,]+), from ", re.MULTILINE)
 
 
 class Incomplete(Exception):
-    """A file is not all that it should be. The message says in what."""
+    """A file is incomplete. The message says how."""
 
 
 def describe(path: Path) -> ManifestFile:
-    """Read a finished file once and say what it is: by its content, whatever its name says.
+    """Read a finished file once and describe it by its content, whatever its name says.
 
-    Raises Refused for anything but a regular file with one link (what somebody planted is not
-    followed), Incomplete when it is empty or a text, NotMedia for a type that is not on the list.
+    Raises RefusedFile for anything but a regular file with one link (planted links are not
+    followed), Incomplete for an empty file or a text, NotMedia for a type that is not on the list.
     """
     with open_finished(path) as file:
         size = os.fstat(file.fileno()).st_size
@@ -58,9 +58,9 @@ def describe(path: Path) -> ManifestFile:
 
 
 def is_cut(path: Path) -> bool:
-    """Whether a finished file seems to be shorter than its own container says.
+    """Whether a finished file is shorter than its container says.
 
-    Costs a few reads and no process: a site may announce the length of half a file.
+    Costs a few reads and no process. A site may announce the length of half a file.
     """
     with open_finished(path) as file:
         container = container_of(file)
@@ -69,7 +69,7 @@ def is_cut(path: Path) -> bool:
 
 
 def _container_of(file: IO[bytes], path: Path) -> Container:
-    """What the bytes say; ffmpeg is asked when they say nothing, which is rare."""
+    """Recognise the container by its bytes, or (rarely needed) by asking ffmpeg."""
     head = file.read(BLOCK_BYTES)
     if not head:
         raise Incomplete("The downloaded file is empty")
@@ -82,7 +82,7 @@ def _container_of(file: IO[bytes], path: Path) -> Container:
 
 
 def _ask_ffmpeg(path: Path) -> Container | None:
-    """The container that ffmpeg finds in a file; None for any that is not published."""
+    """Return the container that ffmpeg finds; None for one that is not published."""
     ffmpeg = find_ffmpeg()
     if ffmpeg is None:
         return None
@@ -94,22 +94,23 @@ def _ask_ffmpeg(path: Path) -> Container | None:
 
 
 def is_text(beginning: bytes) -> bool:
-    """Whether a file begins like a web page or an error message: no media format has no byte
-    below 0x20 but white space in its first 512."""
+    """Whether a file begins like a web page or an error message.
+
+    Every media format has a control byte other than white space in its first 512 bytes."""
     head = beginning[:512]
     return not any(byte < 0x20 and byte not in b"\t\n\r\f" for byte in head)
 
 
 def read_through(path: Path, *, announced_seconds: float | None) -> None:
-    """Read a container to its end and compare durations; Incomplete when something is missing.
+    """Read a container to its end and compare durations. Raises Incomplete.
 
-    `announced_seconds` is the duration that the site said, or None. Does nothing without ffmpeg:
-    what cannot be checked is not refused.
+    `announced_seconds` is the duration that the site stated, or None. Does nothing without ffmpeg:
+    a file that cannot be checked is not refused.
     """
     ffmpeg = find_ffmpeg()
     if ffmpeg is None:
         return
-    # Without -xerror ffmpeg says 0 after a file that was cut in the middle.
+    # Without -xerror ffmpeg reports success for a file that was cut in the middle.
     command = [str(ffmpeg), "-nostdin", "-hide_banner", "-xerror", "-i", f"file:{path}"]
     command += ["-map", "0", "-c", "copy", "-f", "null", "-"]
     finished = _run(command, READ_THROUGH_TIMEOUT_SECONDS)
@@ -138,7 +139,7 @@ def _run(command: list[str], timeout_seconds: float) -> subprocess.CompletedProc
 def compare_durations(
     *, declared: float | None, reached: float | None, announced: float | None
 ) -> None:
-    """All in seconds, None where not known. Raises Incomplete when the end was not reached."""
+    """Raise Incomplete when the end was not reached. All in seconds; None means not known."""
     if reached is None:
         return
     for what, expected in (("the file declares", declared), ("the site announced", announced)):
@@ -149,7 +150,7 @@ def compare_durations(
 
 
 def _seconds(pattern: re.Pattern[str], text: str) -> float | None:
-    """The last time in the text that matches, in seconds."""
+    """Return the last matching time in the text, in seconds; None without one."""
     found = pattern.findall(text)
     if not found:
         return None

@@ -1,9 +1,9 @@
-"""What counts as a link, and its one normal form: L0 of the egress defence.
+"""Decides which texts are links, and brings a link into its one normal form.
 
-Pure: imports nothing of Django or of this project, resolves no name, connects nowhere. Whether the
-address behind a link may be reached is decided when a connection is made; this is the earlier,
-friendlier no, and keeps from yt-dlp what it reads as more than a link: `ytsearch:`, `data:`,
-`//host`, `-option`, and fragments, which can smuggle options into it (CVE-2023-46121).
+Pure: resolves no name, connects nowhere. Whether the address behind a link may be reached is
+decided when a connection is made. This check comes earlier and answers in friendlier words. It
+also keeps from yt-dlp what it reads as more than a link: `ytsearch:`, `data:`, `//host`,
+`-option`, and fragments, which can smuggle options into it (CVE-2023-46121).
 """
 
 import ipaddress
@@ -43,7 +43,9 @@ class LinkFault(StrEnum):
     USER_INFO = "user_info"
     INVALID_HOST = "invalid_host"
     INVALID_PORT = "invalid_port"
-    PRIVATE_ADDRESS = "private_address"  # judged in web.submission, which knows the settings
+    PRIVATE_ADDRESS = (
+        "private_address"  # decided by `downloads.submission`, which knows the settings
+    )
 
 
 SENTENCES = {
@@ -70,19 +72,19 @@ class InvalidLink(ValueError):
 
 
 def split_links(text: str) -> list[str]:
-    """The links in what a person pasted, as typed and in order; neither checked nor counted.
+    """Split a pasted text into links, as typed and in order; they are neither checked nor counted.
 
-    White space separates, and so does a comma directly before the next http:// or https://; any
-    other comma belongs to its link.
+    White space separates links, and so does a comma directly before http:// or https://. Any other
+    comma belongs to its link.
     """
     return [token for token in _SEPARATOR.split(text.strip()) if token]
 
 
 def clean_url(text: str) -> str:
-    """The normal form of a link, by which duplicates are found; InvalidLink when it is none.
+    """Return the normal form of a link, by which duplicates are found. Raises InvalidLink.
 
-    Surrounding white space and the fragment are dropped, scheme and host are in lower case, the
-    host is IDNA-encoded (UTS 46, as in browsers). Path and query are kept as they were typed.
+    Surrounding white space and the fragment are dropped, scheme and host become lower case, the
+    host is IDNA-encoded (UTS 46, as in browsers). Path and query stay as typed.
     """
     link = text.strip()
     _refuse_characters(link)
@@ -98,9 +100,9 @@ def clean_url(text: str) -> str:
 
 
 def site_of(url: str) -> str:
-    """The site of a clean URL: its host without "www.", and the port where it is not the usual one.
+    """Return the site of a clean URL: its host without "www.", and any port but the default.
 
-    A redirect to another host still counts for the site that the person named.
+    A redirect to another host still counts for the site in the link.
     """
     return urlsplit(url).netloc.removeprefix("www.")
 
@@ -161,10 +163,10 @@ def _clean_ipv6_address(text: str) -> str:
 
 
 def _refuse_disguised_ipv4_address(name: str) -> None:
-    """A host that ends in a number is an IPv4 address (WHATWG URL, "ends in a number").
+    """Refuse every spelling of an IPv4 address but the dotted decimal one.
 
-    The resolver reads 0x7f.1, 0177.0.0.1 and 2130706433 as 127.0.0.1; only the plain form, which
-    shows a person where it leads, is a link.
+    A host that ends in a number is an IPv4 address (WHATWG URL, "ends in a number"): resolvers read
+    0x7f.1, 0177.0.0.1 and 2130706433 as 127.0.0.1. Only the plain form shows where it leads.
     """
     try:
         ipaddress.IPv4Address(name)
@@ -173,7 +175,7 @@ def _refuse_disguised_ipv4_address(name: str) -> None:
 
 
 def _encode(host: str) -> str:
-    # Bounded first: the encoder is not made for hostile lengths (CVE-2024-3651).
+    # Bounded first: the encoder takes quadratic time for long input (CVE-2024-3651).
     if len(host) > MAX_HOST_LENGTH:
         raise InvalidLink(LinkFault.INVALID_HOST)
     try:

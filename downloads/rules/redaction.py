@@ -1,23 +1,23 @@
-"""What may be told of a text that was made elsewhere: no secrets, nothing that steers a terminal.
+"""Makes foreign text safe to log, store and print: redacts secrets, escapes control characters.
 
-Pure. Applied where such a text leaves the place where it was made: a line of a log, an error that
-becomes a stored detail, what the child says, what a command prints.
+Pure. Called where such a text leaves its source: in the child, in the log formatter, before an
+error is stored, and by commands before they print.
 """
 
 import re
 import unicodedata
 
 REDACTED = "[redacted]"
-# Of a line that a site can make as long as it likes: what is kept of it, and what is looked at.
+# A site can send a line of any length: the part that is kept, and the part that is examined.
 MAX_LINE_LENGTH = 1000
 MAX_LOOKED_AT = 8 * MAX_LINE_LENGTH
 
-# As one word of a name, whatever stands before and after it: `X-Amz-Signature`, `api_key`.
+# Secret as a whole word of a name: `X-Amz-Signature`, `api_key`.
 _SECRET_WORD = re.compile(
     r"auth|bearer|credentials?|hash|hdnea|hdntl|hdnts|keys?|lsig|otp|pass|passphrase|policy|pot|pwd"
     r"|sess|sid|sigs?|sign|ticket"
 )
-# Anywhere in a name: `accesstoken`, `JSESSIONID`, `urlsignature`.
+# Secret anywhere in a name: `accesstoken`, `JSESSIONID`, `urlsignature`.
 _SECRET_PART = re.compile(
     r"apikey|accesskey|secretkey|auth(?!or|enti)|authori[sz]|cookie|credential|hmac|jwt|passw"
     r"|secret|sessid|session|signature|token"
@@ -25,7 +25,7 @@ _SECRET_PART = re.compile(
 _SECRET_FAMILIES = ("x-amz-", "x-goog-")
 _WORD_ENDS = re.compile(r"[^A-Za-z0-9]+|(?<=[a-z0-9])(?=[A-Z])")
 
-# A URL within the query of another one is written with %2F, %3D and so on, or %252F, %253D.
+# A URL inside the query of another one is percent-encoded, once (%2F) or twice (%252F).
 _USER_INFO = re.compile(
     r"(//|%(?:25)*2F%(?:25)*2F)(?:(?!%(?:25)*2F)[^\s/?#&\"'<>\\])*(@|%(?:25)*40)", re.IGNORECASE
 )
@@ -34,7 +34,7 @@ _ASSIGNED = re.compile(
     re.IGNORECASE,
 )
 _VALUE = re.compile(r"(?:(?!%(?:25)*(?:26|23))[^\s&#\"'<>\\])+", re.IGNORECASE)
-# Of a dictionary or a list of pairs, as Python and JSON write them: 'Cookie': '…', ["token", "…"].
+# Entries of dictionaries and pairs in Python or JSON: 'Cookie': '…', ["token", "…"].
 _QUOTED = re.compile(
     r"(?P<before>(?P<mark>\\?[\"'])(?P<name>[\w.\-]{1,64})(?P=mark)\s*[:,=]\s*)"
     r"(?:b?(?P<open>\\?[\"'])(?P<value>.*?)(?P=open)|(?P<bare>[\w.\-]+))"
@@ -58,7 +58,7 @@ _KNOWN_BY_THEIR_LOOKS = re.compile(
 
 
 def is_secret(name: str) -> bool:
-    """Whether the value of a parameter, header or field of this name is nobody else's business."""
+    """Whether a parameter, header or field of this name holds a secret."""
     lowered = name.lower()
     return (
         lowered.startswith(_SECRET_FAMILIES)
@@ -68,9 +68,9 @@ def is_secret(name: str) -> bool:
 
 
 def redact(text: str) -> str:
-    """The text without user-info, cookies, credentials, and the values of secret names.
+    """Replace user-info, cookies, credentials and the values of secret names by `[redacted]`.
 
-    Redacting twice is redacting once. A secret without a name that says so is not recognised.
+    Idempotent. A secret whose name does not say that it is one is not recognised.
     """
     text = _USER_INFO.sub(rf"\1{REDACTED}\2", text)
     text = _HEADER.sub(rf"\1{REDACTED}", text)
@@ -82,9 +82,9 @@ def redact(text: str) -> str:
 
 
 def escape(text: str, *, keep: str = "") -> str:
-    r"""The text with everything escaped (`\x1b`, `\n`, `\u202e`) that is not seen or moves others.
+    r"""Escape control, format and other invisible characters (`\x1b`, `\n`, `\u202e`).
 
-    `keep`: characters that stay as they are. Spaces of all kinds do.
+    Spaces of all kinds and the characters in `keep` are not escaped.
     """
     if text.isprintable():
         return text
@@ -92,8 +92,8 @@ def escape(text: str, *, keep: str = "") -> str:
 
 
 def safe_line(text: str) -> str:
-    """One line that may be shown and stored, of at most MAX_LINE_LENGTH characters."""
-    # Redacted before it is cut: of half a user-info nobody can tell what it is.
+    """Redact and escape a text into one line of at most MAX_LINE_LENGTH characters."""
+    # Redact before cutting: half of a user-info is no longer recognised.
     safe_text = escape(redact(text[:MAX_LOOKED_AT].strip()))
     return (
         safe_text if len(safe_text) <= MAX_LINE_LENGTH else f"{safe_text[: MAX_LINE_LENGTH - 1]}…"
@@ -101,7 +101,7 @@ def safe_line(text: str) -> str:
 
 
 def safe_text(text: str) -> str:
-    """What is stored and shown of an error: redacted, in its lines."""
+    """Redact and escape an error's text; its line ends stay."""
     return escape(redact(text), keep="\n")
 
 
@@ -113,7 +113,8 @@ def _without_quoted_value(match: re.Match[str]) -> str:
 
 
 def _without_assigned_values(text: str) -> str:
-    """Goes on right behind a name that is not secret: its value may be a URL with a query."""
+    """Redact `name=value` pairs. The search goes on right after a harmless name: its value may be a
+    URL with a query of its own."""
     parts, end = [], 0
     for match in _ASSIGNED.finditer(text):
         if match.start() < end or not is_secret(match["name"]):

@@ -1,7 +1,7 @@
-"""Which addresses a download may connect to: a pure function of the address.
+"""Decides which addresses a download may connect to: a pure function of the address.
 
-The decision is on the address itself, when a connection is made, because the site chooses what is
-fetched next. `guard.py` asks; this module only judges.
+The address is judged when a connection is made, because the site chooses what is fetched next.
+`guard.py` asks; this module only judges.
 """
 
 import ipaddress
@@ -14,10 +14,10 @@ Endpoint = tuple[Address, int | None]  # a port of None means every port
 
 V4_MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-# All that IANA has given out so far, and what stands for IPv4. is_global says True for most of the
-# rest: IPv4-compatible and -translated, local NAT64, site-local addresses, segment routing.
+# All that IANA has allocated so far, and the forms that carry an IPv4 address. is_global is True
+# for most of the rest: IPv4-compatible and -translated, local NAT64, site-local, segment routing.
 IN_USE = (ipaddress.IPv6Network("2000::/3"), V4_MAPPED, NAT64)
-# is_global says True for these: the 6to4 relay anycast and (on older Pythons) documentation.
+# is_global is True for the 6to4 relay anycast and, on older Pythons, for documentation.
 NEVER: tuple[Network, ...] = (
     ipaddress.IPv4Network("192.88.99.0/24"),
     ipaddress.IPv6Network("3fff::/20"),
@@ -26,7 +26,7 @@ NEVER: tuple[Network, ...] = (
 
 @dataclass(frozen=True, kw_only=True)
 class AllowedHosts:
-    """VNSITE_ALLOW_PRIVATE_HOSTS: hosts and networks that may be reached although private."""
+    """The private hosts and networks that VNSITE_ALLOW_PRIVATE_HOSTS allows."""
 
     networks: tuple[Network, ...] = ()
     endpoints: frozenset[Endpoint] = frozenset()
@@ -34,7 +34,7 @@ class AllowedHosts:
 
     @classmethod
     def parse(cls, entries: Iterable[str]) -> "AllowedHosts":
-        """Read `host`, `host:port`, `[v6]:port`, `network/length`; ValueError names the entry."""
+        """Parse `host`, `host:port`, `[v6]:port`, `network/length`. ValueError names the entry."""
         networks: list[Network] = []
         endpoints: set[Endpoint] = set()
         names: set[tuple[str, int | None]] = set()
@@ -51,7 +51,7 @@ class AllowedHosts:
         return cls(networks=tuple(networks), endpoints=frozenset(endpoints), names=frozenset(names))
 
     def pin(self, resolve: Callable[[str], Iterable[str]]) -> "AllowedHosts":
-        """Resolve the names now, once; what they resolve to later is not allowed by them."""
+        """Resolve the names once. Addresses that they resolve to later are not allowed."""
         pinned = {
             (address, port)
             for name, port in self.names
@@ -70,7 +70,7 @@ class AllowedHosts:
         )
 
     def allows_name(self, host: str, port: int) -> bool:
-        """Whether a host is allowed as it was written, before anything is resolved."""
+        """Whether a host is allowed by its name, before it is resolved."""
         address = as_address(host)
         if address is not None:
             return self.allows(address, port)
@@ -78,7 +78,7 @@ class AllowedHosts:
 
 
 def as_address(text: str) -> Address | None:
-    """The address that `text` spells in its canonical form, or None; `[v6]` and zones are known."""
+    """Parse an address in canonical form, `[v6]` and zones included; None for anything else."""
     try:
         return ipaddress.ip_address(text.strip("[]").partition("%")[0])
     except ValueError:
@@ -86,10 +86,10 @@ def as_address(text: str) -> Address | None:
 
 
 def refusal(address: Address, port: int, allowed: AllowedHosts) -> str | None:
-    """Why no connection may be made to an address, or None when it may.
+    """Return why a connection to an address is refused, or None when it is allowed.
 
-    Judges the address and every IPv4 address that it carries (mapped, 6to4, Teredo, NAT64),
-    because a gateway on the way would deliver there.
+    Judges the address and every IPv4 address embedded in it (mapped, 6to4, Teredo, NAT64), because
+    a gateway on the way delivers to that.
     """
     if allowed.allows(address, port):
         return None
@@ -100,7 +100,7 @@ def refusal(address: Address, port: int, allowed: AllowedHosts) -> str | None:
 
 
 def carried(address: Address) -> list[Address]:
-    """The IPv4 addresses to which a gateway on the way would deliver."""
+    """Return the embedded IPv4 addresses, to which a gateway on the way delivers."""
     if isinstance(address, ipaddress.IPv4Address):
         return []
     found = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
@@ -124,7 +124,7 @@ def _same_family(address: Address, network: Network) -> bool:
 
 
 def _split_port(entry: str) -> tuple[str, int | None]:
-    """`host`, `host:8080`, `[::1]:8080` or a bare IPv6 address."""
+    """Split `host`, `host:8080`, `[::1]:8080` or a bare IPv6 address into host and port."""
     if as_address(entry) is not None:
         return entry, None
     host, separator, port = entry.rpartition(":")

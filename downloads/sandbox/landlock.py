@@ -1,8 +1,8 @@
-"""The kernel's fence around a child: it writes only in its directory, and reads only what it needs.
+"""Confines a child with Landlock: it writes only in its directory and reads only what it needs.
 
 Landlock (Linux 5.13 and later, landlock(7)) needs no privileges, cannot be undone, and holds for
-everything that the child starts. So code that comes with a page, or a hole in ffmpeg, sees neither
-the database nor the secret key, nor the files of another download, and signals nobody outside.
+everything that the child starts. Hostile script code, or an exploited ffmpeg, can read neither the
+database nor the secret key nor another download's files, and can signal no process outside.
 """
 
 import ctypes
@@ -22,14 +22,16 @@ RULE_PATH_BENEATH = 1
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 REFER, TRUNCATE, IOCTL_DEV = 1 << 13, 1 << 14, 1 << 15
 READ = EXECUTE | READ_FILE | READ_DIR
-ON_FILES = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV  # the rest is for directories
-# The kernel refuses a right that it does not know: those of each version, all and its own.
+ON_FILES = (
+    EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV
+)  # the other rights apply to directories
+# The rights of each ABI version: the kernel refuses a right that it does not know.
 KNOWN = {1: 2**13 - 1, 2: 2**14 - 1, 3: 2**15 - 1, 4: 2**15 - 1}
 NEWEST_KNOWN = 2**16 - 1
 NEWEST_WITHOUT_SCOPES = 5
 NO_ABSTRACT_SOCKETS, NO_SIGNALS = 1 << 0, 1 << 1
 
-# Programs, libraries, names of hosts, authorities, time zones, processors: nothing of a user's.
+# Programs, libraries, host names, certificate authorities, time zones, CPU facts: no user's files.
 SYSTEM = (
     "/usr",
     "/bin",
@@ -53,7 +55,7 @@ SYSTEM = (
     "/etc/localtime",
     "/etc/ld.so.cache",
     "/etc/mime.types",
-    "/proc",  # of processes outside, the kernel hides what is secret: that is part of the fence
+    "/proc",  # Landlock itself hides the secrets of processes outside
     "/sys/devices/system/cpu",
     "/sys/fs/cgroup",
     "/dev/random",
@@ -65,23 +67,23 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def version() -> int:
-    """The kernel's version of Landlock, from 1; 0 when it has none, or none is allowed here."""
+    """Return the kernel's Landlock version, from 1; 0 when Landlock is missing or disabled."""
     answer = int(_libc.syscall(CREATE_RULESET, None, 0, VERSION))
     return max(answer, 0)
 
 
 def own_code() -> list[Path]:
-    """Where Python, its packages and the code of the child lie."""
+    """Return the folders of Python, its packages and the child's code."""
     places = {sys.prefix, sys.base_prefix, *sysconfig.get_paths().values()}
     return [*map(Path, sorted(places)), Path(__file__).resolve().parent.parent]
 
 
 def confine(directory: Path, *, readable: Iterable[Path]) -> bool:
-    """Fence this process and all that it starts in, for good: `directory` is theirs, `readable`
-    and the system can be read and run. What is not there is left out.
+    """Confine this process and all that it starts, for good.
 
-    After `limits.drop_capabilities`. False when the kernel has no Landlock. Raises OSError when it
-    has and refuses.
+    They may write in `directory`, and read and run `readable` and the system; paths that do not
+    exist are skipped. Call it after `limits.drop_capabilities`. False when the kernel has no
+    Landlock; OSError when it has Landlock and refuses.
     """
     abi = version()
     if abi == 0:

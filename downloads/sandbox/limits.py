@@ -1,4 +1,4 @@
-"""What a child may use, and what it inherits: set once, right after the fork."""
+"""Sets a child's resource limits, signals and capabilities, once, right after the fork."""
 
 import ctypes
 import os
@@ -19,7 +19,7 @@ OVERRIDE_FILE_PERMISSIONS = 1 << 1 | 1 << 2  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SE
 
 MEMORY_BYTES = 2**30  # a child begins with 70 MiB
 OPEN_FILES = 256
-# Above the limit of a download, so that merging two streams, which holds both, can still work.
+# Twice the limit of a download: merging holds two streams and their result.
 FILE_SIZE_FACTOR = 2
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -35,10 +35,10 @@ def _check(answer: int, what: str) -> None:
 
 
 def die_with_parent(signal_number: int = signal.SIGKILL) -> None:
-    """Ask the kernel to send a signal to this process when the thread that made it ends.
+    """Ask the kernel to signal this process when the thread that created it ends.
 
-    The caller checks afterwards that its parent is still the one it expects: a parent that died
-    before the call sends nothing (prctl(2), PR_SET_PDEATHSIG).
+    The caller must check afterwards that its parent is still alive: a parent that died before the
+    call sends nothing (prctl(2), PR_SET_PDEATHSIG).
     """
     _prctl(PR_SET_PDEATHSIG, signal_number)
 
@@ -51,7 +51,7 @@ def adopt_orphans() -> None:
 def reset_signals() -> None:
     """Give every signal its default action, except those that would hide an error.
 
-    SIGPIPE and SIGXFSZ stay ignored: a write then fails with an errno that can be reported.
+    SIGPIPE and SIGXFSZ stay ignored: a write then fails with an errno, which can be reported.
     """
     signal.set_wakeup_fd(-1)
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
@@ -63,25 +63,25 @@ def reset_signals() -> None:
 
 
 def drop_capabilities() -> None:
-    """Give up for good what root may do beyond other users; nothing changes for another user.
+    """Give up root's capabilities for good; changes nothing for another user.
 
-    Among it: to read the environment of any process, whatever Landlock says (Linux 6.16). Only
-    permissions of files are still passed over: the folders may belong to another user.
+    One of them reads the environment of any process in spite of Landlock (Linux 6.16). Only the
+    override of file permissions stays: the folders may belong to another user.
     """
     header = struct.pack("=Ii", CAPABILITY_VERSION, 0)
-    held = ctypes.create_string_buffer(24)  # effective, permitted, inheritable; twice 32 of each
+    held = ctypes.create_string_buffer(24)  # effective, permitted, inheritable: twice 32 bits each
     _check(_libc.capget(header, held), "capget")
     effective, permitted, *_ = struct.unpack("=6I", held)
     kept = (effective & OVERRIDE_FILE_PERMISSIONS, permitted & OVERRIDE_FILE_PERMISSIONS)
     _check(_libc.capset(header, struct.pack("=6I", *kept, 0, 0, 0, 0)), "capset")
-    _prctl(PR_SET_NO_NEW_PRIVS, 1)  # nor does it get them back by what it runs
+    _prctl(PR_SET_NO_NEW_PRIVS, 1)  # an exec does not restore them
 
 
 def confine(directory: Path, *, max_bytes: int, mark: str) -> None:
-    """Make `directory` the whole world of this process: cwd, home, temporary files, limits.
+    """Make `directory` this process's cwd, home and temporary folder, and set its limits.
 
-    `mark` goes into the environment: whatever is started here can be recognised by it, even when
-    it left the session and the process group.
+    `mark` goes into the environment: it identifies whatever is started here, even outside of the
+    session and the process group.
     """
     drop_capabilities()
     os.umask(0o077)
@@ -94,10 +94,10 @@ def confine(directory: Path, *, max_bytes: int, mark: str) -> None:
 
 
 def before_program(parent: int) -> Callable[[], None]:
-    """What runs between fork and exec of ffmpeg or the JavaScript runtime.
+    """Prepare ffmpeg or the JavaScript runtime, between fork and exec.
 
     It dies with the child and gets no network. The limit on memory is lifted: V8 reserves far more
-    addresses than it uses, and ffmpeg's own needs are small.
+    address space than it uses, and ffmpeg needs little.
     """
 
     def prepare() -> None:
@@ -112,7 +112,7 @@ def before_program(parent: int) -> Callable[[], None]:
 
 
 def _lower(limit: int, value: int) -> None:
-    """Lower the soft limit to `value`; a limit that is lower already stays."""
+    """Lower the soft limit to `value`; a lower one stays."""
     _, hard = resource.getrlimit(limit)
     ceiling = value if hard == resource.RLIM_INFINITY else min(value, hard)
     resource.setrlimit(limit, (ceiling, hard))
