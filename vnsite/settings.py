@@ -37,7 +37,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "downloads.web.log_context.NamesTheDownload",
+    "downloads.web.middleware.NamesTheDownload",
     "downloads.web.middleware.DatabaseUnavailable",
     "axes.middleware.AxesMiddleware",
 ]

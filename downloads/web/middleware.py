@@ -1,15 +1,16 @@
-"""What pages and API answer while the database is away: 503, and when to ask again.
-
-A middleware. The stream of events, /healthz and /readyz have answers of their own.
-"""
+"""The site's own middleware: the log's field for a download, and the answer during an outage."""
 
 import logging
+from collections.abc import Callable
+from typing import Any
 
 from django.db import Error
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
 from django.utils.deprecation import MiddlewareMixin
 
+from downloads import logs
 from downloads.models.outage import in_words, is_damaged, is_outage
 
 logger = logging.getLogger(__name__)
@@ -19,8 +20,32 @@ SENTENCE = "The database does not answer at the moment. Nothing is lost; try aga
 DAMAGED_SENTENCE = "The database is damaged. Who runs this site has to restore it from a backup."
 
 
+class NamesTheDownload(MiddlewareMixin):
+    """Adds the correlation id in a request's path to every line that is logged meanwhile."""
+
+    def process_view(
+        self,
+        request: HttpRequest,
+        view: Callable[..., HttpResponse],
+        arguments: tuple[Any, ...],
+        named: dict[str, Any],
+    ) -> None:
+        if "correlation_id" in named:
+            logs.be_about(correlation_id=named["correlation_id"])
+
+    def process_response(
+        self, request: HttpRequest, response: HttpResponseBase
+    ) -> HttpResponseBase:
+        if not response.streaming:  # of a file the blocks are still to be read
+            logs.be_about()
+        return response
+
+
 class DatabaseUnavailable(MiddlewareMixin):
-    """Turns an outage of the database into a plain answer, which itself needs no database."""
+    """Answers 503 during an outage of the database, without asking the database.
+
+    The stream of events, /healthz and /readyz have answers of their own.
+    """
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         if not isinstance(exception, Error) or not is_outage(exception):
@@ -33,6 +58,7 @@ class DatabaseUnavailable(MiddlewareMixin):
 
 
 def unavailable(sentence: str, *, is_api: bool) -> HttpResponse:
+    """Make a 503 with `Retry-After`, as a page or as the API's JSON."""
     headers = {"Retry-After": str(RETRY_AFTER_SECONDS), "Cache-Control": "no-store"}
     if is_api:
         return JsonResponse({"detail": sentence}, status=503, headers=headers)
