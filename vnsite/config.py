@@ -9,6 +9,7 @@ import secrets
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import quote
 
 from pydantic import BeforeValidator, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -45,8 +46,9 @@ class Config(BaseSettings):
     temp_dir: Path | None = Field(None, description="a directory")
     database_url: str = Field(
         "",
-        pattern=r"^(|sqlite:///.+|postgres(ql)?://.+)$",
-        description="sqlite:///PATH or postgres://USER:PASSWORD@HOST/NAME",
+        pattern=r"^(|sqlite:///[^?#]+|postgres(ql)?://.+)$",
+        description="sqlite:///PATH or postgres://USER:PASSWORD@HOST/NAME, "
+        "with %23 for #, %3F for ? and %25 for % in PATH",
     )
     secret_key: str = Field("", description="at least 32 characters")
     secret_key_file: Path | None = Field(None, description="a file with the secret key")
@@ -130,7 +132,8 @@ class Config(BaseSettings):
 
     @property
     def database(self) -> str:
-        return self.database_url or f"sqlite:///{self.data_dir / 'vnsite.sqlite3'}"
+        """The URL of the database."""
+        return self.database_url or f"sqlite:///{quote(str(self.data_dir / 'vnsite.sqlite3'))}"
 
     def read_secret_key(self) -> str:
         """The secret key; made on the first start, readable by this user only.

@@ -81,7 +81,7 @@ def database_url() -> str:
     """The tests' database, for another process."""
     database = connection.settings_dict
     if connection.vendor == "sqlite":
-        return f"sqlite:///{database['NAME']}"
+        return f"sqlite:///{quote(str(database['NAME']))}"
     return f"postgres://{database['USER']}@{quote(database['HOST'], safe='')}/{database['NAME']}"
 
 

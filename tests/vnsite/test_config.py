@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from vnsite.config import Config, ConfigError, load_config
+from vnsite.settings import database_of
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 LONG_KEY = "k" * 40
@@ -97,6 +98,17 @@ def test_the_data_directory_is_var_by_itself(
     assert config.database == f"sqlite:///{tmp_path}/var/vnsite.sqlite3"
 
 
+@pytest.mark.parametrize("name", ["a#b", "a?b", "a%41", "a b", "ä", "a'b"])
+def test_the_database_lies_in_the_data_directory_whatever_its_name(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    data = tmp_path / name
+    monkeypatch.setenv("VNSITE_DATA_DIR", str(data))
+
+    assert database_of(load_config().database)["NAME"] == str(data / "vnsite.sqlite3")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
 @pytest.mark.parametrize("name", sorted(Config.model_fields))
 def test_an_empty_value_is_the_default(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     if name == "data_dir":
@@ -154,6 +166,8 @@ def test_good_values(
 BAD = [
     ("DATABASE_URL", "mysql://h/n", "sqlite:///PATH or postgres://"),
     ("DATABASE_URL", "sqlite:///", "sqlite:///PATH or postgres://"),
+    ("DATABASE_URL", "sqlite:////data/a#b/x.sqlite3", "sqlite:///PATH or postgres://"),
+    ("DATABASE_URL", "sqlite:////data/x.sqlite3?timeout=1", "sqlite:///PATH or postgres://"),
     ("CONCURRENCY", "0", "a whole number from 1 to 64"),
     ("CONCURRENCY", "65", "a whole number from 1 to 64"),
     ("CONCURRENCY", "four", "a whole number from 1 to 64"),
