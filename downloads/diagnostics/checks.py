@@ -24,7 +24,8 @@ from django.utils import timezone
 from downloads.diagnostics import stats
 from downloads.models.outage import REMEDY, is_damaged
 from downloads.sandbox import landlock, seccomp
-from downloads.sandbox.programs import find_deno, find_ffmpeg
+from downloads.sandbox.programs import find_deno, find_ffmpeg, media_tools
+from downloads.sandbox.trial import why_not
 from downloads.web.waits import all_waits
 
 PROBLEMS_CACHED_SECONDS = 5
@@ -59,6 +60,7 @@ def run() -> list[Check]:
         check_yt_dlp(importlib.metadata.version("yt-dlp"), today=timezone.now().date()),
         check_ffmpeg(),
         check_deno(),
+        *check_programs(),
         check_fence(landlock.version(), refuses_network=seccomp.is_available()),
         check_secret_key(),
     ]
@@ -328,6 +330,22 @@ def check_deno() -> Check:
             fix="Run bin/setup, which brings it along, or install deno.",
         )
     return Check(name="deno", level=Level.OK, sentence=f"deno is {path}.")
+
+
+def check_programs() -> list[Check]:
+    """Try ffmpeg, ffprobe and deno as a download runs them, and say which do not work there."""
+    ffmpeg, deno = find_ffmpeg(), find_deno()
+    programs = [*(media_tools(ffmpeg) if ffmpeg else []), *([deno] if deno else [])]
+    return [
+        Check(
+            name=program.name,
+            level=Level.FAILURE,
+            sentence=f"{program} does not run inside a download's fence: {reason}.",
+            fix="Install it, and what it needs, below /usr, /opt or /nix/store.",
+        )
+        for program in programs
+        if (reason := why_not(program))
+    ]
 
 
 def check_fence(version: int, *, refuses_network: bool) -> Check:

@@ -41,6 +41,7 @@ SYSTEM = (
     "/lib64",
     "/opt",
     "/nix/store",
+    "/home/linuxbrew/.linuxbrew",
     "/etc/ssl",
     "/etc/pki",
     "/etc/ca-certificates",

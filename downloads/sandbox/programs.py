@@ -1,4 +1,4 @@
-"""Where ffmpeg and the JavaScript runtime are: the system's first, else from their wheels.
+"""Finds ffmpeg and the JavaScript runtime: the system's first, else those from their wheels.
 
 No Django here, and yt-dlp is not imported: the dashboard and `doctor` ask as well.
 """
@@ -36,10 +36,14 @@ def _search_path() -> str:
 
 @functools.cache
 def find_ffmpeg() -> Path | None:
-    """The path of ffmpeg; None when neither the system nor imageio-ffmpeg has one."""
-    found = shutil.which("ffmpeg", path=_search_path())
-    if found:
-        return Path(found).resolve()
+    """Return the path of ffmpeg, or None when neither the system nor imageio-ffmpeg has one.
+
+    It may be a link (Debian's alternatives, Homebrew, Nix). yt-dlp looks for ffprobe beside it; a
+    link without an ffprobe beside it is followed to the program, which may have one.
+    """
+    if found := shutil.which("ffmpeg", path=_search_path()):
+        ffmpeg = Path(found).absolute()
+        return ffmpeg if _ffprobe_of(ffmpeg).exists() else ffmpeg.resolve()
     try:
         import imageio_ffmpeg
 
@@ -48,9 +52,13 @@ def find_ffmpeg() -> Path | None:
         return None
 
 
+def _ffprobe_of(ffmpeg: Path) -> Path:
+    return ffmpeg.with_name(ffmpeg.name.replace("ffmpeg", "ffprobe"))
+
+
 @functools.cache
 def find_deno() -> Path | None:
-    """The path of deno, which solves YouTube's JavaScript challenges; None when it is missing."""
+    """Return the path of deno, which solves YouTube's challenges, or None when it is missing."""
     try:
         import deno
 
@@ -61,9 +69,12 @@ def find_deno() -> Path | None:
 
 
 def media_tools(ffmpeg: Path) -> list[Path]:
-    """ffmpeg, and the ffprobe that lies beside it when there is one."""
-    probe = ffmpeg.with_name(ffmpeg.name.replace("ffmpeg", "ffprobe"))
-    return [ffmpeg, probe] if probe.exists() else [ffmpeg]
+    """Return the programs behind ffmpeg and the ffprobe beside it, links resolved.
+
+    The guard and Landlock judge a program by its resolved path.
+    """
+    tools = (ffmpeg, _ffprobe_of(ffmpeg))
+    return [tool.resolve() for tool in tools if tool.exists()]
 
 
 def watched(wrapped: Callable[..., Any], *, stall_seconds: float) -> Any:
