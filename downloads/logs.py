@@ -13,6 +13,7 @@ from contextvars import ContextVar
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from downloads.rules.errors import ADVICE, ERRNOS
 from downloads.rules.redaction import escape, redact
 
 if TYPE_CHECKING:
@@ -42,6 +43,17 @@ def about(**fields: object) -> Iterator[None]:
 def be_about(**fields: object) -> None:
     """Set the fields until the thread or task ends, or until the next call."""
     _fields.set(fields)
+
+
+def failed(logger: logging.Logger, what: str, error: BaseException) -> None:
+    """Log that `what` failed: one line with the remedy when a disk or a limit is to blame.
+
+    Anything else is a fault of ours and gets its traceback. Call it while `error` is handled.
+    """
+    if isinstance(error, OSError) and error.errno in ERRNOS:
+        logger.error("%s: %s. %s", what, error, ADVICE[ERRNOS[error.errno]].next_step)
+    else:
+        logger.exception("%s", what)
 
 
 class LogFormatter(logging.Formatter):

@@ -36,6 +36,7 @@ HOUSE: tuple[dict[str, frozenset[str]], ...] = (
                 "downloads.standalone",
                 "vnsite",
                 "vnsite.config",
+                "vnsite.modes",
             }
         ),
     },

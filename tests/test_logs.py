@@ -1,6 +1,7 @@
 """What a line of the log looks like, whoever logs it."""
 
 import contextlib
+import errno
 import io
 import json
 import logging
@@ -152,6 +153,42 @@ def test_no_line_of_a_traceback_looks_like_a_line_of_ours(
     assert all(line.startswith("  | ") and line.isprintable() for line in others)
     assert any("forged" in line for line in others)
     assert CANARY not in console.lines[0]
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.ENOSPC, "Make room"),
+        (errno.EROFS, "manage.py doctor"),
+        (errno.EACCES, "manage.py doctor"),
+        (errno.EIO, "manage.py doctor"),
+        (errno.ESTALE, "manage.py doctor"),
+        (errno.EMFILE, "manage.py doctor"),
+    ],
+)
+def test_an_error_of_the_disk_is_one_line_with_its_remedy(
+    logger: logging.Logger, console: Lines, number: int, remedy: str
+) -> None:
+    try:
+        raise OSError(number, os.strerror(number), "/data/x")
+    except OSError as error:
+        logs.failed(logger, "abc: the attempt broke", error)
+
+    [line] = console.lines
+    assert line.isprintable()
+    assert "/data/x" in line
+    assert remedy in line
+
+
+def test_an_error_that_nobody_foresaw_keeps_its_traceback(
+    logger: logging.Logger, console: Lines
+) -> None:
+    try:
+        raise OSError(errno.ENOTTY, os.strerror(errno.ENOTTY))
+    except OSError as error:
+        logs.failed(logger, "abc: the attempt broke", error)
+
+    assert any("Traceback" in line for line in console.lines)
 
 
 def test_a_traceback_is_a_field_of_the_object(logger: logging.Logger, as_json: Lines) -> None:

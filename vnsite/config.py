@@ -31,6 +31,10 @@ def _split(value: object) -> object:
     return value
 
 
+def _octal(value: object) -> object:
+    return int(value, 8) if isinstance(value, str) else value
+
+
 CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 
 
@@ -90,6 +94,9 @@ class Config(BaseSettings):
     min_bytes_per_second: int = Field(1024, ge=0, description="a number of bytes from 0")
     stall_seconds: float = Field(60, ge=1, le=86400, description="seconds from 1 to 86400")
     cancel_grace_seconds: float = Field(2, ge=0, le=60, description="seconds from 0 to 60")
+    library_mode: Annotated[int, BeforeValidator(_octal)] = Field(
+        0o644, description="an octal mode from 0600 to 0666, in which the owner may read and write"
+    )
     log_format: Literal["console", "json"] = Field("console", description="console or json")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="debug, info, warning or error"
@@ -111,6 +118,13 @@ class Config(BaseSettings):
     @classmethod
     def _parses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         AllowedHosts.parse(value)
+        return value
+
+    @field_validator("library_mode")
+    @classmethod
+    def _is_of_files(cls, value: int) -> int:
+        if value & ~0o666 or value & 0o600 != 0o600:
+            raise ValueError("not a mode of files that their owner can read and write")
         return value
 
     @field_validator("trusted_proxies")

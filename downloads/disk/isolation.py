@@ -232,8 +232,8 @@ class TempManager:
             return time.time() - path.lstat().st_mtime > seconds and _remove_unless_owned(path)
         except FileNotFoundError:  # somebody else removed it
             return False
-        except OSError:
-            logger.exception("%s could not be removed", path)
+        except OSError as error:
+            logger.error("%s could not be removed: %s", path, error)
             return False
 
     def _directories(self) -> list[tuple[str, Path]]:

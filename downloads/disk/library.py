@@ -177,9 +177,31 @@ def file_names(title: str, suffixes: Sequence[str]) -> list[str]:
     return chosen
 
 
-def stage(root: Path, key: str, files: Iterable[StagedFile]) -> Path:
+def folder_mode(file_mode: int) -> int:
+    """Return the mode of folders whose files have `file_mode`: who may read may enter."""
+    return file_mode | (file_mode & 0o444) >> 2
+
+
+def make_folder(path: Path, mode: int) -> None:
+    """Make a folder, and its parents, with a mode that no umask limits; one that exists is kept.
+
+    It inherits the setgid bit of its parent, as folders do.
+    """
+    try:
+        path.mkdir(parents=True)
+    except FileExistsError:
+        return
+    _open_to(path, mode)
+
+
+def _open_to(path: Path, mode: int) -> None:
+    path.chmod(mode | path.stat().st_mode & stat.S_ISGID)
+
+
+def stage(root: Path, key: str, files: Iterable[StagedFile], *, mode: int = 0o644) -> Path:
     """Gather the files in `root`/.staging/`key`, on the library's file system, and make it durable.
 
+    They get `mode`, and the folder its `folder_mode`, whatever the umask.
     Files are moved; those of another file system or mount are copied, compared with their hash,
     and the sources kept. What an interrupted staging left under this key is removed first. Raises
     Refused when a file is not what its manifest says, OSError when the disk does not take it; then
@@ -187,10 +209,12 @@ def stage(root: Path, key: str, files: Iterable[StagedFile]) -> Path:
     """
     directory = _staged(root, key)
     discard(root, key)
-    directory.mkdir(parents=True, mode=0o755)
+    make_folder(directory.parent, 0o700)
+    directory.mkdir()
     try:
         for file in files:
-            _bring(file, directory / file.name)
+            _bring(file, directory / file.name, mode=mode)
+        _open_to(directory, folder_mode(mode))
         sync_directory(directory)
     except BaseException:
         discard(root, key)
@@ -216,7 +240,7 @@ def open_finished(path: Path) -> BufferedReader:
     return os.fdopen(descriptor, "rb")
 
 
-def _bring(file: StagedFile, target: Path) -> None:
+def _bring(file: StagedFile, target: Path, *, mode: int) -> None:
     with open_finished(file.source) as source:
         descriptor = source.fileno()
         status = os.fstat(descriptor)
@@ -228,10 +252,10 @@ def _bring(file: StagedFile, target: Path) -> None:
             # Two mounts of one file system have the same st_dev, so that it does not tell.
             if error.errno != errno.EXDEV:
                 raise
-            _copy(source, target, sha256=file.sha256)
+            _copy(source, target, sha256=file.sha256, mode=mode)
         else:
             _require_same(status, target)
-            os.fchmod(descriptor, 0o644)
+            os.fchmod(descriptor, mode)
             os.fsync(descriptor)
 
 
@@ -242,14 +266,15 @@ def _require_same(status: os.stat_result, target: Path) -> None:
         raise RefusedFile(f"{target.name} was exchanged while it was moved")
 
 
-def _copy(source: IO[bytes], target: Path, *, sha256: str) -> None:
+def _copy(source: IO[bytes], target: Path, *, sha256: str, mode: int) -> None:
     digest = hashlib.sha256()
-    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb") as copy:
         while block := source.read(BLOCK_BYTES):
             digest.update(block)
             copy.write(block)
         copy.flush()
+        os.fchmod(descriptor, mode)
         os.fsync(descriptor)
     if digest.hexdigest() != sha256:
         raise RefusedFile(f"{target.name} changed after it was verified")

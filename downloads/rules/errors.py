@@ -110,8 +110,9 @@ ADVICE: dict[ErrorClass, Advice] = {
         next_step="Retry when it has.",
     ),
     ErrorClass.STALLED: Advice(
-        sentence="The site stopped sending.",
-        next_step="Retry.",
+        sentence="The download stopped making progress.",
+        next_step="Retry. For a slow site raise VNSITE_STALL_SECONDS, or lower"
+        " VNSITE_MIN_BYTES_PER_SECOND.",
         retry=Retry.BACKOFF,
     ),
     ErrorClass.TIMED_OUT: Advice(
@@ -176,14 +177,14 @@ KINDS: tuple[tuple[str, ErrorClass], ...] = (
     ("ChildDied", ErrorClass.WORKER_LOST),
     ("ChildFailed", ErrorClass.WORKER_LOST),
     ("ProgramKilled", ErrorClass.WORKER_LOST),
-    ("ProgramHangs", ErrorClass.TIMED_OUT),
+    ("ProgramHangs", ErrorClass.STALLED),
     ("ProgramWroteTooMuch", ErrorClass.TOO_LARGE),
     ("Stalled", ErrorClass.STALLED),
     ("TimedOut", ErrorClass.TIMED_OUT),
     ("NotMedia", ErrorClass.UNSUPPORTED),
     ("InvalidLink", ErrorClass.POLICY_BLOCKED),
     ("InvalidSchema", ErrorClass.POLICY_BLOCKED),  # a redirect to file:, ftp:, data:
-    ("Refused", ErrorClass.INCOMPLETE),
+    ("RefusedFile", ErrorClass.INCOMPLETE),
     ("TooLarge", ErrorClass.TOO_LARGE),
     ("NoRoom", ErrorClass.DISK_FULL),
     ("Incomplete", ErrorClass.INCOMPLETE),
@@ -210,6 +211,7 @@ ERRNOS: dict[int, ErrorClass] = {
     errno.EIO: ErrorClass.STORAGE,
     errno.EMFILE: ErrorClass.STORAGE,
     errno.ENFILE: ErrorClass.STORAGE,
+    errno.ESTALE: ErrorClass.STORAGE,
 }
 
 # An address or a video's id may hold any word, "drm" and "premieres-in-may" included.

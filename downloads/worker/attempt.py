@@ -141,8 +141,8 @@ class Attempt:
         ):
             try:
                 self._run_or_leave()
-            except Exception:
-                logger.exception("%s: the attempt broke", self.download)
+            except Exception as error:
+                logs.failed(logger, f"{self.download}: the attempt broke", error)
             finally:
                 with self._closing:
                     os.close(self._wake)
@@ -196,7 +196,7 @@ class Attempt:
             self.tenure.require()  # what broke may have been taken away by another worker
             if is_outage(error):
                 raise  # nobody knows what the database has written
-            logger.exception("%s: the attempt broke", self.download)
+            logs.failed(logger, f"{self.download}: the attempt broke", error)
             self._fail(_broke(error))
 
     def _move(

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from django.conf import settings
 
+from downloads.disk.library import folder_mode, make_folder
+
 # Of VNSITE_MIN_FREE_BYTES: under it nothing begins, under this part of it the youngest gives way.
 GIVE_WAY_PART = 0.5
 # A download takes a directory and some files, and a database beside it a few more.
@@ -37,7 +39,7 @@ def _obstacle(least_bytes: int) -> str:
 
 def _obstacle_in(root: Path, least_bytes: int) -> str:
     try:
-        root.mkdir(parents=True, exist_ok=True)
+        make_folder(root, _mode_of(root))
         disk = os.statvfs(root)
     except OSError as error:
         return f"{root} cannot be used ({error.strerror})"
@@ -48,6 +50,11 @@ def _obstacle_in(root: Path, least_bytes: int) -> str:
     if disk.f_files and disk.f_favail < MIN_FREE_FILES:  # 0 files: the file system has no limit
         return f"fewer than {MIN_FREE_FILES} files can be made in {root}"
     return ""
+
+
+def _mode_of(root: Path) -> int:
+    is_library = root == settings.VNSITE.media_root
+    return folder_mode(settings.VNSITE.library_mode) if is_library else 0o700
 
 
 def _obstacle_in_descriptors() -> str:

@@ -52,6 +52,7 @@ def publish(
             )
             for file, name in zip(fetched.files, names, strict=True)
         ],
+        mode=settings.VNSITE.library_mode,
     )
     try:
         _decide(download, manifest, writer=writer)

@@ -274,9 +274,9 @@ class DownloadManager:
             attempt = Attempt(
                 download, fork_server=self._fork_server, actor=actor, lease=self._lease, term=term
             )
-        except OSError:  # no descriptor is left, since it was looked
+        except OSError as error:  # no descriptor is left, since it was looked
             # Nobody works on it: `_pass_on_requests` will see that, and the sweep give it back.
-            logger.exception("%s was claimed and cannot begin", download)
+            logs.failed(logger, f"{download} was claimed and cannot begin", error)
             return
         future = self._pool.submit(attempt.run)
         self._running[download.pk] = (attempt, future)
@@ -345,9 +345,9 @@ class DownloadManager:
                 with logs.about(worker=self._worker.name), self._database_may_be_gone():
                     step()
                     pause_seconds = seconds
-            except Exception:
+            except Exception as error:
                 # Without heartbeat or sweep the worker would go on as if all were well.
-                logger.exception("a step in the background broke; trying again")
+                logs.failed(logger, "a step in the background broke; trying again", error)
             finally:
                 connections.close_all()
 

@@ -519,13 +519,13 @@ def test_a_completed_download_shows_its_files(caller: Caller, user: User) -> Non
 
 
 def test_a_failed_download_says_what_happened_and_what_to_do(caller: Caller, user: User) -> None:
-    download = lives.fail(lives.submit(user), ErrorClass.STALLED)
+    download = lives.fail(lives.submit(user), ErrorClass.INCOMPLETE)
 
     body = caller.get(f"/downloads/{download.correlation_id}").json()
 
     assert body["error"] == {
-        "class": "stalled",
-        "message": "The site stopped sending.",
+        "class": "incomplete",
+        "message": "The site delivered less than it promised.",
         "advice": "Retry.",
     }
 

@@ -102,13 +102,15 @@ def test_a_program_that_hangs_is_given_up(
     hangs = 'echo $$ > "$TMPDIR/left.pid"; exec sleep 1000'
 
     with running_worker(
-        VNSITE_STALL_SECONDS=STALL_SECONDS, **fake_program("ffmpeg", hangs)
+        VNSITE_STALL_SECONDS=STALL_SECONDS,
+        VNSITE_MAX_ATTEMPTS="1",
+        **fake_program("ffmpeg", hangs),
     ) as worker:
         hanging = left_by(download)
         wait_for_state(download, State.CLEANED)
         assert worker.process.poll() is None
 
-    assert (download.outcome, download.error_class) == ("failed", "timed_out")
+    assert (download.outcome, download.error_class) == ("failed", "stalled")
     assert "ffmpeg did nothing" in download.error_detail
     assert not is_alive(hanging)
     assert_nothing_is_left()

@@ -80,6 +80,22 @@ def test_doctor_ends_with_2_on_a_failure_and_says_what_to_do() -> None:
     assert "→ Start manage.py serve" in out
 
 
+def test_doctor_ends_with_2_when_the_data_directory_cannot_be_made() -> None:
+    done = subprocess.run(
+        [sys.executable, "manage.py", "doctor"],
+        cwd=ROOT,
+        env=os.environ | {"VNSITE_DATA_DIR": "/proc/vnsite"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "VNSITE_DATA_DIR: /proc/vnsite cannot be written (No such file or directory)."
+    ]
+
+
 @pytest.mark.django_db
 def test_doctor_ends_with_0_when_there_are_only_warnings() -> None:
     lives.make_worker()

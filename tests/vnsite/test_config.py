@@ -75,6 +75,7 @@ DEFAULTS = {
     "min_bytes_per_second": 1024,
     "stall_seconds": 60.0,
     "cancel_grace_seconds": 2.0,
+    "library_mode": 0o644,
     "log_format": "console",
     "log_level": "info",
 }
@@ -151,6 +152,8 @@ def test_an_empty_value_is_the_default(monkeypatch: pytest.MonkeyPatch, name: st
         ("LEASE_SECONDS", "5", 5),
         ("STALL_SECONDS", "1.5", 1.5),
         ("CANCEL_GRACE_SECONDS", "0", 0.0),
+        ("LIBRARY_MODE", "0640", 0o640),
+        ("LIBRARY_MODE", "666", 0o666),
         ("LOG_FORMAT", "json", "json"),
         ("LOG_LEVEL", "debug", "debug"),
     ],
@@ -194,6 +197,10 @@ BAD = [
     ("STALL_SECONDS", "nan", "seconds from 1 to 86400"),
     ("STALL_SECONDS", "inf", "seconds from 1 to 86400"),
     ("CANCEL_GRACE_SECONDS", "61", "seconds from 0 to 60"),
+    ("LIBRARY_MODE", "0755", "an octal mode from 0600 to 0666"),
+    ("LIBRARY_MODE", "0444", "an octal mode from 0600 to 0666"),
+    ("LIBRARY_MODE", "0698", "an octal mode from 0600 to 0666"),
+    ("LIBRARY_MODE", "rw-r--r--", "an octal mode from 0600 to 0666"),
 ]
 
 
