@@ -129,6 +129,7 @@ class DownloadAdmin(DownloadModelAdmin):
                     "error_class",
                     "error_detail",
                     "attempt",
+                    "uncounted",
                     "max_attempts",
                     "not_before",
                     "cancel_requested_at",

@@ -237,6 +237,7 @@ class DownloadOut(Outgoing):
     phase: str | None
     error: ErrorOut | None
     attempt: int
+    tries: int = Field(description="Attempts that count: not those that a stop put back")
     max_attempts: int
     priority: int
     not_before: datetime | None = Field(description="When it is tried again; null: at once")
@@ -317,6 +318,7 @@ def _columns(download: Download, waits: list[SiteWait], crowd: Crowd) -> dict[st
         "phase": progress.phase if progress else None,
         "error": ErrorOut.of(download),
         "attempt": download.attempt,
+        "tries": download.tries,
         "max_attempts": download.max_attempts,
         "priority": download.priority,
         "not_before": download.not_before,

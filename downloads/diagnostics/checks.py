@@ -23,6 +23,7 @@ from django.utils import timezone
 
 from downloads.diagnostics import stats
 from downloads.models.outage import REMEDY, is_damaged
+from downloads.models.schema import migrations_on_disk, why_foreign
 from downloads.sandbox import landlock, seccomp
 from downloads.sandbox.programs import find_deno, find_ffmpeg, media_tools
 from downloads.sandbox.trial import why_not
@@ -84,10 +85,22 @@ def worst(checks: Iterable[Check]) -> Level:
     return max((check.level for check in checks), key=order.index, default=Level.OK)
 
 
+FOREIGN_FIX = "Start that version, or set VNSITE_DATA_DIR to an empty folder."
+
+
 def check_database() -> list[Check]:
     """The database and what can be known only from it; one failure when it does not answer."""
     try:
         connection.ensure_connection()
+        if reason := why_foreign(migrations_on_disk()):
+            return [
+                Check(
+                    name="database",
+                    level=Level.FAILURE,
+                    sentence=f"This version cannot use it: {reason}.",
+                    fix=FOREIGN_FIX,
+                )
+            ]
         waiting = unapplied_migrations()
         if waiting:
             return [

@@ -190,6 +190,8 @@ def make_folder(path: Path, mode: int) -> None:
     try:
         path.mkdir(parents=True)
     except FileExistsError:
+        if not path.is_dir():
+            raise
         return
     _open_to(path, mode)
 

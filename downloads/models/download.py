@@ -53,7 +53,9 @@ class Download(models.Model):
     error_detail = models.TextField(blank=True, default="")
 
     attempt = models.PositiveIntegerField(default=0)
-    max_attempts = models.PositiveIntegerField(default=3)
+    # Attempts that do not count: they were put back, or are from before the last retry.
+    uncounted = models.PositiveIntegerField(default=0)
+    max_attempts = models.PositiveIntegerField(default=3)  # of those that count
     not_before = models.DateTimeField(null=True, blank=True)  # None: at once
     cancel_requested_at = models.DateTimeField(null=True, blank=True)  # None: nobody asked
     cancel_requested_by = models.CharField(max_length=200, blank=True, default="")
@@ -147,6 +149,11 @@ class Download(models.Model):
 
     def __str__(self) -> str:
         return self.correlation_id
+
+    @property
+    def tries(self) -> int:
+        """How many attempts count so far, the present one included."""
+        return self.attempt - self.uncounted
 
     @property
     def is_running(self) -> bool:

@@ -83,11 +83,6 @@ def should_clean(outcome: Outcome) -> bool:
             return True
 
 
-def tries_of(download: Download) -> int:
-    """How many attempts were made since it was submitted or last retried, from 1."""
-    return max(1, settings.VNSITE.max_attempts - (download.max_attempts - download.attempt))
-
-
 class Attempt:
     """Made when a download was claimed; `run` in a thread of its own, the rest from any thread."""
 
@@ -364,7 +359,7 @@ class Attempt:
             Reason.SHUTDOWN,
             detail=kept.in_words(),
             carried=kept.carried,
-            max_attempts=self.download.max_attempts + 1,
+            uncounted=self.download.uncounted + 1,
             **self._progress.known(),
         )
 
@@ -377,7 +372,7 @@ class Attempt:
             detail=NO_ROOM,
             error_class=ErrorClass.DISK_FULL,
             error_detail=NO_ROOM,
-            max_attempts=self.download.max_attempts + 1,
+            uncounted=self.download.uncounted + 1,
             **self._progress.known(),
         )
 
@@ -396,11 +391,11 @@ class Attempt:
         judge_site = partial(self._judge_site, error_class, broke)
         delay = retry_delay_seconds(
             error_class,
-            tries=tries_of(self.download),
+            tries=self.download.tries,
             retry_after_seconds=broke.retry_after_seconds,
         )
         is_decided = bool(self.download.library_path)
-        if delay is None or is_decided or self.download.attempt >= self.download.max_attempts:
+        if delay is None or is_decided or self.download.tries >= self.download.max_attempts:
             self._move(
                 State.FAILED,
                 error_class,

@@ -222,7 +222,7 @@ def _action_for(download: Download) -> str:
         return "complete"
     if download.cancel_requested_at:
         return "cancel"
-    return "requeue" if download.attempt < download.max_attempts else "fail"
+    return "requeue" if download.tries < download.max_attempts else "fail"
 
 
 def _can_finish(download: Download) -> bool:

@@ -223,7 +223,7 @@ class DownloadManager:
                 State.CREATED,
                 actor=worker_actor(self._worker),
                 reason=Reason.WORKER_LOST,
-                max_attempts=download.max_attempts + 1,
+                uncounted=download.uncounted + 1,
             )
 
     def _can_begin(self, term: int) -> bool:

@@ -26,8 +26,8 @@ URL = "https://example.org/watch?v=1"
 
 DOWNLOAD_FIELDS = {
     "correlation_id", "url", "title", "state", "outcome", "phase", "error", "attempt",
-    "max_attempts", "priority", "not_before", "waits_for_site", "waits_for_turn", "created_at",
-    "started_at", "finished_at", "progress", "owner", "worker",
+    "tries", "max_attempts", "priority", "not_before", "waits_for_site", "waits_for_turn",
+    "created_at", "started_at", "finished_at", "progress", "owner", "worker",
 }  # fmt: skip
 
 

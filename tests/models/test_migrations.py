@@ -1,4 +1,4 @@
-"""A site that was installed earlier is brought up to date with everything that it has."""
+"""What migrations leave: an append-only history, and no database of another version."""
 
 import sqlite3
 import subprocess
@@ -9,44 +9,31 @@ import pytest
 
 from tests.helpers.worker import ROOT
 
-FIRST_RELEASE = "0003"
+pytestmark = pytest.mark.sqlite
 
 
-def manage(data_dir: Path, *arguments: str) -> None:
+def manage(data_dir: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {"VNSITE_DATA_DIR": str(data_dir), "PATH": "/usr/bin:/bin"}
-    command = [sys.executable, "manage.py", *arguments, "--skip-checks", "--verbosity", "0"]
-    subprocess.run(command, cwd=ROOT, env=environment, check=True, timeout=60)
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT,
+        env=environment,
+        timeout=60,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 @pytest.fixture
 def database(tmp_path: Path) -> sqlite3.Connection:
-    """A database of the first release with one download in it, migrated to the newest."""
-    manage(tmp_path, "migrate", "downloads", FIRST_RELEASE)
-    [file] = tmp_path.glob("*.sqlite3")
-    with sqlite3.connect(file) as old:
-        old.execute(
-            "INSERT INTO downloads_download (id, correlation_id, url, title, options, fingerprint,"
-            " priority, state, error_detail, attempt, max_attempts, cancel_requested_by, directory,"
-            " library_path, created_at, updated_at) VALUES (1, 'abc',"
-            " 'https://www.example.org:8443/x', '', '{}', '', 0, 'created', '', 0, 3, '', '', '',"
-            " '2026-11-01', '2026-11-01')"
-        )
-        old.execute(
-            "INSERT INTO downloads_transition (seq, download_id, to_state, at, actor, reason,"
-            " detail, attempt) VALUES (1, 1, 'created', '2026-11-01', 'test', 'submitted', '', 0)"
-        )
-    old.close()
-    manage(tmp_path, "migrate")
-    return sqlite3.connect(file)
+    """A new database with one download in it."""
+    assert manage(tmp_path, "migrate", "--verbosity", "0").returncode == 0
+    assert manage(tmp_path, "add_download", "https://example.org/x").returncode == 0
+    return sqlite3.connect(tmp_path / "vnsite.sqlite3")
 
 
-def test_the_site_of_each_download_is_named(database: sqlite3.Connection) -> None:
-    [row] = database.execute("SELECT site FROM downloads_download").fetchall()
-
-    assert row == ("example.org:8443",)
-
-
-def test_the_history_is_kept_and_still_append_only(database: sqlite3.Connection) -> None:
+def test_the_history_is_append_only(database: sqlite3.Connection) -> None:
     assert database.execute("SELECT seq FROM downloads_transition").fetchall() == [(1,)]
     for statement in (
         "UPDATE downloads_transition SET seq = 2",
@@ -54,3 +41,25 @@ def test_the_history_is_kept_and_still_append_only(database: sqlite3.Connection)
     ):
         with pytest.raises(sqlite3.IntegrityError, match="a transition is"):
             database.execute(statement)
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [(("serve", "--port", "0"), 1), (("run_downloads", "--once"), 1), (("doctor",), 2)],
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
+)
+def test_a_database_of_another_version_is_refused(
+    database: sqlite3.Connection, tmp_path: Path, command: tuple[str, ...], code: int
+) -> None:
+    with database:
+        database.execute(
+            "INSERT INTO django_migrations (app, name, applied)"
+            " VALUES ('downloads', '0007_fair_claims', '2026-11-01')"
+        )
+
+    done = manage(tmp_path, *command)
+
+    said = done.stdout + done.stderr
+    assert done.returncode == code
+    assert "made by another version of vnsite (downloads.0007_fair_claims)" in said
+    assert "Traceback" not in said

@@ -777,3 +777,17 @@ def test_nothing_of_a_template_is_left_over(every_page: dict[str, str]) -> None:
     for name, page in every_page.items():
         assert "{%" not in page, name
         assert "{{" not in page, name
+
+
+def test_an_attempt_that_a_stop_put_back_does_not_count(browser: Client, user: User) -> None:
+    download = lives.submit(user)
+    lives.start(download).move(State.CREATED, actor="test", reason=Reason.WILL_RETRY)
+    for _ in range(2):
+        running = lives.start(download)
+        running.move(
+            State.CREATED, actor="test", reason=Reason.SHUTDOWN, uncounted=running.uncounted + 1
+        )
+    lives.start(download)
+
+    assert "attempt 2 of 3" in words_of(browser.get("/"))
+    assert "attempt 2 of 3" in words_of(browser.get(path_of(download)))

@@ -144,7 +144,7 @@ def test_the_youngest_gives_way_and_is_fetched_when_there_is_room(
     assert ("created", "will_retry") not in history(older)
     assert ("created", "will_retry") in history(younger)
     assert younger.transitions.get(reason="will_retry").error_class == "disk_full"
-    assert younger.max_attempts - younger.attempt == older.max_attempts - older.attempt
+    assert younger.tries == older.tries
     assert entries(disk) == staged_entries() == []
 
 
@@ -162,7 +162,7 @@ def test_one_that_does_not_fit_fails_after_its_attempts_and_others_go_on(
         assert_completed(small)
 
     assert (too_big.outcome, too_big.error_class) == ("failed", "disk_full")
-    assert too_big.attempt == too_big.max_attempts
+    assert too_big.tries == too_big.max_attempts
     assert entries(disk) == ["ballast"]
 
 

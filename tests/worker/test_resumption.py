@@ -324,7 +324,7 @@ def test_killed_after_the_bytes_are_taken_they_stay(waiting: Download, dead_work
 
 def test_the_last_attempt_leaves_nothing(waiting: Download, dead_worker: Worker) -> None:
     claimed = claimed_by(dead_worker)
-    claimed.note(max_attempts=claimed.attempt)
+    claimed.note(max_attempts=claimed.tries)
     left_directory(claimed)
 
     recover()

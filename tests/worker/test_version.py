@@ -32,7 +32,10 @@ def test_a_worker_of_this_code_and_this_database_is_current(recorder: MigrationR
 def test_a_migration_of_newer_code_is_named(recorder: MigrationRecorder) -> None:
     recorder.record_applied(*NEWER)
 
-    assert "newer code (downloads.0999_of_newer_code)" in Release.on_disk().why_not_current()
+    assert (
+        "another version of vnsite (downloads.0999_of_newer_code)"
+        in Release.on_disk().why_not_current()
+    )
 
 
 def test_a_migration_that_is_missing_is_named(recorder: MigrationRecorder) -> None:
@@ -73,5 +76,5 @@ def test_a_migration_during_a_download_has_the_worker_put_it_back_and_end(
 def test_a_worker_of_older_code_does_not_begin(recorder: MigrationRecorder) -> None:
     recorder.record_applied(*NEWER)
 
-    with pytest.raises(CommandError, match="migrated by newer code"):
+    with pytest.raises(CommandError, match="made by another version"):
         call_command("run_downloads", "--once")

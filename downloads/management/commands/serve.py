@@ -19,9 +19,11 @@ from django.db import DatabaseError, connection
 from django.urls import reverse
 
 from downloads.accounts import first_admin
+from downloads.diagnostics.checks import FOREIGN_FIX
 from downloads.models import Worker, database_now
 from downloads.models.notifier import open_doorbell
 from downloads.models.outage import in_words
+from downloads.models.schema import migrations_on_disk, why_foreign
 from vnsite.config import ConfigError
 from vnsite.server import CannotListen, WebServer
 
@@ -160,6 +162,8 @@ class Command(BaseCommand):
         """Bring the database up to date, and somebody who may use the site."""
         self._say(f"Starting. The data is in {settings.VNSITE.data_dir}")
         try:
+            if reason := why_foreign(migrations_on_disk()):
+                raise CommandError(f"The site cannot be made ready: {reason}. {FOREIGN_FIX}")
             call_command("migrate", interactive=False, verbosity=0)
             if first_admin.ensure_from_settings():
                 self._say(f"Made the administrator {settings.VNSITE.admin_user}.")

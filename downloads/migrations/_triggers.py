@@ -1,11 +1,15 @@
-"""Triggers: a transition is never changed, and deleted only together with its download.
+"""Triggers of the database: the history is append-only, and changes ring the notifier.
 
-A migration that makes SQLite rebuild the table of downloads or of transitions (every new column
-that is not null) must begin with `remove` and end with `install` of this module: SQLite does not
-let a table go that a trigger names.
+A transition is never changed, and is deleted only together with its download.
+
+On PostgreSQL, changes notify the listeners of `downloads.models.notifier`, so that no code can
+forget to; SQLite counts its commits by itself. Notifications of one transaction are merged into
+one: they cost a commit about as much as an index. A heartbeat alone notifies nobody.
+
+A later migration that makes SQLite rebuild the table of downloads or of transitions (any new column
+that is NOT NULL) must begin with `remove` and end with `install`: SQLite refuses to drop a table
+that a trigger names.
 """
-
-from django.db import migrations
 
 UPDATE_REFUSED = "a transition is never changed"
 DELETE_REFUSED = "a transition is deleted only with its download"
@@ -43,6 +47,30 @@ POSTGRESQL = [
     CREATE TRIGGER downloads_transition_append_only BEFORE UPDATE OR DELETE
     ON downloads_transition FOR EACH ROW EXECUTE FUNCTION downloads_transition_refuse()
     """,
+    """
+    CREATE FUNCTION downloads_ring() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        NOTIFY downloads;
+        RETURN NULL;
+    END $$
+    """,
+    """
+    CREATE TRIGGER downloads_transition_rings AFTER INSERT
+    ON downloads_transition FOR EACH STATEMENT EXECUTE FUNCTION downloads_ring()
+    """,
+    """
+    CREATE TRIGGER downloads_download_rings
+    AFTER DELETE OR UPDATE OF cancel_requested_at, not_before, priority, title, owner_id
+    ON downloads_download FOR EACH STATEMENT EXECUTE FUNCTION downloads_ring()
+    """,
+    """
+    CREATE TRIGGER downloads_progress_rings AFTER UPDATE
+    ON downloads_progress FOR EACH STATEMENT EXECUTE FUNCTION downloads_ring()
+    """,
+    """
+    CREATE TRIGGER downloads_worker_rings AFTER INSERT OR DELETE OR UPDATE OF stopped_at
+    ON downloads_worker FOR EACH STATEMENT EXECUTE FUNCTION downloads_ring()
+    """,
 ]
 
 SQLITE_REMOVAL = [
@@ -50,9 +78,10 @@ SQLITE_REMOVAL = [
     "DROP TRIGGER IF EXISTS downloads_transition_no_delete",
 ]
 
+# And with the functions their triggers.
 POSTGRESQL_REMOVAL = [
-    "DROP TRIGGER IF EXISTS downloads_transition_append_only ON downloads_transition",
-    "DROP FUNCTION IF EXISTS downloads_transition_refuse()",
+    "DROP FUNCTION IF EXISTS downloads_transition_refuse() CASCADE",
+    "DROP FUNCTION IF EXISTS downloads_ring() CASCADE",
 ]
 
 
@@ -67,8 +96,3 @@ def remove(apps, schema_editor):
 def _execute(schema_editor, *, sqlite, postgresql):
     for statement in postgresql if schema_editor.connection.vendor == "postgresql" else sqlite:
         schema_editor.execute(statement)
-
-
-class Migration(migrations.Migration):
-    dependencies = [("downloads", "0001_initial")]
-    operations = [migrations.RunPython(install, remove)]
