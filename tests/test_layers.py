@@ -116,7 +116,7 @@ FENCES = (
 SIGNAL_FUNCTIONS = frozenset({"os.kill", "os.killpg", "signal.pidfd_send_signal"})
 SIGNAL_METHODS = frozenset({"send_signal", "terminate", "kill"})
 # `serve` may end the worker that it started itself.
-MAY_SIGNAL = frozenset({"downloads.fetch.client", "downloads.management.commands.serve"})
+MAY_SIGNAL = frozenset({"downloads.fetch.processes", "downloads.management.commands.serve"})
 
 STATE_WRITERS = frozenset({"update", "aupdate", "create", "acreate"})
 # The lifecycle of the pure core has states without rows.
@@ -431,7 +431,7 @@ def test_the_checker_refuses(
         ),
         ("downloads.standalone", "item.state = State.READY"),
         ("downloads.fetch.run", "import yt_dlp\nfrom downloads.fetch import guard"),
-        ("downloads.fetch.client", "os.killpg(group, signal.SIGKILL)"),
+        ("downloads.fetch.processes", "os.killpg(group, signal.SIGKILL)"),
         ("downloads.management.commands.serve", "worker.terminate()"),
         ("downloads.management.commands.run", "from downloads import manager, recovery, views"),
         ("downloads.stream.consumer", "from channels.generic.http import AsyncHttpConsumer"),

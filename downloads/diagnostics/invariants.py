@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db.models import Max
 
 from downloads.disk import isolation, library
-from downloads.fetch.client import attempts_of_processes
+from downloads.fetch.processes import attempts_of_processes
 from downloads.models import Download, PublishedFile, StreamPosition, Transition, database_now
 from downloads.rules.states import RUNNING, Outcome, State, can_move
 from downloads.worker import recovery

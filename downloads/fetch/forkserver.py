@@ -2,8 +2,8 @@
 
 Single-threaded for its whole life: a fork of a process with threads can hang for ever inside
 OpenSSL. It is told what to do over one socket (a request is one packet, with the child's end of
-its channel), and it dies with the worker that started it. Run as
-`python -m downloads.fetch.forkserver`.
+its channel). When the worker is gone, it ends its children and all that these left, then itself.
+Run as `python -m downloads.fetch.forkserver`.
 """
 
 import gc
@@ -13,6 +13,7 @@ import select
 import signal
 import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,11 @@ import yt_dlp
 
 from downloads.fetch import downloader as downloading
 from downloads.fetch import job as jobs
+from downloads.fetch import processes
 from downloads.fetch.failure import facts_of
 from downloads.fetch.protocol import GO, Job, sender
 from downloads.sandbox import guard as guarding
-from downloads.sandbox import landlock, limits
+from downloads.sandbox import landlock, limits, seccomp
 from downloads.sandbox.addresses import AllowedHosts
 from downloads.sandbox.programs import find_deno, find_ffmpeg, media_tools, watched
 
@@ -47,6 +49,7 @@ class Server:
         gc.freeze()  # a collection in a child would touch, and so copy, every shared page
         waiting = select.poll()
         waiting.register(self.control, select.POLLIN)
+        limits.die_with_parent(0)  # from here on it is told by the end of the socket
         self.control.send(b"{}")
         while True:
             ready = waiting.poll(REAP_INTERVAL_MS)
@@ -60,7 +63,7 @@ class Server:
         if not packet:
             return False
         request = json.loads(packet)
-        reply = {"number": request["number"]}
+        reply: dict[str, Any] = {"number": request["number"]}
         if "start" in request:
             try:
                 reply["pid"] = self.start(request["start"], descriptors[0])
@@ -68,7 +71,7 @@ class Server:
                 os.close(descriptors[0])
                 reply["error"] = str(error)
         else:
-            reply["status"] = self.status_of(request["status_of"])
+            reply |= self.collect(request["collect"])
         self.control.send(json.dumps(reply).encode())
         return True
 
@@ -83,22 +86,43 @@ class Server:
         return pid
 
     def reap(self) -> None:
-        """Collect the children that ended; adopted ones only to make them go away."""
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if pid == 0:
-                return
-            if pid in self.own:
-                self.own.discard(pid)
-                self.ended[pid] = status
+        """Collect the children that ended, and kill what they left."""
+        with suppress(ChildProcessError):
+            while ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                if ended.si_pid in self.own:
+                    processes.end_group(ended.si_pid)
+                _, status = os.waitpid(ended.si_pid, 0)
+                if ended.si_pid in self.own:
+                    self.own.discard(ended.si_pid)
+                    self.ended[ended.si_pid] = status
+        for pid in self.adopted():
+            processes.end_own(pid)
 
-    def status_of(self, pid: int) -> int | None:
-        """The wait status of a child that ended, once; None while it runs or is not known."""
+    def adopted(self) -> set[int]:
+        """Return the children that were not started here: their own parents have ended.
+
+        A child adopts what loses its parent while it lives: these were left by one that ended.
+        """
+        return processes.own_children() - self.own or processes.own_children() - self.own
+
+    def collect(self, child: int) -> dict[str, Any]:
+        """Kill what a child that ended has left: its wait status, and who is still there.
+
+        The status is told once; None when it is not known. One that does not die is held against
+        nobody else.
+        """
         self.reap()
-        return self.ended.pop(pid, None)
+        others = self.own | self.ended.keys() - {child}
+        left = [pid for pid in self.adopted() if os.getsid(pid) not in others]
+        return {"status": None if left else self.ended.pop(child, None), "left": left}
+
+    def end_all(self) -> None:
+        """End every child and all that they left; wait until nothing of it is there."""
+        for pid in self.own:
+            processes.end_own(pid)
+        with suppress(ChildProcessError):
+            while os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT):
+                self.reap()
 
 
 def run_child(
@@ -108,6 +132,7 @@ def run_child(
     code = 1
     try:
         os.setsid()
+        limits.adopt_orphans()
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # the others are as `main` reset them
         limits.die_with_parent(signal.SIGKILL)
         if os.getppid() != parent:
@@ -131,6 +156,7 @@ def carry_out(fork_server: Server, job: Job, channel: socket.socket) -> None:
         directory = Path(job.directory)
         limits.confine(directory, max_bytes=job.max_bytes, mark=directory.name)
         landlock.confine(directory, readable=fork_server.readable)
+        seccomp.keep_session()
         confine_programs(stall_seconds=job.stall_seconds)
         send(jobs.run(fork_server.downloader, job, guard, send))
     except Exception as error:
@@ -154,8 +180,13 @@ def main() -> None:
     if os.getppid() != parent:
         return
     limits.adopt_orphans()
-    with socket.socket(fileno=descriptor) as control:
-        Server(control).serve()
+    # The worker may die before it is told something.
+    with socket.socket(fileno=descriptor) as control, suppress(ConnectionError):
+        fork_server = Server(control)
+        try:
+            fork_server.serve()
+        finally:
+            fork_server.end_all()
 
 
 if __name__ == "__main__":

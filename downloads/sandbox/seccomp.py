@@ -1,7 +1,9 @@
-"""Denies ffmpeg and the JavaScript runtime every socket, by a seccomp(2) filter.
+"""Limits a child and its programs by seccomp(2) filters: their sessions, and every socket.
 
-Their own options already forbid the network; the filter holds when a fetched file exploits them.
-It needs no privileges, cannot be undone, and is inherited by what they start.
+No process leaves the session and the process group of its child, so that both can be ended by
+number. ffmpeg and the JavaScript runtime get no socket: their own options already forbid the
+network; the filter holds when a fetched file exploits them. The filters need no privileges, cannot
+be undone, and are inherited by what the process starts.
 """
 
 import ctypes
@@ -10,15 +12,14 @@ import platform
 import struct
 from dataclasses import dataclass
 
-SET_MODE_FILTER, ALLOW_SPECULATION = (
-    1,
-    1 << 2,
-)  # older kernels slow programs down without the latter
+SET_MODE_FILTER = 1
+ALLOW_SPECULATION = 1 << 2  # older kernels slow programs down without it
 GET_ACTION_AVAIL = 2
 
 # Instructions of the filter (linux/bpf_common.h) and its verdicts (linux/seccomp.h).
 LOAD, IS_EQUAL, IS_AT_LEAST, ANSWER = 0x20, 0x15, 0x35, 0x06
 ALLOWED, REFUSED = 0x7FFF0000, 0x00050000 | errno.EACCES
+PRETENDED = 0x00050000  # not carried out, and no error
 OFFSET_OF_CALL, OFFSET_OF_MACHINE = 0, 4
 X32 = 0x40000000  # the same calls under other numbers (x32)
 
@@ -32,17 +33,26 @@ class Machine:
     # socket, then the ways around it: io_uring_setup makes sockets too; ptrace,
     # process_vm_writev and pidfd_getfd reach those of the parent process.
     refused: tuple[int, ...]
+    leaving: tuple[int, ...]  # setsid, setpgid
 
 
 MACHINES = {
-    "x86_64": Machine(name=0xC000003E, seccomp=317, refused=(41, 425, 101, 311, 438)),
-    "aarch64": Machine(name=0xC00000B7, seccomp=277, refused=(198, 425, 117, 271, 438)),
+    "x86_64": Machine(
+        name=0xC000003E, seccomp=317, refused=(41, 425, 101, 311, 438), leaving=(112, 109)
+    ),
+    "aarch64": Machine(
+        name=0xC00000B7, seccomp=277, refused=(198, 425, 117, 271, 438), leaving=(157, 154)
+    ),
 }
 
 
-def _instructions(machine: Machine) -> bytes:
-    """Assemble the filter. A jump counts the instructions to skip; the refusal is the last one."""
-    calls = [(IS_EQUAL, number) for number in machine.refused]
+def _instructions(machine: Machine, numbers: tuple[int, ...], answer: int) -> bytes:
+    """Assemble a filter of these calls.
+
+    A jump counts the instructions to skip; `answer`, for them and for calls with other numbers, is
+    the last instruction.
+    """
+    calls = [(IS_EQUAL, number) for number in numbers]
     if machine is MACHINES["x86_64"]:
         calls.append((IS_AT_LEAST, X32))
     left = len(calls)
@@ -52,16 +62,31 @@ def _instructions(machine: Machine) -> bytes:
         (LOAD, 0, 0, OFFSET_OF_CALL),
         *((test, left - position, 0, value) for position, (test, value) in enumerate(calls)),
         (ANSWER, 0, 0, ALLOWED),
-        (ANSWER, 0, 0, REFUSED),
+        (ANSWER, 0, 0, answer),
     ]
     return b"".join(struct.pack("=HBBI", *step) for step in steps)
+
+
+class _Filter:
+    """A filter in the form that the kernel takes."""
+
+    def __init__(self, instructions: bytes) -> None:
+        self._instructions = ctypes.create_string_buffer(instructions, len(instructions))
+        self._program = struct.pack(
+            "@HP", len(instructions) // 8, ctypes.addressof(self._instructions)
+        )
+
+    def install(self, machine: Machine) -> bool:
+        answer: int = _syscall(machine.seccomp, SET_MODE_FILTER, ALLOW_SPECULATION, self._program)
+        return answer == 0
 
 
 # Looked up before the guard is installed, which forbids loading C functions.
 _syscall = ctypes.CDLL(None, use_errno=True).syscall
 _machine = MACHINES.get(platform.machine())
-_filter = ctypes.create_string_buffer(_instructions(_machine) if _machine else b"")
-_program = struct.pack("@HP", (len(_filter) - 1) // 8, ctypes.addressof(_filter))
+if _machine:
+    _no_network = _Filter(_instructions(_machine, _machine.refused, REFUSED))
+    _no_leaving = _Filter(_instructions(_machine, _machine.leaving, PRETENDED))
 
 
 def is_available() -> bool:
@@ -81,7 +106,14 @@ def refuse_network() -> bool:
     Needs PR_SET_NO_NEW_PRIVS or root. False where the kernel or this module cannot: then only the
     programs' own options keep them off the network.
     """
-    if _machine is None:
-        return False
-    answer: int = _syscall(_machine.seccomp, SET_MODE_FILTER, ALLOW_SPECULATION, _program)
-    return answer == 0
+    return _machine is not None and _no_network.install(_machine)
+
+
+def keep_session() -> bool:
+    """Keep this process, and what it becomes or starts, in its session and its process group.
+
+    setsid and setpgid do nothing and say that they did: a program that wants to be a daemon goes
+    on, where it can be found and ended. Needs and answers the same as `refuse_network`; without it
+    a process that leaves is ended by who adopts it, and not at all if that was killed as well.
+    """
+    return _machine is not None and _no_leaving.install(_machine)

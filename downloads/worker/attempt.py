@@ -22,7 +22,8 @@ from downloads import actions, logs
 from downloads.disk import isolation, library
 from downloads.disk.isolation import IsolatedDownload
 from downloads.disk.library import NotMedia, RefusedFile
-from downloads.fetch.client import Child, ChildFailed, ForkServer
+from downloads.fetch.client import Child, ForkServer
+from downloads.fetch.processes import ChildFailed
 from downloads.fetch.protocol import (
     Broke,
     Fetched,

@@ -17,7 +17,7 @@ from django.conf import settings
 
 from downloads import actions, logs
 from downloads.disk import isolation, library
-from downloads.fetch.client import ChildFailed, Process, end_leader, end_marked
+from downloads.fetch.processes import ChildFailed, Process, end_attempt
 from downloads.models import Download, LostDownload, Worker, database_now
 from downloads.rules.errors import ErrorClass
 from downloads.rules.states import Outcome, Reason, State
@@ -239,11 +239,12 @@ def _can_finish(download: Download) -> bool:
 def _end_processes(download: Download, *, host: str) -> None:
     """Nothing of a dead attempt may still write when its directory is removed."""
     # A pid of another machine, or of an earlier run of this one, names somebody else's process.
+    child = None
     is_here = _was_here(download.worker, host=host)
     if is_here and download.child_pid and download.child_started is not None:
-        end_leader(Process(download.child_pid, download.child_started))
+        child = Process(download.child_pid, download.child_started)
     if download.directory:
-        end_marked(download.directory)
+        end_attempt(download.directory, child)
 
 
 def _was_here(worker: Worker | None, *, host: str) -> bool:

@@ -21,7 +21,8 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connectio
 
 from downloads import actions, logs
 from downloads.disk import isolation
-from downloads.fetch.client import ChildFailed, ForkServer, Process
+from downloads.fetch.client import ForkServer
+from downloads.fetch.processes import ChildFailed, Process
 from downloads.models import Download, LostDownload, Worker, database_now, worker_actor
 from downloads.models.notifier import Doorbell, open_doorbell
 from downloads.models.outage import in_words, is_damaged, is_outage

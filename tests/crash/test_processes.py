@@ -29,9 +29,10 @@ from tests.crash.judging import (
 )
 from tests.helpers.attempts import job_for, messages_until
 from tests.helpers.media_server import MediaServer
-from tests.helpers.processes import is_alive
+from tests.helpers.processes import LEAVES_A_DAEMON, children_of, forked_for, is_alive
 from tests.helpers.waiting import wait_for
 from tests.helpers.worker import (
+    WorkerProcess,
     child_of,
     history,
     running_worker,
@@ -116,22 +117,15 @@ def test_a_program_that_hangs_is_given_up(
     assert_nothing_is_left()
 
 
-STUBBORN = """
-trap '' TERM
-setsid sh -c 'trap "" TERM; echo $$ > "$TMPDIR/left.pid"; exec sleep 1000' &
-while :; do sleep 1; done
-"""
-
-
 @pytest.fixture
 def stubborn(
     fake_program: MakeProgram, media_server: MediaServer
 ) -> Iterator[tuple[Download, dict[str, str]]]:
-    """A download whose ffmpeg ignores SIGTERM and leaves a process in a session of its own, and
-    what its worker needs to know."""
+    """A download whose ffmpeg ignores SIGTERM and leaves a daemon, and what its worker needs to
+    know."""
     yield (
         submit(media_server.url("/video.mp4"), audio="mp3"),
-        fake_program("ffmpeg", STUBBORN),
+        fake_program("ffmpeg", LEAVES_A_DAEMON),
     )
 
 
@@ -157,12 +151,44 @@ def test_a_cancel_ends_even_what_left_its_session_and_is_deaf_to_sigterm(
     assert_nothing_is_left()
 
 
-def test_after_the_death_of_the_worker_a_cleanup_ends_it_before_the_directory_goes(
+@pytest.mark.parametrize("killed", ["child", "fork server"])
+def test_it_ends_before_the_attempt_does(
+    stubborn: tuple[Download, dict[str, str]], killed: str
+) -> None:
+    download, environment = stubborn
+    Download.objects.update(max_attempts=1)
+
+    with running_worker(**environment) as worker:
+        left = left_by(download)
+        os.kill(child_of(download).pid if killed == "child" else warm_of(worker), signal.SIGKILL)
+        wait_for_state(download, State.FAILED, State.CLEANED)
+
+        assert not is_alive(left)
+
+    assert download.error_class == "worker_lost"
+
+
+def test_it_ends_with_the_worker(stubborn: tuple[Download, dict[str, str]]) -> None:
+    download, environment = stubborn
+
+    with running_worker(**environment) as worker:
+        left = left_by(download)
+        worker.send(signal.SIGKILL)
+
+        wait_for(lambda: not is_alive(left), what="its end")
+
+
+def test_when_the_warm_process_was_killed_too_a_cleanup_ends_it_before_the_directory_goes(
     stubborn: tuple[Download, dict[str, str]],
 ) -> None:
     download, environment = stubborn
-    with running_worker(**environment):
+    with running_worker(**environment) as worker:
         left = left_by(download)
+        fork_server = warm_of(worker)
+        os.kill(fork_server, signal.SIGSTOP)
+        worker.send(signal.SIGKILL)
+        worker.wait()
+        os.kill(fork_server, signal.SIGKILL)
     assert is_alive(left)
 
     assert cleanup() == 0
@@ -170,6 +196,13 @@ def test_after_the_death_of_the_worker_a_cleanup_ends_it_before_the_directory_go
     assert not is_alive(left)
     assert temp_entries() == []
     wait_for_state(download, State.CREATED)
+
+
+def warm_of(worker: WorkerProcess) -> int:
+    """The pid of the fork server of a worker."""
+    pid = worker.process.pid
+    [fork_server] = set(children_of(pid)) & set(forked_for(pid))
+    return fork_server
 
 
 # Children

@@ -17,7 +17,7 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
-from downloads.fetch.client import Process
+from downloads.fetch.processes import Process
 from downloads.models import Download
 from downloads.rules.states import State
 from tests.crash.judging import (

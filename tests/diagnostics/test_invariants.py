@@ -18,7 +18,7 @@ from downloads import actions
 from downloads.diagnostics import invariants
 from downloads.disk import isolation
 from downloads.disk.isolation import IsolatedDownload
-from downloads.fetch.client import Process
+from downloads.fetch.processes import Process
 from downloads.models import Download, PublishedFile, StreamPosition, Transition, Worker
 from downloads.worker import recovery
 from tests.helpers import lives

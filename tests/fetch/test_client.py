@@ -1,6 +1,7 @@
 """The child of an attempt as a process: how it begins, what it inherits, that all of it ends."""
 
 import gzip
+import json
 import os
 import resource
 import shutil
@@ -9,27 +10,26 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
-from contextlib import suppress
-from dataclasses import replace
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
-from downloads.fetch.client import (
-    Child,
+from downloads.fetch.client import Child, ForkServer, describe_status
+from downloads.fetch.processes import (
     ChildFailed,
-    ForkServer,
     Process,
-    describe_status,
-    end_leader,
-    end_marked,
+    attempts_of_processes,
+    end_attempt,
+    end_process,
     end_with_parent,
 )
 from downloads.fetch.protocol import Job, Message, PhaseBegan
 from downloads.rules.errors import ErrorClass
 from tests.helpers.attempts import Ended, attempt, job_for, make_directory, messages_until, running
 from tests.helpers.media_server import MediaServer
-from tests.helpers.processes import children_of, is_alive, open_files
+from tests.helpers.processes import LEAVES_A_DAEMON, children_of, is_alive, open_files
 from tests.helpers.scripted_site import Answer, ScriptedSite
 from tests.helpers.waiting import wait_for
 
@@ -60,6 +60,10 @@ def own_fork_server() -> Iterator[ForkServer]:
     process = ForkServer()
     yield process
     process.close()
+
+
+def pid_in(path: Path) -> int:
+    return int(path.read_text() or 0) if path.exists() else 0
 
 
 def is_fetching(messages: list[Message]) -> bool:
@@ -340,32 +344,31 @@ def fake_ffmpeg(
     return make
 
 
-STUBBORN = """
-    trap '' TERM
-    setsid sh -c 'trap "" TERM; echo $$ > "$TMPDIR/left.pid"; exec sleep 1000' &
-    echo $$ > "$TMPDIR/ffmpeg.pid"
-    while :; do sleep 1; done
-    """.replace("\n    ", "\n            ")
+@pytest.fixture
+def without_seccomp(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lets the fork server take this machine for one whose system calls it does not know."""
+    folder = tmp_path_factory.mktemp("machine")
+    (folder / "sitecustomize.py").write_text(
+        "import platform\nplatform.machine = lambda: 'other'\n"
+    )
+    monkeypatch.setattr("downloads.fetch.client.PROJECT", f"{PROJECT}{os.pathsep}{folder}")
 
 
 @pytest.fixture
 def stubborn(
     own_fork_server: ForkServer, job: Callable[..., Job], fake_ffmpeg: Callable[[str], Path]
 ) -> Iterator[tuple[Child, int, int]]:
-    """A child whose ffmpeg ignores SIGTERM and left a process that does so in a session of its
-    own: (child, pid of ffmpeg, pid of what it left)."""
-    fake_ffmpeg(STUBBORN)
+    """A child whose ffmpeg ignores SIGTERM and left a daemon that does so as well: (child, pid of
+    ffmpeg, pid of the daemon)."""
+    fake_ffmpeg(LEAVES_A_DAEMON)
     own_fork_server.start()
     child = own_fork_server.fork(job("/video.mp4", audio="mp3"))
     child.go()
     directory = Path(job("/").directory)
-
-    def pid_in(name: str) -> int:
-        path = directory / name
-        return int(path.read_text() or 0) if path.exists() else 0
-
-    ffmpeg = wait_for(lambda: pid_in("ffmpeg.pid"), what="ffmpeg")
-    left = wait_for(lambda: pid_in("left.pid"), what="what ffmpeg started")
+    ffmpeg = wait_for(lambda: pid_in(directory / "ffmpeg.pid"), what="ffmpeg")
+    left = wait_for(lambda: pid_in(directory / "left.pid"), what="what ffmpeg left")
     yield child, ffmpeg, left
     with suppress(ChildFailed):
         child.end(grace_seconds=0)
@@ -385,25 +388,128 @@ def test_all_that_a_child_started_ends_with_it(stubborn: tuple[Child, int, int])
 def test_so_it_does_when_the_child_was_killed_first(stubborn: tuple[Child, int, int]) -> None:
     child, ffmpeg, left = stubborn
     os.kill(child.process.pid, signal.SIGKILL)
-    wait_until_gone(child.process.pid, ffmpeg)  # the kernel ends ffmpeg with its parent
 
-    assert is_alive(left)
     assert child.end(grace_seconds=0.2) == "killed by SIGKILL"
-    assert not is_alive(left)
+
+    assert not any(map(is_alive, (ffmpeg, left)))
 
 
-def test_what_left_is_found_by_its_mark_when_everything_else_is_dead(
-    stubborn: tuple[Child, int, int], own_fork_server: ForkServer, job: Callable[..., Job]
+def test_what_a_child_left_ends_though_nobody_asks(stubborn: tuple[Child, int, int]) -> None:
+    child, ffmpeg, left = stubborn
+
+    os.kill(child.process.pid, signal.SIGKILL)
+
+    wait_until_gone(ffmpeg, left)
+
+
+def test_what_left_ends_after_the_death_of_the_warm_process(
+    stubborn: tuple[Child, int, int], own_fork_server: ForkServer
 ) -> None:
     child, ffmpeg, left = stubborn
     os.kill(own_fork_server.pid, signal.SIGKILL)
     wait_until_gone(own_fork_server.pid, child.process.pid, ffmpeg)
-
     assert is_alive(left)
-    assert end_marked("videonote_dl_abc_0") == 0
-    assert end_marked(Path(job("/").directory).name) >= 1
+
+    assert child.end(grace_seconds=0) == "ended"
+
     assert not is_alive(left)
-    assert end_marked(Path(job("/").directory).name) == 0
+
+
+def test_a_new_warm_process_is_not_believed_about_what_the_old_one_forked(
+    stubborn: tuple[Child, int, int], own_fork_server: ForkServer
+) -> None:
+    child, _, left = stubborn
+    os.kill(own_fork_server.pid, signal.SIGKILL)
+    wait_until_gone(own_fork_server.pid, child.process.pid)
+    own_fork_server.close()
+    own_fork_server.start()
+    assert is_alive(left)
+
+    child.end(grace_seconds=0)
+
+    assert not is_alive(left)
+
+
+def test_recovery_finds_what_left_by_the_session_of_its_child(
+    stubborn: tuple[Child, int, int], own_fork_server: ForkServer, job: Callable[..., Job]
+) -> None:
+    child, ffmpeg, left = stubborn
+    name = Path(job("/").directory).name
+    os.kill(own_fork_server.pid, signal.SIGKILL)
+    wait_until_gone(own_fork_server.pid, child.process.pid, ffmpeg)
+
+    end_attempt(name)
+    assert is_alive(left)  # it has no mark
+    end_attempt(name, child.process)
+
+    assert not is_alive(left)
+
+
+def test_without_seccomp_what_left_its_session_ends_by_adoption(
+    without_seccomp: None, stubborn: tuple[Child, int, int]
+) -> None:
+    child, ffmpeg, left = stubborn
+    assert os.getsid(left) != child.process.pid
+
+    child.end(grace_seconds=0.2)
+
+    assert not any(map(is_alive, (child.process.pid, ffmpeg, left)))
+
+
+def test_without_seccomp_it_does_so_when_the_child_was_killed_first(
+    without_seccomp: None, stubborn: tuple[Child, int, int]
+) -> None:
+    child, ffmpeg, left = stubborn
+    os.kill(child.process.pid, signal.SIGKILL)
+
+    assert child.end(grace_seconds=0) == "killed by SIGKILL"
+
+    assert not any(map(is_alive, (ffmpeg, left)))
+
+
+def test_a_warm_process_that_is_closed_leaves_nothing(
+    stubborn: tuple[Child, int, int], own_fork_server: ForkServer
+) -> None:
+    child, ffmpeg, left = stubborn
+
+    own_fork_server.close()
+
+    assert not any(map(is_alive, (child.process.pid, ffmpeg, left)))
+
+
+def test_a_program_that_forks_and_ends_for_ever_is_not_faster(
+    own_fork_server: ForkServer, job: Callable[..., Job], fake_ffmpeg: Callable[[str], Path]
+) -> None:
+    fake_ffmpeg('echo \'sh "$0" & echo $$ > "$TMPDIR/left.pid"\' > run; sh run; sleep 1000')
+    own_fork_server.start()
+    directory = Path(job("/").directory)
+    with running(own_fork_server, job("/video.mp4", audio="mp3")) as child:
+        wait_for((directory / "left.pid").exists, what="what forks")
+
+        child.end(grace_seconds=0)
+
+        assert directory.name not in attempts_of_processes().values()
+
+
+def test_another_child_keeps_its_programs(
+    stubborn: tuple[Child, int, int],
+    own_fork_server: ForkServer,
+    job: Callable[..., Job],
+    tmp_path: Path,
+) -> None:
+    child, _, left = stubborn
+    other = make_directory(tmp_path)
+    with running(
+        own_fork_server, replace(job("/video.mp4", audio="mp3"), directory=str(other))
+    ) as second:
+        kept = wait_for(lambda: pid_in(other / "left.pid"), what="the daemon of the other")
+
+        child.end(grace_seconds=0)
+
+        assert not is_alive(left)
+        assert second.process.is_alive()
+        assert is_alive(kept)
+    assert not is_alive(kept)
 
 
 def test_what_verifies_a_file_dies_with_the_child(
@@ -435,25 +541,24 @@ def test_a_child_dies_with_the_fork_server(
 
 
 WORKER = """
-import sys
+import json, sys
 from downloads.fetch.client import WarmProcess
-from tests.helpers.attempts import job_for
-from pathlib import Path
+from downloads.fetch.protocol import Job
 warm = WarmProcess()
 warm.start()
-child = warm.fork(job_for(sys.argv[1], Path(sys.argv[2]), allow_private_hosts=(sys.argv[3],)))
+job = json.loads(sys.argv[1])
+child = warm.fork(Job(**{**job, "allow_private_hosts": tuple(job["allow_private_hosts"])}))
 child.go()
 print(warm.pid, child.process.pid, flush=True)
 sys.stdin.read()
 """
 
 
-def test_everything_dies_with_the_worker(
-    job: Callable[..., Job], media_server: MediaServer
-) -> None:
-    waiting = job("/slow.mp4?rate=100000")
+@contextmanager
+def worker_with_child(job: Job) -> Iterator[tuple[subprocess.Popen[str], list[int]]]:
+    """A worker with a child that has begun: (worker, pids of its fork server and the child)."""
     worker = subprocess.Popen(
-        [sys.executable, "-c", WORKER, waiting.url, waiting.directory, media_server.origin],
+        [sys.executable, "-c", WORKER, json.dumps(asdict(job))],
         cwd=PROJECT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -461,13 +566,32 @@ def test_everything_dies_with_the_worker(
     )
     with worker:
         assert worker.stdout is not None
-        pids = [int(word) for word in worker.stdout.readline().split()]
+        yield worker, [int(word) for word in worker.stdout.readline().split()]
+
+
+def test_everything_dies_with_the_worker(
+    job: Callable[..., Job], media_server: MediaServer
+) -> None:
+    with worker_with_child(job("/slow.mp4?rate=100000")) as (worker, pids):
         wait_for(lambda: media_server.hits_of("/slow.mp4"), what="the download")
         assert all(map(is_alive, pids))
 
         worker.kill()
 
         wait_until_gone(*pids)
+
+
+def test_so_does_a_daemon_that_a_program_left(
+    job: Callable[..., Job], fake_ffmpeg: Callable[[str], Path]
+) -> None:
+    fake_ffmpeg(LEAVES_A_DAEMON)
+    waiting = job("/video.mp4", audio="mp3")
+    with worker_with_child(waiting) as (worker, pids):
+        left = wait_for(lambda: pid_in(Path(waiting.directory) / "left.pid"), what="the daemon")
+
+        worker.kill()
+
+        wait_until_gone(*pids, left)
 
 
 # Processes by name
@@ -498,7 +622,7 @@ def test_a_program_with_a_strange_name_is_understood(tmp_path: Path) -> None:
 
         assert process.is_alive()
 
-        end_leader(process)
+        end_process(process)
         assert sleeping.wait() == -signal.SIGKILL
 
 
@@ -506,23 +630,74 @@ def test_another_process_with_the_pid_of_a_dead_one_is_left_alone() -> None:
     with subprocess.Popen(["sleep", "1000"]) as innocent:
         process = wait_for(lambda: Process.of(innocent.pid))
 
-        end_leader(Process(process.pid, process.started - 1))
+        end_process(Process(process.pid, process.started - 1))
 
         assert process.is_alive()
         innocent.kill()
 
 
-def test_a_mark_is_compared_whole(directory: Path) -> None:
-    environment = {**os.environ, "VNSITE_ATTEMPT": f"{directory.name}0"}
-    with subprocess.Popen(["sleep", "1000"], env=environment) as innocent:
-        assert end_marked(directory.name) == 0
-        assert innocent.poll() is None
-        innocent.kill()
+@pytest.fixture
+def marked(directory: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that bears the mark of an attempt."""
+    environment = {**os.environ, "VNSITE_ATTEMPT": directory.name}
+    with subprocess.Popen(["sleep", "1000"], env=environment, start_new_session=True) as process:
+        yield process
+        process.kill()
+
+
+def test_a_process_of_an_attempt_is_found_by_its_mark(
+    marked: subprocess.Popen[bytes], directory: Path
+) -> None:
+    end_attempt(directory.name)
+
+    assert marked.wait() == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("other", ["", "videonote_dl_abc_0", "{}0"])
+def test_a_mark_is_compared_whole(
+    marked: subprocess.Popen[bytes], directory: Path, other: str
+) -> None:
+    end_attempt(other.format(directory.name))
+
+    assert marked.poll() is None
+
+
+def test_a_session_that_has_the_number_of_a_dead_child_is_left_alone() -> None:
+    confine = "import ctypes, time; ctypes.CDLL(None).prctl(38, 1, 0, 0, 0); print(1, flush=True)"
+    with subprocess.Popen(
+        [sys.executable, "-c", f"{confine}; time.sleep(1000)"],
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+    ) as innocent:
+        assert innocent.stdout is not None
+        innocent.stdout.readline()
+        process = Process.of(innocent.pid)
+        assert process is not None
+
+        end_attempt("videonote_dl_abc_0", replace(process, started=process.started - 1))
+        assert process.is_alive()
+        end_attempt("videonote_dl_abc_0", process)
+
+        assert innocent.wait() == -signal.SIGKILL
+
+
+def test_what_is_not_confined_was_not_started_by_a_child(directory: Path) -> None:
+    """A shell that ended has left a job; its number is that of a child which ended long ago."""
+    shell = ["sh", "-c", "sleep 1000 >/dev/null & echo $!"]
+    with subprocess.Popen(shell, start_new_session=True, stdout=subprocess.PIPE) as leader:
+        assert leader.stdout is not None
+        left = int(leader.stdout.readline())
+        wait_until_gone(leader.pid)
+
+        end_attempt(directory.name, Process(leader.pid, 1))
+
+        assert is_alive(left)
+        os.kill(left, signal.SIGKILL)
 
 
 def test_a_parent_that_is_gone_is_noticed() -> None:
     code = (
-        "import os, sys; from downloads.fetch.client import end_with_parent;"
+        "import os, sys; from downloads.fetch.processes import end_with_parent;"
         "print(end_with_parent(os.getppid()), end_with_parent(1 << 22))"
     )
     done = subprocess.run(

@@ -4,6 +4,15 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+# What a fake ffmpeg does: it will not end, and leaves a daemon that nothing in /proc connects with
+# it: no parent, no environment, no directory, no session that it could leave, deaf to SIGTERM.
+LEAVES_A_DAEMON = """
+trap '' TERM
+(setsid /usr/bin/env -i /bin/sh -c '
+    trap "" TERM; cd /; echo $$ > "$0"; exec /usr/bin/env -i sleep 1000' "$TMPDIR/left.pid" &)
+echo $$ > "$TMPDIR/ffmpeg.pid"
+while :; do sleep 1; done
+"""
 GONE = (FileNotFoundError, ProcessLookupError)
 
 

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from django.conf import settings
 from django.db import connection
 
-from downloads.fetch.client import Process
+from downloads.fetch.processes import Process
 from downloads.models import Download, Worker
 from downloads.rules.options import DownloadOptions
 from tests.helpers.processes import forked_for, is_stopped

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from downloads.fetch.client import attempts_of_processes
+from downloads.fetch.processes import attempts_of_processes
 from downloads.rules.states import State
 from tests.helpers.media_server import MediaServer
 from tests.helpers.scripted_site import Answer, ScriptedSite

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from downloads.disk import library
 from downloads.disk.isolation import IsolatedDownload, directory_name
-from downloads.fetch.client import Process
+from downloads.fetch.processes import Process
 from downloads.fetch.protocol import ManifestFile
 from downloads.fetch.verify import describe
 from downloads.models import Download, LostDownload, Worker

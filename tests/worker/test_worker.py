@@ -11,7 +11,7 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from downloads import DownloadManager, actions
-from downloads.fetch.client import Process
+from downloads.fetch.processes import Process
 from downloads.models import Download, Progress, Worker
 from downloads.rules.links import InvalidLink
 from tests.helpers.media_server import MediaServer

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
-from downloads.fetch.client import ChildFailed, end_with_parent
+from downloads.fetch.processes import ChildFailed, end_with_parent
 from downloads.models.outage import in_words
 from downloads.worker.worker import GRACE_SECONDS, DownloadManager, Outdated
 
