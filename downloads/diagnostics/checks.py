@@ -374,7 +374,8 @@ def check_fence(version: int, *, refuses_network: bool) -> Check:
         return Check(
             name="fence",
             level=Level.WARNING,
-            sentence="Without seccomp only their options keep ffmpeg and deno off the network.",
+            sentence="Without seccomp only their options keep ffmpeg and deno off the network, and"
+            " what they start may outlive a kill of all processes of vnsite.",
             fix="Use Linux on x86-64 or ARM64; in a container, allow the system call seccomp.",
         )
     return Check(

@@ -160,7 +160,7 @@ class Child:
         self, fork_server: ForkServer, process: Process, channel: socket.socket, *, attempt: str
     ) -> None:
         self.process = process
-        self._status: int | None = None
+        self._status: int | None = None  # once it has ended and was collected
         self._fork_server = fork_server
         self._forked_by = fork_server.pid
         self._channel = channel
@@ -213,8 +213,7 @@ class Child:
         """
         self._channel.close()
         self._end(grace_seconds=grace_seconds)
-        status, self._status = self._status, None
-        return describe_status(status)
+        return describe_status(self._status)
 
     def _end(self, *, grace_seconds: float) -> None:
         end_process(self.process, grace_seconds=grace_seconds)

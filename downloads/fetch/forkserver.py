@@ -49,7 +49,8 @@ class Server:
         gc.freeze()  # a collection in a child would touch, and so copy, every shared page
         waiting = select.poll()
         waiting.register(self.control, select.POLLIN)
-        limits.die_with_parent(0)  # from here on it is told by the end of the socket
+        # The end of the socket says that the worker is gone: one that is stopped has to read it.
+        limits.die_with_parent(signal.SIGCONT)
         self.control.send(b"{}")
         while True:
             ready = waiting.poll(REAP_INTERVAL_MS)
@@ -89,12 +90,13 @@ class Server:
         """Collect the children that ended, and kill what they left."""
         with suppress(ChildProcessError):
             while ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
-                if ended.si_pid in self.own:
-                    processes.end_group(ended.si_pid)
-                _, status = os.waitpid(ended.si_pid, 0)
-                if ended.si_pid in self.own:
-                    self.own.discard(ended.si_pid)
-                    self.ended[ended.si_pid] = status
+                pid = ended.si_pid
+                if pid in self.own:
+                    processes.end_group(pid)
+                    self.own.discard(pid)
+                    self.ended[pid] = os.waitpid(pid, 0)[1]
+                else:
+                    os.waitpid(pid, 0)
         for pid in self.adopted():
             processes.end_own(pid)
 

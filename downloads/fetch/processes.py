@@ -113,10 +113,13 @@ def end_own(pid: int) -> None:
 def own_children() -> set[int]:
     """Return the pids of this process's children, if it has one thread; zombies are among them.
 
-    May miss one while another ends (proc_pid_task(5)): look again before nothing is believed.
+    May miss one while another ends (proc_pid_task(5)): look again before you believe that there is
+    none. None is found on a kernel without that list (CONFIG_PROC_CHILDREN).
     """
     pid = os.getpid()
-    return {int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
+    with suppress(FileNotFoundError):
+        return set(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+    return set()
 
 
 def attempts_of_processes() -> dict[Process, str]:

@@ -35,7 +35,7 @@ def _check(answer: int, what: str) -> None:
 
 
 def die_with_parent(signal_number: int = signal.SIGKILL) -> None:
-    """Ask the kernel to send a signal (0: none) to this process when its creating thread ends.
+    """Ask the kernel to signal this process when the thread that created it ends.
 
     The caller must check afterwards that its parent is still alive: a parent that died before the
     call sends nothing (prctl(2), PR_SET_PDEATHSIG).

@@ -184,11 +184,9 @@ def test_when_the_warm_process_was_killed_too_a_cleanup_ends_it_before_the_direc
     download, environment = stubborn
     with running_worker(**environment) as worker:
         left = left_by(download)
-        fork_server = warm_of(worker)
-        os.kill(fork_server, signal.SIGSTOP)
+        worker.freeze()
+        os.kill(warm_of(worker), signal.SIGKILL)
         worker.send(signal.SIGKILL)
-        worker.wait()
-        os.kill(fork_server, signal.SIGKILL)
     assert is_alive(left)
 
     assert cleanup() == 0

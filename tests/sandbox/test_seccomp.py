@@ -103,7 +103,26 @@ def test_what_programs_do_for_a_download_still_works(tmp_path: Path) -> None:
     assert done.stdout.strip() == "42", done.stderr
 
 
+@pytest.mark.parametrize("leave", ["os.setsid()", "os.setpgid(0, 0)", "os.setpgrp()"])
+def test_what_is_kept_in_its_session_and_group_believes_that_it_left(leave: str) -> None:
+    """An error would end a daemon before it can be found; what it starts is kept as well."""
+    code = f"""
+import os
+from downloads.fetch import seccomp
+def place():
+    return os.getsid(0), os.getpgid(0)
+before = place()
+assert seccomp.keep_session()
+if os.fork() == 0:
+    {leave}
+    os._exit(place() != before)
+assert os.wait()[1] == 0
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
 def test_an_unknown_machine_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(seccomp, "_machine", None)
 
     assert seccomp.refuse_network() is False
+    assert seccomp.keep_session() is False
