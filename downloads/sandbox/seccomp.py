@@ -67,26 +67,9 @@ def _instructions(machine: Machine, numbers: tuple[int, ...], answer: int) -> by
     return b"".join(struct.pack("=HBBI", *step) for step in steps)
 
 
-class _Filter:
-    """A filter in the form that the kernel takes."""
-
-    def __init__(self, instructions: bytes) -> None:
-        self._instructions = ctypes.create_string_buffer(instructions, len(instructions))
-        self._program = struct.pack(
-            "@HP", len(instructions) // 8, ctypes.addressof(self._instructions)
-        )
-
-    def install(self, machine: Machine) -> bool:
-        answer: int = _syscall(machine.seccomp, SET_MODE_FILTER, ALLOW_SPECULATION, self._program)
-        return answer == 0
-
-
 # Looked up before the guard is installed, which forbids loading C functions.
 _syscall = ctypes.CDLL(None, use_errno=True).syscall
 _machine = MACHINES.get(platform.machine())
-if _machine:
-    _no_network = _Filter(_instructions(_machine, _machine.refused, REFUSED))
-    _no_leaving = _Filter(_instructions(_machine, _machine.leaving, PRETENDED))
 
 
 def is_available() -> bool:
@@ -106,7 +89,7 @@ def refuse_network() -> bool:
     Needs PR_SET_NO_NEW_PRIVS or root. False where the kernel or this module cannot: then only the
     programs' own options keep them off the network.
     """
-    return _machine is not None and _no_network.install(_machine)
+    return _machine is not None and _install(_machine, _machine.refused, REFUSED)
 
 
 def keep_session() -> bool:
@@ -116,4 +99,12 @@ def keep_session() -> bool:
     on, where it can be found and ended. Needs and answers the same as `refuse_network`; without it
     a process that leaves is ended by who adopts it, and not at all if that was killed as well.
     """
-    return _machine is not None and _no_leaving.install(_machine)
+    return _machine is not None and _install(_machine, _machine.leaving, PRETENDED)
+
+
+def _install(machine: Machine, numbers: tuple[int, ...], answer: int) -> bool:
+    instructions = _instructions(machine, numbers, answer)
+    buffer = ctypes.create_string_buffer(instructions)
+    program = struct.pack("@HP", len(instructions) // 8, ctypes.addressof(buffer))
+    refusal: int = _syscall(machine.seccomp, SET_MODE_FILTER, ALLOW_SPECULATION, program)
+    return refusal == 0
