@@ -27,12 +27,12 @@ from tests.crash.judging import (
     assert_ended_right,
     assert_nothing_is_left,
 )
+from tests.crash.tracing import fork_server_of
 from tests.helpers.attempts import job_for, messages_until
 from tests.helpers.media_server import MediaServer
-from tests.helpers.processes import LEAVES_A_DAEMON, children_of, forked_for, is_alive
+from tests.helpers.processes import LEAVES_A_DAEMON, is_alive
 from tests.helpers.waiting import wait_for
 from tests.helpers.worker import (
-    WorkerProcess,
     child_of,
     history,
     running_worker,
@@ -160,7 +160,8 @@ def test_it_ends_before_the_attempt_does(
 
     with running_worker(**environment) as worker:
         left = left_by(download)
-        os.kill(child_of(download).pid if killed == "child" else warm_of(worker), signal.SIGKILL)
+        fork_server = fork_server_of(worker.process.pid)
+        os.kill(child_of(download).pid if killed == "child" else fork_server, signal.SIGKILL)
         wait_for_state(download, State.FAILED, State.CLEANED)
 
         assert not is_alive(left)
@@ -185,7 +186,7 @@ def test_when_the_warm_process_was_killed_too_a_cleanup_ends_it_before_the_direc
     with running_worker(**environment) as worker:
         left = left_by(download)
         worker.freeze()
-        os.kill(warm_of(worker), signal.SIGKILL)
+        os.kill(fork_server_of(worker.process.pid), signal.SIGKILL)
         worker.send(signal.SIGKILL)
     assert is_alive(left)
 
@@ -194,13 +195,6 @@ def test_when_the_warm_process_was_killed_too_a_cleanup_ends_it_before_the_direc
     assert not is_alive(left)
     assert temp_entries() == []
     wait_for_state(download, State.CREATED)
-
-
-def warm_of(worker: WorkerProcess) -> int:
-    """The pid of the fork server of a worker."""
-    pid = worker.process.pid
-    [fork_server] = set(children_of(pid)) & set(forked_for(pid))
-    return fork_server
 
 
 # Children
