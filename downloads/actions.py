@@ -182,10 +182,10 @@ def remove_directory(download: Download) -> int:
 def drop_carried(download: Download) -> int:
     """Remove what is carried for the next attempt, and its name from the row. Bytes freed.
 
-    What is not here is on another machine: its name stays on the row until that one's recovery
-    finds it. Raises LostDownload when the row is not what the caller knows.
+    What is not here is on another machine, whose recovery removes it. Raises LostDownload when the
+    row is not what the caller knows.
     """
-    if not is_carried_here(download):
+    if not download.carried:
         return 0
     freed = isolation.remove_directory(settings.VNSITE.temp_root, download.carried)
     download.note(carried="")

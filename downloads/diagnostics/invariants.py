@@ -21,7 +21,8 @@ from downloads.disk import isolation, library
 from downloads.fetch.processes import attempts_of_processes
 from downloads.models import Download, PublishedFile, StreamPosition, Transition, database_now
 from downloads.rules.states import RUNNING, Outcome, State, can_move
-from downloads.worker import recovery
+from downloads.worker import leftovers, recovery
+from downloads.worker.leftovers import Leftover
 
 ENTRY_NAME = re.compile(r".* \[([A-Za-z0-9-]{1,64})\](?: \(\d+\))?")
 
@@ -61,10 +62,6 @@ class _Look:
         self._downloads = list(Download.objects.select_related("worker").order_by("id"))
         self._by_id = {download.correlation_id: download for download in self._downloads}
         self._by_directory = {item.directory: item for item in self._downloads if item.directory}
-        # What is carried is needed until the download is clean.
-        self._carried = {
-            item.carried for item in self._downloads if item.state != State.CLEANED
-        } - {""}
         self._files: dict[int, list[PublishedFile]] = defaultdict(list)
         for file in PublishedFile.objects.all():
             self._files[file.download_id].append(file)
@@ -182,27 +179,14 @@ class _Look:
 
     def _directories(self) -> Iterator[Finding]:
         """I6 and I8: isolated directories and staged files are those of attempts that need them."""
-        for path in _directories_in(settings.VNSITE.temp_root):
-            yield from self._leftover(path, may_stay=isolation.final_name(path.name))
-        for path in _directories_in(settings.VNSITE.media_root / library.STAGING):
-            owner = self._by_directory.get(path.name)
-            is_needed = owner is not None and owner.is_running
-            yield from self._leftover(path, may_stay=path.name if is_needed else "")
-
-    def _leftover(self, path: Path, *, may_stay: str) -> Iterator[Finding]:
-        correlation_id = isolation.parse_directory_name(path.name)
-        if correlation_id is None or may_stay in self._by_directory or may_stay in self._carried:
-            return
-        if download := self._by_id.get(correlation_id):
-            invariant = "I8" if download.state == State.CLEANED else "I6"
-            yield _breach(invariant, download, f"{path} is left of an attempt that is over.")
-        else:
-            sentence = f"{path} is of no download: left as it is."
+        for leftover in leftovers.find():
+            download = leftover.download
+            is_clean = download is not None and download.state == State.CLEANED
             yield Finding(
-                invariant="I6",
-                correlation_id=correlation_id,
-                sentence=sentence,
-                is_breach=False,
+                invariant="I8" if is_clean else "I6",
+                correlation_id=leftover.correlation_id,
+                sentence=_sentence_of(leftover),
+                is_breach=leftover.is_fault,
             )
 
     def _processes(self) -> Iterator[Finding]:
@@ -213,6 +197,14 @@ class _Look:
             if download and not (owner and owner.is_running):
                 sentence = f"Process {process.pid} is left of an attempt that is over."
                 yield _breach("I8", download, sentence)
+
+
+def _sentence_of(leftover: Leftover) -> str:
+    if leftover.attempt:
+        return f"{leftover.path} is left of an attempt that is over; it waits for recovery."
+    if leftover.download:
+        return f"{leftover.path} bears the name of an attempt that never was."
+    return f"{leftover.path} is of no download: left as it is."
 
 
 def _link_faults(before: Transition | None, entry: Transition, *, name: str) -> Iterator[Finding]:

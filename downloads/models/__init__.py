@@ -7,6 +7,7 @@ counter row and inserts the transition. Imports of this project: the pure floor 
 
 from downloads.models.access import ApiToken, IdempotentAnswer, Scope
 from downloads.models.actors import user_actor, worker_actor
+from downloads.models.attempt import Attempt
 from downloads.models.download import Download, Progress, PublishedFile
 from downloads.models.logs import AttemptLog
 from downloads.models.queries import DownloadQuerySet, Submitted, TooManyWaiting, fingerprint
@@ -23,6 +24,7 @@ from downloads.models.workers import Worker
 
 __all__ = [
     "ApiToken",
+    "Attempt",
     "AttemptLog",
     "CancelWasAsked",
     "Download",

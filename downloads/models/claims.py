@@ -16,6 +16,7 @@ from django.db import connection
 from django.db.models import OuterRef, Subquery
 
 from downloads.models.actors import worker_actor
+from downloads.models.attempt import Attempt
 from downloads.models.sites import Site
 from downloads.models.transactions import LostDownload, database_now, short_transaction
 from downloads.models.workers import Worker
@@ -164,6 +165,13 @@ def _send(
         not_before=None,
         error_class=None,
         error_detail="",
+    )
+    Attempt.objects.create(
+        download=download,
+        number=download.attempt,
+        host=worker.host,
+        directory=download.directory,
+        started_at=look.now,
     )
 
 

@@ -183,8 +183,8 @@ class Attempt:
                 # Its removal is a step of its own, before the row says CLEANED.
                 isolated.keep()
                 self.tenure.require()
-                carried = resume.bring(self.download, directory)
-                self._move(State.READY, Reason.DIRECTORY_MADE, carried=carried)
+                resume.bring(self.download, directory)
+                self._move(State.READY, Reason.DIRECTORY_MADE, carried="")
                 self._conclude(self._fetch(directory), directory)
         except (LostDownload, LeaseOver):
             raise

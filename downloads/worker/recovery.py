@@ -8,8 +8,6 @@ done on the disk is idempotent.
 import logging
 import socket
 from collections.abc import Collection, Iterator
-from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -21,24 +19,13 @@ from downloads.fetch.processes import ChildFailed, Process, end_attempt
 from downloads.models import Download, LostDownload, Worker, database_now
 from downloads.rules.errors import ErrorClass
 from downloads.rules.states import Outcome, Reason, State
-from downloads.worker import publication, resume
+from downloads.worker import leftovers, publication, resume
 from downloads.worker.attempt import should_clean
+from downloads.worker.leftovers import Orphan
 
 logger = logging.getLogger(__name__)
 
 FORGET_WORKERS_AFTER = timedelta(days=1)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Orphan:
-    """Something that a dead worker left, and what was (or would be) done about it."""
-
-    what: str  # "download", "directory" or "staging"
-    correlation_id: str
-    path: Path | None
-    size_bytes: int
-    action: str
-    is_mended: bool = True
 
 
 def boot_id() -> str:
@@ -92,10 +79,10 @@ def recover(
         except (OSError, ChildFailed) as error:
             logger.warning("%s could not be recovered: %s", download, error)
             orphans.append(_orphan(download, action=f"failed: {error}", is_mended=False))
-    for download in _left_behind(host=host, only=only, older_than=older_than):
-        orphans.append(_drop_carried(download, dry_run=dry_run))
     if older_than is None:
-        orphans += _unknown_directories(only=only)
+        orphans += leftovers.remove(only=only, dry_run=dry_run)
+        if not dry_run:
+            leftovers.forget_attempts(database_now(), host=host)
     return orphans
 
 
@@ -128,38 +115,6 @@ def _orphaned_rows(
     for download in rows.not_cleaned():
         if (_is_to_clean(download) or _is_to_withdraw(download)) and not _is_owned(download):
             yield download
-
-
-def _left_behind(
-    *, host: str, only: frozenset[str] | None, older_than: timedelta | None
-) -> Iterator[Download]:
-    """Downloads that went on on another machine, while what was carried for that is still here."""
-    rows = Download.objects.select_related("worker").order_by("id")
-    rows = rows.exclude(carried="").exclude(state=State.CREATED)
-    if only is not None:
-        rows = rows.filter(correlation_id__in=only)
-    if older_than is not None:
-        rows = rows.filter(updated_at__lt=database_now() - older_than)
-    for download in rows:
-        # A worker of this machine is about to take it, or died before it did.
-        is_ours = download.is_running and (download.worker is None or download.worker.host == host)
-        if not is_ours and actions.is_carried_here(download):
-            yield download
-
-
-def _drop_carried(download: Download, *, dry_run: bool) -> Orphan:
-    path = settings.VNSITE.temp_root / download.carried
-    orphan = Orphan(
-        what="directory",
-        correlation_id=download.correlation_id,
-        path=path,
-        size_bytes=isolation.directory_size(path),
-        action="remove",
-    )
-    if not dry_run:
-        with suppress(LostDownload):  # it went on meanwhile; a name alone does no harm
-            actions.drop_carried(download)
-    return orphan
 
 
 def _is_to_clean(download: Download) -> bool:
@@ -293,29 +248,3 @@ def _requeue(download: Download, *, actor: str, is_over: bool) -> None:
         # Another recovery gave it an end, and may have removed the directory before we kept it.
         resume.remove_unless_named(download, name)
         raise
-
-
-def _unknown_directories(*, only: frozenset[str] | None) -> list[Orphan]:
-    """Directories that bear our kind of name and that no row names: reported, never touched."""
-    rows = Download.objects.exclude(directory="", carried="")
-    named = {name for row in rows.values_list("directory", "carried") for name in row}
-    orphans = []
-    for what, root in (
-        ("directory", settings.VNSITE.temp_root),
-        ("staging", settings.VNSITE.media_root / library.STAGING),
-    ):
-        for path in sorted(root.iterdir()) if root.is_dir() else []:
-            correlation_id = isolation.parse_directory_name(path.name)
-            if correlation_id is None or isolation.final_name(path.name) in named:
-                continue
-            if only is None or correlation_id in only:
-                orphans.append(
-                    Orphan(
-                        what=what,
-                        correlation_id=correlation_id,
-                        path=path,
-                        size_bytes=isolation.directory_size(path),
-                        action="reported: no download names it",
-                    )
-                )
-    return orphans

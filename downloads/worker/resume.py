@@ -51,14 +51,10 @@ def keep(download: Download, *, is_over: bool) -> Kept:
     return Kept(carried=download.directory, size_bytes=size_bytes)
 
 
-def bring(download: Download, directory: Path) -> str:
-    """Move what is carried into the directory of the attempt; what the row names as carried then.
-
-    What is not here may be on another machine: its name stays on the row, for that one's recovery.
-    """
-    if download.carried and partial.bring(settings.VNSITE.temp_root, download.carried, directory):
-        return ""
-    return download.carried
+def bring(download: Download, directory: Path) -> None:
+    """Move what is carried into the directory of the attempt, if it is on this machine."""
+    if download.carried:
+        partial.bring(settings.VNSITE.temp_root, download.carried, directory)
 
 
 def make_room() -> None:

@@ -232,11 +232,11 @@ def test_a_directory_of_a_cleaned_download_is_a_breach(suffix: str) -> None:
     assert found() == [("I8", download.correlation_id, True)]
 
 
-def test_staged_files_of_an_ended_download_are_a_breach() -> None:
+def test_staged_files_of_an_ended_download_wait_for_recovery() -> None:
     download = lives.complete(lives.submit())
     (settings.VNSITE.media_root / ".staging" / download.directory).mkdir(parents=True)
 
-    assert found() == [("I6", download.correlation_id, True)]
+    assert found() == [("I6", download.correlation_id, False)]
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ from django.db import DatabaseError
 from downloads.disk.isolation import is_correlation_id
 from downloads.models.outage import in_words
 from downloads.rules.redaction import escape
-from downloads.worker.recovery import Orphan, recover
+from downloads.worker.leftovers import Orphan
+from downloads.worker.recovery import recover
 
 DURATION = re.compile(r"(\d+)([smhd]?)")
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}

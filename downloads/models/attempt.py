@@ -1,0 +1,46 @@
+"""One attempt at a download: the row that remembers its directory."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Self
+
+from django.db import models
+
+FORGET_AFTER = timedelta(days=1)
+
+
+class AttemptQuerySet(models.QuerySet["Attempt"]):
+    def of_directories(self, names: Iterable[str]) -> dict[str, "Attempt"]:
+        """Return the attempts whose directories bear these names, by name."""
+        found = self.filter(directory__in=list(names)).select_related("download")
+        return {attempt.directory: attempt for attempt in found}
+
+    def forgettable(self, now: datetime, *, host: str) -> Self:
+        """Those of deleted downloads, a day old: their host looks whether anything is left."""
+        return self.filter(download=None, host=host, started_at__lt=now - FORGET_AFTER)
+
+
+class Attempt(models.Model):
+    """One try by one worker, inserted by its claim.
+
+    The row outlives its download when that is deleted: the directory may be on the disk of a host
+    that is away, and that host recognises it by this row when it is back.
+    """
+
+    # None: the download was deleted.
+    download = models.ForeignKey(
+        "Download", null=True, on_delete=models.SET_NULL, related_name="attempts"
+    )
+    number = models.PositiveIntegerField()  # the epoch
+    host = models.CharField(max_length=255)
+    directory = models.CharField(max_length=160, unique=True)  # under the host's temp root
+    started_at = models.DateTimeField()
+
+    objects = AttemptQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["number"]
+        constraints = [models.UniqueConstraint(fields=["download", "number"], name="attempt_once")]
+
+    def __str__(self) -> str:
+        return f"attempt {self.number}"

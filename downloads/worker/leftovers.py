@@ -1,0 +1,161 @@
+"""What lies on the disk under an attempt that is over: found by any host, removed, or reported.
+
+Every attempt's row names its directory, so whatever bears one of our names is that of an attempt
+that needs it, of one that is over, or of none.
+"""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from django.conf import settings
+
+from downloads.disk import isolation, library
+from downloads.fetch.processes import ChildFailed, end_attempt
+from downloads.models import Attempt, Download
+
+logger = logging.getLogger(__name__)
+
+DIRECTORY, STAGING = "directory", "staging"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Orphan:
+    """Something that a dead worker left, and what was (or would be) done about it."""
+
+    what: str  # "download", DIRECTORY or STAGING
+    correlation_id: str
+    path: Path | None
+    size_bytes: int
+    action: str
+    is_mended: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leftover:
+    """A directory that bears one of our names and that no download needs."""
+
+    what: str  # DIRECTORY, under the temp root, or STAGING, in the library
+    path: Path
+    correlation_id: str
+    attempt: Attempt | None  # None: no row names it, and nobody may touch it
+    download: Download | None  # of that correlation id
+
+    @property
+    def name(self) -> str:
+        """The attempt's name for it, without the suffix of a making or a removal."""
+        return isolation.final_name(self.path.name)
+
+    @property
+    def is_fault(self) -> bool:
+        """Whether the database should know it and does not; else it is of another database."""
+        return self.attempt is None and self.download is not None
+
+
+def find(*, only: frozenset[str] | None = None) -> list[Leftover]:
+    """Return what no download needs, in the order of its paths; reads only."""
+    # The disk first: a row names its directory before that is made. So what no row needs now is
+    # needed never again.
+    found = [
+        (what, path, correlation_id)
+        for what, root in _roots()
+        for path in _directories_in(root)
+        if (correlation_id := isolation.parse_directory_name(path.name))
+        and (only is None or correlation_id in only)
+    ]
+    if not found:
+        return []
+    needed = _needed_names()
+    spare = [each for each in found if isolation.final_name(each[1].name) not in needed[each[0]]]
+    attempts = Attempt.objects.of_directories(
+        isolation.final_name(path.name) for _, path, _ in spare
+    )
+    downloads = Download.objects.filter(correlation_id__in={each[2] for each in spare})
+    by_id = {download.correlation_id: download for download in downloads}
+    return [
+        Leftover(
+            what=what,
+            path=path,
+            correlation_id=correlation_id,
+            attempt=attempts.get(isolation.final_name(path.name)),
+            download=by_id.get(correlation_id),
+        )
+        for what, path, correlation_id in spare
+    ]
+
+
+def remove(*, only: frozenset[str] | None, dry_run: bool) -> list[Orphan]:
+    """Remove what attempts left that are over, and report what is of none; says what was done."""
+    return list(_remove_each(find(only=only), dry_run=dry_run))
+
+
+def forget_attempts(now: datetime, *, host: str) -> None:
+    """Delete the rows of this host's attempts whose download, and all that they left, is gone."""
+    for attempt in Attempt.objects.forgettable(now, host=host):
+        if not isolation.is_there(settings.VNSITE.temp_root, attempt.directory):
+            attempt.delete()
+
+
+def _remove_each(leftovers: list[Leftover], *, dry_run: bool) -> Iterator[Orphan]:
+    for leftover in leftovers:
+        if not leftover.path.exists():
+            continue  # its worker has just removed it
+        if leftover.attempt is None:
+            is_mended = not leftover.is_fault
+            yield _orphan(leftover, "reported: no attempt names it", is_mended=is_mended)
+        elif leftover.what == STAGING or not isolation.is_owned(
+            settings.VNSITE.temp_root, leftover.name
+        ):
+            yield _remove_one(leftover, dry_run=dry_run)
+
+
+def _remove_one(leftover: Leftover, *, dry_run: bool) -> Orphan:
+    orphan = _orphan(leftover, "remove")
+    if dry_run:
+        return orphan
+    logger.info("%s is removed: its attempt is over", leftover.path)
+    try:
+        if leftover.what == STAGING:
+            library.discard(settings.VNSITE.media_root, leftover.path.name)
+        else:
+            end_attempt(leftover.name)
+            isolation.remove_directory(settings.VNSITE.temp_root, leftover.name)
+    except (OSError, ChildFailed) as error:
+        logger.warning("%s could not be removed: %s", leftover.path, error)
+        return _orphan(leftover, f"failed: {error}", is_mended=False)
+    return orphan
+
+
+def _orphan(leftover: Leftover, action: str, *, is_mended: bool = True) -> Orphan:
+    return Orphan(
+        what=leftover.what,
+        correlation_id=leftover.correlation_id,
+        path=leftover.path,
+        size_bytes=isolation.directory_size(leftover.path),
+        action=action,
+        is_mended=is_mended,
+    )
+
+
+def _roots() -> list[tuple[str, Path]]:
+    return [
+        (DIRECTORY, settings.VNSITE.temp_root),
+        (STAGING, settings.VNSITE.media_root / library.STAGING),
+    ]
+
+
+def _directories_in(root: Path) -> list[Path]:
+    try:
+        return sorted(path for path in root.iterdir() if path.is_dir() and not path.is_symlink())
+    except FileNotFoundError:
+        return []
+
+
+def _needed_names() -> dict[str, set[str]]:
+    """The names that downloads need of each kind: staged files only while they run."""
+    rows = Download.objects.exclude(directory="", carried="")
+    directories = {name for row in rows.values_list("directory", "carried") for name in row}
+    staged = set(Download.objects.running().values_list("directory", flat=True))
+    return {DIRECTORY: directories, STAGING: staged}
