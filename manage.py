@@ -8,6 +8,7 @@ from typing import NoReturn
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "vnsite.settings")
+    import django
     from django.core.management import execute_from_command_line
 
     from vnsite import modes
@@ -15,12 +16,15 @@ def main() -> None:
 
     try:
         config = load_config()
-        modes.apply(config)
+        closed = modes.apply(config)
         config.read_secret_key()
     except ConfigError as error:
         refuse(str(error))
     except OSError as error:
         refuse(f"VNSITE_DATA_DIR: {error.filename} cannot be written ({error.strerror}).")
+    if closed:
+        django.setup()  # configures logging
+        modes.report(closed)
     execute_from_command_line(sys.argv)
 
 

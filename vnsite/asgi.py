@@ -4,6 +4,7 @@ import os
 
 from channels.routing import ProtocolTypeRouter, URLRouter
 from channels.sessions import SessionMiddlewareStack
+from django.conf import settings
 from django.core.asgi import get_asgi_application
 from django.urls import path, re_path
 
@@ -12,7 +13,11 @@ django_application = get_asgi_application()
 
 # Models need the apps to be loaded.
 from downloads.stream.consumer import EventStream  # noqa: E402
+from vnsite import modes  # noqa: E402
 from vnsite.proxies import behind_proxies  # noqa: E402
+
+# A server other than `manage.py serve` may have imported this.
+modes.report(modes.apply(settings.VNSITE))
 
 # No "websocket" here, on purpose: there is none.
 application = ProtocolTypeRouter(

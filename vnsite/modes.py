@@ -1,43 +1,74 @@
 """Closes vnsite's own files to others, whatever the umask, and opens the library as configured.
 
-Runs before every command. Imports nothing of Django.
+Runs before every command, and when a server imports the site. Imports nothing of Django.
 """
 
+import logging
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import unquote
 
-from downloads.disk.library import folder_mode, make_folder
+from downloads.disk.library import PASS_THROUGH, folder_mode, make_folder
 from vnsite.config import Config
 
 OWNER_ONLY = 0o700
-# Others may pass through the data directory to a library inside it, but not list it.
-PASS_THROUGH = 0o711
 READABLE_BY_OTHERS = 0o044
+SQLITE = "sqlite:///"
+
+logger = logging.getLogger(__name__)
 
 
-def apply(config: Config) -> None:
-    """Set the umask, make the folders, and close what an earlier version left open.
+def apply(config: Config) -> list[Path]:
+    """Set the umask, make the folders, and return what had been open to others and is closed.
 
     A folder that was there before and lies outside the data directory keeps its mode: it may be
     shared on purpose. Raises OSError when the data directory cannot be made.
     """
     os.umask(0o077)
-    is_inside = config.media_root.is_relative_to(config.data_dir)
-    is_open = is_inside and bool(config.library_mode & READABLE_BY_OTHERS)
-    mode = PASS_THROUGH if is_open else OWNER_ONLY
-    make_folder(config.data_dir, mode)
-    _close(config.data_dir, mode)
-    for path in config.data_dir.iterdir():
-        if path != config.media_root:
-            _close(path, OWNER_ONLY)
+    way = _way_to_the_library(config)
+    data = config.data_dir.resolve()
+    make_folder(data, PASS_THROUGH if data in way else OWNER_ONLY)
+    closed = [
+        path
+        for path in (data, *_own(config))
+        if _close(path, PASS_THROUGH if path in way else OWNER_ONLY)
+    ]
     with suppress(OSError):  # a command that needs the library says so
         make_folder(config.media_root, folder_mode(config.library_mode))
+    return closed
 
 
-def _close(path: Path, most: int) -> None:
-    """Take away every right beyond `most`; never follows a link."""
-    with suppress(OSError):  # somebody else's: `doctor` warns of what matters
+def report(closed: list[Path]) -> None:
+    """Log in one line what was closed. Call it when logging is configured."""
+    if closed:
+        paths = ", ".join(map(str, closed))
+        logger.warning("Other users of this machine could read or enter; closed: %s", paths)
+
+
+def _way_to_the_library(config: Config) -> set[Path]:
+    """The folders that others pass through to the library; none when it is its owner's alone."""
+    if not config.library_mode & READABLE_BY_OTHERS:
+        return set()
+    library = config.media_root
+    return {path.resolve() for path in (*library.parents, *library.resolve().parents)}
+
+
+def _own(config: Config) -> Iterator[Path]:
+    """What lies in the data directory, the library left out, and SQLite's files elsewhere."""
+    library = config.media_root.resolve()
+    yield from (path for path in config.data_dir.resolve().iterdir() if path != library)
+    if config.database_url.startswith(SQLITE):
+        file = unquote(config.database_url.removeprefix(SQLITE))
+        yield from (Path(file + suffix) for suffix in ("", "-wal", "-shm", "-journal"))
+
+
+def _close(path: Path, most: int) -> bool:
+    """Take away every right beyond `most`, and say if there was one; never follows a link."""
+    with suppress(OSError):  # missing, or somebody else's: `doctor` warns of what matters
         mode = path.lstat().st_mode
         if not path.is_symlink() and mode & 0o777 & ~most:
             path.chmod(mode & 0o7777 & ~(0o777 & ~most))
+            return True
+    return False

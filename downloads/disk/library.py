@@ -21,6 +21,8 @@ from typing import IO, Any
 STAGING = ".staging"
 MAX_NAME_BYTES = 200
 BLOCK_BYTES = 2**20
+# Others may pass through a folder to the library inside it, but not list it.
+PASS_THROUGH = 0o711
 NOT_IN_NAMES = str.maketrans(dict.fromkeys('/\\:*?"<>|', "_"))
 # Letters that are drawn as nothing; what is of no category of letters goes by its category.
 INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
@@ -183,12 +185,15 @@ def folder_mode(file_mode: int) -> int:
 
 
 def make_folder(path: Path, mode: int) -> None:
-    """Make a folder, and its parents, with a mode that no umask limits; one that exists is kept.
+    """Make a folder with a mode that no umask limits; one that exists is kept.
 
-    It inherits the setgid bit of its parent, as folders do.
+    Whoever may enter it may pass through the parents that are made with it. It inherits the setgid
+    bit of its parent, as folders do.
     """
     try:
-        path.mkdir(parents=True)
+        if not path.parent.exists():
+            make_folder(path.parent, mode & PASS_THROUGH)
+        path.mkdir()
     except FileExistsError:
         if not path.is_dir():
             raise
@@ -211,6 +216,7 @@ def stage(root: Path, key: str, files: Iterable[StagedFile], *, mode: int = 0o64
     """
     directory = _staged(root, key)
     discard(root, key)
+    make_folder(root, folder_mode(mode))
     make_folder(directory.parent, 0o700)
     directory.mkdir()
     try:

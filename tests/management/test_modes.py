@@ -5,6 +5,7 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -14,9 +15,14 @@ from tests.helpers.worker import ROOT
 pytestmark = pytest.mark.sqlite
 
 
-def manage(data: Path, umask: int, *arguments: str, **environment: str) -> None:
+def manage(data: Path, umask: int, *arguments: str, **environment: str) -> str:
+    return run(data, umask, "manage.py", *arguments, **environment)
+
+
+def run(data: Path, umask: int, *arguments: str, **environment: str) -> str:
+    """What Python, which has to end well, says on stderr."""
     done = subprocess.run(
-        [sys.executable, "manage.py", *arguments],
+        [sys.executable, *arguments],
         cwd=ROOT,
         env={
             "PATH": os.environ["PATH"],
@@ -30,6 +36,7 @@ def manage(data: Path, umask: int, *arguments: str, **environment: str) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    return done.stderr
 
 
 def download(data: Path, site: MediaServer, umask: int, **environment: str) -> None:
@@ -103,3 +110,66 @@ def test_what_an_earlier_version_left_open_is_closed(tmp_path: Path) -> None:
 
     assert open_to_others(data, but=data / "media") == []
     assert mode_of(data) == 0o711
+
+
+@pytest.mark.parametrize("place", ["data/a/b/media", "new/a/library"])
+def test_every_folder_on_the_way_to_the_library_lets_others_through(
+    tmp_path: Path, place: str
+) -> None:
+    data, library = tmp_path / "data", tmp_path / place
+
+    for _ in range(2):
+        manage(data, 0o077, "check", VNSITE_MEDIA_DIR=str(library))
+
+    on_the_way = [path for path in library.parents if path.is_relative_to(tmp_path)][:-1]
+    assert [path for path in on_the_way if not mode_of(path) & 0o001] == []
+    assert mode_of(library) == 0o755
+
+
+def test_a_library_in_a_data_directory_behind_a_link_stays_open(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "data").symlink_to("disk")
+    library = tmp_path / "disk" / "media"
+    library.mkdir()
+    library.chmod(0o755)
+
+    manage(tmp_path / "data", 0o022, "check", VNSITE_MEDIA_DIR=str(library))
+
+    assert [mode_of(tmp_path / "disk"), mode_of(library)] == [0o711, 0o755]
+
+
+def test_a_database_elsewhere_is_closed_and_its_folder_is_left_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "else#where"
+    folder.mkdir()
+    folder.chmod(0o755)
+    database = folder / "x.sqlite3"
+    database.touch()
+    database.chmod(0o644)
+
+    url = f"sqlite:///{quote(str(database))}"
+    manage(tmp_path / "data", 0o022, "migrate", VNSITE_DATABASE_URL=url)
+
+    assert [mode_of(folder), mode_of(database)] == [0o755, 0o600]
+
+
+def test_what_was_closed_is_said_once_in_one_line(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    manage(data, 0o022, "check")
+    (data / "secret_key").chmod(0o644)
+
+    said = [manage(data, 0o022, "check") for _ in range(2)]
+
+    assert [text.count("\n") for text in said] == [1, 0]
+    assert str(data / "secret_key") in said[0]
+
+
+def test_a_site_that_another_server_starts_is_closed_too(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "vnsite.sqlite3").touch()
+    (data / "vnsite.sqlite3").chmod(0o644)
+
+    run(data, 0o022, "-c", "import vnsite.asgi")
+
+    assert open_to_others(data, but=data / "media") == []
+    assert [mode_of(data), mode_of(data / "media")] == [0o711, 0o755]
