@@ -294,9 +294,9 @@ class DownloadLifecycle:
             return
         try:
             self.cleanup()
-        except OSError:
+        except OSError as error:
             # The outcome stands: a file that was delivered is not lost by what was left behind.
-            logger.exception("the directory of %s could not be removed", self.correlation_id)
+            logger.error("the directory of %s could not be removed: %s", self.correlation_id, error)
 
     def _keep(self) -> None:
         with self._cleaning:
