@@ -543,14 +543,14 @@ def test_a_child_dies_with_the_fork_server(
 
 WORKER = """
 import json, sys
-from downloads.fetch.client import WarmProcess
+from downloads.fetch.client import ForkServer
 from downloads.fetch.protocol import Job
-warm = WarmProcess()
-warm.start()
+server = ForkServer()
+server.start()
 job = json.loads(sys.argv[1])
-child = warm.fork(Job(**{**job, "allow_private_hosts": tuple(job["allow_private_hosts"])}))
+child = server.fork(Job(**{**job, "allow_private_hosts": tuple(job["allow_private_hosts"])}))
 child.go()
-print(warm.pid, child.process.pid, flush=True)
+print(server.pid, child.process.pid, flush=True)
 sys.stdin.read()
 """
 
@@ -567,7 +567,9 @@ def worker_with_child(job: Job) -> Iterator[tuple[subprocess.Popen[str], list[in
     )
     with worker:
         assert worker.stdout is not None
-        yield worker, [int(word) for word in worker.stdout.readline().split()]
+        pids = [int(word) for word in worker.stdout.readline().split()]
+        assert len(pids) == 2
+        yield worker, pids
 
 
 def test_everything_dies_with_the_worker(

@@ -108,7 +108,7 @@ def test_what_is_kept_in_its_session_and_group_believes_that_it_left(leave: str)
     """An error would end a daemon before it can be found; what it starts is kept as well."""
     code = f"""
 import os
-from downloads.fetch import seccomp
+from downloads.sandbox import seccomp
 def place():
     return os.getsid(0), os.getpgid(0)
 before = place()
