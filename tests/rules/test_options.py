@@ -1,11 +1,12 @@
 import json
 from dataclasses import FrozenInstanceError
+from enum import StrEnum
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from downloads.rules.options import Audio, DownloadOptions, InvalidOption, Quality
+from downloads.rules.options import OPTIONS, Choice, DownloadOptions, InvalidOption
 
 QUALITIES = ["best", "2160p", "1440p", "1080p", "720p", "480p", "360p"]
 AUDIO = [None, "m4a", "mp3", "opus"]
@@ -27,8 +28,10 @@ def test_every_choice_of_the_contract_survives_the_row(quality: str, audio: str 
 
 
 def test_there_are_no_other_choices() -> None:
-    assert [*Quality] == QUALITIES
-    assert [*Audio] == AUDIO[1:]
+    assert {name: list(option.labels) for name, option in OPTIONS.items()} == {
+        "quality": QUALITIES,
+        "audio": AUDIO,
+    }
 
 
 def test_equal_options_give_equal_json_whatever_the_order_of_the_keys() -> None:
@@ -40,7 +43,7 @@ def test_equal_options_give_equal_json_whatever_the_order_of_the_keys() -> None:
 
 
 def test_overrides_make_new_options_and_leave_the_old() -> None:
-    options = DownloadOptions(quality=Quality.P720)
+    options = DownloadOptions(quality="720p")
 
     changed = options.with_overrides(audio="opus")
 
@@ -49,12 +52,12 @@ def test_overrides_make_new_options_and_leave_the_old() -> None:
 
 
 def test_an_override_can_take_the_audio_choice_back() -> None:
-    assert DownloadOptions(audio=Audio.MP3).with_overrides(audio=None) == DownloadOptions()
+    assert DownloadOptions(audio="mp3").with_overrides(audio=None) == DownloadOptions()
 
 
 def test_options_cannot_be_changed_in_place() -> None:
     with pytest.raises(FrozenInstanceError):
-        DownloadOptions().quality = Quality.P360  # type: ignore[misc]
+        DownloadOptions().quality = "360p"  # type: ignore[misc]
 
 
 def test_options_are_given_by_name_only() -> None:
@@ -92,7 +95,7 @@ def test_an_unknown_key_is_refused_with_its_name_value_and_what_is_allowed(key: 
 
 def test_a_refusal_is_a_value_error() -> None:
     with pytest.raises(ValueError, match="900p"):
-        DownloadOptions(quality="900p")  # type: ignore[arg-type]
+        DownloadOptions(quality="900p")
 
 
 def test_a_refusal_of_a_huge_value_stays_short() -> None:
@@ -100,6 +103,36 @@ def test_a_refusal_of_a_huge_value_stays_short() -> None:
         DownloadOptions.from_mapping({"quality": "x" * 1_000_000})
 
     assert len(str(refusal.value)) < 200
+
+
+@pytest.mark.parametrize(
+    ("chosen", "label", "summary"),
+    [
+        ({}, "", "Best quality · Video and sound"),
+        ({"quality": "720p"}, "720p", "Up to 720p · Video and sound"),
+        ({"audio": "mp3"}, "mp3", "Best quality · Only sound, mp3"),
+        ({"audio": "mp3", "quality": "360p"}, "360p, mp3", "Up to 360p · Only sound, mp3"),
+    ],
+)
+def test_what_was_chosen_in_words(chosen: dict[str, str], label: str, summary: str) -> None:
+    options = DownloadOptions.from_mapping(chosen)
+
+    assert (options.label, options.summary) == (label, summary)
+    assert options.chosen() == chosen
+
+
+def test_a_value_is_stored_as_a_plain_string() -> None:
+    class Height(StrEnum):
+        P720 = "720p"
+
+    assert type(DownloadOptions(quality=Height.P720).quality) is str
+
+
+@pytest.mark.parametrize("option", OPTIONS.values(), ids=OPTIONS)
+def test_every_option_says_what_it_means(option: Choice) -> None:
+    assert option.label
+    assert option.description.endswith(".")
+    assert all(option.labels.values())
 
 
 json_values = st.recursive(
