@@ -6,7 +6,12 @@ A pure function of values, and the only place that knows what an option means to
 from dataclasses import dataclass
 from typing import Any
 
+from yt_dlp.utils import MEDIA_EXTENSIONS
+
 from downloads.rules.options import DownloadOptions
+
+# Text in a video can be rewritten without loss, into the form that the container knows.
+SUBTITLE_CODECS = {"mp4": "mov_text", "mkv": "srt"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +32,18 @@ def recipe(options: DownloadOptions, *, has_ffmpeg: bool) -> Recipe:
         made.params["format_sort"] = [f"res:{options.quality.removesuffix('p')}"]
     if options.audio:
         made.post_processors.append({"key": "FFmpegExtractAudio", "preferredcodec": options.audio})
+    elif options.container != "auto":
+        _repack(made, options.container)
     return made
+
+
+def _repack(made: Recipe, container: str) -> None:
+    """Two streams are merged into the container at once, one file is remuxed; sound stays."""
+    made.params["merge_output_format"] = container
+    subtitles = ["-c:s", SUBTITLE_CODECS[container]]
+    made.params["postprocessor_args"] = {"videoremuxer+ffmpeg_o1": subtitles}
+    targets = "/".join([*(f"{sound}>{sound}" for sound in MEDIA_EXTENSIONS.audio), container])
+    made.post_processors.append({"key": "FFmpegVideoRemuxer", "preferedformat": targets})
 
 
 def _formats(options: DownloadOptions, *, has_ffmpeg: bool) -> str:

@@ -84,6 +84,12 @@ class DownloadOptions:
             "opus": "Only sound, opus",
         },
     )
+    container: str = _choice(
+        label="Container",
+        description="The kind of file for a video: repacked, never encoded again. One that does "
+        "not fit fails and says so. Sound alone stays as it is.",
+        labels={"auto": "Container of the site", "mp4": "As mp4", "mkv": "As mkv"},
+    )
 
     def __post_init__(self) -> None:
         for name, option in OPTIONS.items():

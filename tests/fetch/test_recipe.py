@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from yt_dlp.utils import MEDIA_EXTENSIONS
 
 from downloads.fetch.recipe import Recipe, recipe
 from downloads.rules.options import OPTIONS, DownloadOptions
@@ -13,6 +14,16 @@ SOUND = {"format": "bestaudio/best"}
 
 def extract(audio: str) -> dict[str, str]:
     return {"key": "FFmpegExtractAudio", "preferredcodec": audio}
+
+
+def repacked(container: str, subtitles: str) -> dict[str, Any]:
+    arguments = {"videoremuxer+ffmpeg_o1": ["-c:s", subtitles]}
+    return {**VIDEO, "merge_output_format": container, "postprocessor_args": arguments}
+
+
+def remux(container: str) -> dict[str, str]:
+    sounds = "".join(f"{sound}>{sound}/" for sound in MEDIA_EXTENSIONS.audio)
+    return {"key": "FFmpegVideoRemuxer", "preferedformat": sounds + container}
 
 
 @pytest.mark.parametrize(
@@ -29,6 +40,9 @@ def extract(audio: str) -> dict[str, str]:
             {**SOUND, "format_sort": ["res:720"]},
             [extract("mp3")],
         ),
+        ({"container": "mp4"}, repacked("mp4", "mov_text"), [remux("mp4")]),
+        ({"container": "mkv"}, repacked("mkv", "srt"), [remux("mkv")]),
+        ({"audio": "opus", "container": "mkv"}, SOUND, [extract("opus")]),
     ],
 )
 def test_what_options_mean(

@@ -10,20 +10,29 @@ from downloads.rules.options import OPTIONS, Choice, DownloadOptions, InvalidOpt
 
 QUALITIES = ["best", "2160p", "1440p", "1080p", "720p", "480p", "360p"]
 AUDIO = [None, "m4a", "mp3", "opus"]
+CONTAINERS = ["auto", "mp4", "mkv"]
 
 
 def test_the_default_is_the_best_picture_with_sound() -> None:
-    assert DownloadOptions().as_dict() == {"quality": "best", "audio": None}
+    assert DownloadOptions().as_dict() == {
+        "quality": "best",
+        "audio": None,
+        "container": "auto",
+    }
 
 
 @pytest.mark.parametrize("quality", QUALITIES)
 @pytest.mark.parametrize("audio", AUDIO)
-def test_every_choice_of_the_contract_survives_the_row(quality: str, audio: str | None) -> None:
-    options = DownloadOptions.from_mapping({"quality": quality, "audio": audio})
+@pytest.mark.parametrize("container", CONTAINERS)
+def test_every_choice_of_the_contract_survives_the_row(
+    quality: str, audio: str | None, container: str
+) -> None:
+    chosen = {"quality": quality, "audio": audio, "container": container}
+    options = DownloadOptions.from_mapping(chosen)
 
     stored = json.loads(json.dumps(options.as_dict()))
 
-    assert stored == {"quality": quality, "audio": audio}
+    assert stored == chosen
     assert DownloadOptions.from_mapping(stored) == options
 
 
@@ -31,7 +40,14 @@ def test_there_are_no_other_choices() -> None:
     assert {name: list(option.labels) for name, option in OPTIONS.items()} == {
         "quality": QUALITIES,
         "audio": AUDIO,
+        "container": CONTAINERS,
     }
+
+
+def test_an_older_row_without_an_option_has_its_default() -> None:
+    options = DownloadOptions.from_mapping({"quality": "720p", "audio": None})
+
+    assert options == DownloadOptions(quality="720p", container="auto")
 
 
 def test_equal_options_give_equal_json_whatever_the_order_of_the_keys() -> None:
@@ -47,8 +63,8 @@ def test_overrides_make_new_options_and_leave_the_old() -> None:
 
     changed = options.with_overrides(audio="opus")
 
-    assert changed.as_dict() == {"quality": "720p", "audio": "opus"}
-    assert options.as_dict() == {"quality": "720p", "audio": None}
+    assert changed.chosen() == {"quality": "720p", "audio": "opus"}
+    assert options.chosen() == {"quality": "720p"}
 
 
 def test_an_override_can_take_the_audio_choice_back() -> None:
@@ -90,7 +106,10 @@ def test_an_unknown_key_is_refused_with_its_name_value_and_what_is_allowed(key: 
         DownloadOptions.from_mapping({key: "rm -rf"})
 
     assert refusal.value.option == key
-    assert str(refusal.value) == f"{key}: unknown option (was 'rm -rf'); allowed: quality, audio"
+    assert (
+        str(refusal.value)
+        == f"{key}: unknown option (was 'rm -rf'); allowed: quality, audio, container"
+    )
 
 
 def test_a_refusal_is_a_value_error() -> None:
@@ -108,10 +127,15 @@ def test_a_refusal_of_a_huge_value_stays_short() -> None:
 @pytest.mark.parametrize(
     ("chosen", "label", "summary"),
     [
-        ({}, "", "Best quality · Video and sound"),
-        ({"quality": "720p"}, "720p", "Up to 720p · Video and sound"),
-        ({"audio": "mp3"}, "mp3", "Best quality · Only sound, mp3"),
-        ({"audio": "mp3", "quality": "360p"}, "360p, mp3", "Up to 360p · Only sound, mp3"),
+        ({}, "", "Best quality · Video and sound · Container of the site"),
+        ({"quality": "720p"}, "720p", "Up to 720p · Video and sound · Container of the site"),
+        ({"audio": "mp3"}, "mp3", "Best quality · Only sound, mp3 · Container of the site"),
+        (
+            {"audio": "mp3", "quality": "360p"},
+            "360p, mp3",
+            "Up to 360p · Only sound, mp3 · Container of the site",
+        ),
+        ({"container": "mkv"}, "mkv", "Best quality · Video and sound · As mkv"),
     ],
 )
 def test_what_was_chosen_in_words(chosen: dict[str, str], label: str, summary: str) -> None:
@@ -141,7 +165,7 @@ json_values = st.recursive(
 )
 
 
-@given(st.dictionaries(st.sampled_from(["quality", "audio"]) | st.text(), json_values))
+@given(st.dictionaries(st.sampled_from(list(OPTIONS)) | st.text(), json_values))
 def test_no_json_object_raises_anything_but_a_refusal(mapping: dict[str, object]) -> None:
     try:
         options = DownloadOptions.from_mapping(mapping)
