@@ -13,7 +13,7 @@ import pytest
 from downloads.disk.partial import PROOF
 from downloads.fetch.client import ForkServer
 from downloads.fetch.job import MANIFEST, finished_paths, write_manifest
-from downloads.fetch.protocol import Advance, Job, ManifestFile, Metadata, PhaseBegan
+from downloads.fetch.protocol import Advance, Job, ManifestFile, Metadata, PhaseBegan, Said
 from downloads.fetch.verify import Incomplete
 from downloads.rules.errors import ErrorClass
 from tests.helpers.attempts import Ended, attempt, job_for
@@ -248,6 +248,33 @@ def test_a_video_that_has_the_container_is_left_byte_for_byte(
     ended = fetch("/video.mp4", container="mp4")
 
     assert ended.file.read_bytes() == media_server.file("video.mp4").read_bytes()
+
+
+def serve_apart(site: ScriptedSite, media_server: MediaServer) -> str:
+    """A master playlist whose pictures and sound are streams of their own."""
+    for name, path in (("picture", "hls/segment-0.ts"), ("sound", "audio.m4a")):
+        answer = Answer(body=media_server.file(path).read_bytes())
+        site.serve(f"/{name}.part", answer)
+        body = f"#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:1,\n/{name}.part\n#EXT-X-ENDLIST\n"
+        site.serve(f"/{name}.m3u8", playlist(body))
+    sound = '#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="a",NAME="en",LANGUAGE="en",URI="/sound.m3u8"\n'
+    picture = '#EXT-X-STREAM-INF:BANDWIDTH=9000,CODECS="avc1.42c01e,mp4a.40.2",AUDIO="a"\n'
+    return site.serve("/apart.m3u8", playlist(f"#EXTM3U\n{sound}{picture}/picture.m3u8\n"))
+
+
+@pytest.mark.parametrize("asked", ["mp4", "mkv"])
+def test_pictures_and_sound_are_merged_into_the_container_at_once(
+    fetch: Fetch, scripted_site: ScriptedSite, media_server: MediaServer, asked: str
+) -> None:
+    ended = fetch(serve_apart(scripted_site, media_server), container=asked)
+
+    assert ended.file.name == f"media.{asked}"
+    assert container(ended.file) == OF_CONTAINER[asked]
+    assert streams(ended.file, "v")
+    assert streams(ended.file, "a")
+    said = [message.text for message in ended.messages if isinstance(message, Said)]
+    assert any("Merging formats" in text for text in said)
+    assert not any("Remuxing video" in text for text in said)
 
 
 @pytest.mark.parametrize("asked", ["mp4", "mkv"])
