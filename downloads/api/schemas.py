@@ -45,7 +45,7 @@ class Incoming(BaseModel):
 
 
 def _option_field(option: Choice) -> Any:
-    """The type of an option and its field, as pydantic makes a model of them."""
+    """Return the type and the field of an option, for `create_model`."""
     words: Any = Literal[option.words]
     is_optional = None in option.labels
     field = Field(option.default, title=option.label, description=option.description)

@@ -23,7 +23,7 @@ class Recipe:
 
 
 def recipe(options: DownloadOptions, *, has_ffmpeg: bool) -> Recipe:
-    """The parameters and post-processors for `options`.
+    """Return the parameters and post-processors for `options`.
 
     Without ffmpeg one file that has picture and sound is preferred: nothing could merge two.
     """
@@ -38,7 +38,7 @@ def recipe(options: DownloadOptions, *, has_ffmpeg: bool) -> Recipe:
 
 
 def _repack(made: Recipe, container: str) -> None:
-    """Two streams are merged into the container at once, one file is remuxed; sound stays."""
+    """Have two streams merged into the container at once, and one file remuxed; sound stays."""
     made.params["merge_output_format"] = container
     subtitles = ["-c:s", SUBTITLE_CODECS[container]]
     made.params["postprocessor_args"] = {"videoremuxer+ffmpeg_o1": subtitles}

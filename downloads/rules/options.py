@@ -40,7 +40,7 @@ class Choice:
         return tuple(value for value in self.labels if value is not None)
 
     def checked(self, name: str, value: object) -> str | None:
-        """The value as a plain string or None. Raises InvalidOption for any other."""
+        """Return the value as a plain string or None. Raises InvalidOption for any other."""
         for allowed in self.labels:
             if value == allowed:
                 return allowed
@@ -48,7 +48,7 @@ class Choice:
 
 
 def _choice(*, label: str, description: str, labels: Mapping[str | None, str]) -> Any:
-    """A field of `DownloadOptions` with all that is known of it."""
+    """Make a field of `DownloadOptions` that carries its Choice."""
     choice = Choice(label=label, description=description, labels=labels)
     return field(default=choice.default, metadata={"option": choice})
 
@@ -58,7 +58,7 @@ class DownloadOptions:
     """The options of one download. InvalidOption for a value that is not in the table.
 
     Never mutated: `with_overrides` makes new ones, so that a default may be shared. One more option
-    is one more field here and a line of `fetch.recipe`.
+    is one more field here and a line in `fetch.recipe`.
     """
 
     quality: str = _choice(
@@ -97,14 +97,14 @@ class DownloadOptions:
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, object]) -> Self:
-        """Options from JSON or from a row; a missing key has its default.
+        """Make options from JSON or from a row; a missing key has its default.
 
         Raises InvalidOption for an unknown key or value.
         """
         return cls().with_overrides(**mapping)
 
     def with_overrides(self, /, **changes: object) -> Self:
-        """New options with `changes`; these stay as they are.
+        """Make new options with `changes`; these stay as they are.
 
         Raises InvalidOption for an unknown key or value.
         """
@@ -115,11 +115,11 @@ class DownloadOptions:
         return type(self)(**{**asdict(self), **changes})
 
     def as_dict(self) -> dict[str, str | None]:
-        """Every option, in a fixed order and as plain strings: equal options give equal JSON."""
+        """Return every option, in a fixed order: equal options give equal JSON."""
         return asdict(self)
 
     def chosen(self) -> dict[str, str | None]:
-        """The options that differ from their default: an option that is new changes nothing."""
+        """Return what differs from the defaults, so that a new option changes no older wish."""
         return {
             name: value for name, value in self.as_dict().items() if value != OPTIONS[name].default
         }

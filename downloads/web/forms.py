@@ -15,7 +15,7 @@ MAX_SHOWN_LINK = 80  # characters of a wrong link that an error repeats
 
 
 def option_field(option: Choice) -> forms.TypedChoiceField:
-    """The field of an option; one that is left out or empty has the default."""
+    """Make the field of an option; one that is left out or empty has the default."""
     return forms.TypedChoiceField(
         label=option.label,
         help_text=option.description,

@@ -160,7 +160,7 @@ def flag(name: str) -> str:
 
 
 def options_of(arguments: Mapping[str, Any]) -> DownloadOptions:
-    """The preset, and above it each option that was given."""
+    """Return the options of the preset, overridden by each flag that was given."""
     given = {name: arguments[name] for name in OPTIONS if arguments[name] is not None}
     return DownloadOptions(**{**PRESETS[arguments["preset"]], **given})
 
