@@ -36,6 +36,7 @@ from downloads.models import (
     Worker,
     user_actor,
 )
+from downloads.templatetags.downloads import options_summary
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -119,7 +120,10 @@ class DownloadAdmin(DownloadModelAdmin):
     actions = ("clean_up", "delete_selected")
     inlines = (FilesInline, HistoryInline, LogsInline)
     fieldsets = (
-        (None, {"fields": ("correlation_id", "title", "url", "owner", "options", "priority")}),
+        (
+            None,
+            {"fields": ("correlation_id", "title", "url", "owner", "chosen_options", "priority")},
+        ),
         (
             "Life",
             {
@@ -150,6 +154,10 @@ class DownloadAdmin(DownloadModelAdmin):
     @admin.display(description="state", ordering="state")
     def badge(self, download: Download) -> SafeString:
         return format_html('<span class="state state-{0}">{0}</span>', download.state)
+
+    @admin.display(description="options")
+    def chosen_options(self, download: Download) -> str:
+        return options_summary(download.options)
 
     @admin.display(description="host")
     def host(self, download: Download) -> str:

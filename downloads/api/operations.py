@@ -83,7 +83,7 @@ def add(
 
     def work() -> Status[DownloadDetail]:
         (submitted,) = Download.objects.submit(
-            [(wish.url, wish.options.as_download_options())], owner=user, actor=user_actor(user)
+            [(wish.url, wish.options)], owner=user, actor=user_actor(user)
         )
         return Status(201 if submitted.created else 200, _detail(submitted.download))
 
@@ -105,7 +105,7 @@ def add_batch(
     user = user_of(request)
 
     def work() -> Status[BatchAnswer]:
-        results = _submit_all(batch.urls, batch.options.as_download_options(), user=user)
+        results = _submit_all(batch.urls, batch.options, user=user)
         return Status(200, BatchAnswer(results=results))
 
     return answer_once(request, work, user=user, key=headers.idempotency_key, shape=BatchAnswer)

@@ -6,15 +6,23 @@ not published by accident.
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from django.urls import reverse
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    create_model,
+)
 
 from downloads.models import Download, DownloadQuerySet, Progress, PublishedFile, Transition
 from downloads.rules.errors import ADVICE, ErrorClass
 from downloads.rules.links import MAX_LINKS
-from downloads.rules.options import Audio, DownloadOptions, Quality
+from downloads.rules.options import OPTIONS, Choice, DownloadOptions
 from downloads.rules.states import Outcome, State
 from downloads.submission import check_link
 from downloads.web.turns import Crowd, TurnWait, Whose
@@ -36,23 +44,39 @@ class Incoming(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class Options(Incoming):
-    quality: Quality = Quality.BEST
-    audio: Audio | None = None
+def _option_field(option: Choice) -> Any:
+    """Return the type and the field of an option, for `create_model`."""
+    words: Any = Literal[option.words]
+    is_optional = None in option.labels
+    field = Field(option.default, title=option.label, description=option.description)
+    return (words | None if is_optional else words), field
 
-    def as_download_options(self) -> DownloadOptions:
-        return DownloadOptions(quality=self.quality, audio=self.audio)
+
+OptionsIn = create_model(
+    "Options",
+    __base__=Incoming,
+    **{name: _option_field(option) for name, option in OPTIONS.items()},
+)
+
+
+def _download_options(value: object) -> DownloadOptions:
+    return DownloadOptions(**OptionsIn.model_validate(value).model_dump())
+
+
+Options = Annotated[
+    DownloadOptions, PlainValidator(_download_options, json_schema_input_type=OptionsIn)
+]
 
 
 class Wish(Incoming):
     url: Link
-    options: Options = Options()
+    options: Options = DownloadOptions()
 
 
 class Batch(Incoming):
     # Each link is judged by itself, in its own result.
     urls: list[str] = Field(min_length=1, max_length=MAX_LINKS)
-    options: Options = Options()
+    options: Options = DownloadOptions()
 
 
 class ListParameters(BaseModel):

@@ -13,7 +13,7 @@ from yt_dlp.downloader.fragment import FragmentFD
 from yt_dlp.networking import Request, Response
 from yt_dlp.networking._requests import RequestsRH
 from yt_dlp.networking.exceptions import HTTPError
-from yt_dlp.postprocessor import FFmpegExtractAudioPP, FFmpegPostProcessor
+from yt_dlp.postprocessor import FFmpegPostProcessor, get_postprocessor
 from yt_dlp.utils import unified_timestamp
 
 from downloads.fetch.extractors import Matcher
@@ -21,7 +21,9 @@ from downloads.fetch.fragments import of_one_kind
 from downloads.fetch.log import Voice
 from downloads.fetch.protocol import Job
 from downloads.fetch.read_limits import Pages, refuse_too_much
+from downloads.fetch.recipe import recipe
 from downloads.fetch.resume import Resume, strong_etag
+from downloads.rules.options import DownloadOptions
 from downloads.sandbox.programs import find_deno, find_ffmpeg
 
 OUTPUT_NAME = "media"
@@ -176,21 +178,18 @@ def _warm_up(downloader: Downloader) -> None:
 
 
 def fit(downloader: Downloader, job: Job) -> None:
-    """Set the options of one download. For the copy in a forked child only."""
-    params = downloader.params
+    """Set the options of one download. For the copy in a forked child only.
+
+    Raises InvalidOption, and yt-dlp's error when a post-processor's program is missing.
+    """
     for handler in downloader._request_director.handlers.values():  # the option came too late
         handler.timeout = min(SOCKET_TIMEOUT_SECONDS, job.stall_seconds)
-    params["format"] = "bestaudio/best" if job.audio else _video_format(downloader)
-    if job.quality != "best":
-        params["format_sort"] = [f"res:{job.quality.removesuffix('p')}"]
-    downloader.format_selector = downloader.build_format_selector(params["format"])
-    if job.audio:
-        processor = FFmpegExtractAudioPP(downloader, preferredcodec=job.audio)
+    options = DownloadOptions.from_mapping(job.options)
+    made = recipe(options, has_ffmpeg=FFmpegPostProcessor(downloader).available)
+    downloader.params.update(made.params)
+    downloader.format_selector = downloader.build_format_selector(made.params["format"])
+    for each in made.post_processors:
+        arguments = {name: value for name, value in each.items() if name != "key"}
+        processor = get_postprocessor(each["key"])(downloader, **arguments)
         processor.check_version()
         downloader.add_post_processor(processor)
-
-
-def _video_format(downloader: Downloader) -> str:
-    """The best picture and the best sound; one file that has both where nothing can merge them."""
-    has_ffmpeg = FFmpegPostProcessor(downloader).available
-    return "bestvideo*+bestaudio/best" if has_ffmpeg else "best/bestvideo+bestaudio"

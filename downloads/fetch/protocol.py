@@ -20,8 +20,7 @@ class Job:
     correlation_id: str
     attempt: int
     url: str
-    quality: str
-    audio: str | None
+    options: dict[str, str | None]
     directory: str
     max_bytes: int
     stall_seconds: float

@@ -252,6 +252,6 @@ class DownloadQuerySet(models.QuerySet["Download"]):
 
 
 def fingerprint(url: str, options: DownloadOptions) -> str:
-    """What makes two wishes of one owner the same: the URL and the options."""
-    text = json.dumps([url, options.as_dict()], sort_keys=True, separators=(",", ":"))
+    """What makes two wishes of one owner the same: the URL and the options that were chosen."""
+    text = json.dumps([url, options.chosen()], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()

@@ -102,8 +102,8 @@ ADVICE: dict[ErrorClass, Advice] = {
         next_step="Install ffmpeg, then retry.",
     ),
     ErrorClass.FORMAT_UNAVAILABLE: Advice(
-        sentence="The chosen quality does not exist here.",
-        next_step="Add the link again with another quality.",
+        sentence="This video cannot be had with the chosen options.",
+        next_step="Add the link again with other options.",
     ),
     ErrorClass.LIVE_NOT_STARTED: Advice(
         sentence="The live stream has not started.",
@@ -179,6 +179,7 @@ KINDS: tuple[tuple[str, ErrorClass], ...] = (
     ("ProgramKilled", ErrorClass.WORKER_LOST),
     ("ProgramHangs", ErrorClass.STALLED),
     ("ProgramWroteTooMuch", ErrorClass.TOO_LARGE),
+    ("DoesNotFit", ErrorClass.FORMAT_UNAVAILABLE),
     ("Stalled", ErrorClass.STALLED),
     ("TimedOut", ErrorClass.TIMED_OUT),
     ("NotMedia", ErrorClass.UNSUPPORTED),

@@ -6,6 +6,7 @@ No Django here, and yt-dlp is not imported: the dashboard and `doctor` ask as we
 import functools
 import math
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -16,6 +17,12 @@ from typing import Any
 
 LOOK_SECONDS = 1.0
 SEARCH_PATH = "/usr/local/bin:/usr/bin:/bin"
+# ffmpeg's words for a stream that a container cannot hold; its last line does not say it.
+MISFIT = re.compile(
+    r"^.*(?:Could not find tag for codec|Subtitle codec .* is not supported"
+    r"|in MP4 support is experimental|are supported for WebM).*$",
+    re.MULTILINE,
+)
 
 
 class ProgramHangs(Exception):
@@ -28,6 +35,10 @@ class ProgramKilled(Exception):
 
 class ProgramWroteTooMuch(Exception):
     """A program that the child started reached the limit on the size of a file."""
+
+
+class DoesNotFit(Exception):
+    """A container cannot hold one of the streams. The message is ffmpeg's."""
 
 
 def _search_path() -> str:
@@ -79,11 +90,11 @@ def media_tools(ffmpeg: Path) -> list[Path]:
 
 def watched(wrapped: Callable[..., Any], *, stall_seconds: float) -> Any:
     """Wrap `communicate` of yt-dlp's `Popen`: raises ProgramKilled after a program was killed,
-    ProgramWroteTooMuch when that was for the size of its file, and ProgramHangs when it read and
-    wrote nothing for so long.
+    ProgramWroteTooMuch when that was for the size of its file, ProgramHangs when it read and
+    wrote nothing for so long, and DoesNotFit when ffmpeg failed at that.
 
     yt-dlp would wait for ever, and take the silence of a killed ffprobe for its answer: that a file
-    has no sound, or that ffmpeg is missing.
+    has no sound, or that ffmpeg is missing. Of an error it keeps the last line alone.
     """
 
     def communicate(self: Any, input: Any = None, timeout: float | None = None) -> Any:
@@ -104,13 +115,24 @@ def watched(wrapped: Callable[..., Any], *, stall_seconds: float) -> Any:
                     did, did_at = does, now
                 elif now - did_at > stall_seconds:
                     raise ProgramHangs(f"{name} did nothing for {now - did_at:.0f} s") from None
-        if self.returncode == -signal.SIGXFSZ:
-            raise ProgramWroteTooMuch(f"{name} wrote more than a download may have")
-        if self.returncode is not None and self.returncode < 0:
-            raise ProgramKilled(f"{name} was killed by {signal.Signals(-self.returncode).name}")
+        _judge(name, self.returncode, said[1])
         return said
 
     return communicate
+
+
+def _judge(name: str, code: int | None, errors: str | bytes | None) -> None:
+    """Raise what the end of a program means, unless yt-dlp understands it itself."""
+    if code == -signal.SIGXFSZ:
+        raise ProgramWroteTooMuch(f"{name} wrote more than a download may have")
+    if code is not None and code < 0:
+        raise ProgramKilled(f"{name} was killed by {signal.Signals(-code).name}")
+    if code and (misfit := MISFIT.search(_text(errors))):
+        raise DoesNotFit(misfit[0].partition("] ")[2] or misfit[0])
+
+
+def _text(errors: str | bytes | None) -> str:
+    return errors.decode(errors="replace") if isinstance(errors, bytes) else errors or ""
 
 
 def _input_and_output(pid: int) -> bytes:

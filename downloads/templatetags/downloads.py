@@ -19,7 +19,7 @@ from django.utils.safestring import SafeString
 
 from downloads.models import Download, Progress, PublishedFile, Transition
 from downloads.rules.errors import ADVICE, Advice, ErrorClass
-from downloads.rules.options import Audio, DownloadOptions
+from downloads.rules.options import DownloadOptions, InvalidOption
 from downloads.rules.states import Phase, Reason, State
 from downloads.web.turns import Crowd, TurnWait
 from downloads.web.waits import SiteWait, wait_of
@@ -32,6 +32,7 @@ UNKNOWN = "—"
 # Older than this, speed and remaining time say nothing about now.
 FRESH_SECONDS = 10
 BYTES = re.compile(r"\b([0-9]{1,18}) bytes\b")
+UNKNOWN_OPTIONS = "unknown options"
 PLAYABLE = frozenset({"audio", "video"})
 
 
@@ -220,10 +221,19 @@ def is_fresh(progress: Progress) -> bool:
 @register.filter
 def options_label(options: dict[str, Any]) -> str:
     """What was chosen, in a word or two; "" for the default."""
-    chosen = DownloadOptions.from_mapping(options)
-    if chosen.audio:
-        return f"Only sound, {Audio(chosen.audio).value}"
-    return "" if chosen == DownloadOptions() else str(chosen.quality.value)
+    try:
+        return DownloadOptions.from_mapping(options).label
+    except InvalidOption:  # of a newer version: the row says so, and the page goes on
+        return UNKNOWN_OPTIONS
+
+
+@register.filter
+def options_summary(options: dict[str, Any]) -> str:
+    """All options in words, the defaults included."""
+    try:
+        return DownloadOptions.from_mapping(options).summary
+    except InvalidOption as unknown:
+        return str(unknown)
 
 
 @register.filter

@@ -1,25 +1,29 @@
 """The forms of the pages: what was typed, checked, with a sentence at the field for every fault."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from django import forms
 from django.contrib.auth.forms import UserCreationForm
 from django.contrib.auth.models import User
 
 from downloads.rules.links import MAX_LINKS, InvalidLink, split_links
-from downloads.rules.options import Audio, DownloadOptions, Quality
+from downloads.rules.options import OPTIONS, Choice, DownloadOptions
 from downloads.submission import check_link
 
 MAX_SHOWN_LINK = 80  # characters of a wrong link that an error repeats
 
-QUALITIES = [
-    (Quality.BEST.value, "Best quality"),
-    *((quality.value, f"Up to {quality.value}") for quality in Quality if quality != Quality.BEST),
-]
-SOUNDS = [
-    ("", "Video and sound"),
-    *((audio.value, f"Only sound, {audio.value}") for audio in Audio),
-]
+
+def option_field(option: Choice) -> forms.TypedChoiceField:
+    """Make the field of an option; one that is left out or empty has the default."""
+    return forms.TypedChoiceField(
+        label=option.label,
+        help_text=option.description,
+        choices=[(value or "", words) for value, words in option.labels.items()],
+        initial=option.default or "",
+        required=False,
+        empty_value=option.default,
+    )
 
 
 class AddForm(forms.Form):
@@ -39,8 +43,14 @@ class AddForm(forms.Form):
             }
         ),
     )
-    quality = forms.ChoiceField(choices=QUALITIES, initial=Quality.BEST.value)
-    audio = forms.ChoiceField(label="Sound", choices=SOUNDS, required=False)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields.update({name: option_field(option) for name, option in OPTIONS.items()})
+
+    @property
+    def option_fields(self) -> list[forms.BoundField]:
+        return [self[name] for name in OPTIONS]
 
     def clean_urls(self) -> list[str]:
         """The normal form of every link, in order; else one error for each wrong one."""
@@ -64,9 +74,7 @@ class AddForm(forms.Form):
     @property
     def options(self) -> DownloadOptions:
         """What was chosen. Only for a valid form."""
-        return DownloadOptions(
-            quality=self.cleaned_data["quality"], audio=self.cleaned_data["audio"] or None
-        )
+        return DownloadOptions(**{name: self.cleaned_data[name] for name in OPTIONS})
 
 
 class FirstAdminForm(UserCreationForm):  # type: ignore[type-arg]  # generic for mypy alone

@@ -137,7 +137,7 @@ def _render_form(
 
 
 def _remember_options(request: SignedInRequest, form: AddForm) -> None:
-    chosen = {name: form.cleaned_data[name] for name in ("quality", "audio")}
+    chosen = form.options.as_dict()
     if request.session.get(REMEMBERED_OPTIONS) != chosen:
         request.session[REMEMBERED_OPTIONS] = chosen
 

@@ -240,13 +240,11 @@ class Attempt:
         return ending or Broke(kinds=["ChildDied"], message=f"The download process {how}.")
 
     def _job(self, directory: Path) -> Job:
-        options = DownloadOptions.from_mapping(self.download.options)
         return Job(
             correlation_id=self.download.correlation_id,
             attempt=self.download.attempt,
             url=clean_url(self.download.url),  # whoever wrote the row
-            quality=options.quality,
-            audio=options.audio,
+            options=DownloadOptions.from_mapping(self.download.options).as_dict(),
             directory=str(directory),
             max_bytes=settings.VNSITE.max_bytes,
             stall_seconds=settings.VNSITE.stall_seconds,

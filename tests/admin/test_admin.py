@@ -16,6 +16,7 @@ from django.urls import reverse
 
 from downloads.accounts import tokens
 from downloads.models import ApiToken, Download, Transition
+from downloads.rules.options import DownloadOptions
 from tests.helpers import lives
 
 LIST = "/admin/downloads/download/"
@@ -103,6 +104,14 @@ def test_a_page_of_the_list_costs_the_same_for_one_and_for_many(
 
     with django_assert_max_num_queries(8):
         browser.get(LIST)
+
+
+def test_the_options_are_shown_in_words(browser: Client) -> None:
+    download = lives.submit(quality="720p", audio="mp3")
+
+    page = browser.get(f"/admin/downloads/download/{download.pk}/change/").content.decode()
+
+    assert DownloadOptions(quality="720p", audio="mp3").summary in page
 
 
 def test_the_history_is_there_and_cannot_be_written(browser: Client) -> None:

@@ -18,6 +18,7 @@ from pytest_django import DjangoAssertNumQueries
 from downloads.accounts import tokens
 from downloads.models import Download, IdempotentAnswer, Progress, Transition
 from downloads.rules.errors import ErrorClass
+from downloads.rules.options import OPTIONS, DownloadOptions
 from downloads.rules.states import Outcome, State
 from tests.helpers import lives
 
@@ -94,7 +95,8 @@ def test_the_url_is_normalised(caller: Caller) -> None:
 def test_options_are_kept(caller: Caller) -> None:
     caller.post("/downloads", {"url": URL, "options": {"quality": "720p", "audio": "mp3"}})
 
-    assert Download.objects.get().options == {"quality": "720p", "audio": "mp3"}
+    chosen = DownloadOptions(quality="720p", audio="mp3")
+    assert Download.objects.get().options == chosen.as_dict()
 
 
 def test_the_same_wish_answers_200_with_the_download_that_is_there(caller: Caller) -> None:
@@ -832,6 +834,20 @@ def test_openapi_has_the_names_of_the_contract(caller: Caller) -> None:
     assert "class" in schemas["ErrorOut"]["properties"]
     parameters = document["paths"]["/api/v1/downloads"]["post"]["parameters"]
     assert [each["name"] for each in parameters] == ["Idempotency-Key"]
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_openapi_describes_every_option_with_its_choices(caller: Caller, name: str) -> None:
+    schemas = caller.get("/openapi.json").json()["components"]["schemas"]
+
+    described, option = schemas["Options"]["properties"][name], OPTIONS[name]
+    assert described["description"] == option.description
+    assert described.get("default") == option.default
+    (words,) = [each["enum"] for each in described.get("anyOf", [described]) if "enum" in each]
+    assert words == list(option.words)
+    assert ({"type": "null"} in described.get("anyOf", [])) is (None in option.labels)
+    for wish in ("Wish", "Batch"):
+        assert "/schemas/Options" in str(schemas[wish]["properties"]["options"])
 
 
 def test_there_is_no_page_that_loads_scripts_from_elsewhere(caller: Caller) -> None:

@@ -77,6 +77,16 @@ def wait_until_gone(*pids: int) -> None:
 # How it begins
 
 
+@pytest.mark.parametrize("options", [{"exec": "touch touched"}, {"container": "exe"}])
+def test_the_child_checks_the_options_itself(
+    fork_server: ForkServer, job: Callable[..., Job], options: dict[str, str | None]
+) -> None:
+    ended = attempt(fork_server, replace(job("/video.mp4"), options=options))
+
+    assert ended.broke.kinds == ["InvalidOption"]
+    assert next(iter(options)) in ended.broke.message
+
+
 def test_nothing_happens_until_it_is_let_go(
     fork_server: ForkServer, job: Callable[..., Job], media_server: MediaServer, tmp_path: Path
 ) -> None:

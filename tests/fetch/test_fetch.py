@@ -13,7 +13,7 @@ import pytest
 from downloads.disk.partial import PROOF
 from downloads.fetch.client import ForkServer
 from downloads.fetch.job import MANIFEST, finished_paths, write_manifest
-from downloads.fetch.protocol import Advance, Job, ManifestFile, Metadata, PhaseBegan
+from downloads.fetch.protocol import Advance, Job, ManifestFile, Metadata, PhaseBegan, Said
 from downloads.fetch.verify import Incomplete
 from downloads.rules.errors import ErrorClass
 from tests.helpers.attempts import Ended, attempt, job_for
@@ -47,6 +47,13 @@ def nothing_outside(tmp_path: Path, directory: Path) -> Iterator[None]:
 def streams(path: Path | str, kind: str) -> str:
     """A hash of the decoded pictures or sound, whatever they are packed in."""
     command = ["ffmpeg", "-v", "error", "-i", str(path), "-map", f"0:{kind}"]
+    command += ["-f", "streamhash", "-"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def packets(path: Path) -> str:
+    """A hash of each stream's packets as they are packed: equal when nothing was encoded again."""
+    command = ["ffmpeg", "-v", "error", "-i", str(path), "-map", "0", "-c", "copy"]
     command += ["-f", "streamhash", "-"]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
@@ -160,6 +167,166 @@ def test_sound_that_is_in_the_right_form_is_not_encoded_again(
     ended = fetch("/audio.m4a", audio="m4a")
 
     assert ended.file.read_bytes() == media_server.file("audio.m4a").read_bytes()
+
+
+# Containers
+
+
+@pytest.fixture
+def film(
+    scripted_site: ScriptedSite, media_server: MediaServer, directory: Path
+) -> Callable[..., str]:
+    """Serve the video in another container, with other codecs; returns its URL. The file stays in
+    the directory as `source-NAME`."""
+
+    def film(name: str, *arguments: str | Path) -> str:
+        path = directory / f"source-{name}"
+        command = ["ffmpeg", "-v", "error", "-i", media_server.file("video.mp4"), *arguments, path]
+        subprocess.run(command, check=True)
+        answer = Answer(body=path.read_bytes(), media_type="video/mp4")
+        return scripted_site.serve(f"/{name}", answer)
+
+    return film
+
+
+COPY = ("-c", "copy")
+VP8 = ("-c:v", "libvpx", "-c:a", "libvorbis")
+VP9 = ("-c:v", "libvpx-vp9", "-c:a", "libopus")
+OF_CONTAINER = {"mp4": "mov,mp4,m4a,3gp,3g2,mj2", "mkv": "matroska,webm", "webm": "matroska,webm"}
+
+
+def container(path: Path) -> str:
+    command = ["ffprobe", "-v", "error", "-show_entries", "format=format_name"]
+    command += ["-of", "default=nw=1:nk=1", str(path)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+@pytest.mark.parametrize(
+    ("name", "codecs", "asked", "media_type"),
+    [
+        ("a.webm", VP9, "mp4", "video/mp4"),
+        ("a.webm", VP9, "mkv", "video/x-matroska"),
+        ("a.webm", VP8, "mkv", "video/x-matroska"),
+        ("a.webm", VP9, "auto", "video/webm"),
+        ("a.mp4", COPY, "mkv", "video/x-matroska"),
+        ("a.mkv", COPY, "mp4", "video/mp4"),
+        ("a.mov", COPY, "mp4", "video/mp4"),
+        ("a.flv", COPY, "mp4", "video/mp4"),
+    ],
+)
+def test_a_video_is_repacked_and_not_encoded_again(
+    fetch: Fetch,
+    film: Callable[..., str],
+    directory: Path,
+    name: str,
+    codecs: tuple[str, ...],
+    asked: str,
+    media_type: str,
+) -> None:
+    ended = fetch(film(name, *codecs), container=asked)
+
+    (only,) = ended.fetched.files
+    suffix = name.partition(".")[2] if asked == "auto" else asked
+    assert (only.name, only.media_type) == (f"media.{suffix}", media_type)
+    assert container(ended.file) == OF_CONTAINER[suffix]
+    assert packets(ended.file) == packets(directory / f"source-{name}")
+
+
+@pytest.mark.parametrize("asked", ["auto", "mp4", "mkv"])
+def test_a_stream_of_fragments_is_repacked(fetch: Fetch, asked: str) -> None:
+    ended = fetch("/hls/index.m3u8", container=asked)
+
+    suffix = "mp4" if asked == "auto" else asked
+    assert ended.file.name == f"media.{suffix}"
+    assert container(ended.file) == OF_CONTAINER[suffix]
+    assert seconds(ended.file) == pytest.approx(3.0, abs=0.15)
+
+
+def test_a_video_that_has_the_container_is_left_byte_for_byte(
+    fetch: Fetch, media_server: MediaServer
+) -> None:
+    ended = fetch("/video.mp4", container="mp4")
+
+    assert ended.file.read_bytes() == media_server.file("video.mp4").read_bytes()
+
+
+def serve_apart(site: ScriptedSite, media_server: MediaServer) -> str:
+    """A master playlist whose pictures and sound are streams of their own."""
+    for name, path in (("picture", "hls/segment-0.ts"), ("sound", "audio.m4a")):
+        answer = Answer(body=media_server.file(path).read_bytes())
+        site.serve(f"/{name}.part", answer)
+        body = f"#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:1,\n/{name}.part\n#EXT-X-ENDLIST\n"
+        site.serve(f"/{name}.m3u8", playlist(body))
+    sound = '#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="a",NAME="en",LANGUAGE="en",URI="/sound.m3u8"\n'
+    picture = '#EXT-X-STREAM-INF:BANDWIDTH=9000,CODECS="avc1.42c01e,mp4a.40.2",AUDIO="a"\n'
+    return site.serve("/apart.m3u8", playlist(f"#EXTM3U\n{sound}{picture}/picture.m3u8\n"))
+
+
+@pytest.mark.parametrize("asked", ["mp4", "mkv"])
+def test_pictures_and_sound_are_merged_into_the_container_at_once(
+    fetch: Fetch, scripted_site: ScriptedSite, media_server: MediaServer, asked: str
+) -> None:
+    ended = fetch(serve_apart(scripted_site, media_server), container=asked)
+
+    assert ended.file.name == f"media.{asked}"
+    assert container(ended.file) == OF_CONTAINER[asked]
+    assert streams(ended.file, "v")
+    assert streams(ended.file, "a")
+    said = [message.text for message in ended.messages if isinstance(message, Said)]
+    assert any("Merging formats" in text for text in said)
+    assert not any("Remuxing video" in text for text in said)
+
+
+@pytest.mark.parametrize("asked", ["mp4", "mkv"])
+def test_a_file_that_is_only_sound_stays_as_it_is(
+    fetch: Fetch, media_server: MediaServer, asked: str
+) -> None:
+    ended = fetch("/audio.m4a", container=asked)
+
+    assert ended.file.name == "media.m4a"
+    assert ended.file.read_bytes() == media_server.file("audio.m4a").read_bytes()
+
+
+@pytest.mark.parametrize("asked", ["mp4", "mkv"])
+def test_sound_alone_has_its_own_format_whatever_container_was_asked_for(
+    fetch: Fetch, asked: str
+) -> None:
+    ended = fetch("/video.mp4", audio="mp3", container=asked)
+
+    assert ended.file.name == "media.mp3"
+
+
+def test_a_video_that_does_not_fit_says_which_stream(
+    fetch: Fetch, film: Callable[..., str]
+) -> None:
+    ended = fetch(film("a.webm", *VP8), container="mp4")
+
+    assert ended.error_class is ErrorClass.FORMAT_UNAVAILABLE
+    assert "codec vp8 in stream #0" in ended.broke.message
+    assert not (ended.directory / MANIFEST).exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "asked"), [("a.mp4", "mov_text", "mkv"), ("a.mkv", "srt", "mp4")]
+)
+def test_subtitles_in_the_file_come_along(
+    fetch: Fetch,
+    film: Callable[..., str],
+    media_server: MediaServer,
+    directory: Path,
+    name: str,
+    codec: str,
+    asked: str,
+) -> None:
+    text = directory / "text.srt"
+    text.write_text("1\n00:00:00,000 --> 00:00:01,000\nA line of text\n")
+    url = film(name, "-i", text, "-map", "0", "-map", "1", "-c", "copy", "-c:s", codec)
+
+    ended = fetch(url, container=asked)
+
+    command = ["ffmpeg", "-v", "error", "-i", ended.file, "-f", "srt", "-"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "A line of text" in shown
 
 
 HEIGHTS = (240, 480, 1080)

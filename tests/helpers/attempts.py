@@ -11,6 +11,7 @@ from downloads.disk.isolation import PREFIX
 from downloads.fetch.client import Child, ForkServer
 from downloads.fetch.protocol import Broke, Fetched, Job, Message
 from downloads.rules.errors import ErrorClass, ErrorFacts, classify
+from downloads.rules.options import OPTIONS, DownloadOptions
 
 DEADLINE_SECONDS = 60.0
 STALL_SECONDS = 30.0
@@ -59,13 +60,13 @@ def facts(broke: Broke) -> ErrorFacts:
 
 
 def job_for(url: str, directory: Path, **values: object) -> Job:
-    """A job with everything as usual but `values`."""
+    """A job with everything as usual but `values`, which may be options as well."""
+    chosen = {name: values.pop(name) for name in OPTIONS if name in values}
     job = Job(
         correlation_id="abc",
         attempt=1,
         url=url,
-        quality="best",
-        audio=None,
+        options=DownloadOptions().with_overrides(**chosen).as_dict(),
         directory=str(directory),
         max_bytes=10**9,
         stall_seconds=STALL_SECONDS,

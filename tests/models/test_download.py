@@ -1,3 +1,5 @@
+import hashlib
+import json
 import threading
 from datetime import timedelta
 
@@ -18,6 +20,7 @@ from downloads.models import (
     Worker,
     database_now,
 )
+from downloads.models.queries import fingerprint
 from downloads.rules.options import DownloadOptions
 from downloads.rules.states import TRANSITIONS, Outcome, Reason, State
 
@@ -78,6 +81,15 @@ def test_the_same_wish_of_the_same_owner_is_answered_with_the_one_that_waits(use
 
     assert (same.download, same.created) == (first, False)
     assert other.created
+
+
+def test_a_default_that_is_written_out_or_that_an_older_row_lacks_is_the_same_wish() -> None:
+    """Or an option that is added would make every waiting download another wish."""
+    assert fingerprint(URL, DownloadOptions()) == fingerprint(URL, DownloadOptions(quality="best"))
+    assert (
+        fingerprint(URL, DownloadOptions())
+        == hashlib.sha256(json.dumps([URL, {}], separators=(",", ":")).encode()).hexdigest()
+    )
 
 
 def test_a_wish_twice_in_one_batch_is_added_once(user: User) -> None:

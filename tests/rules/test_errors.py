@@ -104,6 +104,8 @@ SAYINGS = [
      "available formats", "format_unavailable"),
     (POST_PROCESSING, "Postprocessing: WARNING: unable to obtain file audio codec with ffprobe",
      "format_unavailable"),
+    (("DownloadError", "DoesNotFit"), "Could not find tag for codec vp8 in stream #0, codec not "
+     "currently supported in container", "format_unavailable"),
     (POST_PROCESSING, "Postprocessing: ffprobe and ffmpeg not found. Please install or provide the "
      "path using --ffmpeg-location", "ffmpeg_missing"),
     (DOWNLOAD, "You have requested merging of multiple formats but ffmpeg is not installed. "

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 import pytest
 
 from downloads.rules.links import MAX_LINKS
-from downloads.rules.options import Audio, DownloadOptions, Quality
+from downloads.rules.options import OPTIONS, DownloadOptions
 from downloads.web.forms import AddForm
 
 
@@ -36,15 +36,32 @@ def test_options() -> None:
     form = fill("https://a.org/1", quality="720p", audio="m4a")
 
     assert form.is_valid()
-    assert form.options == DownloadOptions(quality=Quality.P720, audio=Audio.M4A)
+    assert form.options == DownloadOptions(quality="720p", audio="m4a")
 
 
-@pytest.mark.parametrize("option", [{"quality": "8640p"}, {"audio": "flac"}, {"quality": ""}])
+@pytest.mark.parametrize("option", [{"quality": "8640p"}, {"audio": "flac"}])
 def test_an_unknown_option_is_refused(option: dict[str, str]) -> None:
     form = fill("https://a.org/1", **option)
 
     assert not form.is_valid()
     assert set(form.errors) == set(option)
+
+
+def test_an_option_that_is_left_out_or_empty_has_its_default() -> None:
+    """A page that was opened before the option was added sends a form without it."""
+    form = AddForm({"urls": "https://a.org/1", "quality": ""})
+
+    assert form.is_valid()
+    assert form.options == DownloadOptions()
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_an_option_is_offered_with_its_label_its_choices_and_what_they_mean(name: str) -> None:
+    field, option = AddForm()[name], OPTIONS[name]
+
+    assert (field.label, field.help_text) == (option.label, option.description)
+    assert [words for _, words in field.field.choices] == list(option.labels.values())
+    assert f'aria-describedby="{field.auto_id}_helptext"' in str(field)
 
 
 @pytest.mark.parametrize("nothing", ["", "  ", "\r\n \n"])

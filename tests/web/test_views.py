@@ -345,6 +345,18 @@ def test_a_waiting_row(browser: Client, user: User) -> None:
     assert f'formaction="/downloads/{download.correlation_id}/cancel"' in row
 
 
+def test_options_of_a_newer_version_leave_the_pages_usable(browser: Client, user: User) -> None:
+    lives.make_worker()
+    download = lives.submit(user)
+    Download.objects.filter(pk=download.pk).update(options={"quality": "best", "new<": "b"})
+
+    row = row_of(browser.get("/"), download)
+    page = text_of(browser.get(f"/downloads/{download.correlation_id}/"))
+
+    assert "unknown options" in row
+    assert "new&lt;: unknown option" in page
+
+
 def test_a_row_that_waits_for_its_next_attempt(browser: Client, user: User) -> None:
     download = lives.start(lives.submit(user))
     download.move(

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,24 @@ def test_a_video_goes_from_created_to_cleaned_and_its_file_is_in_the_library(
     assert path.parent.name == f"video [{download.correlation_id}]"
     assert sha256(path) == sha256(media_server.file("video.mp4")) == download.files.get().sha256
     assert temp_entries() == staged_entries() == []
+
+
+@pytest.mark.parametrize("path", ["/video.mp4", "/hls/index.m3u8"])
+def test_a_video_is_published_in_the_container_that_was_asked_for(
+    media_server: MediaServer, allowed: dict[str, str], path: str
+) -> None:
+    download = submit(media_server.url(path), container="mkv")
+
+    with running_worker("--once", **allowed) as worker:
+        assert worker.wait() == 0
+
+    download.refresh_from_db()
+    [file] = published(download)
+    command = ["ffprobe", "-v", "error", "-show_entries", "format=format_name", "-of", "csv=p=0"]
+    found = subprocess.run([*command, file], capture_output=True, text=True, check=True)
+    assert file.suffix == ".mkv"
+    assert found.stdout.strip() == '"matroska,webm"'
+    assert download.files.get().media_type == "video/x-matroska"
 
 
 def test_a_missing_video_fails_once_and_leaves_nothing(

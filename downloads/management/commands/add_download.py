@@ -2,7 +2,7 @@
 
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -17,12 +17,13 @@ from downloads.models import Download, Progress, TooManyWaiting, Transition
 from downloads.models.notifier import open_doorbell
 from downloads.rules.errors import ADVICE, ErrorClass
 from downloads.rules.links import MAX_LINKS, InvalidLink
-from downloads.rules.options import Audio, DownloadOptions, Quality
+from downloads.rules.options import OPTIONS, DownloadOptions
 from downloads.rules.redaction import escape
 from downloads.rules.states import Outcome
 from downloads.submission import check_link
 
 ACTOR = "command"
+PRESETS = {word: {name: word} for name in ("quality", "audio") for word in OPTIONS[name].words}
 WRONG_ARGUMENTS = 2
 INTERRUPTED = 130  # 128 and the number of SIGINT, as shells have it
 LOOK_AGAIN_SECONDS = 1.0
@@ -39,11 +40,14 @@ class Command(BaseCommand):
         parser.add_argument("urls", nargs="+", metavar="URL", help="address of the page of a video")
         parser.add_argument(
             "--preset",
-            choices=[*Quality, *Audio],
-            default=Quality.BEST,
-            help="the best picture to take (best, 2160p … 360p), or the format of a download of "
-            "sound only (m4a, mp3, opus); default: best",
+            choices=PRESETS,
+            default="best",
+            help="short for --quality or --audio with that value; default: best",
         )
+        for name, option in OPTIONS.items():
+            parser.add_argument(
+                flag(name), choices=option.words, help=option.description.replace("%", "%%")
+            )
         parser.add_argument(
             "--user", metavar="NAME", help="whose downloads they are; default: nobody's, for staff"
         )
@@ -54,7 +58,7 @@ class Command(BaseCommand):
     def handle(self, **options: Any) -> None:
         links = checked(options["urls"])
         with database_errors_as_one_line():
-            downloads = self._add(links, options_of(options["preset"]), owner_of(options["user"]))
+            downloads = self._add(links, options_of(options), owner_of(options["user"]))
             if not options["wait"]:
                 return
             warn_without_worker(self)
@@ -151,10 +155,14 @@ def checked(urls: Sequence[str]) -> list[str]:
     return links
 
 
-def options_of(preset: str) -> DownloadOptions:
-    if preset in list(Audio):
-        return DownloadOptions(audio=Audio(preset))
-    return DownloadOptions(quality=Quality(preset))
+def flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def options_of(arguments: Mapping[str, Any]) -> DownloadOptions:
+    """Return the options of the preset, overridden by each flag that was given."""
+    given = {name: arguments[name] for name in OPTIONS if arguments[name] is not None}
+    return DownloadOptions(**{**PRESETS[arguments["preset"]], **given})
 
 
 def owner_of(name: str | None) -> User | None:
