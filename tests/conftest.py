@@ -148,3 +148,13 @@ def canary() -> Iterator[Canary]:
     with Canary() as listening:
         yield listening
         assert not listening.was_touched
+
+
+@pytest.fixture
+def hasty_stream(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """A stream whose heartbeats and looks at the rights are a moment apart."""
+    from downloads.stream import consumer, tailer
+
+    monkeypatch.setattr(tailer, "HEARTBEAT_SECONDS", 0.2)
+    monkeypatch.setattr(consumer, "RECHECK_SECONDS", 0.2)
+    return monkeypatch

@@ -39,26 +39,24 @@ def digest(text: str) -> str:
 
 
 def find(text: str) -> ApiToken | None:
-    """Return the known, unexpired token of an active user, or None. Records its use.
+    """Return the known, unexpired token of an active user, or None. Records its use."""
+    token = look_up(text)
+    if token is not None:
+        _note_use(token, timezone.now())
+    return token
+
+
+def look_up(text: str) -> ApiToken | None:
+    """Return the token as `find` does, without a write.
 
     It is looked up by its hash, so that the time of the look-up reveals nothing about the token.
     """
-    now = timezone.now()
-    alive = Q(expires_at=None) | Q(expires_at__gt=now)
-    token = (
+    alive = Q(expires_at=None) | Q(expires_at__gt=timezone.now())
+    return (
         ApiToken.objects.select_related("user")
         .filter(alive, digest=digest(text), user__is_active=True)
         .first()
     )
-    if token is not None:
-        _note_use(token, now)
-    return token
-
-
-def user_of_token(text: str) -> "User | None":
-    """Return the user of a token, for reading; None as in `find`."""
-    token = find(text)
-    return token.user if token else None
 
 
 def user_of(request: HttpRequest) -> "User | None":
@@ -68,7 +66,8 @@ def user_of(request: HttpRequest) -> "User | None":
     """
     text = token_in(request)
     if text is not None:
-        return user_of_token(text)
+        token = find(text)
+        return token.user if token else None
     return request.user if request.user.is_authenticated else None
 
 

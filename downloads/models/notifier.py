@@ -6,7 +6,6 @@ Imports neither channels nor Twisted.
 """
 
 import contextlib
-import logging
 import select
 import socket
 import sqlite3
@@ -15,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any, Protocol
 
-from django.db import DEFAULT_DB_ALIAS, DatabaseError, OperationalError, connection, connections
+from django.db import DEFAULT_DB_ALIAS, Error, OperationalError, connection, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 # Waking up for a look at SQLite's counter costs 0.1 to 0.2 ms of CPU: twenty looks a second are
@@ -25,8 +24,6 @@ BUSY_POLL_SECONDS = 0.005
 
 CHANNEL = "downloads"  # of NOTIFY; migration 0003 names it as well
 RECONNECT_SECONDS = 1.0
-
-logger = logging.getLogger(__name__)
 
 
 class Doorbell(Protocol):
@@ -111,7 +108,7 @@ class SqliteDoorbell:
         """
         try:
             row = self._connection.execute("PRAGMA data_version").fetchone()
-        except sqlite3.OperationalError as error:
+        except sqlite3.Error as error:
             if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
                 return -1
             raise OperationalError(str(error)) from error
@@ -136,7 +133,7 @@ class PostgresqlDoorbell:
         self._listen_again_at = 0.0
         try:
             self._listen()
-        except DatabaseError:
+        except Error:
             self.close()
             raise
 
@@ -175,8 +172,7 @@ class PostgresqlDoorbell:
         try:
             with self._connection.wrap_database_errors:
                 return _take_notifications(self._connection.connection.pgconn)
-        except DatabaseError as error:
-            logger.warning("The database hung up: %s", str(error).strip())
+        except Error:
             self._hang_up()
             return self._is_back()
 
@@ -187,7 +183,7 @@ class PostgresqlDoorbell:
         self._listen_again_at = now + RECONNECT_SECONDS
         try:
             self._listen()
-        except DatabaseError:
+        except Error:
             return False
         return True
 

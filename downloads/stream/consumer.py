@@ -7,6 +7,7 @@ sent comes from `downloads.stream.tailer`; no channel layer is used.
 import asyncio
 import logging
 import re
+from collections.abc import Callable
 from contextlib import aclosing, suppress
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -21,11 +22,11 @@ from django.core.handlers.asgi import ASGIRequest
 from django.db import Error
 from django.utils import timezone
 
-from downloads.accounts.tokens import token_in, user_of_token
-from downloads.models import Download, StreamPosition
+from downloads.accounts.tokens import find, look_up, token_in
+from downloads.models import ApiToken, Download, StreamPosition
 from downloads.models.outage import in_words, is_outage
 from downloads.stream.connection_limit import ConnectionLimit, TooManyConnections
-from downloads.stream.frames import HEARTBEAT_SECONDS, Bye, Resync, bye, greeting, resync
+from downloads.stream.frames import HEARTBEAT_SECONDS, Bye, Resync, greeting, resync
 from downloads.stream.tailer import STREAM, Cursor, Listener
 from downloads.web.middleware import RETRY_AFTER_SECONDS, SENTENCE
 
@@ -39,7 +40,6 @@ MAX_AGE_SECONDS = 15 * 60
 SEATS = ConnectionLimit()
 # Seats become free when somebody leaves; a page asks by itself in the meantime.
 RETRY_SEAT_SECONDS = 15
-AGAIN = ((b"Retry-After", str(RETRY_AFTER_SECONDS).encode()),)
 SEQ_PATTERN = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 HEADERS = [
@@ -60,6 +60,14 @@ class RefusedListener(Exception):
         super().__init__(sentence)
         self.status = status
         self.headers = headers
+
+
+class Away(RefusedListener):
+    """The database does not answer."""
+
+    def __init__(self) -> None:
+        later = ((b"Retry-After", str(RETRY_AFTER_SECONDS).encode()),)
+        super().__init__(503, SENTENCE, later)
 
 
 def end_streams() -> None:
@@ -96,7 +104,9 @@ class EventStream(AsyncHttpConsumer):  # type: ignore[misc]
         request = ASGIRequest(self.scope, BytesIO())
         try:
             _check(request)
-            user = await self._user(request)
+            if STREAM.is_stale:
+                raise Away
+            user = await self._user(request, find)
             if user is None:
                 raise RefusedListener(401, "Sign in first.", ((b"WWW-Authenticate", b"Bearer"),))
             self._take_seat(user)
@@ -108,45 +118,59 @@ class EventStream(AsyncHttpConsumer):  # type: ignore[misc]
             if not is_outage(error):
                 raise
             logger.error("No stream of events: %s", in_words(error))
-            await self._refuse(RefusedListener(503, SENTENCE, AGAIN))
+            await self._refuse(Away())
             raise StopConsumer from error
         await self.send_headers(headers=HEADERS)
         await self.send_body(first, more_body=True)
         self._pump = asyncio.create_task(self._send_events(request, user, cursor))
 
     async def _send_events(self, request: ASGIRequest, user: "User", cursor: Cursor) -> None:
+        listener = Listener(cursor)
         try:
-            await self._send_until_the_end(request, user, cursor)
+            async with asyncio.TaskGroup() as tasks, aclosing(listener.follow()) as chunks:
+                ending = tasks.create_task(self._end_in_time(request, user, listener))
+                async for chunk in chunks:
+                    await self.send_body(chunk, more_body=True)
+                ending.cancel()
         except Exception:
             # The browser comes back with its last id: better than a stream that fell silent.
             logger.exception("A stream of events failed")
         await self.send_body(b"")
 
-    async def _send_until_the_end(self, request: ASGIRequest, user: "User", cursor: Cursor) -> None:
+    async def _end_in_time(self, request: ASGIRequest, user: "User", listener: Listener) -> None:
+        """End the stream when the rights have changed, or by age; not while the database is away:
+        nobody could connect again."""
         now = asyncio.get_running_loop().time
-        ends_at = now() + MAX_AGE_SECONDS
-        recheck_at = now() + RECHECK_SECONDS
-        async with aclosing(Listener(cursor).follow()) as chunks:
-            async for chunk in chunks:
-                if now() >= recheck_at:
-                    recheck_at = now() + RECHECK_SECONDS
-                    if not _same_rights(user, await self._user(request)):
-                        await self.send_body(bye(Bye.SIGNED_OUT), more_body=True)
-                        return
-                await self.send_body(chunk, more_body=True)
-                if now() >= ends_at:
-                    await self.send_body(bye(Bye.AGE), more_body=True)
-                    return
+        began_at = now()
+        while True:
+            await asyncio.sleep(RECHECK_SECONDS)
+            if STREAM.is_stale or (same := await self._has_same_rights(request, user)) is None:
+                continue
+            if not same:
+                return listener.end(Bye.SIGNED_OUT)
+            if now() >= began_at + MAX_AGE_SECONDS:
+                return listener.end(Bye.AGE)
 
-    async def _user(self, request: ASGIRequest) -> "User | None":
+    async def _has_same_rights(self, request: ASGIRequest, user: "User") -> bool | None:
+        """None: the database does not answer."""
+        try:
+            now = await self._user(request, look_up)
+        except Error as error:
+            if not is_outage(error):
+                raise
+            return None
+        return now is not None and now.pk == user.pk and now.is_staff == user.is_staff
+
+    async def _user(
+        self, request: ASGIRequest, find_token: Callable[[str], ApiToken | None]
+    ) -> "User | None":
         """Who listens, by what the database says now and not by what was once loaded."""
-        token = token_in(request)
-        user: User | None
-        if token is not None:
-            user = await database_sync_to_async(user_of_token)(token)
-            return user
+        text = token_in(request)
+        if text is not None:
+            token = await database_sync_to_async(find_token)(text)
+            return token.user if token else None
         session = self.scope["session"]
-        user = await get_user({"session": session.__class__(session.session_key)})
+        user: User = await get_user({"session": session.__class__(session.session_key)})
         return user if user and user.is_authenticated else None
 
     def _take_seat(self, user: "User") -> None:
@@ -205,7 +229,3 @@ def parse_seq(text: str, *, newest: int) -> int | None:
         return None
     seq = int(text)
     return seq if seq <= newest else None
-
-
-def _same_rights(user: "User", now: "User | None") -> bool:
-    return now is not None and now.pk == user.pk and now.is_staff == user.is_staff

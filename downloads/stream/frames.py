@@ -59,9 +59,12 @@ def hello(*, seq: int, now: datetime) -> bytes:
     return encode("hello", {"seq": seq, "now": _instant(now), "heartbeat": HEARTBEAT_SECONDS})
 
 
-def heartbeat(*, seq: int, now: datetime) -> bytes:
-    """Says that the stream lives, and moves the last id past what this listener may not see."""
-    return encode("heartbeat", {"now": _instant(now)}, seq=seq)
+def heartbeat(*, seq: int, now: datetime, is_stale: bool) -> bytes:
+    """Says that the stream lives, and moves the last id past what this listener may not see.
+
+    Stale: the database does not answer, and what happens now is told when it is back.
+    """
+    return encode("heartbeat", {"now": _instant(now), "stale": is_stale}, seq=seq)
 
 
 def resync(why: Resync) -> bytes:

@@ -17,11 +17,12 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 from asgiref.sync import sync_to_async
-from django.db import DatabaseError, connection
+from django.db import Error, connection
 from django.utils import timezone
 
 from downloads.models import StreamPosition
 from downloads.models.notifier import Doorbell, open_doorbell
+from downloads.models.outage import in_words, is_outage
 from downloads.stream.frames import (
     BATCH_FRAMES,
     HEARTBEAT_SECONDS,
@@ -46,6 +47,8 @@ STATS_SECONDS = 1.0
 # A worker that dies, and a disk that fills, commit nothing: look at them without being rung for.
 STATS_IDLE_SECONDS = 5.0
 AFTER_ERROR_SECONDS = 1.0
+# Without an error as well: a server that was stopped, or cut off, says nothing.
+STALE_SECONDS = 3 * STATS_IDLE_SECONDS
 
 RING_FRAMES = 4096  # about 1 MB
 CHUNK_BYTES = 64 * 1024  # sent at once, about
@@ -87,12 +90,19 @@ class Stream:
         self.reports: dict[int, Report] = {}
         self.reports_version = 0
         self.stats: Stats | None = None
+        self._fresh_until = math.inf  # by the clock of monotonic time
         self._listeners: set[Listener] = set()
         self._tailer: Tailer | None = None
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the database does not answer. False while nobody listens, who would know it."""
+        return time.monotonic() >= self._fresh_until
 
     def join(self, listener: "Listener") -> None:
         self._listeners.add(listener)
         if self._tailer is None:
+            self.set_fresh(STALE_SECONDS)
             self._tailer = Tailer(self, asyncio.get_running_loop())
             self._tailer.start()
 
@@ -102,6 +112,7 @@ class Stream:
             self._tailer.stop()
             self._tailer = self.ring = self.stats = None
             self.reports, self.reports_version = {}, 0
+            self._fresh_until = math.inf
 
     def end(self, why: Bye) -> None:
         """Say goodbye to all listeners."""
@@ -124,6 +135,13 @@ class Stream:
     def set_stats(self, stats: Stats) -> None:
         self.stats = stats
         self._wake_all()
+
+    def set_fresh(self, seconds: float) -> None:
+        """The database was read and will be again within so many seconds; 0: it is away."""
+        was_stale = self.is_stale
+        self._fresh_until = time.monotonic() + seconds
+        if self.is_stale != was_stale:
+            self._wake_all()
 
     def _wake_all(self) -> None:
         for listener in self._listeners:
@@ -210,6 +228,8 @@ class Listener:
         self._cursor = cursor
         self._stream = stream
         self._is_replaying = True  # until the ring has all that is missing
+        self._was_stale = False
+        self._beat_at = 0.0
         self._ending: Bye | None = None
         self._woken = asyncio.Event()
 
@@ -226,35 +246,43 @@ class Listener:
 
         First comes what was missed. There is something every HEARTBEAT_SECONDS at least.
         """
-        loop = asyncio.get_running_loop()
-        beat_at = loop.time() + HEARTBEAT_SECONDS
+        self._beat_at = time.monotonic() + HEARTBEAT_SECONDS
         self._stream.join(self)
         try:
             while self._ending is None:
                 self._woken.clear()
-                chunk = await self._take()
-                if loop.time() >= beat_at:
-                    beat_at = loop.time() + HEARTBEAT_SECONDS
-                    chunk += heartbeat(seq=self._cursor.seq, now=timezone.now())
-                if chunk:
+                if chunk := await self._take() + self._take_heartbeat():
                     yield chunk
                     continue
                 with suppress(TimeoutError):
-                    async with asyncio.timeout_at(beat_at):
-                        await self._woken.wait()
+                    await asyncio.wait_for(self._woken.wait(), self._patience())
             yield bye(self._ending)
         finally:
             self._stream.leave(self)
+
+    def _patience(self) -> float:
+        pause = AFTER_ERROR_SECONDS if self._is_replaying else HEARTBEAT_SECONDS
+        return min(pause, max(0.0, self._beat_at - time.monotonic()))
+
+    def _take_heartbeat(self) -> bytes:
+        """Every HEARTBEAT_SECONDS, and at once when it has something to say."""
+        is_stale = self._stream.is_stale
+        if is_stale == self._was_stale and time.monotonic() < self._beat_at:
+            return b""
+        self._was_stale = is_stale
+        self._beat_at = time.monotonic() + HEARTBEAT_SECONDS
+        return heartbeat(seq=self._cursor.seq, now=timezone.now(), is_stale=is_stale)
 
     async def _take(self) -> bytes:
         """What is new, as much as is sent at once; empty when nothing is."""
         stream, cursor = self._stream, self._cursor
         if stream.ring is None:
             return b""
-        while self._is_replaying and cursor.seq < stream.ring.start:
-            if chunk := await self._replay(upto=stream.ring.start):
+        if self._is_replaying:
+            chunk = await self._replay(upto=stream.ring.start)
+            self._is_replaying = cursor.seq < stream.ring.start
+            if chunk or self._is_replaying:
                 return chunk
-        self._is_replaying = False
         if transitions := cursor.take_transitions(stream.ring):
             return transitions
         reports = cursor.take_reports(stream.reports.values(), version=stream.reports_version)
@@ -264,15 +292,34 @@ class Listener:
         )
 
     async def _replay(self, *, upto: int) -> bytes:
-        """The next batch from the table. Where transitions are missing, their downloads were
-        forgotten: who still shows those must know."""
+        """What was missed, a batch at a time; empty also while the database is away."""
+        chunk = b""
+        try:
+            while not chunk and self._cursor.seq < upto and not self._stream.is_stale:
+                chunk = await self._replay_batch(upto=upto)
+        except Error as error:
+            if not is_outage(error):
+                raise
+        return chunk
+
+    async def _replay_batch(self, *, upto: int) -> bytes:
+        """Where transitions are missing, their downloads were forgotten: who still shows those
+        must know."""
         cursor = self._cursor
-        frames = await sync_to_async(read_frames)(after=cursor.seq, upto=upto)
+        frames = await sync_to_async(_read_missed)(after=cursor.seq, upto=upto)
         reached = frames[-1].seq if len(frames) == BATCH_FRAMES else upto
         has_gap = len(frames) < reached - cursor.seq
         cursor.seq = reached
         visible = b"".join(frame.data for frame in frames if cursor.sees(frame))
         return resync(Resync.GAP) + visible if has_gap else visible
+
+
+def _read_missed(*, after: int, upto: int) -> list[Frame]:
+    """With a new connection in any case: the last one may be from before an outage."""
+    try:
+        return read_frames(after=after, upto=upto)
+    finally:
+        connection.close()
 
 
 # The tailer -----------------------------------------------------------------------------------
@@ -312,6 +359,7 @@ class Tailer(threading.Thread):
         self._stopping = threading.Event()
         self._bell: Doorbell | None = None
         self._seq = -1  # it has not begun
+        self._is_away = False  # the database, and it was said
         self._reports: dict[int, Report] = {}
         self._reports_version = 0
         self._progress = Throttle(PROGRESS_SECONDS)
@@ -327,12 +375,22 @@ class Tailer(threading.Thread):
         while not self._stopping.is_set():
             try:
                 self._tail()
-            except DatabaseError as error:
+            except Exception as error:
                 # The listeners stay, and get what they missed when the database is back.
-                logger.warning("The stream cannot read the database, trying again: %s", error)
+                self._hand_over(self._stream.set_fresh, 0)
+                self._say_that_it_is_away(error)
                 self._stopping.wait(AFTER_ERROR_SECONDS)
             finally:
                 connection.close()
+
+    def _say_that_it_is_away(self, error: Exception) -> None:
+        if self._is_away:
+            return
+        self._is_away = True
+        if isinstance(error, Error) and is_outage(error):
+            logger.warning("The stream waits for the database: %s", in_words(error))
+        else:
+            logger.exception("The stream broke; trying again")
 
     def _tail(self) -> None:
         self._bell = open_doorbell()
@@ -362,6 +420,10 @@ class Tailer(threading.Thread):
             self._read_progress()
         if self._stats.take():
             self._hand_over(self._stream.set_stats, Stats.read())
+        self._hand_over(self._stream.set_fresh, STALE_SECONDS)
+        if self._is_away:
+            self._is_away = False
+            logger.warning("The stream goes on")
 
     def _read_transitions(self) -> None:
         while frames := read_frames(after=self._seq):

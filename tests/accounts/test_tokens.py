@@ -15,7 +15,9 @@ from downloads.models import ApiToken, Scope
 def test_a_token_names_its_user(user: User) -> None:
     text = tokens.issue(user, name="script")
 
-    assert tokens.user_of_token(text) == user
+    found = tokens.find(text)
+    assert found is not None
+    assert found.user == user
 
 
 def test_the_token_itself_is_nowhere_in_the_row(user: User) -> None:
@@ -29,33 +31,33 @@ def test_the_token_itself_is_nowhere_in_the_row(user: User) -> None:
 @pytest.mark.parametrize("text", ["", "x", "vnsite_", "\udcff", "ü" * 5000])
 @pytest.mark.django_db
 def test_an_unknown_token_is_nobody(text: str) -> None:
-    assert tokens.user_of_token(text) is None
+    assert tokens.find(text) is None
 
 
 def test_the_stored_hash_does_not_work_as_a_token(user: User) -> None:
     text = tokens.issue(user, name="script")
 
-    assert tokens.user_of_token(tokens.digest(text)) is None
+    assert tokens.find(tokens.digest(text)) is None
 
 
 def test_an_expired_token_is_nobody(user: User) -> None:
     text = tokens.issue(user, name="old", expires_at=timezone.now() - timedelta(seconds=1))
 
-    assert tokens.user_of_token(text) is None
+    assert tokens.find(text) is None
 
 
 def test_a_token_of_an_inactive_user_is_nobody(user: User) -> None:
     text = tokens.issue(user, name="script")
     User.objects.filter(pk=user.pk).update(is_active=False)
 
-    assert tokens.user_of_token(text) is None
+    assert tokens.find(text) is None
 
 
 def test_the_first_use_is_noted(user: User) -> None:
     text = tokens.issue(user, name="script")
     before = timezone.now()
 
-    tokens.user_of_token(text)
+    tokens.find(text)
 
     last_used_at = ApiToken.objects.get().last_used_at
     assert last_used_at is not None
@@ -66,10 +68,10 @@ def test_a_second_use_within_a_minute_writes_nothing(
     user: User, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     text = tokens.issue(user, name="script")
-    tokens.user_of_token(text)
+    tokens.find(text)
 
     with django_assert_num_queries(1):
-        tokens.user_of_token(text)
+        tokens.find(text)
 
 
 def test_a_use_after_a_minute_is_noted(user: User) -> None:
@@ -77,7 +79,7 @@ def test_a_use_after_a_minute_is_noted(user: User) -> None:
     earlier = timezone.now() - timedelta(minutes=2)
     ApiToken.objects.update(last_used_at=earlier)
 
-    tokens.user_of_token(text)
+    tokens.find(text)
 
     last_used_at = ApiToken.objects.get().last_used_at
     assert last_used_at is not None

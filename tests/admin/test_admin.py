@@ -180,7 +180,7 @@ def test_a_token_is_seen_without_itself_and_revoked(browser: Client, user: User)
     assert "laptop" in page
     assert text not in page
     assert token.digest not in page
-    assert tokens.user_of_token(text) is None
+    assert tokens.find(text) is None
 
 
 def test_a_user_without_rights_is_sent_to_the_login(client: Client, user: User) -> None:

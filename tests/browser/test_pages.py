@@ -5,6 +5,7 @@ from contextlib import ExitStack
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 from playwright.sync_api import Page, Route, expect
 
 from downloads.models import Download
@@ -14,6 +15,7 @@ from tests.browser.test_journey import row_of
 from tests.browser.test_waiting import show
 from tests.helpers import lives
 from tests.helpers.serving import Serving
+from tests.locks import unreadable
 
 PAGES = 7  # over HTTP/1.1 a browser opens six connections to a site, and each stream is one
 
@@ -119,4 +121,19 @@ def test_a_page_without_a_stream_says_so_and_why_and_asks_by_itself(
     stream_takers.close()
     page.get_by_role("button", name="Retry now").click()
     expect(page.locator("#chip")).to_have_attribute("data-state", "live")
+    expect(page.locator("#lost")).to_be_hidden()
+
+
+def test_a_page_says_that_its_stream_is_stale(page: Page, staff: User) -> None:
+    sign_in(page, staff)
+    chip = page.locator("#chip")
+    expect(chip).to_have_attribute("data-state", "live")
+
+    with unreadable(str(connection.settings_dict["NAME"])):
+        expect(chip).to_have_attribute("data-state", "stale")
+        expect(page.locator("#lost")).to_be_visible()
+    download = submit(staff)
+
+    expect(row_of(page, download)).to_be_attached()
+    expect(chip).to_have_attribute("data-state", "live")
     expect(page.locator("#lost")).to_be_hidden()

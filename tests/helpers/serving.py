@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,6 +132,20 @@ class Event:
     data: Any
 
 
+def events_in(lines: Iterable[str]) -> Iterator[Event]:
+    """The events that these lines of a stream are, as soon as each is whole."""
+    fields: dict[str, str] = {}
+    for line in lines:
+        name, _, value = line.rstrip("\n").partition(": ")
+        if name:
+            fields[name] = value
+            continue
+        if "event" in fields:
+            seq = fields.get("id")
+            yield Event(fields["event"], int(seq) if seq else None, json.loads(fields["data"]))
+        fields = {}
+
+
 class Listening:
     """A stream of events that was asked for. Reading past the deadline is a TimeoutError."""
 
@@ -156,17 +170,7 @@ class Listening:
 
     def __iter__(self) -> Iterator[Event]:
         """Every event, until the stream ends."""
-        fields: dict[str, str] = {}
-        while line := self.response.readline().decode():
-            name, _, value = line.rstrip("\n").partition(": ")
-            if name:
-                fields[name] = value
-            elif "event" in fields:
-                seq = fields.get("id")
-                yield Event(fields["event"], int(seq) if seq else None, json.loads(fields["data"]))
-                fields = {}
-            else:
-                fields = {}
+        return events_in(line.decode() for line in iter(self.response.readline, b""))
 
     def next(self, *names: str) -> Event:
         """The next event of one of these names; of any without. Others do not put the end of the

@@ -153,8 +153,9 @@ def test_a_token_is_printed_alone_and_works(user: User) -> None:
     code, out, _ = run("create_token", "ursula", "--name", "laptop")
 
     assert code == 0
-    assert tokens.user_of_token(out.strip()) == user
     row = ApiToken.objects.get()
+    assert tokens.find(out.strip()) == row
+    assert row.user == user
     assert (row.name, row.expires_at) == ("laptop", None)
 
 

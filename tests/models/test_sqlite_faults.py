@@ -3,18 +3,20 @@
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 
+from downloads.accounts import tokens
 from downloads.models import Download, StreamPosition, Transition
 from tests.crash.judging import assert_ended_right, assert_nothing_is_left
-from tests.helpers import writer
+from tests.helpers import lives, writer
 from tests.helpers.media_server import MediaServer
 from tests.helpers.serving import serving, sign_in
 from tests.helpers.waiting import wait_for
@@ -28,6 +30,8 @@ from tests.helpers.worker import (
     wait_for_state,
     worker_environment,
 )
+from tests.listening import asking_here, events_of, hear_beats, hear_seqs, listening_here
+from tests.locks import locked, unreadable
 
 pytestmark = [
     pytest.mark.skipif(connection.vendor != "sqlite", reason="these are faults of SQLite"),
@@ -36,15 +40,6 @@ pytestmark = [
 
 WRITERS = 4
 PAGE_BYTES = 4096
-
-
-@contextmanager
-def locked(database: str) -> Iterator[None]:
-    """Another process writes, and does not come to an end."""
-    with closing(sqlite3.connect(database, isolation_level=None)) as holder:
-        holder.execute("BEGIN EXCLUSIVE")
-        yield
-        holder.execute("ROLLBACK")
 
 
 def test_a_lock_held_for_long_loses_nothing_and_pages_are_read(
@@ -73,6 +68,43 @@ def test_a_lock_held_for_long_loses_nothing_and_pages_are_read(
     assert_ended_right(download, media_server.file("big.mp4"))
     assert media_server.hits_of(path, "GET") == 2
     assert_nothing_is_left()
+
+
+async def test_streams_go_on_while_another_process_writes(
+    user: User, hasty_stream: pytest.MonkeyPatch
+) -> None:
+    """A token's use is noted once a minute, which would wait for the lock."""
+    token = await sync_to_async(tokens.issue)(user, name="test")
+    bearer = {"Authorization": f"Bearer {token}"}
+    async with listening_here(user) as browser, listening_here(None, **bearer) as script:
+        both = [events_of(browser), events_of(script)]
+        hasty_stream.setattr(tokens, "USE_NOTED_EVERY", timedelta(0))
+
+        with locked(str(connection.settings_dict["NAME"])):
+            for heard in both:
+                await hear_beats(heard, 10, stale=False)
+        await sync_to_async(lives.submit)(user)
+
+        for heard in both:
+            assert await hear_seqs(heard, 1) == [1]
+
+
+async def test_a_stream_stays_when_its_database_cannot_be_read(
+    user: User, hasty_stream: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with listening_here(user) as stream:
+        heard = events_of(stream)
+
+        with unreadable(str(connection.settings_dict["NAME"])):
+            await hear_beats(heard, 10, stale=True)
+            async with asking_here(None, Cookie="sessionid=any") as (_, start):
+                assert (start["status"], dict(start["headers"])[b"Retry-After"]) == (503, b"10")
+        for _ in range(3):
+            await sync_to_async(lives.submit)(user)
+
+        assert await hear_seqs(heard, 3) == [1, 2, 3]
+        await hear_beats(heard, 1, stale=False)
+    assert [record.exc_info for record in caplog.records] == [None, None], caplog.text
 
 
 def test_many_writers_never_fail_for_what_another_wrote_in_between() -> None:

@@ -5,14 +5,13 @@ import random
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, closing
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, closing
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 from asgiref.sync import sync_to_async
-from channels.sessions import SessionMiddlewareStack
 from channels.testing import ApplicationCommunicator
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
@@ -24,10 +23,11 @@ from downloads.models import Download, Progress, StreamPosition, Transition
 from downloads.rules.options import DownloadOptions
 from downloads.rules.states import Reason, State
 from downloads.stream import consumer, tailer
-from downloads.stream.consumer import EventStream, parse_seq
+from downloads.stream.consumer import parse_seq
 from tests.helpers import lives
 from tests.helpers.serving import Event, Listening, Serving, headers_of, serving, sign_in
 from tests.helpers.waiting import DEADLINE_SECONDS, wait_for
+from tests.listening import listening_here
 from tests.models.test_fairness import configured
 
 
@@ -423,27 +423,6 @@ def test_a_listener_who_does_not_read_is_told_to_load_again(server: Serving, use
 
 
 # How it ends. In this process, so that minutes can be made short
-
-
-@asynccontextmanager
-async def listening_here(user: User) -> AsyncIterator[ApplicationCommunicator]:
-    headers = await sync_to_async(headers_of)(user, {"Host": "localhost"})
-    scope = {
-        "type": "http",
-        "method": "GET",
-        "path": "/events/",
-        "query_string": b"",
-        "headers": [(key.lower().encode(), value.encode()) for key, value in headers.items()],
-    }
-    stream = ApplicationCommunicator(SessionMiddlewareStack(EventStream.as_asgi()), scope)
-    await stream.send_input({"type": "http.request"})
-    start: dict[str, Any] = await stream.receive_output(timeout=30)
-    assert start["status"] == 200
-    try:
-        yield stream
-    finally:
-        await stream.send_input({"type": "http.disconnect"})
-        await stream.wait(timeout=30)
 
 
 async def next_event(stream: ApplicationCommunicator, name: str) -> bytes:

@@ -70,9 +70,11 @@ def test_hello() -> None:
     )
 
 
-def test_a_heartbeat_has_an_id_and_its_own_name() -> None:
-    assert frames.heartbeat(seq=7, now=NOON) == (
-        b'id: 7\nevent: heartbeat\ndata: {"now":"2026-07-01T12:00:00.250000Z"}\n\n'
+@pytest.mark.parametrize(("is_stale", "word"), [(False, b"false"), (True, b"true")])
+def test_a_heartbeat_has_an_id_and_its_own_name(is_stale: bool, word: bytes) -> None:
+    assert frames.heartbeat(seq=7, now=NOON, is_stale=is_stale) == (
+        b'id: 7\nevent: heartbeat\ndata: {"now":"2026-07-01T12:00:00.250000Z","stale":%s}\n\n'
+        % word
     )
 
 

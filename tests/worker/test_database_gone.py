@@ -2,19 +2,24 @@
 
 import json
 import signal
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing, asynccontextmanager
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.contrib.auth.models import User
 from django.db import connection, connections
 
 from downloads.models import Download, Worker
+from downloads.stream import consumer
+from downloads.stream.frames import BATCH_FRAMES
+from downloads.stream.tailer import Cursor, Listener
 from tests.crash.judging import assert_ended_right, assert_nothing_is_left
 from tests.helpers import lives
 from tests.helpers.media_server import MediaServer
 from tests.helpers.postgresql import Cluster
 from tests.helpers.proxy import LosingProxy
-from tests.helpers.serving import Serving, serving, sign_in
+from tests.helpers.serving import Event, Serving, events_in, serving, sign_in
 from tests.helpers.waiting import wait_for
 from tests.helpers.worker import (
     WorkerProcess,
@@ -24,6 +29,8 @@ from tests.helpers.worker import (
     submit,
     wait_for_state,
 )
+from tests.listening import asking_here, events_of, hear_beats, hear_seqs, listening_here
+from tests.stream.test_consumer import submit_many
 
 pytestmark = [
     pytest.mark.postgresql,
@@ -260,3 +267,82 @@ def test_pages_and_the_api_say_that_it_is_for_a_moment(
     connections.close_all()
     assert site.ask("/", Cookie=cookie).status == 200
     assert "Traceback" not in site.said()
+
+
+@asynccontextmanager
+async def away(cluster: Cluster) -> AsyncIterator[None]:
+    """The server is stopped meanwhile; whoever asks from here connects again afterwards.
+
+    It is started by this thread, because it ends with the thread that started it.
+    """
+    cluster.stop()
+    try:
+        yield
+    finally:
+        cluster.start()
+        await sync_to_async(connections.close_all)()
+
+
+async def test_an_open_stream_stays_and_says_that_it_is_stale(
+    cluster: Cluster, user: User, hasty_stream: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with listening_here(user) as stream:
+        heard = events_of(stream)
+        await hear_beats(heard, 1, stale=False)
+
+        async with away(cluster):
+            await hear_beats(heard, 10, stale=True)
+        for _ in range(3):
+            await sync_to_async(lives.submit)(user)
+
+        assert await hear_seqs(heard, 3) == [1, 2, 3]
+        await hear_beats(heard, 1, stale=False)
+        await sync_to_async(lives.submit)(user)
+        assert await hear_seqs(heard, 1) == [4]
+    assert [record.exc_info for record in caplog.records] == [None, None], caplog.text
+
+
+async def test_a_stream_does_not_end_by_age_while_the_database_is_away(
+    cluster: Cluster, user: User, hasty_stream: pytest.MonkeyPatch
+) -> None:
+    """Its page could not connect again."""
+    async with listening_here(user) as stream:
+        heard = events_of(stream)
+        async with away(cluster):
+            await hear_beats(heard, 1, stale=True)
+            hasty_stream.setattr(consumer, "MAX_AGE_SECONDS", 0)
+            await hear_beats(heard, 10, stale=True)
+
+        said = [event async for event in heard]
+        assert said[-1] == Event("bye", None, {"why": "age"})
+
+
+async def test_a_stream_that_replays_goes_on_where_it_was(
+    cluster: Cluster, user: User, hasty_stream: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    await sync_to_async(submit_many)(2 * BATCH_FRAMES + 10, user)
+
+    async with aclosing(Listener(Cursor(seq=0, owner_id=user.pk)).follow()) as chunks:
+        heard = (
+            event async for chunk in chunks for event in events_in(chunk.decode().splitlines())
+        )
+        seqs = await hear_seqs(heard, BATCH_FRAMES)
+        async with away(cluster):
+            await hear_beats(heard, 5, stale=True)
+        seqs += await hear_seqs(heard, BATCH_FRAMES + 10)
+
+    assert seqs == list(range(1, 2 * BATCH_FRAMES + 11))
+    assert [record.exc_info for record in caplog.records] == [None, None], caplog.text
+
+
+async def test_who_comes_while_the_database_is_away_comes_again(
+    cluster: Cluster, user: User, hasty_stream: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    cookie = await sync_to_async(sign_in)(user)
+    async with listening_here(user) as stream, away(cluster):
+        await hear_beats(events_of(stream), 1, stale=True)
+        async with asking_here(None, Cookie=cookie) as (_, start):
+            assert start["status"] == 503
+            assert dict(start["headers"])[b"Retry-After"] == b"10"
+
+    assert all(record.exc_info is None for record in caplog.records), caplog.text

@@ -23,6 +23,7 @@ export class Stream {
     this.state = State.CONNECTING;
     this.why = ""; // a sentence of the server, while it refuses
     this.heartbeatSeconds = 15;
+    this.isStale = false; // the server says so: it waits for its database
     this.heardAt = performance.now();
     this.source = null;
     this.retry = null;
@@ -65,8 +66,9 @@ export class Stream {
     const data = JSON.parse(event.data);
     if (event.lastEventId) this.seq = Number(event.lastEventId);
     if (name === "hello") [this.newest, this.heartbeatSeconds] = [data.seq, data.heartbeat];
+    if (name === "hello" || name === "heartbeat") this.isStale = Boolean(data.stale);
     if (name === "resync") this.seq = this.newest; // what was before is loaded, not replayed
-    if (name !== "bye") this.#become(State.LIVE);
+    if (name !== "bye") this.#become(this.isStale ? State.STALE : State.LIVE);
     else if (data.why === "signed_out") this.signOut();
     this.onEvent(name, data);
   }
