@@ -318,7 +318,7 @@ class WorkerAdmin(NothingToWrite, WorkerModelAdmin):
 class SiteAdmin(NothingToWrite, SiteModelAdmin):
     """The sites that refused us at some time; those that wait now first."""
 
-    list_display = ("host", "failures", "error_class", "waits_until", "probed_by", "changed_at")
+    list_display = ("host", "failures", "error_class", "waits_until", "changed_at")
     search_fields = ("host",)
     ordering = (F("waits_until").desc(nulls_last=True), "host")
     actions = ("try_now",)
@@ -328,7 +328,7 @@ class SiteAdmin(NothingToWrite, SiteModelAdmin):
 
     @admin.action(permissions=["try"], description="Try now")
     def try_now(self, request: HttpRequest, queryset: "QuerySet[Site]") -> None:
-        """Let one download of each site that waits through at once."""
+        """Let the downloads of each site that waits go at once."""
         tried = [site for site in queryset if Site.objects.try_now(site.host)]
         for site in tried:
             self.log_change(request, site, "Tried now.")

@@ -27,7 +27,6 @@ from downloads.api.schemas import (
     Invalid,
     ListParameters,
     Problem,
-    SiteOut,
     StatsOut,
     SubmissionHeaders,
     WaitingSite,
@@ -42,7 +41,7 @@ from downloads.rules.options import DownloadOptions
 from downloads.rules.states import State
 from downloads.submission import check_link
 from downloads.web.turns import Crowd
-from downloads.web.waits import all_waits, waits_among, waits_for
+from downloads.web.waits import waits_among, waits_for
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -249,20 +248,17 @@ def get_stats(request: HttpRequest) -> StatsOut:
 
 @api.post(
     "/sites/{host}/try",
-    response={200: SiteOut, 401: Problem, 403: Problem, 404: Problem},
-    by_alias=True,
+    response={204: None, 401: Problem, 403: Problem, 404: Problem},
     summary="Try a site that waits",
 )
-def try_site(request: HttpRequest, host: str) -> SiteOut | Status[Problem]:
-    """For staff. One download of it is let through at once; when that succeeds, all are."""
+def try_site(request: HttpRequest, host: str) -> Status[Problem | None]:
+    """For staff. Its downloads go at once, until the next failure."""
     if not user_of(request).is_staff:
         return Status(403, Problem(detail="Only staff may do this."))
-    if "\0" not in host:  # PostgreSQL refuses to look for it
-        Site.objects.try_now(host)
-    wait = next((wait for wait in all_waits() if wait.host == host), None)
-    if wait is None:
+    # PostgreSQL refuses to look for a NUL.
+    if "\0" in host or not Site.objects.try_now(host):
         return Status(404, Problem(detail="This site does not wait."))
-    return SiteOut.of(wait)
+    return Status(204, None)
 
 
 @api.get("/openapi.json", include_in_schema=False)

@@ -217,7 +217,6 @@ class SiteOut(Outgoing):
     failures: int = Field(description="In a row")
     error_class: ErrorClass = Field(description="Of the last of them")
     until: datetime
-    is_tried: bool = Field(description="`until` is over: one download tries whether it answers")
 
     @classmethod
     def of(cls, wait: SiteWait) -> Self:
@@ -226,7 +225,6 @@ class SiteOut(Outgoing):
             failures=wait.failures,
             error_class=wait.error_class,
             until=wait.until,
-            is_tried=wait.is_tried,
         )
 
 

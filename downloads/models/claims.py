@@ -20,7 +20,6 @@ from downloads.models.attempt import Attempt
 from downloads.models.sites import Site
 from downloads.models.transactions import LostDownload, database_now, short_transaction
 from downloads.models.workers import Worker
-from downloads.rules.breaker import Passage
 from downloads.rules.fairness import ConcurrencyLimits, Running, Turn, in_order, is_overtaken
 from downloads.rules.states import Reason, State
 
@@ -42,7 +41,7 @@ def claim(
             if download is None:
                 continue  # others are just claiming all that this owner has
             with short_transaction():
-                _send(download, worker, directory_name, look)
+                _send(download, worker, directory_name, look.now)
                 _refuse_too_many(downloads, download, look.order[position + 1 :])
             return download
     return None
@@ -55,15 +54,12 @@ class _Look:
     now: datetime  # of `database_now`
     candidates: "DownloadQuerySet"  # in the order of one owner's
     order: list[Turn]
-    half_open: dict[str, Site]  # of each of these one download may try
 
     @classmethod
     def at(cls, downloads: "DownloadQuerySet") -> "_Look":
         now = database_now()
         running = running_now(downloads)
-        passages = _passages(downloads)
-        shut = {site.host for site, passage in passages if passage is Passage.WAIT}
-        shut |= running.full_sites(limits())
+        shut = {site.host for site in Site.objects.waiting(now)} | running.full_sites(limits())
         candidates = downloads.claimable(now)
         if shut:
             candidates = candidates.exclude(site__in=shut)
@@ -72,7 +68,6 @@ class _Look:
             now=now,
             candidates=candidates,
             order=in_order(turns, running),
-            half_open={site.host: site for site, passage in passages if passage is Passage.PROBE},
         )
 
 
@@ -85,15 +80,6 @@ def limits() -> ConcurrencyLimits:
 
 def running_now(downloads: "DownloadQuerySet") -> Running:
     return Running.count(downloads.running().values_list("owner_id", "site"))
-
-
-def _passages(downloads: "DownloadQuerySet") -> list[tuple[Site, Passage]]:
-    """What a claim may do with the downloads of each site that waits; nearly always empty."""
-    if not Site.objects.exclude(waits_until=None).exists():
-        return []
-    waiting = Site.objects.waiting(running=downloads.running())
-    now = database_now()
-    return [(site, site.passage(now)) for site in waiting]
 
 
 def _turns(
@@ -148,12 +134,8 @@ def _locked_first(
 
 
 def _send(
-    download: "Download", worker: Worker, directory_name: Callable[[str], str], look: _Look
+    download: "Download", worker: Worker, directory_name: Callable[[str], str], now: datetime
 ) -> None:
-    # The site before the move, as where an attempt fails: else they wait for each other.
-    if site := look.half_open.get(download.site):
-        site.send_probe(download.pk)
-        download.is_probe = True
     download.move(
         State.INITIALIZING,
         actor=worker_actor(worker),
@@ -161,7 +143,7 @@ def _send(
         attempt=download.attempt + 1,
         worker=worker,
         directory=directory_name(download.correlation_id),
-        started_at=download.started_at or look.now,
+        started_at=download.started_at or now,
         not_before=None,
         error_class=None,
         error_detail="",

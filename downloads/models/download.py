@@ -76,8 +76,6 @@ class Download(models.Model):
     finished_at = models.DateTimeField(null=True, blank=True)
     forgotten_at = models.DateTimeField(null=True, editable=False)  # set while it is deleted
 
-    is_probe = False  # set by the claim: it tries whether its site, which waited, answers
-
     objects = DownloadQuerySet.as_manager()
 
     class Meta:

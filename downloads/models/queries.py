@@ -241,8 +241,8 @@ class DownloadQuerySet(models.QuerySet["Download"]):
         Created → initializing with the attempt counted and the name of the directory recorded
         before the directory exists. Two workers never get the same one. The owner who has the
         fewest running comes first; of one owner's the most urgent and then the oldest. Passed over
-        are owners and sites that have as many running as they may, and downloads of a site that
-        waits; of a site whose wait is over one is claimed, as its probe.
+        are owners and sites that have as many running as they may, and downloads of a site whose
+        breaker is open.
         """
         while True:
             try:

@@ -1,11 +1,10 @@
-"""The circuit breaker of one site: when its downloads wait, and when one of them tries it again.
+"""The circuit breaker of one site: whether its downloads are claimed, or wait.
 
 Pure: functions of values. The rows are in `downloads.models.sites`.
 
-closed     downloads of the site are claimed as they come
-waiting    after too many failures in a row: none is claimed until an instant
-half open  the wait is over: one download is let through as the probe; until its attempt ends the
-           others wait. Its success closes the breaker, its failure begins a longer wait.
+closed  downloads of the site are claimed as they come
+open    after too many failures in a row: none is claimed until an instant. Then all may go, as many
+        at once as slots and limits allow; the next failure opens it for twice as long.
 """
 
 import random
@@ -44,38 +43,24 @@ OF_OURS = frozenset(
 )
 
 
-class Passage(StrEnum):
-    """What a claim may do with a download of a site."""
-
-    FREE = "free"
-    PROBE = "probe"  # only as the one probe, taken by compare-and-set
-    WAIT = "wait"
-
-
 @dataclass(frozen=True, kw_only=True)
 class Breaker:
     """The breaker of one site."""
 
     failures: int = 0  # in a row
-    waits_until: datetime | None = None  # None: closed. In the past: half open
+    waits_until: datetime | None = None  # open until then; None: closed
 
-    def passage(self, now: datetime, *, is_probed: bool) -> Passage:
-        """`is_probed`: an attempt that was let through as the probe still runs."""
-        if self.waits_until is None:
-            return Passage.FREE
-        return Passage.WAIT if is_probed or self.is_left_alone(now) else Passage.PROBE
+    def is_open(self, now: datetime) -> bool:
+        """Whether downloads of the site wait.
 
-    def is_left_alone(self, now: datetime) -> bool:
-        """Whether the wait lasts. One that is longer than any was set by a clock that has been set
-        back since, and is over."""
-        longest = timedelta(seconds=max(MAX_WAIT_SECONDS, RETRY_AFTER_CAP_SECONDS))
-        return self.waits_until is not None and now < self.waits_until <= now + longest
+        An instant later than `latest_end` means that the clock was set back: treat it as over.
+        """
+        return self.waits_until is not None and now < self.waits_until <= latest_end(now)
 
     def after_failure(
         self,
         now: datetime,
         *,
-        was_probe: bool,
         limit: int,
         first_wait_seconds: float,
         retry_after_seconds: float | None = None,
@@ -83,13 +68,14 @@ class Breaker:
     ) -> "Breaker":
         """The breaker after an attempt that the site refused.
 
-        The wait begins at `limit` failures in a row (0: never) and doubles with each failed probe,
-        to at most MAX_WAIT_SECONDS; `Retry-After` of the site is honoured up to its own limit. An
-        attempt that began before the wait and fails during it says nothing new: it only prolongs
-        the wait to its `Retry-After`, or one flood of failures would double it many times.
+        It opens at `limit` failures in a row (0: never), and for twice as long with each failure
+        after an open time, for at most MAX_WAIT_SECONDS; `Retry-After` of the site is honoured up
+        to its own limit. An attempt that began before and fails while it is open says nothing new:
+        it only prolongs the wait to its `Retry-After`, or one flood of failures would double it
+        many times.
         """
         asked = timedelta(seconds=clamp_retry_after(retry_after_seconds or 0.0))
-        if self.waits_until is not None and not was_probe:
+        if self.waits_until is not None and self.is_open(now):
             return replace(self, waits_until=max(self.waits_until, now + asked))
         failures = self.failures + 1
         if limit == 0 or failures < limit:
@@ -98,6 +84,11 @@ class Breaker:
         share = (chance or random.SystemRandom()).uniform(LEAST_SHARE, 1.0)
         wait = max(asked, timedelta(seconds=longest * share))
         return Breaker(failures=failures, waits_until=now + wait)
+
+
+def latest_end(now: datetime) -> datetime:
+    """When a breaker that opens now closes at the latest."""
+    return now + timedelta(seconds=max(MAX_WAIT_SECONDS, RETRY_AFTER_CAP_SECONDS))
 
 
 def verdict_of(error_class: ErrorClass) -> Verdict:

@@ -253,12 +253,12 @@ def delete(request: SignedInRequest, correlation_id: str) -> HttpResponse:
 @require_POST
 @login_required
 def try_site(request: SignedInRequest) -> HttpResponse:
-    """Let one download of a site that waits through at once. It concerns everybody: for staff."""
+    """Let the downloads of a site that waits go at once. It concerns everybody: for staff."""
     if not request.user.is_staff:
         raise PermissionDenied
     host = request.POST.get("host", "").replace("\0", "")  # PostgreSQL refuses to look for it
     if Site.objects.try_now(host):
-        messages.success(request, f"One download tries {host} now.")
+        messages.success(request, f"{host} is tried now.")
     else:
         messages.info(request, f"{host} does not wait any more.")
     return redirect(_next_path(request, default=reverse("dashboard")))

@@ -17,30 +17,23 @@ from downloads.rules.states import State
 
 @dataclass(frozen=True, kw_only=True)
 class SiteWait:
-    """A site that is left alone for a while, or is being tried by one download."""
+    """A site that is left alone for a while."""
 
     host: str
     failures: int  # in a row
     error_class: ErrorClass  # of the last of them
     until: datetime
-    is_tried: bool  # `until` is over: one download is, or is about to be, let through
     downloads: int = 0  # that wait for it
 
     @property
     def word(self) -> str:
         """The same on the page and in the stream, as long as nothing is to be drawn again."""
-        if self.is_tried:
-            return "tried"
         return self.until.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def all_waits() -> list[SiteWait]:
     """Every site that waits, by its name, whoever has downloads there; nearly always none."""
-    sites = list(Site.objects.waiting(running=Download.objects.running()))
-    if not sites:
-        return []
-    now = database_now()
-    return [_wait(site, now) for site in sites]
+    return [_wait(site) for site in Site.objects.waiting(database_now())]
 
 
 def waits_among(downloads: DownloadQuerySet) -> list[SiteWait]:
@@ -76,7 +69,7 @@ def wait_of(download: Download, waits: Iterable[SiteWait]) -> SiteWait | None:
     return next((wait for wait in waits if wait.host == download.site), None)
 
 
-def _wait(site: Site, now: datetime) -> SiteWait:
+def _wait(site: Site) -> SiteWait:
     assert site.waits_until  # noqa: S101 — that is what `waiting` asks for,
     assert site.error_class  # noqa: S101 — and a failure has a class
     return SiteWait(
@@ -84,5 +77,4 @@ def _wait(site: Site, now: datetime) -> SiteWait:
         failures=site.failures,
         error_class=ErrorClass(site.error_class),
         until=site.waits_until,
-        is_tried=not site.breaker.is_left_alone(now),
     )

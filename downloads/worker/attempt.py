@@ -428,7 +428,6 @@ class Attempt:
                 site = Site.objects.refused(
                     self.download.site,
                     error_class,
-                    download_id=self.download.pk,
                     retry_after_seconds=broke.retry_after_seconds,
                 )
                 if site.waits_until:

@@ -9,7 +9,7 @@ from django.db import InterfaceError, OperationalError, connection
 from django.db.models.functions import Now
 
 from downloads.fetch.protocol import Advance, Message, Metadata, PhaseBegan, Resumed
-from downloads.models import Download, Progress, Site, short_transaction
+from downloads.models import Download, Progress, short_transaction
 from downloads.models.outage import in_words
 from downloads.rules.states import Phase
 
@@ -87,9 +87,6 @@ class ProgressReport:
     def _write(self) -> None:
         if self._title and self._title != self._download.title:
             self._download.note(title=self._title)
-        if self._download.is_probe and self._advance.received_bytes > self._resumed_bytes:
-            Site.objects.let_go_of(self._download.pk)
-            self._download.is_probe = False
         row = Progress.objects.filter(download_id=self._download.pk, attempt=self._download.attempt)
         with short_transaction():
             row.update(

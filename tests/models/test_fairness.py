@@ -159,9 +159,7 @@ class TestTurns:
         fine = submit(user)
         submit(staff)
         for _ in range(5):
-            Site.objects.refused(
-                "blocked.example", ErrorClass.NETWORK, download_id=0, retry_after_seconds=None
-            )
+            Site.objects.refused("blocked.example", ErrorClass.NETWORK, retry_after_seconds=None)
 
         claimed = [claim(), claim(), claim()]
 

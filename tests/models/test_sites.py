@@ -1,4 +1,4 @@
-"""Sites that wait: what counts, who is claimed meanwhile, and that exactly one tries."""
+"""Sites that wait: what counts, who is claimed meanwhile, and how it ends."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 
 from downloads.disk.isolation import directory_name
-from downloads.models import Download, LostDownload, Site, Worker, database_now
+from downloads.models import Download, Site, Worker, database_now
 from downloads.rules.errors import ErrorClass
 from downloads.rules.options import DownloadOptions
 from downloads.rules.states import Reason, State
@@ -46,7 +46,6 @@ def refuse(
     return Site.objects.refused(
         download.site,
         error_class,
-        download_id=download.pk,
         **{"retry_after_seconds": None, **arguments},
     )
 
@@ -92,7 +91,6 @@ def test_others_go_on_past_a_site_that_waits() -> None:
 
     assert claimed == other
     assert claimed is not None
-    assert not claimed.is_probe
     assert claim() is None
 
 
@@ -134,114 +132,39 @@ def test_a_success_on_a_site_that_never_failed_writes_nothing() -> None:
     assert [query["sql"].split()[0] for query in queries] == ["SELECT"]
 
 
-def test_when_the_wait_is_over_one_is_let_through_and_the_others_wait_for_it() -> None:
+def test_when_the_wait_is_over_all_go() -> None:
     make_wait()
-    first, *_ = submit(number=3)
-    end_wait()
-
-    probe = claim()
-
-    assert probe == first
-    assert probe is not None
-    assert probe.is_probe
+    submit(number=3)
     assert claim() is None
 
+    end_wait()
 
-def test_the_failure_of_the_probe_begins_a_longer_wait() -> None:
+    assert [claim() is not None for _ in range(4)] == [True, True, True, False]
+
+
+def test_the_limit_of_a_site_bounds_the_herd() -> None:
+    make_wait()
+    submit(number=3)
+    end_wait()
+
+    with configured(site_running=1):
+        assert [claim() is not None for _ in range(2)] == [True, False]
+
+
+def test_the_next_failure_begins_a_wait_that_is_twice_as_long() -> None:
     make_wait()
     submit(number=2)
     end_wait()
-    probe = claim()
-    assert probe is not None
+    claimed = claim()
+    assert claimed is not None
 
-    site = refuse(probe, ErrorClass.NETWORK)
-    put_back(probe)
+    site = refuse(claimed, ErrorClass.NETWORK)
+    put_back(claimed)
 
     assert site.failures == 6
     assert site.waits_until is not None
     assert site.waits_until - database_now() > timedelta(seconds=80)
     assert claim() is None
-
-
-def test_the_success_of_the_probe_lets_all_through() -> None:
-    make_wait()
-    submit(number=3)
-    end_wait()
-    probe = claim()
-    assert probe is not None
-
-    Site.objects.answered(probe.site)
-
-    assert claim() is not None
-    assert claim() is not None
-
-
-def test_a_probe_that_ends_without_a_verdict_makes_room_for_another_one() -> None:
-    """It was cancelled, its worker stopped or was killed."""
-    make_wait()
-    submit(number=2)
-    end_wait()
-    probe = claim()
-    assert probe is not None
-
-    probe.move(State.CANCELLED, actor="test", reason=Reason.CANCELLED)
-
-    second = claim()
-    assert second is not None
-    assert second.is_probe
-    assert claim() is None
-
-
-def test_a_probe_that_receives_its_file_lets_the_others_through_before_its_end() -> None:
-    make_wait()
-    submit(number=2)
-    end_wait()
-    probe = claim()
-    assert probe is not None
-
-    assert Site.objects.let_go_of(probe.pk)
-
-    assert claim() is not None
-    assert refuse(probe).failures == 6  # and its failure is the sixth all the same
-    assert claim() is None
-
-
-def test_only_the_probe_can_end_the_wait_by_receiving_something() -> None:
-    site = make_wait()
-    [download] = submit()
-
-    assert not Site.objects.let_go_of(download.pk)
-
-    site.refresh_from_db()
-    assert site.waits_until is not None
-
-
-def test_a_site_that_changed_after_the_look_at_it_gets_no_probe() -> None:
-    make_wait()
-    first, second = submit(number=2)
-    end_wait()
-    [seen] = Site.objects.waiting(running=Download.objects.running())
-
-    seen.send_probe(first.pk)
-
-    with pytest.raises(LostDownload):
-        seen.send_probe(second.pk)
-    assert Site.objects.get().probed_by == first.pk
-
-
-def test_a_look_from_before_the_same_download_was_the_probe_once_more_is_out_of_date() -> None:
-    make_wait()
-    first, second = submit(number=2)
-    end_wait()
-    probe = claim()
-    assert probe == first
-    assert probe is not None
-    probe.move(State.CREATED, actor="test", reason=Reason.SHUTDOWN)
-    [seen] = Site.objects.waiting(running=Download.objects.running())
-    assert claim() == first
-
-    with pytest.raises(LostDownload):
-        seen.send_probe(second.pk)
 
 
 def test_attempts_that_began_before_the_wait_do_not_make_it_longer() -> None:
@@ -301,23 +224,6 @@ def test_those_that_wait_are_passed_over_in_the_order_of_the_index() -> None:
 @pytest.mark.usefixtures("shared_db")
 class TestAtOnce:
     """With connections of their own, on whichever database it is."""
-
-    def test_eight_workers_at_once_send_one_probe(self) -> None:
-        for round_ in range(10):
-            host = f"site-{round_}.example"
-            make_wait(host)
-            submit(host=host, number=20)
-            end_wait(host)
-            workers = [lives.make_worker() for _ in range(8)]
-            claimed: list[Download | None] = []
-
-            at_once(8, lambda index: claimed.append(claim(workers[index])))  # noqa: B023
-
-            probes = [download for download in claimed if download]
-            assert len(claimed) == 8
-            assert [probe.is_probe for probe in probes] == [True]
-            assert Site.objects.get(host=host).probed_by == probes[0].pk
-            assert Download.objects.running().filter(site=host).count() == 1
 
     def test_failures_at_once_are_all_counted(self) -> None:
         downloads = submit(number=8)

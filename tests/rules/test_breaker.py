@@ -1,4 +1,4 @@
-"""When a site waits, for how long, and who may try it: a table of values."""
+"""When a site waits, and for how long: a table of values."""
 
 import random
 from datetime import UTC, datetime, timedelta
@@ -13,7 +13,6 @@ from downloads.rules.breaker import (
     OF_OURS,
     REFUSALS,
     Breaker,
-    Passage,
     Verdict,
     verdict_of,
     wait_seconds,
@@ -28,12 +27,9 @@ def seconds(number: float) -> timedelta:
     return timedelta(seconds=number)
 
 
-def fail(
-    breaker: Breaker, *, was_probe: bool = False, retry_after: float | None = None, limit: int = 5
-) -> Breaker:
+def fail(breaker: Breaker, *, retry_after: float | None = None, limit: int = 5) -> Breaker:
     return breaker.after_failure(
         NOW,
-        was_probe=was_probe,
         limit=limit,
         first_wait_seconds=60,
         retry_after_seconds=retry_after,
@@ -46,21 +42,20 @@ def wait_of(breaker: Breaker) -> timedelta:
 
 
 @pytest.mark.parametrize(
-    ("waits_until", "is_probed", "passage"),
+    ("waits_until", "is_open"),
     [
-        (None, False, Passage.FREE),
-        (NOW + seconds(1), False, Passage.WAIT),
-        (NOW + seconds(1), True, Passage.WAIT),
-        (NOW, False, Passage.PROBE),
-        (NOW - seconds(9999), False, Passage.PROBE),
-        (NOW - seconds(9999), True, Passage.WAIT),
-        (NOW + timedelta(days=1), False, Passage.PROBE),  # the clock was set back
+        (None, False),
+        (NOW + seconds(1), True),
+        (NOW + seconds(3600), True),
+        (NOW, False),
+        (NOW - seconds(9999), False),
+        (NOW + timedelta(days=1), False),  # the clock was set back
     ],
 )
-def test_who_may_pass(waits_until: datetime | None, is_probed: bool, passage: Passage) -> None:
+def test_a_breaker_is_open_until_an_instant(waits_until: datetime | None, is_open: bool) -> None:
     breaker = Breaker(failures=5, waits_until=waits_until)
 
-    assert breaker.passage(NOW, is_probed=is_probed) is passage
+    assert breaker.is_open(NOW) is is_open
 
 
 def test_fewer_failures_than_the_limit_make_nobody_wait() -> None:
@@ -78,11 +73,11 @@ def test_the_failure_at_the_limit_begins_the_first_wait() -> None:
     assert seconds(60 * LEAST_SHARE) <= wait_of(breaker) <= seconds(60)
 
 
-def test_each_failed_probe_doubles_the_wait_up_to_half_an_hour() -> None:
+def test_each_failure_after_a_wait_doubles_it_up_to_half_an_hour() -> None:
     longest = []
     for failures in range(LIMIT - 1, LIMIT + 8):
         before = Breaker(failures=failures, waits_until=NOW if failures >= LIMIT else None)
-        wait = wait_of(fail(before, was_probe=True))
+        wait = wait_of(fail(before))
         expected = wait_seconds(failures + 1 - LIMIT, first_wait_seconds=60)
         assert seconds(expected * LEAST_SHARE) <= wait <= seconds(expected)
         longest.append(expected)
@@ -96,7 +91,6 @@ def test_waits_are_spread() -> None:
         wait_of(
             Breaker(failures=4).after_failure(
                 NOW,
-                was_probe=False,
                 limit=LIMIT,
                 first_wait_seconds=60,
                 chance=random.Random(seed),
@@ -134,6 +128,21 @@ def test_what_began_before_the_wait_does_not_double_it() -> None:
     assert fail(waiting) == waiting
     assert fail(waiting, retry_after=20) == waiting
     assert wait_of(fail(waiting, retry_after=200)) == seconds(200)
+
+
+def test_of_a_herd_that_fails_after_a_wait_only_the_first_doubles_it() -> None:
+    over = Breaker(failures=LIMIT, waits_until=NOW)
+
+    first = fail(over)
+
+    assert first.failures == LIMIT + 1
+    assert fail(fail(first)) == first
+
+
+def test_a_breaker_that_was_closed_by_hand_opens_for_twice_as_long() -> None:
+    wait = wait_of(fail(Breaker(failures=LIMIT)))
+
+    assert seconds(120 * LEAST_SHARE) <= wait <= seconds(120)
 
 
 def test_with_a_limit_of_zero_nobody_ever_waits() -> None:

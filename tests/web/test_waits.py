@@ -51,7 +51,7 @@ def submit(owner: User | None, host: str = HOST) -> Download:
 
 def make_wait(host: str = HOST, error_class: ErrorClass = ErrorClass.RATE_LIMITED) -> Site:
     for _ in range(5):
-        site = Site.objects.refused(host, error_class, download_id=0, retry_after_seconds=None)
+        site = Site.objects.refused(host, error_class, retry_after_seconds=None)
     assert site.waits_until
     return site
 
@@ -99,18 +99,6 @@ def test_a_retried_download_of_a_site_that_waits_says_so_on_its_page(
 
     assert f"Waiting for {HOST} {until(site)}" in words
     assert "Waiting is not counted as an attempt." in words
-
-
-def test_while_one_tries_the_others_say_that(browser: Client, user: User) -> None:
-    make_wait()
-    submit(user)
-    other = submit(user)
-    Site.objects.try_now(HOST)
-    claim()
-
-    words = words_of(browser.get(path_of(other)))
-
-    assert f"One download is trying whether {HOST} answers again" in words
 
 
 def test_a_download_that_does_not_wait_for_its_site_does_not_name_it(
@@ -176,7 +164,7 @@ def test_staff_end_the_wait_from_the_page(staff_browser: Client, staff: User) ->
 
     answer = staff_browser.post("/sites/try", {"host": HOST}, follow=True)
 
-    assert f"One download tries {HOST} now." in words_of(answer)
+    assert f"{HOST} is tried now." in words_of(answer)
     assert claim() == download
     again = staff_browser.post("/sites/try", {"host": HOST}, follow=True)
     assert f"{HOST} does not wait any more." in words_of(again)
@@ -230,7 +218,6 @@ def test_the_api_says_what_a_download_waits_for(user: User) -> None:
         "failures": 5,
         "error_class": "rate_limited",
         "until": None,
-        "is_tried": False,
     }
     assert detail["attempt"] == 0
 
@@ -254,8 +241,7 @@ def test_staff_end_the_wait_by_the_api(staff: User) -> None:
     answer = caller(staff).post(TRY)
     other = caller(staff).post("/api/v1/sites/[::1]:8080/try")
 
-    assert (answer.status_code, answer.json()["is_tried"]) == (200, True)
-    assert other.status_code == 200
+    assert (answer.status_code, other.status_code) == (204, 204)
     for unknown in ("fine.example", "%00", "x" * 1000):
         assert caller(staff).post(f"/api/v1/sites/{unknown}/try").status_code == 404
 
@@ -282,8 +268,6 @@ def test_the_stream_names_each_listeners_sites_when_they_change(user: User, staf
     assert own.take_sites(Stats.read()) == b""  # nothing new
 
     Site.objects.try_now(site.host)
-    assert sites_in(own.take_sites(Stats.read())) == {HOST: "tried"}
-    Site.objects.answered(site.host)
     assert sites_in(own.take_sites(Stats.read())) == {}
 
 
@@ -307,7 +291,7 @@ def test_the_admin_tries_a_site_now(staff_browser: Client) -> None:
 
     assert HOST in words_of(listed)
     assert "1 tried now." in words_of(answer)
-    assert waits.all_waits()[0].is_tried
+    assert waits.all_waits() == []
     assert "Tried now." in str(LogEntry.objects.get())
 
 
