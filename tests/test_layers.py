@@ -44,7 +44,7 @@ HOUSE: tuple[dict[str, frozenset[str]], ...] = (
         "rows": frozenset({"downloads.migrations", "downloads.models"}),
     },
     {
-        "actions": frozenset({"downloads.actions", "downloads.submission"}),
+        "actions": frozenset({"downloads.actions", "downloads.submission", "downloads.waiting"}),
     },
     {
         "worker side": frozenset(

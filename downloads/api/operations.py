@@ -29,7 +29,6 @@ from downloads.api.schemas import (
     Problem,
     StatsOut,
     SubmissionHeaders,
-    WaitingSite,
     Wish,
     WorkerOut,
     with_neighbours,
@@ -40,8 +39,7 @@ from downloads.rules.links import InvalidLink
 from downloads.rules.options import DownloadOptions
 from downloads.rules.states import State
 from downloads.submission import check_link
-from downloads.web.turns import Crowd
-from downloads.web.waits import waits_among, waits_for
+from downloads.waiting import Obstacles
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -157,9 +155,9 @@ def list_downloads(request: HttpRequest, query: Query[ListParameters]) -> Downlo
     # One more than is shown: it says whether there is a next page.
     found = list(with_neighbours(downloads)[: query.limit + 1])
     shown = found[: query.limit]
-    waits, crowd = waits_for(shown), Crowd.around(shown)
+    obstacles = Obstacles.around(shown)
     return DownloadPage(
-        items=[DownloadOut.of(download, waits=waits, crowd=crowd) for download in shown],
+        items=[DownloadOut.of(download, obstacles) for download in shown],
         next=str(shown[-1].pk) if len(found) > query.limit else None,
     )
 
@@ -242,7 +240,6 @@ def get_stats(request: HttpRequest) -> StatsOut:
         speed=stats.speed_of(downloads),
         free_bytes=stats.free_bytes(settings.VNSITE.media_root),
         workers=[WorkerOut(**vars(worker)) for worker in stats.workers()],
-        waiting_sites=[WaitingSite.of(wait) for wait in waits_among(downloads)],
     )
 
 
@@ -267,8 +264,7 @@ def openapi(request: HttpRequest) -> HttpResponse:
 
 
 def _detail(download: Download) -> DownloadDetail:
-    crowd = Crowd.around([download])
-    return DownloadDetail.of(download, waits=waits_for([download]), crowd=crowd)
+    return DownloadDetail.of(download, Obstacles.around([download]))
 
 
 def _find(request: HttpRequest, correlation_id: str) -> Download:

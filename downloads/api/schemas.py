@@ -25,8 +25,7 @@ from downloads.rules.links import MAX_LINKS
 from downloads.rules.options import OPTIONS, Choice, DownloadOptions
 from downloads.rules.states import Outcome, State
 from downloads.submission import check_link
-from downloads.web.turns import Crowd, TurnWait, Whose
-from downloads.web.waits import SiteWait, wait_of
+from downloads.waiting import Obstacles, Why
 
 MAX_ID = 2**63 - 1  # what the database takes
 
@@ -210,42 +209,16 @@ class TransitionOut(Outgoing):
         )
 
 
-class SiteOut(Outgoing):
-    """A site that refused us several times in a row, and is left alone for a while."""
+class WaitingOut(Outgoing):
+    """Why a download waits; null where `why` has no such thing."""
 
-    host: str = Field(description="With the port where the links have one")
-    failures: int = Field(description="In a row")
-    error_class: ErrorClass = Field(description="Of the last of them")
-    until: datetime
-
-    @classmethod
-    def of(cls, wait: SiteWait) -> Self:
-        return cls(
-            host=wait.host,
-            failures=wait.failures,
-            error_class=wait.error_class,
-            until=wait.until,
-        )
-
-
-class WaitingSite(SiteOut):
-    downloads: int = Field(description="That you can see, and that wait for it")
-
-    @classmethod
-    def of(cls, wait: SiteWait) -> Self:
-        return cls(**SiteOut.of(wait).model_dump(), downloads=wait.downloads)
-
-
-class TurnOut(Outgoing):
-    """As many downloads run as may at once."""
-
-    whose: Whose = Field(description="Of your own downloads, or of the site's")
-    running: int
-    limit: int
-
-    @classmethod
-    def of(cls, wait: TurnWait) -> Self:
-        return cls(whose=wait.whose, running=wait.running, limit=wait.limit)
+    why: Why
+    site: str = Field(description="With the port where the link has one")
+    until: datetime | None
+    failures: int | None = Field(description="Of the site, in a row")
+    error_class: ErrorClass | None = Field(description="Of the last of them")
+    running: int | None
+    limit: int | None
 
 
 class DownloadOut(Outgoing):
@@ -263,11 +236,8 @@ class DownloadOut(Outgoing):
     max_attempts: int
     priority: int
     not_before: datetime | None = Field(description="When it is tried again; null: at once")
-    waits_for_site: SiteOut | None = Field(
-        description="It is not tried before its site is; null when that is not in the way"
-    )
-    waits_for_turn: TurnOut | None = Field(
-        description="It begins when one of those has ended; null when that is not in the way"
+    waiting: WaitingOut | None = Field(
+        description="What is in its way; null: it does not wait, or only for a free slot"
     )
     created_at: datetime
     started_at: datetime | None
@@ -277,12 +247,9 @@ class DownloadOut(Outgoing):
     worker: str | None
 
     @classmethod
-    def of(cls, download: Download, *, waits: list[SiteWait], crowd: Crowd) -> Self:
-        """From a row of `with_neighbours`; any other costs a query for each neighbour.
-
-        `waits`: all sites that wait.
-        """
-        return cls(**_columns(download, waits, crowd))
+    def of(cls, download: Download, obstacles: Obstacles) -> Self:
+        """From a row of `with_neighbours`; any other costs a query for each neighbour."""
+        return cls(**_columns(download, obstacles))
 
 
 class DownloadDetail(DownloadOut):
@@ -292,9 +259,9 @@ class DownloadDetail(DownloadOut):
     history: list[TransitionOut]
 
     @classmethod
-    def of(cls, download: Download, *, waits: list[SiteWait], crowd: Crowd) -> Self:
+    def of(cls, download: Download, obstacles: Obstacles) -> Self:
         return cls(
-            **_columns(download, waits, crowd),
+            **_columns(download, obstacles),
             files=[FileOut.of(file, download) for file in download.files.all()],
             history=[TransitionOut.of(each) for each in download.transitions.all()],
         )
@@ -320,7 +287,6 @@ class StatsOut(Outgoing):
     speed: float
     free_bytes: int
     workers: list[WorkerOut]
-    waiting_sites: list[WaitingSite]
 
 
 def with_neighbours(downloads: DownloadQuerySet) -> DownloadQuerySet:
@@ -328,8 +294,8 @@ def with_neighbours(downloads: DownloadQuerySet) -> DownloadQuerySet:
     return downloads.select_related("owner", "worker", "progress")
 
 
-def _columns(download: Download, waits: list[SiteWait], crowd: Crowd) -> dict[str, Any]:
-    wait, turn = wait_of(download, waits), crowd.wait_of(download)
+def _columns(download: Download, obstacles: Obstacles) -> dict[str, Any]:
+    waiting = obstacles.of(download)
     progress: Progress | None = getattr(download, "progress", None)  # it has one while it runs
     return {
         "correlation_id": download.correlation_id,
@@ -344,8 +310,7 @@ def _columns(download: Download, waits: list[SiteWait], crowd: Crowd) -> dict[st
         "max_attempts": download.max_attempts,
         "priority": download.priority,
         "not_before": download.not_before,
-        "waits_for_site": SiteOut.of(wait) if wait else None,
-        "waits_for_turn": TurnOut.of(turn) if turn else None,
+        "waiting": WaitingOut(**vars(waiting)) if waiting else None,
         "created_at": download.created_at,
         "started_at": download.started_at,
         "finished_at": download.finished_at,

@@ -22,12 +22,12 @@ from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
 from downloads.diagnostics import stats
+from downloads.models import Site, database_now
 from downloads.models.outage import REMEDY, is_damaged
 from downloads.models.schema import migrations_on_disk, why_foreign
 from downloads.sandbox import landlock, seccomp
 from downloads.sandbox.programs import find_deno, find_ffmpeg, media_tools
 from downloads.sandbox.trial import why_not
-from downloads.web.waits import all_waits
 
 PROBLEMS_CACHED_SECONDS = 5
 YT_DLP_WARNING_DAYS = 60
@@ -199,13 +199,13 @@ def check_worker() -> Check:
 
 def check_sites() -> Check:
     """The sites that refused us several times in a row and are left alone for a while."""
-    waits = all_waits()
-    if not waits:
+    waiting = Site.objects.waiting(database_now())
+    if not waiting:
         return Check(name="sites", level=Level.OK, sentence="No site is left alone.")
     told = ", ".join(
-        f"{wait.host} until {wait.until:%H:%M} UTC ({wait.failures} failures in a row, the last: "
-        f"{wait.error_class})"
-        for wait in waits
+        f"{site.host} until {site.waits_until:%H:%M} UTC ({site.failures} failures in a row, "
+        f"the last: {site.error_class})"
+        for site in waiting
     )
     return Check(
         name="sites",

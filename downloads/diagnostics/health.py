@@ -11,8 +11,8 @@ from django.views.decorators.http import require_safe
 from downloads.accounts.tokens import user_of
 from downloads.diagnostics import stats
 from downloads.diagnostics.checks import unapplied_migrations
-from downloads.models import Download, StreamPosition
-from downloads.web.waits import all_waits
+from downloads.models import Download, Site, StreamPosition, database_now
+from downloads.waiting import has_live_worker
 
 PLAIN = "text/plain; charset=utf-8"
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
@@ -37,7 +37,7 @@ def _missing() -> str:
     try:
         if unapplied_migrations():
             return "migrations"
-        return "" if stats.has_live_worker() else "worker"
+        return "" if has_live_worker() else "worker"
     except DatabaseError:
         return "database"
 
@@ -79,7 +79,11 @@ def _lines() -> Iterator[str]:
         kind="counter",
     )
     yield from _one("vnsite_workers_alive", "Workers with a fresh heartbeat.", len(alive))
-    yield from _one("vnsite_sites_waiting", "Sites that are left alone.", len(all_waits()))
+    yield from _one(
+        "vnsite_sites_waiting",
+        "Sites that are left alone.",
+        Site.objects.waiting(database_now()).count(),
+    )
     yield from _one("vnsite_slots", "Slots of live workers.", sum(each.slots for each in alive))
     yield from _one("vnsite_slots_busy", "Slots in use.", sum(each.busy for each in alive))
     yield from _one(

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from django.conf import settings
 from django.db.models import Count, Q, Sum
 from django.db.models.functions import Now
 
@@ -45,11 +44,6 @@ def workers() -> list[WorkerStatus]:
         )
         for row in rows
     ]
-
-
-def has_live_worker() -> bool:
-    lease = timedelta(seconds=settings.VNSITE.lease_seconds)
-    return Worker.objects.filter(stopped_at=None, heartbeat_at__gt=database_now() - lease).exists()
 
 
 def speed_of(downloads: DownloadQuerySet) -> float:

@@ -6,7 +6,7 @@ Knows rows and nothing of who listens: `downloads.stream.tailer` sends them.
 import json
 import random
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -18,8 +18,7 @@ from django.db.models.functions import Now
 from downloads.diagnostics.stats import SPEED_MAX_AGE, free_bytes, workers
 from downloads.models import Download, Progress, Transition
 from downloads.rules.states import State
-from downloads.web.turns import Crowd, OwnersTurns
-from downloads.web.waits import waits_by_owner
+from downloads.waiting import Obstacles
 
 HEARTBEAT_SECONDS = 15
 BATCH_FRAMES = 500  # read from the table at once
@@ -217,12 +216,13 @@ class Stats:
     speeds: dict[int | None, float]  # bytes per second, by owner
     free_bytes: int | None  # of the library's disk; None: it cannot be read
     workers: int  # alive
-    waits: dict[int | None, dict[str, str]] = field(default_factory=dict)  # see waits_by_owner
-    turns: dict[int | None, OwnersTurns] = field(default_factory=dict)  # see Crowd
+    obstacles: Obstacles = field(default_factory=Obstacles)
+    wanted: frozenset[tuple[int | None, str]] = frozenset()  # see Obstacles
     _encoded: dict[int | None, bytes] = field(default_factory=dict, compare=False)
 
     @classmethod
     def read(cls) -> "Stats":
+        obstacles = Obstacles.read()
         fresh = Progress.objects.filter(updated_at__gt=Now() - SPEED_MAX_AGE)
         return cls(
             counts={
@@ -237,8 +237,8 @@ class Stats:
             },
             free_bytes=_free_bytes(),
             workers=sum(worker.alive for worker in workers()),
-            waits=waits_by_owner(),
-            turns=Crowd.read().by_owner(),
+            obstacles=obstacles,
+            wanted=obstacles.wanted(),
         )
 
     def event_for(self, owner_id: int | None) -> bytes:
@@ -247,20 +247,18 @@ class Stats:
             self._encoded[owner_id] = self._encode_for(owner_id)
         return self._encoded[owner_id]
 
-    def sites_event_for(self, owner_id: int | None) -> bytes:
-        """The sites for which one owner's downloads wait, or anybody's when it is None."""
-        owners = list(self.waits) if owner_id is None else [owner_id]
-        waits = {host: word for owner in owners for host, word in self.waits.get(owner, {}).items()}
-        return encode("sites", dict(sorted(waits.items())))
+    def waiting_event_for(self, owner_id: int | None) -> bytes:
+        """What is in the way of one owner's downloads, or of anybody's when it is None.
 
-    def turns_event_for(self, owner_id: int | None) -> bytes:
-        """For what one owner's downloads wait, or for each owner when it is None."""
-        turns = {
-            "" if owner is None else str(owner): asdict(each)
-            for owner, each in self.turns.items()
-            if owner_id in (None, owner)
-        }
-        return encode("turns", dict(sorted(turns.items())))
+        Nobody is told of a site of which they want nothing.
+        """
+        hosts = {host for owner, host in self.wanted if owner_id in (None, owner)}
+        sites = {host: word for host, word in self.obstacles.sites().items() if host in hosts}
+        owners = self.obstacles.owners()
+        if owner_id is not None:
+            owners = {owner: word for owner, word in owners.items() if owner == str(owner_id)}
+        data = {"sites": dict(sorted(sites.items())), "owners": dict(sorted(owners.items()))}
+        return encode("waiting", data)
 
     def _encode_for(self, owner_id: int | None) -> bytes:
         counts = dict.fromkeys((state.value for state in State), 0)

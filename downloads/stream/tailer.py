@@ -159,12 +159,9 @@ class Cursor:
     owner_id: int | None  # None: it sees the downloads of all
     correlation_id: str | None = None  # None: of all downloads, and the stats
     _reports_seen: int = 0
-    _stats_seen: "Stats | None" = None
     _stats_sent: bytes = b""
-    _sites_seen: "Stats | None" = None
-    _sites_sent: bytes = b""
-    _turns_seen: "Stats | None" = None
-    _turns_sent: bytes = b""
+    _waiting_seen: "Stats | None" = None
+    _waiting_sent: bytes = b""
 
     def sees(self, piece: Piece) -> bool:
         return self.owner_id in (None, piece.owner_id) and self.correlation_id in (
@@ -195,30 +192,21 @@ class Cursor:
 
     def take_stats(self, stats: "Stats | None") -> bytes:
         """The numbers when they are different since the last time."""
-        if stats is None or stats is self._stats_seen or self.correlation_id is not None:
+        if stats is None or self.correlation_id is not None:
             return b""
-        self._stats_seen = stats
         before, self._stats_sent = self._stats_sent, stats.event_for(self.owner_id)
         return self._stats_sent if self._stats_sent != before else b""
 
-    def take_sites(self, stats: "Stats | None") -> bytes:
-        """Which sites wait: at first in any case, then when it is different since the last time.
+    def take_waiting(self, stats: "Stats | None") -> bytes:
+        """What is in the way: at first in any case, then when it is different since the last time.
 
         Of one download, too: its page may have been drawn just before its site began to wait.
         """
-        if stats is None or stats is self._sites_seen:
+        if stats is None or stats is self._waiting_seen:
             return b""
-        self._sites_seen = stats
-        before, self._sites_sent = self._sites_sent, stats.sites_event_for(self.owner_id)
-        return self._sites_sent if self._sites_sent != before else b""
-
-    def take_turns(self, stats: "Stats | None") -> bytes:
-        """Who has to wait for downloads that run, in the manner of `take_sites`."""
-        if stats is None or stats is self._turns_seen:
-            return b""
-        self._turns_seen = stats
-        before, self._turns_sent = self._turns_sent, stats.turns_event_for(self.owner_id)
-        return self._turns_sent if self._turns_sent != before else b""
+        self._waiting_seen = stats
+        before, self._waiting_sent = self._waiting_sent, stats.waiting_event_for(self.owner_id)
+        return self._waiting_sent if self._waiting_sent != before else b""
 
 
 class Listener:
@@ -286,10 +274,7 @@ class Listener:
         if transitions := cursor.take_transitions(stream.ring):
             return transitions
         reports = cursor.take_reports(stream.reports.values(), version=stream.reports_version)
-        stats = stream.stats
-        return (
-            reports + cursor.take_stats(stats) + cursor.take_sites(stats) + cursor.take_turns(stats)
-        )
+        return reports + cursor.take_stats(stream.stats) + cursor.take_waiting(stream.stats)
 
     async def _replay(self, *, upto: int) -> bytes:
         """What was missed, a batch at a time; empty also while the database is away."""

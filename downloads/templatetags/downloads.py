@@ -12,17 +12,17 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django import template
+from django.template.loader import render_to_string
 from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 
 from downloads.models import Download, Progress, PublishedFile, Transition
 from downloads.rules.errors import ADVICE, Advice, ErrorClass
 from downloads.rules.options import DownloadOptions, InvalidOption
 from downloads.rules.states import Phase, Reason, State
-from downloads.web.turns import Crowd, TurnWait
-from downloads.web.waits import SiteWait, wait_of
+from downloads.waiting import Obstacles, Waiting, Why
 
 register = template.Library()
 
@@ -170,16 +170,17 @@ def _in_one_unit(seconds: float) -> str:
     return f"{int(seconds)} s"
 
 
-@register.inclusion_tag("downloads/partials/instant.html")
+@register.simple_tag
 def instant(
     at: datetime, *, relative: bool = False, clock: bool = False, due: bool = False
-) -> dict[str, Any]:
+) -> SafeString:
     """A <time>: relative to now, or the date and time in UTC until patch.js makes it local.
 
     `clock`: hours and minutes alone, of an instant near to now. `due`: when it comes, live.js asks
     for the part again that it stands in.
     """
-    return {"at": at, "relative": relative, "clock": clock, "due": due}
+    parts = {"at": at, "relative": relative, "clock": clock, "due": due}
+    return render_to_string("downloads/partials/instant.html", parts)
 
 
 @register.filter
@@ -205,11 +206,6 @@ def took(download: Download) -> float | None:
 @register.filter
 def total_size(files: Iterable[PublishedFile]) -> int:
     return sum(file.size for file in files)
-
-
-@register.filter
-def is_ahead(instant: datetime | None) -> bool:
-    return instant is not None and instant > timezone.now()
 
 
 @register.filter
@@ -243,20 +239,65 @@ def advice(error_class: str) -> Advice:
 
 
 @register.filter
-def wait_in(download: Download, waits: Iterable[SiteWait]) -> SiteWait | None:
-    """Which of the sites that wait this download waits for."""
-    return wait_of(download, waits)
+def waiting_in(download: Download, obstacles: Obstacles) -> Waiting | None:
+    return obstacles.of(download)
 
 
-@register.filter
-def turn_in(download: Download, crowd: Crowd) -> TurnWait | None:
-    """For how many others that run this download waits."""
-    return crowd.wait_of(download)
+@register.simple_tag
+def waiting_data(download: Download, obstacles: Obstacles) -> SafeString:
+    """Attributes by which live.js sees that what is in the way of a download has changed."""
+    if download.state != State.CREATED:
+        return mark_safe("")
+    return format_html(
+        ' data-site="{}" data-owner="{}" data-waiting="{}"',
+        download.site,
+        download.owner_id or "",
+        obstacles.word_of(download),
+    )
 
 
-@register.filter
-def refusal_label(error_class: ErrorClass) -> str:
-    return REFUSALS[error_class]
+@register.simple_tag(takes_context=True)
+def waiting_sentence(
+    context: template.Context, waiting: Waiting | None, download: Download | None = None
+) -> str:
+    """Why a download waits, without a full stop. Only of a site it needs no download."""
+    if waiting is None:
+        return "In the queue"
+    if waiting.why == Why.NO_WORKER:
+        return "No worker is running"
+    if waiting.why == Why.SITE:
+        return _site_sentence(waiting)
+    assert download is not None  # noqa: S101 — the rest is about one
+    if waiting.until is not None:
+        when = instant(waiting.until, relative=True, due=True)
+        attempt, most = download.attempt + 1, download.max_attempts
+        return format_html("Next try {}, attempt {} of {}", when, attempt, most)
+    return format_html(
+        "Waiting for its turn: {} of {} {} running, and at most {} may",
+        waiting.running,
+        waiting.site if waiting.why == Why.SITE_LIMIT else _whose(download, context),
+        "is" if waiting.running == 1 else "are",
+        waiting.limit,
+    )
+
+
+def _site_sentence(waiting: Waiting) -> SafeString:
+    assert waiting.until  # noqa: S101 — a site that is left alone has
+    assert waiting.error_class  # noqa: S101 — both of them
+    return format_html(
+        "Waiting for {} until {} ({} failure{} in a row, the last: {})",
+        waiting.site,
+        instant(waiting.until, clock=True, due=True),
+        waiting.failures,
+        "" if waiting.failures == 1 else "s",
+        REFUSALS[waiting.error_class],
+    )
+
+
+def _whose(download: Download, context: template.Context) -> str:
+    if download.owner_id == context["request"].user.pk:
+        return "yours"
+    return download.owner.get_username() if download.owner else "the command"
 
 
 @register.filter

@@ -37,6 +37,7 @@ from downloads.models import (
     TooManyWaiting,
     user_actor,
 )
+from downloads.waiting import Obstacles
 from downloads.web.forms import AddForm, FirstAdminForm
 from downloads.web.listing import (
     PAGE_SIZE,
@@ -47,8 +48,6 @@ from downloads.web.listing import (
     page_of,
 )
 from downloads.web.timeline import steps_of
-from downloads.web.turns import Crowd
-from downloads.web.waits import wait_of, waits_among, waits_for
 
 # What live.js may ask for at once: the rows that it shows and as many that may join them.
 MAX_ROWS = 2 * PAGE_SIZE
@@ -174,6 +173,7 @@ def _dashboard_context(request: SignedInRequest, form: AddForm) -> dict[str, Any
 
 def _summary_context(request: SignedInRequest, query: ListQuery) -> dict[str, Any]:
     visible = _visible(request)
+    obstacles = Obstacles.read()
     counts = counts_by_filter(visible)
     return {
         "query": query,
@@ -184,9 +184,8 @@ def _summary_context(request: SignedInRequest, query: ListQuery) -> dict[str, An
         "speed": stats.speed_of(visible),
         "free_bytes": _free_bytes(),
         "problems": checks.problems(),
-        "has_worker": stats.has_live_worker(),
-        "waits": waits_among(visible),
-        "crowd": Crowd.read(),
+        "obstacles": obstacles,
+        "open_sites": obstacles.open_among(visible),
     }
 
 
@@ -296,9 +295,7 @@ def _download_context(request: SignedInRequest, correlation_id: str) -> dict[str
         "files": list(found.files.all()),
         **_logs_of(found),
         "cleanup": actions.preview_cleanup(found) if found.is_cleanable else None,
-        "has_worker": stats.has_live_worker(),
-        "wait": wait_of(found, waits_for([found])),
-        "turn": Crowd.around([found]).wait_of(found),
+        "obstacles": Obstacles.around([found]),
     }
 
 

@@ -27,8 +27,8 @@ URL = "https://example.org/watch?v=1"
 
 DOWNLOAD_FIELDS = {
     "correlation_id", "url", "title", "state", "outcome", "phase", "error", "attempt",
-    "tries", "max_attempts", "priority", "not_before", "waits_for_site", "waits_for_turn",
-    "created_at", "started_at", "finished_at", "progress", "owner", "worker",
+    "tries", "max_attempts", "priority", "not_before", "waiting", "created_at", "started_at",
+    "finished_at", "progress", "owner", "worker",
 }  # fmt: skip
 
 
@@ -780,9 +780,7 @@ def test_stats_count_everything(caller: Caller, user: User) -> None:
 
     body = caller.get("/stats").json()
 
-    assert body.keys() == {
-        "counts", "outcomes", "speed", "free_bytes", "workers", "waiting_sites",
-    }  # fmt: skip
+    assert body.keys() == {"counts", "outcomes", "speed", "free_bytes", "workers"}
     assert body["counts"] == {state: int(state in ("created", "downloading")) for state in State}
     assert body["outcomes"] == dict.fromkeys(Outcome, 0)
     assert body["speed"] == 1000

@@ -59,7 +59,7 @@ def test_a_row_and_a_page_say_that_as_many_of_yours_run_as_may(user: User) -> No
     said = "Waiting for its turn: 1 of yours is running, and at most 1 may"
     assert words_of(browser.get("/")).count(said) == 1
     page = words_of(browser.get(f"/downloads/{waiting.correlation_id}/"))
-    assert f"{said}. It starts when one of them has ended." in page
+    assert f"{said}." in page
 
 
 @pytest.mark.usefixtures("one_each")
@@ -108,7 +108,7 @@ def test_without_limits_nobody_asks_who_runs(user: User) -> None:
     submit(user)
 
     with CaptureQueriesContext(connection) as queries:
-        assert Stats.read().turns == {}
+        assert Stats.read().obstacles.owners() == {}
 
     assert not [each for each in queries if '"site" FROM' in each["sql"]]
 
@@ -125,10 +125,11 @@ def test_the_api_says_for_what_a_download_waits(user: User) -> None:
     detail = ask.get(f"/api/v1/downloads/{waiting.correlation_id}").json()
     [item, other] = ask.get("/api/v1/downloads").json()["items"]
 
-    assert detail["waits_for_turn"] == {"whose": "user", "running": 1, "limit": 1}
-    assert item["waits_for_turn"] == detail["waits_for_turn"]
+    waits = detail["waiting"]
+    assert (waits["why"], waits["running"], waits["limit"]) == ("user_limit", 1, 1)
+    assert item["waiting"] == waits
     assert other["correlation_id"] == running.correlation_id
-    assert other["waits_for_turn"] is None
+    assert other["waiting"] is None
 
 
 def test_one_too_many_is_refused_with_field_and_reason(user: User) -> None:
@@ -175,9 +176,12 @@ def test_the_form_refuses_with_a_sentence_and_keeps_what_was_typed(user: User) -
 # The stream.
 
 
-def turns_of(event: bytes) -> Any:
-    assert event.startswith(b"event: turns\ndata: ")
-    return json.loads(event.removeprefix(b"event: turns\ndata: "))
+def told(event: bytes) -> Any:
+    assert event.startswith(b"event: waiting\ndata: ")
+    return json.loads(event.removeprefix(b"event: waiting\ndata: "))
+
+
+NOTHING: dict[str, Any] = {"sites": {}, "owners": {}}
 
 
 @pytest.mark.usefixtures("one_each")
@@ -185,20 +189,20 @@ def test_the_stream_says_who_waits_when_that_changes(user: User, staff: User) ->
     submit(user, 2)
     mine, all_of_them = Cursor(seq=0, owner_id=user.pk), Cursor(seq=0, owner_id=None)
     other = Cursor(seq=0, owner_id=staff.pk)
-    assert turns_of(mine.take_turns(Stats.read())) == {}
-    assert turns_of(other.take_turns(Stats.read())) == {}
+    assert told(mine.take_waiting(Stats.read())) == NOTHING
+    assert told(other.take_waiting(Stats.read())) == NOTHING
 
     claimed = claim()
     stats = Stats.read()
 
-    waits = {str(user.pk): {"user": True, "sites": []}}
-    assert turns_of(mine.take_turns(stats)) == waits
-    assert turns_of(all_of_them.take_turns(stats)) == waits
-    assert other.take_turns(stats) == b""
-    assert mine.take_turns(Stats.read()) == b""
+    waits = {"sites": {}, "owners": {str(user.pk): "user_limit"}}
+    assert told(mine.take_waiting(stats)) == waits
+    assert told(all_of_them.take_waiting(stats)) == waits
+    assert other.take_waiting(stats) == b""
+    assert mine.take_waiting(Stats.read()) == b""
     assert claimed
     claimed.move(State.CANCELLED, actor="test", reason=Reason.CANCELLED)
-    assert turns_of(mine.take_turns(Stats.read())) == {}
+    assert told(mine.take_waiting(Stats.read())) == NOTHING
 
 
 def test_nobody_is_told_of_a_site_that_they_want_nothing_of(user: User, staff: User) -> None:
@@ -210,7 +214,8 @@ def test_nobody_is_told_of_a_site_that_they_want_nothing_of(user: User, staff: U
 
         stats = Stats.read()
 
-    assert turns_of(stats.turns_event_for(user.pk)) == {
-        str(user.pk): {"user": False, "sites": ["busy.example"]}
+    assert told(stats.waiting_event_for(user.pk)) == {
+        "sites": {"busy.example": "site_limit"},
+        "owners": {},
     }
-    assert turns_of(stats.turns_event_for(staff.pk)) == {}
+    assert told(stats.waiting_event_for(staff.pk)) == NOTHING

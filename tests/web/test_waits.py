@@ -21,7 +21,7 @@ from downloads.rules.states import Reason, State
 from downloads.stream.frames import Stats
 from downloads.stream.tailer import Cursor
 from downloads.templatetags.downloads import clock
-from downloads.web import waits
+from downloads.waiting import Obstacles
 from tests.helpers import lives
 from tests.web.test_views import path_of, words_of
 
@@ -98,7 +98,6 @@ def test_a_retried_download_of_a_site_that_waits_says_so_on_its_page(
     words = words_of(browser.get(path_of(download)))
 
     assert f"Waiting for {HOST} {until(site)}" in words
-    assert "Waiting is not counted as an attempt." in words
 
 
 def test_a_download_that_does_not_wait_for_its_site_does_not_name_it(
@@ -151,10 +150,11 @@ def test_the_page_and_the_stream_have_the_same_word_for_a_wait(browser: Client, 
     submit(user)
     make_wait()
 
-    [event] = waits.waits_by_owner().values()
+    word = Obstacles.read().sites()[HOST]
 
     page = browser.get("/").content.decode()
-    assert page.count(f'data-site="{HOST}" data-waits="{event[HOST]}"') == 2
+    assert f'data-site="{HOST}" data-waiting="{word}"' in page  # above the list
+    assert f'data-site="{HOST}" data-owner="{user.pk}" data-waiting="{word}"' in page
 
 
 def test_staff_end_the_wait_from_the_page(staff_browser: Client, staff: User) -> None:
@@ -212,26 +212,39 @@ def test_the_api_says_what_a_download_waits_for(user: User) -> None:
     detail = caller(user).get(f"/api/v1/downloads/{download.correlation_id}").json()
     [item] = caller(user).get("/api/v1/downloads").json()["items"]
 
-    assert detail["waits_for_site"] == item["waits_for_site"]
-    assert {**detail["waits_for_site"], "until": None} == {
-        "host": HOST,
+    assert detail["waiting"] == item["waiting"]
+    assert item["waiting"].pop("until")[:19] == f"{site.waits_until:%FT%T}"
+    assert item["waiting"] == {
+        "why": "site",
+        "site": HOST,
         "failures": 5,
         "error_class": "rate_limited",
-        "until": None,
+        "running": None,
+        "limit": None,
     }
     assert detail["attempt"] == 0
 
 
-def test_stats_name_the_sites_for_which_ones_own_downloads_wait(user: User, staff: User) -> None:
-    make_wait()
-    make_wait("nobody.example")
-    submit(user)
+def test_the_api_says_until_when_a_next_try_waits(user: User) -> None:
+    lives.make_worker()
+    download = submit(user)
+    caller_of_user = caller(user)
+    path = f"/api/v1/downloads/{download.correlation_id}"
+    assert caller_of_user.get(path).json()["waiting"] is None  # only for a free slot
 
-    [site] = caller(user).get("/api/v1/stats").json()["waiting_sites"]
+    download.note(not_before=timezone.now() + timedelta(seconds=30))
+    answer = caller_of_user.get(path).json()
 
-    assert (site["host"], site["downloads"]) == (HOST, 1)
-    other = User.objects.create_user("other")
-    assert caller(other).get("/api/v1/stats").json()["waiting_sites"] == []
+    assert answer["waiting"]["why"] == "not_before"
+    assert answer["waiting"]["until"] == answer["not_before"]
+
+
+def test_the_api_says_that_no_worker_runs(user: User) -> None:
+    download = submit(user)
+
+    answer = caller(user).get(f"/api/v1/downloads/{download.correlation_id}").json()
+
+    assert answer["waiting"]["why"] == "no_worker"
 
 
 def test_staff_end_the_wait_by_the_api(staff: User) -> None:
@@ -251,8 +264,8 @@ def test_staff_end_the_wait_by_the_api(staff: User) -> None:
 
 def sites_in(event: bytes) -> dict[str, str]:
     name, data = event.decode().strip().split("\n")
-    assert name == "event: sites"
-    words: dict[str, str] = json.loads(data.removeprefix("data: "))
+    assert name == "event: waiting"
+    words: dict[str, str] = json.loads(data.removeprefix("data: "))["sites"]
     return words
 
 
@@ -263,19 +276,19 @@ def test_the_stream_names_each_listeners_sites_when_they_change(user: User, staf
     submit(staff, host="other.example")
     own, all_of_them = Cursor(seq=0, owner_id=user.pk), Cursor(seq=0, owner_id=None)
 
-    assert sites_in(own.take_sites(Stats.read())).keys() == {HOST}
-    assert sites_in(all_of_them.take_sites(Stats.read())).keys() == {HOST, "other.example"}
-    assert own.take_sites(Stats.read()) == b""  # nothing new
+    assert sites_in(own.take_waiting(Stats.read())).keys() == {HOST}
+    assert sites_in(all_of_them.take_waiting(Stats.read())).keys() == {HOST, "other.example"}
+    assert own.take_waiting(Stats.read()) == b""  # nothing new
 
     Site.objects.try_now(site.host)
-    assert sites_in(own.take_sites(Stats.read())) == {}
+    assert sites_in(own.take_waiting(Stats.read())) == {}
 
 
 def test_who_follows_one_download_hears_of_sites_as_well() -> None:
     cursor = Cursor(seq=0, owner_id=None, correlation_id="abc")
 
-    assert sites_in(cursor.take_sites(Stats.read())) == {}
-    assert cursor.take_sites(None) == b""
+    assert sites_in(cursor.take_waiting(Stats.read())) == {}
+    assert cursor.take_waiting(None) == b""
 
 
 # Admin, doctor, metrics.
@@ -291,7 +304,7 @@ def test_the_admin_tries_a_site_now(staff_browser: Client) -> None:
 
     assert HOST in words_of(listed)
     assert "1 tried now." in words_of(answer)
-    assert waits.all_waits() == []
+    assert Obstacles.read().sites() == {}
     assert "Tried now." in str(LogEntry.objects.get())
 
 

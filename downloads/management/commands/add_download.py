@@ -11,7 +11,6 @@ from django.core.management import BaseCommand, CommandError
 from django.core.management.base import CommandParser
 from django.template.defaultfilters import filesizeformat
 
-from downloads.diagnostics import stats
 from downloads.management.foreseen import database_errors_as_one_line
 from downloads.models import Download, Progress, TooManyWaiting, Transition
 from downloads.models.notifier import open_doorbell
@@ -21,6 +20,7 @@ from downloads.rules.options import OPTIONS, DownloadOptions
 from downloads.rules.redaction import escape
 from downloads.rules.states import Outcome
 from downloads.submission import check_link
+from downloads.waiting import has_live_worker
 
 ACTOR = "command"
 PRESETS = {word: {name: word} for name in ("quality", "audio") for word in OPTIONS[name].words}
@@ -85,7 +85,7 @@ class Command(BaseCommand):
 
 
 def warn_without_worker(command: BaseCommand) -> None:
-    if not stats.has_live_worker():
+    if not has_live_worker():
         command.stderr.write("No worker is running: the downloads wait until one is.")
 
 

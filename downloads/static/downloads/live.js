@@ -83,22 +83,14 @@ const HANDLERS = {
     const hasWorker = data.workers > 0 ? "1" : "0";
     if (byId("summary").dataset.workers !== hasWorker) refreshSoon(); // the banner comes or goes
   },
-  sites(waits) {
-    const isOther = (part) => part.dataset.waits !== (waits[part.dataset.site] ?? "");
-    const others = [...document.querySelectorAll("[data-site]")].filter(isOther);
+  waiting({ sites, owners }) {
+    const wordOf = ({ site, owner }) => `${sites[site] ?? ""} ${owners[owner] ?? ""}`.trim();
+    const isOther = (part) => part.dataset.waiting !== wordOf(part.dataset);
+    const others = [...document.querySelectorAll("[data-waiting]")].filter(isOther);
     others.forEach(changedAt);
-    const isUntold = (host) => !document.querySelector(`#banners [data-site="${CSS.escape(host)}"]`);
-    if (others.length || (rows.exists && Object.keys(waits).some(isUntold))) refreshSoon();
-  },
-  turns(owners) {
-    const wordOf = ({ owner, site }) => {
-      if (owners[owner]?.user) return "user";
-      return owners[owner]?.sites.includes(site) ? "site" : "";
-    };
-    const isOther = (part) => part.dataset.turn !== wordOf(part.dataset);
-    const others = [...document.querySelectorAll("[data-turn]")].filter(isOther);
-    others.forEach(changedAt);
-    if (others.length) refreshSoon();
+    const isTold = (host) => document.querySelector(`#banners [data-site="${CSS.escape(host)}"]`);
+    const isUntold = ([host, word]) => word !== "site_limit" && !isTold(host);
+    if (others.length || (rows.exists && Object.entries(sites).some(isUntold))) refreshSoon();
   },
   resync() {
     everythingChanged = true;

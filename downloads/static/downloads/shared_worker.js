@@ -7,7 +7,7 @@ import { Stream } from "./stream.js";
 
 const KEPT = 500; // transitions, for pages that come later
 const SILENT_MS = 150_000; // a page in the background speaks once a minute
-const LASTING = ["hello", "stats", "sites", "turns"]; // of these the newest says all
+const LASTING = ["hello", "stats", "waiting"]; // of these the newest says all
 
 const pages = new Map(); // port → when it was heard
 const newest = new Map(); // name → data, of the lasting events

@@ -14,7 +14,7 @@ export const State = Object.freeze({
   REFUSED: "refused", // `why` says so; tried again after a while
 });
 
-const EVENTS = ["hello", "transition", "progress", "stats", "sites", "turns", "heartbeat", "resync", "bye"];
+const EVENTS = ["hello", "transition", "progress", "stats", "waiting", "heartbeat", "resync", "bye"];
 
 // `onEvent(name, data)` for every event, `onState(state)` for every change of the connection.
 export class Stream {

@@ -1,0 +1,141 @@
+"""Why downloads wait: the same value for pages, API and stream. Reads rows; knows no requests."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Self
+
+from django.conf import settings
+from django.db.models import Count
+from django.utils import timezone
+
+from downloads.models import Download, DownloadQuerySet, Site, Worker, database_now
+from downloads.models.claims import limits, running_now
+from downloads.rules.errors import ErrorClass
+from downloads.rules.fairness import ConcurrencyLimits, Running
+from downloads.rules.states import State
+
+
+class Why(StrEnum):
+    """What is in the way of a download that waits, in the order in which it is said."""
+
+    SITE = "site"  # its site refused us several times in a row and is left alone
+    NOT_BEFORE = "not_before"  # the time of its next try has not come
+    NO_WORKER = "no_worker"
+    USER_LIMIT = "user_limit"  # as many of its owner's downloads run as may
+    SITE_LIMIT = "site_limit"  # as many downloads of its site run as may
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waiting:
+    """Why a download waits. None: `why` has no such thing."""
+
+    why: Why
+    site: str
+    until: datetime | None = None
+    failures: int | None = None  # of the site, in a row
+    error_class: ErrorClass | None = None  # of the last of them
+    running: int | None = None
+    limit: int | None = None
+
+    @property
+    def word(self) -> str:
+        """Of a site: the same as long as nothing is to be drawn again."""
+        return f"{self.until:%FT%TZ}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Obstacles:
+    """What keeps downloads waiting at one moment."""
+
+    now: datetime = field(default_factory=timezone.now)
+    open_sites: dict[str, Waiting] = field(default_factory=dict)  # by host
+    has_worker: bool = True
+    limits: ConcurrencyLimits = field(default_factory=ConcurrencyLimits)
+    running: Running = field(default_factory=Running)
+
+    @classmethod
+    def read(cls) -> Self:
+        now, configured = database_now(), limits()
+        return cls(
+            now=now,
+            open_sites={site.host: _of_site(site) for site in Site.objects.waiting(now)},
+            has_worker=has_live_worker(),
+            limits=configured,
+            running=Running()
+            if configured == ConcurrencyLimits()
+            else running_now(Download.objects.all()),
+        )
+
+    @classmethod
+    def around(cls, downloads: Iterable[Download]) -> Self:
+        """Without a query when none of these downloads waits."""
+        waits = any(each.state == State.CREATED for each in downloads)
+        return cls.read() if waits else cls()
+
+    def of(self, download: Download) -> Waiting | None:
+        """The first thing in the way of a download; None when it does not wait, or for a slot."""
+        if download.state != State.CREATED:
+            return None
+        owner, site, due_at = download.owner_id, download.site, download.not_before
+        if site in self.open_sites:
+            return self.open_sites[site]
+        if due_at is not None and self.now < due_at:
+            return Waiting(why=Why.NOT_BEFORE, site=site, until=due_at)
+        if not self.has_worker:
+            return Waiting(why=Why.NO_WORKER, site=site)
+        if owner in self.running.full_owners(self.limits):
+            count, limit = self.running.by_owner[owner], self.limits.of_user
+            return Waiting(why=Why.USER_LIMIT, site=site, running=count, limit=limit)
+        if site in self.running.full_sites(self.limits):
+            count, limit = self.running.by_site[site], self.limits.of_site
+            return Waiting(why=Why.SITE_LIMIT, site=site, running=count, limit=limit)
+        return None
+
+    def sites(self) -> dict[str, str]:
+        """For each site that is in the way the word of it."""
+        full = dict.fromkeys(self.running.full_sites(self.limits), Why.SITE_LIMIT.value)
+        return full | {host: wait.word for host, wait in self.open_sites.items()}
+
+    def owners(self) -> dict[str, str]:
+        """The same for each owner, by its id as text; "" are downloads without one."""
+        full = self.running.full_owners(self.limits)
+        return {str(owner or ""): Why.USER_LIMIT.value for owner in full}
+
+    def word_of(self, download: Download) -> str:
+        """The words of its site and owner: live.js compares it with what the stream says."""
+        site, owner = self.sites().get(download.site, ""), str(download.owner_id or "")
+        return f"{site} {self.owners().get(owner, '')}".strip()
+
+    def wanted(self) -> frozenset[tuple[int | None, str]]:
+        """The owners of downloads that wait, with the sites in their way."""
+        sites = self.sites()
+        if not sites:
+            return frozenset()
+        waiting = Download.objects.filter(state=State.CREATED, site__in=sites)
+        return frozenset(waiting.order_by().values_list("owner_id", "site").distinct())
+
+    def open_among(self, downloads: DownloadQuerySet) -> list[tuple[Waiting, int]]:
+        """The sites that are left alone and for which some of these wait, with how many."""
+        if not self.open_sites:
+            return []
+        waiting = downloads.filter(state=State.CREATED, site__in=self.open_sites)
+        counts = dict(waiting.order_by().values_list("site").annotate(Count("id")))
+        return [(wait, counts[host]) for host, wait in self.open_sites.items() if host in counts]
+
+
+def has_live_worker() -> bool:
+    lease = timedelta(seconds=settings.VNSITE.lease_seconds)
+    return Worker.objects.filter(stopped_at=None, heartbeat_at__gt=database_now() - lease).exists()
+
+
+def _of_site(site: Site) -> Waiting:
+    assert site.error_class  # noqa: S101 — a failure has a class
+    return Waiting(
+        why=Why.SITE,
+        site=site.host,
+        until=site.waits_until,
+        failures=site.failures,
+        error_class=ErrorClass(site.error_class),
+    )
