@@ -55,7 +55,6 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("waits_until", models.DateTimeField(null=True)),
-                ("probed_by", models.BigIntegerField(null=True)),
                 ("changed_at", models.DateTimeField()),
             ],
         ),
@@ -300,6 +299,36 @@ class Migration(migrations.Migration):
                 "ordering": ["attempt"],
                 "constraints": [
                     models.UniqueConstraint(fields=("download", "attempt"), name="attempt_log_once")
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="Attempt",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("number", models.PositiveIntegerField()),
+                ("host", models.CharField(max_length=255)),
+                ("directory", models.CharField(max_length=160, unique=True)),
+                ("started_at", models.DateTimeField()),
+                (
+                    "download",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="attempts",
+                        to="downloads.download",
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ["number"],
+                "constraints": [
+                    models.UniqueConstraint(fields=("download", "number"), name="attempt_once")
                 ],
             },
         ),

@@ -153,7 +153,7 @@ def _send(
         number=download.attempt,
         host=worker.host,
         directory=download.directory,
-        started_at=look.now,
+        started_at=now,
     )
 
 

@@ -270,7 +270,7 @@ def waiting_sentence(
     assert download is not None  # noqa: S101 — the rest is about one
     if waiting.until is not None:
         when = instant(waiting.until, relative=True, due=True)
-        attempt, most = download.attempt + 1, download.max_attempts
+        attempt, most = download.tries + 1, download.max_attempts
         return format_html("Next try {}, attempt {} of {}", when, attempt, most)
     return format_html(
         "Waiting for its turn: {} of {} {} running, and at most {} may",
