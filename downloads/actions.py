@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.db import IntegrityError
 from django.utils import timezone
 
 from downloads.disk import isolation, library
-from downloads.models import Download, LostDownload, short_transaction
+from downloads.models import Counts, Download, LostDownload, StreamPosition, short_transaction
 from downloads.rules.states import RUNNING, Outcome, Reason, State
 
 if TYPE_CHECKING:
@@ -65,11 +66,20 @@ def cancel(download: Download, *, actor: str) -> Download:
     raise NotAllowed(download, f"It cannot be cancelled: it is {download.state}.")
 
 
-def cancel_all_of(user: "User", *, actor: str) -> None:
-    """Cancel what a user has waiting and running; what is being published is left to its end."""
+def let_go_of_all_of(user: "User", *, actor: str) -> None:
+    """Cancel what a user has waiting and running, and count all that they have as nobody's.
+
+    Call it in the transaction that deletes the user: their row and their downloads stay locked.
+    What is being published is left to its end.
+    """
+    # In the order in which a submission and a move lock them: else they wait for each other.
+    get_user_model().objects.select_for_update().get(pk=user.pk)
+    list(Download.objects.filter(owner=user).order_by("pk").select_for_update().values_list("pk"))
     for download in Download.objects.filter(owner=user).active():
         with suppress(NotAllowed):
             cancel(download, actor=actor)
+    StreamPosition.hold()
+    Counts.disown(user.pk)
 
 
 def _cancel_waiting(download: Download, *, actor: str) -> Download:

@@ -15,11 +15,11 @@ class DownloadsConfig(AppConfig):
         from downloads.diagnostics.checks import refuse_folder_conflict
 
         checks.register(refuse_folder_conflict)
-        pre_delete.connect(_cancel_downloads, sender=settings.AUTH_USER_MODEL)
+        pre_delete.connect(_let_go_of_downloads, sender=settings.AUTH_USER_MODEL)
 
 
-def _cancel_downloads(instance: Any, **_: object) -> None:
+def _let_go_of_downloads(instance: Any, **_: object) -> None:
     """Nobody waits for the downloads of a deleted user; what has ended stays, for staff."""
     from downloads import actions
 
-    actions.cancel_all_of(instance, actor="user deleted")
+    actions.let_go_of_all_of(instance, actor="user deleted")

@@ -34,10 +34,10 @@ from downloads.api.schemas import (
     with_neighbours,
 )
 from downloads.diagnostics import stats
-from downloads.models import AttemptLog, Download, Site, user_actor
+from downloads.models import AttemptLog, Counts, Download, Site, user_actor
 from downloads.rules.links import InvalidLink
 from downloads.rules.options import DownloadOptions
-from downloads.rules.states import State
+from downloads.rules.states import Outcome, State
 from downloads.submission import check_link
 from downloads.waiting import Obstacles
 
@@ -233,10 +233,11 @@ def forget(request: HttpRequest, correlation_id: str, files: bool = False) -> St
 @api.get("/stats", response={200: StatsOut, 401: Problem}, summary="How the site is doing")
 def get_stats(request: HttpRequest) -> StatsOut:
     """Counts and speed are of the downloads that you can see."""
-    downloads = Download.objects.visible_to(user_of(request))
+    user = user_of(request)
+    downloads, counts = Download.objects.visible_to(user), Counts.objects.visible_to(user)
     return StatsOut(
-        counts={State(word): count for word, count in downloads.counts().items()},
-        outcomes=downloads.outcome_counts(),
+        counts={State(word): count for word, count in counts.by_state().items()},
+        outcomes={Outcome(word): count for word, count in counts.by_outcome().items()},
         speed=stats.speed_of(downloads),
         free_bytes=stats.free_bytes(settings.VNSITE.media_root),
         workers=[WorkerOut(**vars(worker)) for worker in stats.workers()],

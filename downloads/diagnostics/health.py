@@ -11,7 +11,7 @@ from django.views.decorators.http import require_safe
 from downloads.accounts.tokens import user_of
 from downloads.diagnostics import stats
 from downloads.diagnostics.checks import unapplied_migrations
-from downloads.models import Download, Site, StreamPosition, database_now
+from downloads.models import Counts, Download, Site, StreamPosition, database_now
 from downloads.waiting import has_live_worker
 
 PLAIN = "text/plain; charset=utf-8"
@@ -61,16 +61,15 @@ def metrics(request: HttpRequest) -> HttpResponse:
 
 def _lines() -> Iterator[str]:
     alive = [worker for worker in stats.workers() if worker.alive]
-    downloads = Download.objects.all()
     folders = {"media": settings.VNSITE.media_root, "temp": settings.VNSITE.temp_root}
     yield from _gauges(
-        "vnsite_downloads", "Downloads by state.", label="state", values=downloads.counts()
+        "vnsite_downloads", "Downloads by state.", label="state", values=Counts.objects.by_state()
     )
     yield from _gauges(
         "vnsite_outcomes",
         "Downloads that ended, by outcome.",
         label="outcome",
-        values=downloads.outcome_counts(),
+        values=Counts.objects.by_outcome(),
     )
     yield from _one(
         "vnsite_transitions_total",
@@ -87,7 +86,9 @@ def _lines() -> Iterator[str]:
     yield from _one("vnsite_slots", "Slots of live workers.", sum(each.slots for each in alive))
     yield from _one("vnsite_slots_busy", "Slots in use.", sum(each.busy for each in alive))
     yield from _one(
-        "vnsite_speed_bytes_per_second", "Received now, together.", stats.speed_of(downloads)
+        "vnsite_speed_bytes_per_second",
+        "Received now, together.",
+        stats.speed_of(Download.objects.all()),
     )
     yield from _gauges(
         "vnsite_free_bytes",

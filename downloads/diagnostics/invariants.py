@@ -1,6 +1,6 @@
 """What must be true of rows, library, temp root and processes, and where it is not.
 
-Reads only, also beside living workers. The invariants bear the names I1 to I11. Those that only a
+Reads only, also beside living workers. The invariants bear the names I1 to I12. Those that only a
 whole run can show are not here: no byte in a foreign file (but see `hashes`), no late write, the
 stream in order for each listener, nothing changed outside, recovery that changes nothing twice.
 """
@@ -20,6 +20,7 @@ from django.db.models import Max
 from downloads.disk import isolation, library
 from downloads.fetch.processes import attempts_of_processes
 from downloads.models import Download, PublishedFile, StreamPosition, Transition, database_now
+from downloads.models.counts import NOBODY, wrong_counts
 from downloads.rules.states import RUNNING, Outcome, State, can_move
 from downloads.worker import leftovers, recovery
 from downloads.worker.leftovers import Leftover
@@ -31,7 +32,7 @@ ENTRY_NAME = re.compile(r".* \[([A-Za-z0-9-]{1,64})\](?: \(\d+\))?")
 class Finding:
     """One thing that is not as it must be, or (a note) that nobody can be sure of from here."""
 
-    invariant: str  # "I1" to "I11"
+    invariant: str  # "I1" to "I12"
     correlation_id: str  # "-": it is of no download
     sentence: str
     # False: allowed, but worth a look. A worker was lost and its download waits for recovery; or
@@ -73,6 +74,7 @@ class _Look:
         yield from self._entries()
         yield from self._directories()
         yield from self._processes()
+        yield from _count_faults()
 
     def _running(self) -> Iterator[Finding]:
         """I1: each attempt that runs has a worker that lives, or that recovery takes for dead."""
@@ -242,6 +244,18 @@ def _numbering_faults(*, missing: int) -> Iterator[Finding]:
             sentence=f"{missing} numbers of the history are not there; downloads that were deleted "
             "leave such gaps.",
             is_breach=False,
+        )
+
+
+def _count_faults() -> Iterator[Finding]:
+    """I12: what is counted is what is there."""
+    for (owner, state, outcome), (counted, true) in wrong_counts(Download.objects.all()).items():
+        what = f"{state} ({outcome})" if outcome else state
+        whose = f"user {owner}" if owner != NOBODY else "nobody"
+        yield Finding(
+            invariant="I12",
+            correlation_id="-",
+            sentence=f"{counted} downloads of {whose} are counted as {what}; there are {true}.",
         )
 
 

@@ -8,6 +8,7 @@ counter row and inserts the transition. Imports of this project: the pure floor 
 from downloads.models.access import ApiToken, IdempotentAnswer, Scope
 from downloads.models.actors import user_actor, worker_actor
 from downloads.models.attempt import Attempt
+from downloads.models.counts import Counts
 from downloads.models.download import Download, Progress, PublishedFile
 from downloads.models.logs import AttemptLog
 from downloads.models.queries import DownloadQuerySet, Submitted, TooManyWaiting, fingerprint
@@ -27,6 +28,7 @@ __all__ = [
     "Attempt",
     "AttemptLog",
     "CancelWasAsked",
+    "Counts",
     "Download",
     "DownloadQuerySet",
     "IdempotentAnswer",

@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 
+from downloads.models.counts import Counts
 from downloads.models.queries import DownloadQuerySet
 from downloads.models.stream import StreamPosition, Transition
 from downloads.models.transactions import (
@@ -142,7 +143,6 @@ class Download(models.Model):
             models.Index(fields=["state", "-id"], name="download_by_state"),
             models.Index(fields=["outcome", "-id"], name="download_by_outcome"),
             models.Index(fields=["owner", "-id"], name="download_by_owner"),
-            models.Index(fields=["owner", "state"], name="download_counts"),
         ]
 
     def __str__(self) -> str:
@@ -208,6 +208,7 @@ class Download(models.Model):
                 error_class=values.get("error_class", self.error_class),
             )
             entry.save(force_insert=True)
+            Counts.move(self.pk, state=origin, outcome=self.outcome)
         self._show(values)
         return entry
 
@@ -257,6 +258,8 @@ class Download(models.Model):
             idle = Download.objects.filter(pk=self.pk).exclude(state__in=RUNNING)
             if not idle.update(forgotten_at=timezone.now()):
                 raise LostDownload(self.correlation_id)
+            StreamPosition.hold()
+            Counts.remove(self.pk)
             self.delete()
 
     def _begin_or_end_progress(self, origin: State, to: State, now: datetime) -> None:
@@ -269,7 +272,10 @@ class Download(models.Model):
             Progress.objects.filter(download=self).delete()
 
     def _fenced(self) -> DownloadQuerySet:
-        rows = Download.objects.filter(pk=self.pk, state=self.state, attempt=self.attempt)
+        # The outcome tells CLEANED from CLEANED after a retry that was cancelled at once.
+        rows = Download.objects.filter(
+            pk=self.pk, state=self.state, attempt=self.attempt, outcome=self.outcome
+        )
         # Who takes a running download from its worker must not do so after a look that was before
         # the decision to publish: the files may be in the library by now.
         return rows.filter(library_path=self.library_path) if self.is_running else rows

@@ -17,13 +17,14 @@ from django.utils import timezone
 
 from downloads.disk.isolation import new_correlation_id
 from downloads.models import claims
+from downloads.models.counts import Counts
 from downloads.models.stream import StreamPosition, Transition
 from downloads.models.transactions import LostDownload, short_transaction
 from downloads.models.workers import Worker
 from downloads.rules.errors import RETRY_AFTER_CAP_SECONDS
 from downloads.rules.links import site_of
 from downloads.rules.options import DownloadOptions
-from downloads.rules.states import ACTIVE, ENDED, RUNNING, Outcome, Reason, State
+from downloads.rules.states import ACTIVE, ENDED, RUNNING, Reason, State
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -106,20 +107,6 @@ class DownloadQuerySet(models.QuerySet["Download"]):
         return self.filter(
             Q(title__icontains=text) | Q(url__icontains=text) | Q(correlation_id=text.lower())
         )
-
-    def counts(self) -> dict[str, int]:
-        """How many downloads there are in each state; states with none are there with 0."""
-        counted = dict(self.order_by().values_list("state").annotate(models.Count("id")))
-        return {state.value: counted.get(state.value, 0) for state in State}
-
-    def outcome_counts(self) -> dict[str, int]:
-        counted = dict(
-            self.exclude(outcome=None)
-            .order_by()
-            .values_list("outcome")
-            .annotate(models.Count("id"))
-        )
-        return {outcome.value: counted.get(outcome.value, 0) for outcome in Outcome}
 
     def submit(
         self,
@@ -232,6 +219,7 @@ class DownloadQuerySet(models.QuerySet["Download"]):
             )
             for seq, download in enumerate(downloads, first)
         )
+        Counts.add_submitted(downloads[0].owner_id, len(downloads))
 
     def claim_next(
         self, worker: Worker, *, directory_name: Callable[[str], str]

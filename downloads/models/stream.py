@@ -35,6 +35,11 @@ class StreamPosition(models.Model):
         return newest - count + 1
 
     @classmethod
+    def hold(cls) -> None:
+        """Lock the counter until the commit, without a new seq."""
+        cls.take(0)
+
+    @classmethod
     def _advance(cls, count: int) -> int | None:
         """The counter after it was advanced, in one statement; None when there is no row yet."""
         table = connection.ops.quote_name(cls._meta.db_table)

@@ -30,7 +30,10 @@ _turn = threading.RLock()
 @contextmanager
 def short_transaction() -> Iterator[None]:
     """One short transaction, or a part of the caller's. No input or output inside."""
-    with _turn if connection.vendor == "sqlite" else nullcontext(), transaction.atomic():
+    # Inside of a transaction it is this thread's turn in the database: whoever has the turn here
+    # waits for it.
+    queues = connection.vendor == "sqlite" and not connection.in_atomic_block
+    with _turn if queues else nullcontext(), transaction.atomic():
         yield
 
 

@@ -12,11 +12,11 @@ from enum import StrEnum
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, Sum
+from django.db.models import Sum
 from django.db.models.functions import Now
 
 from downloads.diagnostics.stats import SPEED_MAX_AGE, free_bytes, workers
-from downloads.models import Download, Progress, Transition
+from downloads.models import Counts, Progress, Transition
 from downloads.rules.states import State
 from downloads.waiting import Obstacles
 
@@ -226,10 +226,10 @@ class Stats:
         fresh = Progress.objects.filter(updated_at__gt=Now() - SPEED_MAX_AGE)
         return cls(
             counts={
-                (row["owner_id"], row["state"]): row["number"]
-                for row in Download.objects.order_by()
-                .values("owner_id", "state")
-                .annotate(number=Count("id"))
+                (owner or None, state): number
+                for owner, state, number in Counts.objects.values_list(
+                    "owner_key", "state"
+                ).annotate(Sum("number"))
             },
             speeds={
                 row["download__owner_id"]: row["total"] or 0.0

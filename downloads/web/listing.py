@@ -6,13 +6,16 @@ Functions of a queryset and of the query in the address; knows no request and no
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 from urllib.parse import urlencode
 
 from django.db.models import Q
 
-from downloads.models import Download, DownloadQuerySet
+from downloads.models import Counts, Download, DownloadQuerySet
 from downloads.rules.states import ENDED, RUNNING, WAITING, Outcome
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AnonymousUser, User
 
 Word = TypeVar("Word", bound=StrEnum)
 
@@ -143,10 +146,10 @@ def _with_neighbours(
     return Page(downloads=shown, previous=previous_page, next=next_page)
 
 
-def counts_by_filter(downloads: DownloadQuerySet) -> dict[Filter, int]:
-    """How many downloads each filter lets through, without a search."""
-    states = downloads.counts()
-    outcomes = downloads.outcome_counts()
+def counts_by_filter(user: "User | AnonymousUser") -> dict[Filter, int]:
+    """How many downloads of those that a user sees each filter lets through, without a search."""
+    counts = Counts.objects.visible_to(user)
+    states, outcomes = counts.by_state(), counts.by_outcome()
     return {
         Filter.ALL: sum(states.values()),
         Filter.ACTIVE: sum(states[state] for state in RUNNING),

@@ -174,7 +174,7 @@ def _dashboard_context(request: SignedInRequest, form: AddForm) -> dict[str, Any
 def _summary_context(request: SignedInRequest, query: ListQuery) -> dict[str, Any]:
     visible = _visible(request)
     obstacles = Obstacles.read()
-    counts = counts_by_filter(visible)
+    counts = counts_by_filter(request.user)
     return {
         "query": query,
         "filters": [

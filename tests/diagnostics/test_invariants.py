@@ -19,7 +19,7 @@ from downloads.diagnostics import invariants
 from downloads.disk import isolation
 from downloads.disk.isolation import IsolatedDownload
 from downloads.fetch.processes import Process
-from downloads.models import Download, PublishedFile, StreamPosition, Transition, Worker
+from downloads.models import Counts, Download, PublishedFile, StreamPosition, Transition, Worker
 from downloads.worker import recovery
 from tests.helpers import lives
 from tests.helpers.waiting import wait_for
@@ -106,6 +106,14 @@ def test_a_row_that_differs_from_its_history_is_a_breach() -> None:
     Download.objects.filter(pk=download.pk).update(attempt=7)
 
     assert found() == [("I2", download.correlation_id, True)]
+
+
+def test_counts_that_differ_from_the_rows_are_a_breach() -> None:
+    cleaned()
+
+    Counts.objects.filter(state="cleaned").update(number=2)
+
+    assert found() == [("I12", "-", True)]
 
 
 @pytest.mark.parametrize(
@@ -303,7 +311,7 @@ def test_the_check_only_reads() -> None:
 
 
 def refuse_writes(execute, sql, params, many, context):  # type: ignore[no-untyped-def]
-    assert sql.lstrip().upper().startswith("SELECT"), sql
+    assert sql.lstrip(" (\n").upper().startswith("SELECT"), sql
     return execute(sql, params, many, context)
 
 

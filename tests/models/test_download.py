@@ -11,6 +11,7 @@ from django.utils import timezone
 from downloads.disk.isolation import directory_name
 from downloads.models import (
     CancelWasAsked,
+    Counts,
     Download,
     IllegalMove,
     LostDownload,
@@ -359,7 +360,7 @@ def test_search_finds_title_url_and_the_exact_correlation_id() -> None:
 def test_counts_name_every_state() -> None:
     submit()
 
-    counts = Download.objects.all().counts()
+    counts = Counts.objects.by_state()
     assert counts["created"] == 1
     assert set(counts) == {state.value for state in State}
 

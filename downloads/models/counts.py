@@ -1,0 +1,128 @@
+"""How many downloads there are, by owner, state and outcome, so that nobody counts rows.
+
+Changed in the transaction of each move, submission and deletion, always after the counter of seqs
+was locked: writers take turns there already, so that two never wait for each other here.
+"""
+
+from typing import TYPE_CHECKING, Any, Self
+
+from django.db import connection, models
+from django.db.models import Count, F, Sum, Value
+from django.db.models.functions import Coalesce
+
+from downloads.models.transactions import choices
+from downloads.rules.states import Outcome, State
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AnonymousUser, User
+
+NOBODY = 0  # the owner of downloads without one; no user has this key
+Group = tuple[int, str, str]  # owner or NOBODY, state, outcome or ""
+
+
+class CountsQuerySet(models.QuerySet["Counts"]):
+    def visible_to(self, user: "User | AnonymousUser") -> Self:
+        """The counts of a user's downloads; staff all; nobody else any."""
+        if not user.is_authenticated:
+            return self.none()
+        return self if user.is_staff else self.filter(owner_key=user.pk)
+
+    def by_state(self) -> dict[str, int]:
+        """How many downloads there are in each state; states with none are there with 0."""
+        found = self._sums("state")
+        return {state.value: found.get(state.value, 0) for state in State}
+
+    def by_outcome(self) -> dict[str, int]:
+        found = self._sums("outcome")
+        return {outcome.value: found.get(outcome.value, 0) for outcome in Outcome}
+
+    def _sums(self, column: str) -> dict[str, int]:
+        return dict(self.values_list(column).annotate(Sum("number")))
+
+
+class Counts(models.Model):
+    """The number of downloads of one owner in one state with one outcome. 0 may stay as a row."""
+
+    pk = models.CompositePrimaryKey("owner_key", "state", "outcome")
+    # Not a foreign key: its check would lock the user's row in each move.
+    owner_key = models.BigIntegerField()  # of the user, or NOBODY
+    state = models.CharField(max_length=16, choices=choices(State))
+    outcome = models.CharField(max_length=16, blank=True, default="")  # "": it has not ended
+    number = models.BigIntegerField()
+
+    objects = CountsQuerySet.as_manager()
+
+    class Meta:
+        verbose_name_plural = "counts"
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.state} of {self.owner_key}"
+
+    @classmethod
+    def add_submitted(cls, owner_id: int | None, number: int) -> None:
+        """Count new downloads of one owner. The caller has locked the counter of seqs."""
+        cls._add("VALUES (%s, %s, '', %s)", [owner_id or NOBODY, State.CREATED.value, number])
+
+    @classmethod
+    def move(cls, download_id: int, *, state: str, outcome: str | None) -> None:
+        """Count a download as its row says, and no longer in the given state and outcome.
+
+        The owner is the row's: the user may have been deleted since somebody read it. The caller
+        has written the row and locked the counter of seqs.
+        """
+        cls._add(
+            f"SELECT COALESCE(owner_id, {NOBODY}), %s, %s, -1 {_DOWNLOAD}"
+            f" UNION ALL SELECT COALESCE(owner_id, {NOBODY}), state, COALESCE(outcome, ''), 1"
+            f" {_DOWNLOAD}",
+            [str(state), str(outcome or ""), download_id, download_id],
+        )
+
+    @classmethod
+    def remove(cls, download_id: int) -> None:
+        """Stop counting a download that is about to be deleted; lock the counter of seqs first."""
+        cls._add(
+            f"SELECT COALESCE(owner_id, {NOBODY}), state, COALESCE(outcome, ''), -1 {_DOWNLOAD}",
+            [download_id],
+        )
+
+    @classmethod
+    def disown(cls, owner_id: int) -> None:
+        """Count a deleted user's downloads as nobody's; lock the counter of seqs first."""
+        cls._add(
+            "SELECT %s, state, outcome, number FROM downloads_counts WHERE owner_key = %s",
+            [NOBODY, owner_id],
+        )
+        cls.objects.filter(owner_key=owner_id).delete()
+
+    @classmethod
+    def _add(cls, rows: str, values: list[Any]) -> None:
+        """Add each of the rows (owner, state, outcome, number) to its number, in one statement."""
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO downloads_counts (owner_key, state, outcome, number)"
+                f" {rows} ON CONFLICT (owner_key, state, outcome)"
+                " DO UPDATE SET number = downloads_counts.number + excluded.number",
+                values,
+            )
+
+
+_DOWNLOAD = "FROM downloads_download WHERE id = %s"
+
+
+def wrong_counts(downloads: models.QuerySet[Any]) -> dict[Group, tuple[int, int]]:
+    """Return (counted, true) numbers of each group where they differ, as of one moment."""
+    truth = (
+        downloads.order_by()
+        .values_list(
+            Coalesce("owner_id", NOBODY), "state", Coalesce("outcome", Value("")), Value(True)
+        )
+        .annotate(Count("id"))
+    )
+    counted = Counts.objects.values_list(
+        F("owner_key"), "state", "outcome", Value(False), F("number")
+    )
+    numbers: dict[Group, dict[bool, int]] = {}
+    for owner, state, outcome, is_true, number in counted.union(truth, all=True):
+        numbers.setdefault((owner, state, outcome), {})[bool(is_true)] = number
+    pairs = {group: (each.get(False, 0), each.get(True, 0)) for group, each in numbers.items()}
+    return {group: (was, right) for group, (was, right) in pairs.items() if was != right}
