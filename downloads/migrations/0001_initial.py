@@ -18,6 +18,45 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
+            name="Counts",
+            fields=[
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "owner_key",
+                        "state",
+                        "outcome",
+                        blank=True,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("owner_key", models.BigIntegerField()),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("created", "created"),
+                            ("initializing", "initializing"),
+                            ("ready", "ready"),
+                            ("downloading", "downloading"),
+                            ("completed", "completed"),
+                            ("failed", "failed"),
+                            ("cancelled", "cancelled"),
+                            ("cleaned", "cleaned"),
+                        ],
+                        max_length=16,
+                    ),
+                ),
+                ("outcome", models.CharField(blank=True, default="", max_length=16)),
+                ("number", models.BigIntegerField()),
+            ],
+            options={
+                "verbose_name_plural": "counts",
+            },
+        ),
+        migrations.CreateModel(
             name="Site",
             fields=[
                 ("host", models.CharField(max_length=300, primary_key=True, serialize=False)),
@@ -507,10 +546,6 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="download",
             index=models.Index(fields=["owner", "-id"], name="download_by_owner"),
-        ),
-        migrations.AddIndex(
-            model_name="download",
-            index=models.Index(fields=["owner", "state"], name="download_counts"),
         ),
         migrations.AddConstraint(
             model_name="download",
