@@ -1,0 +1,1 @@
+"""Servers, processes, rows and waits that several test modules share."""

@@ -19,7 +19,7 @@ from downloads.rules.options import DownloadOptions
 from tests.helpers.processes import forked_for, is_stopped
 from tests.helpers.waiting import DEADLINE_SECONDS, wait_for
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 class WorkerProcess:

@@ -1,4 +1,4 @@
-"""A process that submits, claims, moves and cancels at full speed: `-m tests.helpers.writer`.
+"""Submits, claims, moves and cancels as fast as it can: `python -m tests.helpers.writer`.
 
 SQLite waits but a moment for its lock here. What only came too late for that is done again; what
 was refused because somebody had written after this transaction had read (SQLITE_BUSY_SNAPSHOT)
