@@ -31,34 +31,49 @@ hypothesis_settings.register_profile(
 hypothesis_settings.load_profile("repeatable")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("vnsite")
+    group.addoption(
+        "--nightly",
+        action="store_true",
+        help="the long sweeps as a whole: every call, every spelling, every row of a table",
+    )
+    group.addoption(
+        "--kill-seconds",
+        type=float,
+        metavar="SECONDS",
+        help="how long the random kills go on (default: 5; nightly: 300)",
+    )
+    group.addoption(
+        "--kill-downloads",
+        type=int,
+        metavar="N",
+        help="how many downloads run at once meanwhile (default: 12)",
+    )
+    group.addoption(
+        "--kill-seed", type=int, metavar="SEED", help="repeat the random kills of this seed"
+    )
+
+
+@pytest.fixture(scope="session")
+def nightly(pytestconfig: pytest.Config) -> bool:
+    """Whether there is time for a whole sweep, not only for one point of it."""
+    return bool(pytestconfig.getoption("--nightly"))
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """On PostgreSQL only what touches the database: the rest is tested with SQLite."""
-    if connection.vendor == "sqlite":
-        kept = [item for item in items if item.get_closest_marker("postgresql") is None]
-    else:
-        kept = [
-            item
-            for item in items
-            if touches_database(item)
-            and not is_about_more(item)
-            and item.get_closest_marker("sqlite") is None
-        ]
+    """On PostgreSQL only what differs between the databases, on SQLite everything else as well."""
+    kept = [item for item in items if runs_on(connection.vendor, item)]
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = kept
 
 
-def is_about_more(item: pytest.Item) -> bool:
-    """Whether the database is only there because a site needs one, which takes its time."""
-    return item.path.parent.name == "browser" or item.path.stem in {
-        "test_commands",
-        "test_consumers",
-        "test_hostile_requests",
-        "test_main_job",
-        "test_media",
-        "test_seats",
-        "test_serve",
-        "test_server",
-    }
+def runs_on(vendor: str, item: pytest.Item) -> bool:
+    marks = {mark.name for mark in item.iter_markers()}
+    if vendor == "sqlite":
+        return "postgresql" not in marks
+    is_wanted = "postgresql" in marks or ("both_databases" in marks and "sqlite" not in marks)
+    return is_wanted and touches_database(item)
 
 
 def touches_database(item: pytest.Item) -> bool:

@@ -16,10 +16,7 @@ atexit.register(shutil.rmtree, os.environ["VNSITE_DATA_DIR"], ignore_errors=True
 from vnsite.settings import *  # noqa: E402, F403
 from vnsite.settings import database_of  # noqa: E402
 
-PASSWORD_HASHERS = [  # the second for users who sign in to a `serve`, which knows no MD5
-    "django.contrib.auth.hashers.MD5PasswordHasher",
-    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
-]
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 if os.environ.get("VNSITE_TEST_DATABASE") == "postgresql":
     CLUSTER = Cluster()
     atexit.register(CLUSTER.close)

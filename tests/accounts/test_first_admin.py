@@ -10,7 +10,7 @@ from django.test import Client
 from downloads.accounts import first_admin
 from vnsite.config import ConfigError
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.both_databases, pytest.mark.django_db]
 
 PASSWORD = "a-long-Enough-1"
 

@@ -11,6 +11,8 @@ from pytest_django import DjangoAssertNumQueries
 from downloads.accounts import tokens
 from downloads.models import ApiToken, Scope
 
+pytestmark = pytest.mark.both_databases
+
 
 def test_a_token_names_its_user(user: User) -> None:
     text = tokens.issue(user, name="script")

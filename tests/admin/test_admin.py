@@ -19,6 +19,8 @@ from downloads.models import ApiToken, Download, Transition
 from downloads.rules.options import DownloadOptions
 from tests.helpers import lives
 
+pytestmark = pytest.mark.both_databases
+
 LIST = "/admin/downloads/download/"
 CLEAN_UP = LIST + "clean-up/"
 SCRIPT = "<script>alert(1)</script>"

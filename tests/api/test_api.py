@@ -22,6 +22,8 @@ from downloads.rules.options import OPTIONS, DownloadOptions
 from downloads.rules.states import Outcome, State
 from tests.helpers import lives
 
+pytestmark = pytest.mark.both_databases
+
 API = "/api/v1"
 URL = "https://example.org/watch?v=1"
 
@@ -125,6 +127,7 @@ def test_the_same_wish_of_another_owner_is_another_download(
     assert stranger.add().status_code == 201
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(
     ("url", "sentence"),
     [
@@ -436,6 +439,7 @@ def test_empty_filters_are_no_filters(caller: Caller, user: User) -> None:
     assert len(caller.get("/downloads", state="", q="", cursor="").json()["items"]) == 1
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -597,6 +601,7 @@ def test_staff_see_all(caller: Caller, staff: User) -> None:
 PATHS = ["/downloads", "/downloads/000000000000", "/stats", "/openapi.json"]
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("header", ["", "Bearer ", "Bearer wrong", "Basic dTpw", "Bearer a b"])
 @pytest.mark.django_db

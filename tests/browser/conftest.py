@@ -5,7 +5,6 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import User
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
@@ -81,19 +80,12 @@ def complaint_of(message: ConsoleMessage) -> list[str]:
 
 @pytest.fixture
 def user(shared_db: None) -> User:
-    return User.objects.create(username="ursula", password=hashed())
+    return User.objects.create_user("ursula", password=PASSWORD)
 
 
 @pytest.fixture
 def staff(shared_db: None) -> User:
-    return User.objects.create(
-        username="stefan", password=hashed(), is_staff=True, is_superuser=True
-    )
-
-
-def hashed() -> str:
-    """The password as the served site hashes it."""
-    return make_password(PASSWORD, hasher="pbkdf2_sha256")
+    return User.objects.create_superuser("stefan", password=PASSWORD)
 
 
 def sign_in(page: Page, user: User, *, password: str = PASSWORD) -> None:

@@ -22,7 +22,7 @@ from tests.helpers.serving import Serving, serving
 from tests.helpers.waiting import wait_for
 from tests.helpers.worker import staged_entries, temp_entries
 
-pytestmark = pytest.mark.usefixtures("shared_db", "clean_disk")
+pytestmark = [pytest.mark.both_databases, pytest.mark.usefixtures("shared_db", "clean_disk")]
 
 ADMITTED = {
     None: {"created"},

@@ -29,7 +29,7 @@ from tests.helpers.worker import (
     wait_for_state,
 )
 
-pytestmark = pytest.mark.usefixtures("shared_db", "clean_disk")
+pytestmark = [pytest.mark.both_databases, pytest.mark.usefixtures("shared_db", "clean_disk")]
 
 COMPLETED = [
     ("created", "submitted"),
@@ -41,6 +41,7 @@ COMPLETED = [
 ]
 
 
+@pytest.mark.sqlite
 def test_an_entry_that_could_not_be_made_durable_is_taken_back(
     media_server: MediaServer, tmp_path: Path
 ) -> None:
@@ -185,6 +186,7 @@ def test_the_check_finds_no_breach_beside_a_worker_at_work(
     assert_nothing_is_left()
 
 
+@pytest.mark.sqlite
 def test_a_fork_server_that_is_killed_while_it_starts_does_not_end_the_worker(
     media_server: MediaServer, allowed: dict[str, str]
 ) -> None:

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
-from django.db import connection
 
 from downloads.fetch.processes import Process
 from downloads.models import Download
@@ -34,11 +33,13 @@ from tests.helpers.worker import WorkerProcess, submit, wait_for_state
 logger = logging.getLogger(__name__)
 
 pytestmark = [
+    pytest.mark.both_databases,
     pytest.mark.usefixtures("shared_db", "clean_disk"),
     pytest.mark.timeout(0),
 ]
 
 AT_ONCE = 12
+SECONDS, NIGHTLY_SECONDS = 5.0, 300.0
 MAX_ATTEMPTS = 1000  # here a download is not put aside: each must complete in the end
 VICTIMS = {"worker": 2, "warm": 2, "child": 3, "ffmpeg": 2, "serve": 1}
 SMALL, SLOW, STREAM = "/small/1.mp4", "/slow.mp4?rate=4000000", "/hls/index.m3u8"
@@ -162,11 +163,11 @@ def kill(pid: int) -> None:
 
 
 @pytest.fixture
-def pandemonium(media_server: MediaServer, request: pytest.FixtureRequest) -> Iterator[Pandemonium]:
-    option = request.config.getoption
-    seed = option("--kill-seed", default=None) or random.SystemRandom().getrandbits(32)
+def pandemonium(media_server: MediaServer, pytestconfig: pytest.Config) -> Iterator[Pandemonium]:
+    option = pytestconfig.getoption
+    seed = option("--kill-seed") or random.SystemRandom().getrandbits(32)
     print(f"--kill-seed {seed}")  # noqa: T201 — shown when the test fails
-    at_once = option("--kill-downloads", default=None) or AT_ONCE
+    at_once = option("--kill-downloads") or AT_ONCE
     made = Pandemonium(media_server, random.Random(seed), at_once=at_once)
     try:
         made.begin()
@@ -176,12 +177,11 @@ def pandemonium(media_server: MediaServer, request: pytest.FixtureRequest) -> It
 
 
 def test_killed_at_random_moments_every_download_completes(
-    pandemonium: Pandemonium, request: pytest.FixtureRequest
+    pandemonium: Pandemonium, pytestconfig: pytest.Config, nightly: bool
 ) -> None:
-    # The other half of the time goes into what was running.
-    usual = 20 if connection.vendor == "sqlite" else 12
-    seconds = request.config.getoption("--kill-seconds", default=None) or usual
-    until = time.monotonic() + seconds
+    # As long again goes into what was running.
+    usual = NIGHTLY_SECONDS if nightly else SECONDS
+    until = time.monotonic() + (pytestconfig.getoption("--kill-seconds") or usual)
 
     while time.monotonic() < until:
         pandemonium.feed()

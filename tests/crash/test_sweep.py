@@ -32,6 +32,7 @@ from tests.helpers.worker import WorkerProcess, submit, wait_for_state
 logger = logging.getLogger(__name__)
 
 pytestmark = [
+    pytest.mark.both_databases,
     pytest.mark.usefixtures("shared_db", "clean_disk"),
     pytest.mark.timeout(3600),
 ]
@@ -41,7 +42,6 @@ FILE, STREAM = "/small/{}.mp4?sweep", "/hls/index.m3u8?sweep={}"
 # SQLite writes each page of a transaction by itself, and a transaction is atomic: such a call is of
 # less weight than one that is a step of the design.
 PAGE_WRITE = "pwrite64"
-SAMPLE = 6
 
 
 class Site:
@@ -146,17 +146,15 @@ def site(media_server: MediaServer, tmp_path: Path) -> Iterator[Site]:
 
 
 def sample_of(points: list[Point]) -> list[Point]:
-    """Some of them: others in every run, the same with the same seed of pytest-randomly."""
+    """One of each role: others in every run, the same with the same seed of pytest-randomly."""
     steps = [point for point in points if point.call != PAGE_WRITE]
-    return random.sample(steps, min(SAMPLE, len(steps)))
+    return [random.choice([step for step in steps if step.role == role]) for role in ROLES]
 
 
-def test_killed_at_any_call_every_download_ends_right(
-    site: Site, request: pytest.FixtureRequest
-) -> None:
+def test_killed_at_any_call_every_download_ends_right(site: Site, nightly: bool) -> None:
     points = site.points(FILE, *ROLES)
     logger.info("one download: %s", Counter((point.role, point.call) for point in points))
-    if not request.config.getoption("--sweep-all", default=False):
+    if not nightly:
         points = sample_of(points)
     kills, breaches = 0, []
 
@@ -183,13 +181,13 @@ def test_killed_at_any_call_every_download_ends_right(
 
 @pytest.mark.sqlite  # a child knows no database
 def test_killed_at_any_call_of_child_or_ffmpeg_the_worker_goes_on(
-    site: Site, request: pytest.FixtureRequest
+    site: Site, nightly: bool
 ) -> None:
     """A stream that is put together by ffmpeg; each attempt of a download is killed."""
     points = site.points(STREAM, "child")
     logger.info("one stream: %s", Counter(point.call for point in points))
-    if not request.config.getoption("--sweep-all", default=False):
-        points = random.sample(points, 2)
+    if not nightly:
+        points = random.sample(points, 1)
     worker, breaches = site.fork_server_worker(), []
 
     for point in points:

@@ -20,6 +20,8 @@ from downloads.diagnostics.checks import Check, Level
 from tests.diagnostics.test_health import unreachable_database
 from tests.helpers import lives
 
+pytestmark = pytest.mark.both_databases
+
 
 @contextmanager
 def configured(**changes: Any) -> Iterator[None]:

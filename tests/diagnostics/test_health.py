@@ -14,6 +14,8 @@ from django.test import Client
 from downloads.accounts import tokens
 from tests.helpers import lives
 
+pytestmark = pytest.mark.both_databases
+
 
 @contextmanager
 def unreachable_database() -> Iterator[None]:

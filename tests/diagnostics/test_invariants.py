@@ -24,7 +24,11 @@ from downloads.worker import recovery
 from tests.helpers import lives
 from tests.helpers.waiting import wait_for
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_disk")]
+pytestmark = [
+    pytest.mark.both_databases,
+    pytest.mark.django_db,
+    pytest.mark.usefixtures("clean_disk"),
+]
 
 HOST = "here"
 

@@ -1,8 +1,4 @@
-"""A machine with a fork server, an internet with a site: made once, empty for every test.
-
-The option is known when pytest is told to run this directory: `bin/test tests/egress
---every-spelling`. A run of everything loads this file too late for that, and takes a sample.
-"""
+"""A machine with a fork server, an internet with a site: made once, empty for every test."""
 
 from collections.abc import Iterator
 
@@ -10,14 +6,6 @@ import pytest
 
 from tests.egress.authority import Authority
 from tests.egress.networks import SITE, Networks, why_not
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.getgroup("egress").addoption(
-        "--every-spelling",
-        action="store_true",
-        help="try every spelling of an address in every way, not a sample of them",
-    )
 
 
 @pytest.fixture(scope="session")

@@ -33,9 +33,9 @@ def follow(networks: Networks, way: Way, host: str, root: Path) -> Ended:
     )
 
 
-def sample(way: str, request: pytest.FixtureRequest) -> tuple[str, ...]:
-    """Some of the spellings, others for every way."""
-    if request.config.getoption("--every-spelling", default=False):
+def sample(way: str, *, nightly: bool) -> tuple[str, ...]:
+    """Some of the spellings, others for every way; all of them nightly."""
+    if nightly:
         return HOSTS
     first = SAMPLE * [*FOLLOWED, *IGNORED].index(way)
     return tuple(HOSTS[(first + number) % len(HOSTS)] for number in range(SAMPLE))
@@ -90,9 +90,9 @@ def test_what_a_download_does_not_need_is_not_asked_for(
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("way", [*FOLLOWED, *IGNORED])
 def test_no_spelling_is_a_way_around(
-    named: Networks, tmp_path: Path, way: str, request: pytest.FixtureRequest
+    named: Networks, tmp_path: Path, way: str, nightly: bool
 ) -> None:
-    for host in sample(way, request):
+    for host in sample(way, nightly=nightly):
         ended = follow(named, {**FOLLOWED, **IGNORED}[way], host, tmp_path)
 
         assert named.touched() == [], host

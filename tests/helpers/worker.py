@@ -104,7 +104,7 @@ def somebody_writes() -> bool:
 
 def worker_environment() -> dict[str, str]:
     return {
-        "DJANGO_SETTINGS_MODULE": "vnsite.settings",
+        "DJANGO_SETTINGS_MODULE": "tests.process_settings",
         "VNSITE_DATA_DIR": str(settings.VNSITE.data_dir),
         "VNSITE_DATABASE_URL": database_url(),
         "VNSITE_SECRET_KEY": settings.SECRET_KEY,

@@ -8,7 +8,11 @@ from downloads.models import Download, StreamPosition
 from downloads.rules.states import Outcome, State
 from tests.helpers import lives
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_disk")]
+pytestmark = [
+    pytest.mark.both_databases,
+    pytest.mark.django_db,
+    pytest.mark.usefixtures("clean_disk"),
+]
 
 ACTOR = "user:eve"
 

@@ -25,7 +25,7 @@ from downloads.models.queries import fingerprint
 from downloads.rules.options import DownloadOptions
 from downloads.rules.states import TRANSITIONS, Outcome, Reason, State
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.both_databases, pytest.mark.django_db]
 
 URL = "https://example.org/video"
 

@@ -8,7 +8,7 @@ from downloads.models import Download, database_now
 from downloads.rules.errors import RETRY_AFTER_CAP_SECONDS
 from tests.helpers import lives
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.both_databases, pytest.mark.django_db]
 
 LONGEST = timedelta(seconds=RETRY_AFTER_CAP_SECONDS)
 MINUTE = timedelta(minutes=1)

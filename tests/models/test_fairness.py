@@ -22,6 +22,8 @@ from downloads.rules.states import Reason, State
 from tests.helpers import lives
 from tests.models.test_races import at_once
 
+pytestmark = pytest.mark.both_databases
+
 Wish = tuple[str, DownloadOptions]
 
 

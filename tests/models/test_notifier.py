@@ -20,6 +20,8 @@ from downloads.models.notifier import Doorbell, PostgresqlDoorbell, SqliteDoorbe
 from tests.helpers import lives
 from tests.helpers.postgresql import Cluster
 
+pytestmark = pytest.mark.both_databases
+
 LONG = 30.0  # a deadline, never waited for
 
 

@@ -21,7 +21,7 @@ from downloads.rules.states import Reason, State
 from tests.helpers import lives
 from tests.helpers.worker import ROOT, worker_environment
 
-pytestmark = pytest.mark.usefixtures("shared_db")
+pytestmark = [pytest.mark.both_databases, pytest.mark.usefixtures("shared_db")]
 
 Work = Callable[[int], object]
 

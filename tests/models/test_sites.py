@@ -19,7 +19,7 @@ from downloads.rules.states import Reason, State
 from tests.helpers import lives
 from tests.models.test_races import at_once
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.both_databases, pytest.mark.django_db]
 
 HOST = "blocked.example"
 

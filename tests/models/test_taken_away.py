@@ -32,6 +32,7 @@ def wait_for_first_bytes(download: Download) -> None:
     wait_for(arrived.exists, what="the first bytes")
 
 
+@pytest.mark.both_databases
 def test_a_deleted_row_ends_its_processes_and_the_worker_goes_on(
     media_server: MediaServer, allowed: dict[str, str]
 ) -> None:
@@ -50,6 +51,7 @@ def test_a_deleted_row_ends_its_processes_and_the_worker_goes_on(
     assert following.outcome == "completed"
 
 
+@pytest.mark.both_databases
 def test_the_downloads_of_a_deleted_user_are_cancelled(
     media_server: MediaServer, allowed: dict[str, str], user: User, staff: User
 ) -> None:

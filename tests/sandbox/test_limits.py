@@ -94,6 +94,7 @@ def test_a_site_that_sends_fast_enough_is_waited_for(
     assert download.outcome == "completed"
 
 
+@pytest.mark.both_databases
 def test_whatever_a_site_says_of_itself_the_row_is_sane(
     media_server: MediaServer, scripted_site: ScriptedSite
 ) -> None:

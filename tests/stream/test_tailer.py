@@ -15,6 +15,8 @@ from downloads.stream.frames import Bye, Frame, Report, Resync, Stats
 from downloads.stream.tailer import Cursor, Ring, Throttle
 from tests.helpers import lives
 
+pytestmark = pytest.mark.both_databases
+
 NOON = datetime(2026, 7, 1, 12, 0, 0, 250000, tzinfo=UTC)
 
 

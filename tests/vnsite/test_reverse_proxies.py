@@ -16,7 +16,6 @@ import requests
 from django.conf import settings
 from django.contrib.auth.models import User
 
-from tests.browser.conftest import hashed
 from tests.conftest import PASSWORD
 from tests.helpers import lives
 from tests.helpers.serving import Serving, serving
@@ -192,7 +191,7 @@ def sign_in(browser: Browser, user: User, password: str) -> requests.Response:
 
 @pytest.fixture
 def person() -> User:
-    return User.objects.create(username="ursula", password=hashed())
+    return User.objects.create_user("ursula", password=PASSWORD)
 
 
 def test_one_signs_in_and_sees_the_downloads(browser: Browser, person: User) -> None:
@@ -281,7 +280,7 @@ def test_nobody_gets_a_file_past_vnsite(
 ) -> None:
     ours, its_own = published
     unknown = browser.get(browser.url + ours, allow_redirects=False)
-    User.objects.create(username="other", password=hashed())
+    User.objects.create_user("other", password=PASSWORD)
     sign_in(browser, User.objects.get(username="other"), PASSWORD)
     foreign = browser.get(browser.url + ours)
     direct = browser.get(browser.url + its_own)

@@ -14,6 +14,8 @@ from tests.helpers.serving import serving
 from tests.helpers.worker import ROOT
 from vnsite.settings import database_of
 
+pytestmark = pytest.mark.both_databases
+
 
 def test_a_sqlite_url_names_a_file_and_its_directory_is_made(tmp_path: Path) -> None:
     database = database_of(f"sqlite:///{tmp_path}/new/x.sqlite3")
@@ -75,6 +77,7 @@ def test_the_production_settings_of_the_readme_pass_every_check_of_a_deployment(
     assert checked.returncode == 0, checked.stderr
 
 
+@pytest.mark.sqlite
 @pytest.mark.django_db
 @pytest.mark.parametrize("path", ["/login/", "/", "/admin/login/", "/nowhere", "/api/v1/downloads"])
 def test_every_answer_says_what_may_run_in_it(client: Client, path: str) -> None:
@@ -90,6 +93,7 @@ def test_every_answer_says_what_may_run_in_it(client: Client, path: str) -> None
     assert headers["Referrer-Policy"] == "same-origin"
 
 
+@pytest.mark.sqlite
 @pytest.mark.usefixtures("shared_db")
 def test_behind_a_proxy_that_speaks_https_nothing_else_is_spoken() -> None:
     settings = {"VNSITE_HTTPS": "true", "VNSITE_TRUSTED_PROXIES": "127.0.0.1"}
@@ -106,6 +110,7 @@ def test_behind_a_proxy_that_speaks_https_nothing_else_is_spoken() -> None:
     assert health.status == 200
 
 
+@pytest.mark.sqlite
 @pytest.mark.usefixtures("shared_db")
 def test_a_stranger_cannot_say_that_the_connection_was_encrypted() -> None:
     with serving("--no-worker", VNSITE_HTTPS="true") as site:

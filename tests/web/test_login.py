@@ -9,7 +9,7 @@ from tests.conftest import PASSWORD
 
 LIMIT = 10
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.both_databases, pytest.mark.django_db]
 
 
 def try_to_sign_in(

@@ -19,7 +19,11 @@ from tests.helpers import lives
 from tests.models.test_fairness import claim, configured
 from tests.web.test_views import words_of
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_disk")]
+pytestmark = [
+    pytest.mark.both_databases,
+    pytest.mark.django_db,
+    pytest.mark.usefixtures("clean_disk"),
+]
 
 BATCH = "/api/v1/downloads/batch"
 

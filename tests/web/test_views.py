@@ -21,7 +21,11 @@ from downloads.rules.options import DownloadOptions
 from downloads.rules.states import Outcome, Phase, Reason, State
 from tests.helpers import lives
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_disk")]
+pytestmark = [
+    pytest.mark.both_databases,
+    pytest.mark.django_db,
+    pytest.mark.usefixtures("clean_disk"),
+]
 
 SCRIPT = {"X-Requested-With": "fetch"}
 
@@ -440,6 +444,7 @@ def test_a_completed_row_that_was_cleaned_shows_its_outcome(browser: Client, use
     assert "formaction" not in row
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("error_class", ErrorClass)
 def test_a_failed_row_says_what_happened_and_what_to_do(
     browser: Client, user: User, error_class: ErrorClass

@@ -25,7 +25,11 @@ from downloads.waiting import Obstacles
 from tests.helpers import lives
 from tests.web.test_views import path_of, words_of
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_disk")]
+pytestmark = [
+    pytest.mark.both_databases,
+    pytest.mark.django_db,
+    pytest.mark.usefixtures("clean_disk"),
+]
 
 HOST = "blocked.example"
 TRY = f"/api/v1/sites/{HOST}/try"

@@ -26,6 +26,8 @@ from tests.helpers.scripted_site import Answer, ScriptedSite
 from tests.helpers.waiting import wait_for
 from tests.helpers.worker import running_worker, submit
 
+pytestmark = pytest.mark.both_databases
+
 MAX_BYTES = 64 * 1024
 
 
@@ -195,6 +197,7 @@ def test_a_text_that_no_database_takes_is_kept_all_the_same() -> None:
 # With a real worker.
 
 
+@pytest.mark.sqlite
 @pytest.mark.usefixtures("shared_db", "clean_disk")
 def test_an_attempt_that_failed_says_how(
     scripted_site: ScriptedSite,
@@ -225,6 +228,7 @@ def test_each_attempt_has_its_log(media_server: MediaServer, allowed: dict[str, 
     assert log.text.splitlines()[-1].endswith("info    fetched 1 files")
 
 
+@pytest.mark.sqlite
 @pytest.mark.usefixtures("shared_db", "clean_disk")
 def test_what_was_written_survives_the_worker(scripted_site: ScriptedSite) -> None:
     film = Film(bytes(2**20), hold_after=2**19)

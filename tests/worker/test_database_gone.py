@@ -33,6 +33,7 @@ from tests.listening import asking_here, events_of, hear_beats, hear_seqs, liste
 from tests.stream.test_consumer import submit_many
 
 pytestmark = [
+    pytest.mark.both_databases,
     pytest.mark.postgresql,
     pytest.mark.usefixtures("shared_db", "clean_disk"),
 ]

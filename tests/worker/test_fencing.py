@@ -1,7 +1,7 @@
 """Who was silent for longer than its lease: it ends its processes, and changes nothing any more.
 
 Two workers of two hosts share this machine, its database and its disk. To each other they are
-other machines, of which only the lease tells whether they live.
+other machines, of which only the lease tells whether they live. Several machines have PostgreSQL.
 """
 
 import signal
@@ -31,7 +31,7 @@ from tests.helpers.worker import (
     wait_for_state,
 )
 
-pytestmark = pytest.mark.usefixtures("shared_db", "clean_disk")
+pytestmark = [pytest.mark.both_databases, pytest.mark.usefixtures("shared_db", "clean_disk")]
 
 LEASE_SECONDS = 8  # a sixth less for the worker: it must not miss that on a busy machine
 LONG_LEASE_SECONDS = 60
@@ -85,6 +85,7 @@ def row_of(worker: WorkerProcess) -> Worker:
     return Worker.objects.get(pid=worker.process.pid)
 
 
+@pytest.mark.postgresql
 def test_a_worker_stopped_past_its_lease_changes_nothing_and_goes_on_with_other_downloads(
     media_server: MediaServer, settings_of_workers: dict[str, str], stopped: list[WorkerProcess]
 ) -> None:
@@ -110,6 +111,7 @@ def test_a_worker_stopped_past_its_lease_changes_nothing_and_goes_on_with_other_
     assert_nothing_is_left()
 
 
+@pytest.mark.postgresql
 def test_a_worker_stopped_between_decision_and_rename_renames_nothing(
     media_server: MediaServer, settings_of_workers: dict[str, str], tmp_path: Path
 ) -> None:
@@ -137,6 +139,7 @@ def test_a_worker_stopped_between_decision_and_rename_renames_nothing(
     assert_nothing_is_left()
 
 
+@pytest.mark.postgresql
 def test_a_worker_stopped_right_after_its_claim_leaves_no_directory(
     media_server: MediaServer,
     settings_of_workers: dict[str, str],
@@ -166,6 +169,7 @@ def test_a_worker_stopped_right_after_its_claim_leaves_no_directory(
     assert_nothing_is_left()
 
 
+@pytest.mark.sqlite
 def test_a_machine_that_was_suspended_ends_its_attempts_and_begins_anew(
     media_server: MediaServer, settings_of_workers: dict[str, str], clocks: Clocks
 ) -> None:
@@ -183,6 +187,7 @@ def test_a_machine_that_was_suspended_ends_its_attempts_and_begins_anew(
     assert_nothing_is_left()
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("wall_seconds", [HOUR, -HOUR])
 def test_a_wall_clock_that_jumps_costs_nothing(
     media_server: MediaServer,
@@ -237,6 +242,7 @@ def test_a_retry_is_due_at_the_time_of_the_database(
     assert download.outcome == "completed"
 
 
+@pytest.mark.postgresql
 def test_the_heart_beats_while_the_main_thread_hangs(
     media_server: MediaServer, settings_of_workers: dict[str, str], tmp_path: Path
 ) -> None:
@@ -274,6 +280,7 @@ def test_who_was_taken_for_dead_too_early_writes_nothing_more(
     assert_nothing_is_left()
 
 
+@pytest.mark.postgresql
 def test_a_cleanup_on_another_host_waits_for_the_end_of_the_lease(
     media_server: MediaServer, settings_of_workers: dict[str, str], stopped: list[WorkerProcess]
 ) -> None:
@@ -293,6 +300,7 @@ def test_a_cleanup_on_another_host_waits_for_the_end_of_the_lease(
         assert history(download)[-1] == ("created", "worker_lost")
 
 
+@pytest.mark.sqlite
 def test_recovery_on_one_host_leaves_a_stopped_worker_alone(
     media_server: MediaServer, settings_of_workers: dict[str, str], stopped: list[WorkerProcess]
 ) -> None:

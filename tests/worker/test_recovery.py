@@ -25,7 +25,11 @@ from tests.diagnostics.test_checks import configured
 from tests.helpers.films import BOXES
 from tests.helpers.waiting import wait_for
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_disk")]
+pytestmark = [
+    pytest.mark.both_databases,
+    pytest.mark.django_db,
+    pytest.mark.usefixtures("clean_disk"),
+]
 
 CONTENT = BOXES + bytes(range(256)) * 64
 

@@ -35,7 +35,7 @@ from tests.helpers.worker import (
     wait_for_state,
 )
 
-pytestmark = pytest.mark.usefixtures("shared_db", "clean_disk")
+pytestmark = [pytest.mark.both_databases, pytest.mark.usefixtures("shared_db", "clean_disk")]
 
 
 # With workers
@@ -122,6 +122,7 @@ def test_after_kill_9_most_is_not_fetched_again(show: Show) -> None:
     assert no_breach()
 
 
+@pytest.mark.sqlite
 def test_after_kill_9_a_file_that_changed_is_fetched_whole(show: Show) -> None:
     show.interrupt(kill)
     show.film.body, show.film.etag = other(show.film.body), '"2"'
@@ -134,6 +135,7 @@ def test_after_kill_9_a_file_that_changed_is_fetched_whole(show: Show) -> None:
     assert detail_of(download, "published") == ""
 
 
+@pytest.mark.sqlite
 def test_a_stop_keeps_what_was_fetched(show: Show) -> None:
     stopped = show.interrupt(stop_twice)
 
@@ -150,6 +152,7 @@ def test_a_stop_keeps_what_was_fetched(show: Show) -> None:
     assert temp_entries() == []
 
 
+@pytest.mark.sqlite
 def test_when_the_site_was_away_it_goes_on_where_it_was_left(show: Show) -> None:
     with running_worker(VNSITE_STALL_SECONDS="5", **show.allowed):
         show.wait_for_a_third()
@@ -165,6 +168,7 @@ def test_when_the_site_was_away_it_goes_on_where_it_was_left(show: Show) -> None
     assert "bytes kept for the next attempt" in detail_of(download, "will_retry")
 
 
+@pytest.mark.sqlite
 def test_a_resumed_download_says_so_while_it_runs(show: Show) -> None:
     kept = show.interrupt(kill)
     show.film.hold_after = OVERLAP_BYTES + 4096
@@ -177,6 +181,7 @@ def test_a_resumed_download_says_so_while_it_runs(show: Show) -> None:
     assert 30 < (progress.resumed_percent or 0) < 100
 
 
+@pytest.mark.sqlite
 def test_what_vanished_meanwhile_is_fetched_again(show: Show) -> None:
     stopped = show.interrupt(stop_twice)
     shutil.rmtree(settings.VNSITE.temp_root / stopped.carried)

@@ -14,6 +14,8 @@ from tests.helpers.media_server import MediaServer
 from tests.helpers.waiting import wait_for
 from tests.helpers.worker import child_of, history, running_worker, submit, wait_for_state
 
+pytestmark = pytest.mark.both_databases
+
 NEWER = ("downloads", "0999_of_newer_code")
 
 

@@ -129,6 +129,7 @@ def test_retry_after_of_the_site_is_how_long_it_is_left_alone(
     assert 2400 < (site.waits_until - timezone.now()).total_seconds() <= 2500
 
 
+@pytest.mark.both_databases
 def test_after_the_wait_all_try_and_when_the_site_answers_the_count_begins_again(
     refusing: RefusingSite, media_server: MediaServer
 ) -> None:

@@ -46,6 +46,7 @@ def published(download: Download) -> list[Path]:
     return [root / file.name for file in download.files.all()]
 
 
+@pytest.mark.both_databases
 def test_a_video_goes_from_created_to_cleaned_and_its_file_is_in_the_library(
     media_server: MediaServer, allowed: dict[str, str]
 ) -> None:
@@ -125,6 +126,7 @@ def test_attempts_are_used_up(media_server: MediaServer, allowed: dict[str, str]
     assert (download.outcome, download.error_class) == ("failed", "incomplete")
 
 
+@pytest.mark.both_databases
 def test_a_cancel_ends_the_process_tree_and_cleans(
     media_server: MediaServer, allowed: dict[str, str]
 ) -> None:
@@ -185,6 +187,7 @@ def test_a_killed_child_is_named_and_the_worker_goes_on(
         assert worker.process.poll() is None
 
 
+@pytest.mark.both_databases
 def test_sigterm_puts_running_downloads_back_after_the_grace(
     media_server: MediaServer, allowed: dict[str, str]
 ) -> None:
@@ -244,6 +247,7 @@ def test_kill_9_of_the_worker_ends_every_process_of_it(
         wait_for(lambda: not child.is_alive(), what="the child to die with its worker")
 
 
+@pytest.mark.both_databases
 def test_a_worker_that_starts_gives_the_downloads_of_a_dead_one_back(
     media_server: MediaServer, allowed: dict[str, str]
 ) -> None:
@@ -260,6 +264,7 @@ def test_a_worker_that_starts_gives_the_downloads_of_a_dead_one_back(
     assert download.attempt == 2
 
 
+@pytest.mark.both_databases
 def test_a_deleted_download_is_stopped(media_server: MediaServer, allowed: dict[str, str]) -> None:
     download = submit(media_server.url("/slow.mp4?rate=20000"))
 
