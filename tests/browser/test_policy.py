@@ -4,6 +4,7 @@ Every page that a link leads to, the admin's included, is opened in a real Chrom
 texts in whatever the pages show.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from urllib.parse import urldefrag, urlsplit
@@ -32,6 +33,8 @@ NOTES_VIOLATIONS = """
         window.violations.push(`${event.violatedDirective}: ${event.blockedURI} ${event.sample}`));
 """
 MOST_VIEWS_OF_ONE_PAGE = 2  # sorted and filtered in all ways, a list of the admin has hundreds
+MOST_ROWS = 4  # of one table whose pages differ in nothing but the row: one in each state
+NUMBER = re.compile(r"/\d+/")
 
 
 @pytest.fixture
@@ -76,8 +79,9 @@ def test_no_page_lets_a_hostile_text_out(page: Page, hostile_site: Serving, staf
 
     for address in waiting:
         path = urlsplit(address).path
-        views[path] += 1
-        if views[path] > MOST_VIEWS_OF_ONE_PAGE:
+        kind = NUMBER.sub("/N/", path)
+        views[kind] += 1
+        if views[kind] > (MOST_VIEWS_OF_ONE_PAGE if kind == path else MOST_ROWS):
             continue
         page.goto(address)
         assert page.evaluate("window.violations") == [], address

@@ -92,7 +92,7 @@ def test_when_only_the_main_process_is_killed_another_one_takes_its_port_and_all
     api: requests.Session, media_server: MediaServer
 ) -> None:
     """Its worker, which the kernel tells so, and the children are left, and end by themselves."""
-    urls = [media_server.url(f"/slow.mp4?rate=1000000&kill={number}") for number in range(4)]
+    urls = [media_server.url(f"/slow.mp4?rate=2000000&kill={number}") for number in range(4)]
     allowed = {"VNSITE_ALLOW_PRIVATE_HOSTS": media_server.origin}
 
     with serving(**allowed) as server:
@@ -209,6 +209,7 @@ def test_ctrl_c_leaves_no_process(api: requests.Session, media_server: MediaServ
         pids = processes_of(server)
 
         server.send(signal.SIGINT)
+        server.wait_until_it_says("Stopping.")
         server.send(signal.SIGINT)
 
         assert server.wait() == 0

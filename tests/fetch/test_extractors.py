@@ -35,11 +35,18 @@ def downloader() -> yt_dlp.YoutubeDL:
     return yt_dlp.YoutubeDL({"quiet": True, "no_warnings": True, "cachedir": False})
 
 
+@pytest.fixture(scope="module")
+def matcher(downloader: yt_dlp.YoutubeDL) -> Matcher:
+    return Matcher(downloader._ies)
+
+
 @pytest.mark.parametrize("url", URLS)
-def test_it_finds_the_extractor_that_yt_dlp_finds(downloader: yt_dlp.YoutubeDL, url: str) -> None:
+def test_it_finds_the_extractor_that_yt_dlp_finds(
+    downloader: yt_dlp.YoutubeDL, matcher: Matcher, url: str
+) -> None:
     first = next(key for key, each in downloader._ies.items() if each.suitable(url))
 
-    assert Matcher(downloader._ies).find(url) == first
+    assert matcher.find(url) == first
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,7 @@ class Try:
         self.url = site.serve(PATH, film)
         self.origin = site.origin
         self.carried = ""
+        self.kept = 0
 
     def begin(self) -> Path:
         directory = self.root / directory_name("abc")
@@ -64,15 +65,14 @@ class Try:
         directory = self.begin()
         self.film.hold_after = 3 * least
         with running(self.fork_server, self.job(directory)):
-            wait_for(lambda: written(directory), what="the first bytes")
-            begun = written(directory) if self.carried else 0
-            wait_for(lambda: written(directory) >= begun + least, what="more bytes")
+            wait_for(lambda: written(directory) >= self.kept + least, what="more bytes")
         self.film.hold_after = None
         return directory
 
     def keep(self, directory: Path) -> int:
         self.carried = directory.name
-        return partial.keep(self.root, directory.name)
+        self.kept = partial.keep(self.root, directory.name)
+        return self.kept
 
     def finish(self, **values: object) -> Ended:
         return attempt(self.fork_server, self.job(self.begin(), **values))

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -24,7 +24,7 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 
-from tests.helpers.processes import open_files
+from tests.helpers.processes import descendants, open_files
 from tests.helpers.waiting import DEADLINE_SECONDS
 from tests.helpers.worker import ROOT, worker_environment
 
@@ -52,12 +52,15 @@ class Serving:
         return Path(self._log.name).read_text()
 
     def wait_until_ready(self) -> None:
+        self.url = self.wait_until_it_says("Ready: ").removeprefix("Ready: ")
+
+    def wait_until_it_says(self, beginning: str) -> str:
+        """The next line of stdout that begins so."""
         assert self.process.stdout is not None
         for line in self.process.stdout:
             self.lines.append(line.strip())
-            if line.startswith("Ready: "):
-                self.url = line.removeprefix("Ready: ").strip()
-                return
+            if line.startswith(beginning):
+                return line.strip()
         raise AssertionError(f"serve ended: {self.lines}")
 
     @property
@@ -102,9 +105,14 @@ class Serving:
         return self.process.wait(DEADLINE_SECONDS)
 
     def close(self) -> str:
-        """End it, whatever it does; once more is no harm. What it said on stderr."""
+        """End it and all that it started, whatever they do; once more is no harm.
+
+        What it said on stderr. By itself its worker would let a running download finish.
+        """
         if not self._log.closed:
-            self.process.kill()
+            for pid in (self.process.pid, *descendants(self.process.pid)):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             self.process.communicate()
             self._log.close()
         return self.said()

@@ -54,7 +54,7 @@ def test_a_program_that_is_busy_for_ever_is_ended(
     path = f"{tmp_path}:{os.environ['PATH']}"
     download = submit(media_server.url("/video.mp4"), audio="mp3")
 
-    with running_worker(VNSITE_MAX_SECONDS="10", PATH=path, **allowed) as worker:
+    with running_worker(VNSITE_MAX_SECONDS="5", PATH=path, **allowed) as worker:
         wait_for_state(download, State.DOWNLOADING, seconds=LONG)
         directory = download.directory
         wait_for_state(download, State.CLEANED, seconds=LONG)
@@ -86,9 +86,9 @@ def test_a_site_that_sends_too_slowly_is_stalled(
 def test_a_site_that_sends_fast_enough_is_waited_for(
     media_server: MediaServer, allowed: dict[str, str]
 ) -> None:
-    download = submit(media_server.url("/slow.mp4?rate=1000000"))
+    download = submit(media_server.url("/slow.mp4?rate=2000000"))
 
-    with running_worker(VNSITE_STALL_SECONDS="2", **allowed):
+    with running_worker(VNSITE_STALL_SECONDS="1", **allowed):
         wait_for_state(download, State.CLEANED, seconds=LONG)
 
     assert download.outcome == "completed"

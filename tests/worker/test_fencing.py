@@ -174,7 +174,7 @@ def test_a_machine_that_was_suspended_ends_its_attempts_and_begins_anew(
     media_server: MediaServer, settings_of_workers: dict[str, str], clocks: Clocks
 ) -> None:
     with running_worker(**settings_of_workers, **clocks.environment) as worker:
-        download = begun(media_server, "/slow.mp4?rate=500000")
+        download = begun(media_server, "/slow.mp4?rate=1000000")
         child = child_of(download)
 
         clocks.set(boot_seconds=HOUR)
@@ -197,7 +197,7 @@ def test_a_wall_clock_that_jumps_costs_nothing(
 ) -> None:
     settings_of_workers["VNSITE_LEASE_SECONDS"] = str(LONG_LEASE_SECONDS)
     with running_worker(**settings_of_workers, **clocks.environment) as worker:
-        download = begun(media_server, "/slow.mp4?rate=500000")
+        download = begun(media_server, "/slow.mp4?rate=700000")  # longer than a heartbeat
 
         clocks.set(wall_seconds=wall_seconds)
 
