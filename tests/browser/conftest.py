@@ -3,14 +3,22 @@
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.management.color import no_style
+from django.db import connection
+from django.utils import timezone
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from pytest_django import DjangoDbBlocker
 
+from downloads import actions
+from downloads.models import Download
 from tests.conftest import PASSWORD
 from tests.helpers.media_server import MediaServer
-from tests.helpers.serving import Serving, serving
+from tests.helpers.serving import Serving
+from tests.helpers.waiting import wait_for
 
 CHROMIUM = next(
     (path for name in ("chromium", "chromium-browser", "google-chrome")
@@ -27,6 +35,8 @@ ARGUMENTS = [
     "--disable-sync",
 ]
 TIMEOUT_MS = 60_000
+MADE_BY_MIGRATIONS = {"auth_permission", "django_content_type", "django_migrations"}
+OF_THE_SITE = frozenset({"downloads_streamposition", "downloads_worker"})
 
 
 @pytest.fixture(scope="module")
@@ -50,12 +60,67 @@ def site_settings() -> dict[str, str]:
     return {}
 
 
+class Sites:
+    """The one `serve` of a module; another one when a test has other settings."""
+
+    def __init__(self) -> None:
+        self._settings: dict[str, str] = {}
+        self._server: Serving | None = None
+
+    def serve(self, settings: dict[str, str]) -> Serving:
+        server = self._server
+        if server is None or server.process.poll() is not None or settings != self._settings:
+            self.close()
+            self._settings, self._server = settings, Serving(**settings)
+            self._server.wait_until_ready()
+        assert self._server is not None
+        return self._server
+
+    def close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+
+
+@pytest.fixture(scope="module")
+def sites(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Sites]:
+    sites = Sites()
+    yield sites
+    sites.close()
+    with django_db_blocker.unblock():
+        empty_database()
+
+
+@pytest.fixture
+def shared_db(
+    django_db_setup: None, django_db_blocker: DjangoDbBlocker, sites: Sites
+) -> Iterator[None]:
+    """The tests' database, emptied afterwards but for what belongs to the site that goes on."""
+    with django_db_blocker.unblock():
+        yield
+        empty_database(but=OF_THE_SITE)
+
+
+def empty_database(*, but: frozenset[str] = frozenset()) -> None:
+    Download.objects.update(forgotten_at=timezone.now())
+    tables = connection.introspection.django_table_names(only_existing=True)
+    emptied = [name for name in tables if name not in but | MADE_BY_MIGRATIONS]
+    connection.ops.execute_sql_flush(connection.ops.sql_flush(no_style(), emptied))
+
+
 @pytest.fixture
 def site(
-    shared_db: None, clean_disk: None, media_server: MediaServer, site_settings: dict[str, str]
+    shared_db: None,
+    clean_disk: None,
+    media_server: MediaServer,
+    site_settings: dict[str, str],
+    sites: Sites,
 ) -> Iterator[Serving]:
-    with serving(VNSITE_ALLOW_PRIVATE_HOSTS=media_server.origin, **site_settings) as server:
-        yield server
+    """A site that is ready and empty."""
+    yield sites.serve({"VNSITE_ALLOW_PRIVATE_HOSTS": media_server.origin, **site_settings})
+    for download in Download.objects.active():
+        with suppress(actions.NotAllowed):  # it has ended meanwhile
+            actions.cancel(download, actor="test")
+    wait_for(lambda: not Download.objects.active().exists(), what="downloads to end")
 
 
 @pytest.fixture
