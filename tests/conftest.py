@@ -21,14 +21,20 @@ from tests.helpers.scripted_site import Canary, ScriptedSite
 PASSWORD = "password"
 
 # A busy machine is slow at any moment. The same examples in every run: what a new one finds is no
-# fault of the change at hand. To look for more: `bin/test --hypothesis-profile default`.
+# fault of the change at hand. Others are tried every night.
 hypothesis_settings.register_profile(
     "repeatable",
     deadline=None,
     derandomize=True,
+    max_examples=40,
     suppress_health_check=[HealthCheck.too_slow],
 )
-hypothesis_settings.load_profile("repeatable")
+hypothesis_settings.register_profile(
+    "nightly",
+    deadline=None,
+    max_examples=1000,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -53,6 +59,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--kill-seed", type=int, metavar="SEED", help="repeat the random kills of this seed"
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    usual = "nightly" if config.getoption("--nightly") else "repeatable"
+    hypothesis_settings.load_profile(config.getoption("--hypothesis-profile") or usual)
 
 
 @pytest.fixture(scope="session")
