@@ -10,7 +10,7 @@ LINES = [line for line in TEXT.splitlines() if not line.startswith("#")]
 LINE = re.compile(r"(?P<path>tests/[\w/]+\.py)::(?P<name>\w+)\S* -- (?P<reason>.+)")
 
 
-def tests_in(path: Path) -> set[str]:
+def defined_in(path: Path) -> set[str]:
     return {
         node.name
         for node in ast.walk(ast.parse(path.read_text()))
@@ -29,4 +29,4 @@ def test_each_line_names_a_test_and_a_reason() -> None:
         match = LINE.fullmatch(line)
 
         assert match, line
-        assert match["name"] in tests_in(ROOT / match["path"]), line
+        assert match["name"] in defined_in(ROOT / match["path"]), line
