@@ -6,7 +6,7 @@ import shutil
 import socket
 import ssl
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
@@ -41,14 +41,14 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def accel_prefix() -> str:
     """VNSITE_ACCEL_PREFIX; a test may parametrize it."""
     return ""
 
 
-@pytest.fixture
-def site(accel_prefix: str) -> Iterator[Serving]:
+@pytest.fixture(scope="module")
+def site(django_db_setup: None, accel_prefix: str) -> Iterator[Serving]:
     environment = {
         "VNSITE_HTTPS": "true",
         "VNSITE_ALLOWED_HOSTS": HOST,
@@ -244,9 +244,9 @@ def published(request: pytest.FixtureRequest, person: User) -> tuple[str, str]:
     )
 
 
-by_nginx = pytest.mark.parametrize(
-    ("browser", "accel_prefix"), [("nginx that sends files", "/protected/")], indirect=["browser"]
-)
+def by_nginx(test: Callable[..., None]) -> Callable[..., None]:
+    test = pytest.mark.parametrize("accel_prefix", ["/protected/"], scope="module")(test)
+    return pytest.mark.parametrize("browser", ["nginx that sends files"], indirect=True)(test)
 
 
 @by_nginx
