@@ -1,12 +1,10 @@
-"""The claim: which waiting download a worker gets next. Each is got once, and all owners in turn.
+"""The claim: which waiting downloads a worker gets next. Each is got once, and all owners in turn.
 
-What is decided is in `rules.fairness` and `rules.breaker`; here are the rows that it is decided
-by, and the write that lets nobody overtake.
+What is decided is in `downloads.rules.fairness` and `downloads.rules.breaker`; here are the rows that it is
+decided by, and the mutex behind which it is decided: one claim at a time, on all machines.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -18,57 +16,65 @@ from django.db.models import OuterRef, Subquery
 from downloads.models.actors import worker_actor
 from downloads.models.attempt import Attempt
 from downloads.models.sites import Site
-from downloads.models.transactions import LostDownload, database_now, short_transaction
+from downloads.models.transactions import database_now, short_transaction
 from downloads.models.workers import Worker
-from downloads.rules.fairness import ConcurrencyLimits, Running, Turn, in_order, is_overtaken
+from downloads.rules.fairness import ConcurrencyLimits, Running, Turn, first_of
 from downloads.rules.states import Reason, State
 
 if TYPE_CHECKING:
     from downloads.models.download import Download
     from downloads.models.queries import DownloadQuerySet
 
+MUTEX = 0x766E73697465  # of pg_advisory_xact_lock, in this database: "vnsite"
+
 
 def claim(
-    downloads: "DownloadQuerySet", worker: Worker, directory_name: Callable[[str], str]
-) -> "Download | None":
-    """See `DownloadQuerySet.claim_next`, with one try.
+    downloads: "DownloadQuerySet",
+    worker: Worker,
+    *,
+    slots: int,
+    directory_name: Callable[[str], str],
+) -> "list[Download]":
+    """See `DownloadQuerySet.claim`."""
+    if not downloads.claimable(database_now()).exists():
+        return []  # nearly always: then nobody waits for the mutex
+    with short_transaction():
+        _take_mutex()
+        return _claim(downloads, worker, slots, directory_name)
 
-    Raises LostDownload when somebody else claimed meanwhile and it is to be decided again.
+
+def _take_mutex() -> None:
+    """Wait until no other claim is under way, and hold them off until the transaction ends.
+
+    On SQLite the transaction is that already: it is IMMEDIATE, so nobody else writes meanwhile.
     """
-    look = _Look.at(downloads)
-    for position, turn in enumerate(look.order):
-        with _locked_first(downloads, look.candidates, turn) as download:
-            if download is None:
-                continue  # others are just claiming all that this owner has
-            with short_transaction():
-                _send(download, worker, directory_name, look.now)
-                _refuse_too_many(downloads, download, look.order[position + 1 :])
-            return download
-    return None
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [MUTEX])
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Look:
-    """What a claim is decided by, as it was at one moment."""
-
-    now: datetime  # of `database_now`
-    candidates: "DownloadQuerySet"  # in the order of one owner's
-    order: list[Turn]
-
-    @classmethod
-    def at(cls, downloads: "DownloadQuerySet") -> "_Look":
-        now = database_now()
-        running = running_now(downloads)
-        shut = {site.host for site in Site.objects.waiting(now)} | running.full_sites(limits())
-        candidates = downloads.claimable(now)
-        if shut:
-            candidates = candidates.exclude(site__in=shut)
-        turns = _turns(downloads, candidates, passed_over=running.full_owners(limits()))
-        return cls(
-            now=now,
-            candidates=candidates,
-            order=in_order(turns, running),
-        )
+def _claim(
+    downloads: "DownloadQuerySet",
+    worker: Worker,
+    slots: int,
+    directory_name: Callable[[str], str],
+) -> "list[Download]":
+    now, running = database_now(), running_now(downloads)
+    shut = frozenset(site.host for site in Site.objects.waiting(now))
+    claimed: list[Download] = []
+    passed_over: list[int] = []  # somebody is cancelling them
+    while len(claimed) < slots:
+        turn = first_of(_turns(downloads, now, running, shut, passed_over), running)
+        if turn is None:
+            break
+        download = _locked(downloads, turn.download_id)
+        if download is None:
+            passed_over.append(turn.download_id)
+            continue
+        _send(download, worker, directory_name, now)
+        running.add(download.owner_id, download.site)
+        claimed.append(download)
+    return claimed
 
 
 def limits() -> ConcurrencyLimits:
@@ -84,23 +90,30 @@ def running_now(downloads: "DownloadQuerySet") -> Running:
 
 def _turns(
     downloads: "DownloadQuerySet",
-    candidates: "DownloadQuerySet",
-    *,
-    passed_over: frozenset[int | None],
+    now: datetime,
+    running: Running,
+    shut: frozenset[str],
+    passed_over: list[int],
 ) -> list[Turn]:
-    """The first candidate of each owner.
+    """The first candidate of each owner who may have one more running.
 
     One look into the index for each user, however many downloads wait: to go through those would
     take longer the more somebody submits.
     """
+    full = running.full_owners(limits())
+    candidates = downloads.claimable(now)
+    if sites := shut | running.full_sites(limits()):
+        candidates = candidates.exclude(site__in=sites)
+    if passed_over:
+        candidates = candidates.exclude(pk__in=passed_over)
     first = candidates.filter(owner=OuterRef("pk")).values("pk")[:1]
     users = get_user_model().objects.exclude(
-        pk__in=[owner_id for owner_id in passed_over if owner_id is not None]
+        pk__in=[owner_id for owner_id in full if owner_id is not None]
     )
     found: dict[int | None, int | None] = dict(
         users.annotate(first=Subquery(first)).values_list("pk", "first")
     )
-    if None not in passed_over:
+    if None not in full:
         found[None] = candidates.filter(owner=None).values_list("pk", flat=True).first()
     keys = {owner_id: key for owner_id, key in found.items() if key is not None}
     priorities = (
@@ -114,23 +127,15 @@ def _turns(
     ]
 
 
-@contextmanager
-def _locked_first(
-    downloads: "DownloadQuerySet", candidates: "DownloadQuerySet", turn: Turn
-) -> "Iterator[Download | None]":
-    """The first of an owner that no other claim holds, locked where the database can do that.
+def _locked(downloads: "DownloadQuerySet", key: int) -> "Download | None":
+    """A download that waits, locked; None when somebody else holds it or has cancelled it.
 
-    Raises LostDownload where it cannot, and another claim was faster.
+    It is not waited for: who holds it may wait for the counter of seqs, which this claim holds.
     """
+    rows = downloads.filter(pk=key, state=State.CREATED)
     if connection.features.has_select_for_update_skip_locked:
-        mine = candidates.filter(owner=turn.owner_id)
-        with short_transaction():
-            yield mine.select_for_update(skip_locked=True).first()
-        return
-    found = downloads.filter(pk=turn.download_id, state=State.CREATED).first()
-    if found is None:
-        raise LostDownload(f"download {turn.download_id}")
-    yield found
+        rows = rows.select_for_update(skip_locked=True)
+    return rows.first()
 
 
 def _send(
@@ -155,19 +160,3 @@ def _send(
         directory=download.directory,
         started_at=now,
     )
-
-
-def _refuse_too_many(downloads: "DownloadQuerySet", claimed: "Download", later: list[Turn]) -> None:
-    """Raise LostDownload when others who claimed at the same time have changed whose turn it was.
-
-    After the move, in its transaction: it holds the counter of seqs, so that every claim before
-    this one is committed and seen, and none can follow.
-    """
-    if limits() == ConcurrencyLimits() and not later:
-        return
-    running = running_now(downloads)
-    owner_id, site = claimed.owner_id, claimed.site
-    if running.is_exceeded(limits(), owner_id=owner_id, site=site) or is_overtaken(
-        owner_id, later, running
-    ):
-        raise LostDownload(claimed.correlation_id)

@@ -19,7 +19,7 @@ from downloads.disk.isolation import new_correlation_id
 from downloads.models import claims
 from downloads.models.counts import Counts
 from downloads.models.stream import StreamPosition, Transition
-from downloads.models.transactions import LostDownload, short_transaction
+from downloads.models.transactions import short_transaction
 from downloads.models.workers import Worker
 from downloads.rules.errors import RETRY_AFTER_CAP_SECONDS
 from downloads.rules.links import site_of
@@ -221,22 +221,18 @@ class DownloadQuerySet(models.QuerySet["Download"]):
         )
         Counts.add_submitted(downloads[0].owner_id, len(downloads))
 
-    def claim_next(
-        self, worker: Worker, *, directory_name: Callable[[str], str]
-    ) -> "Download | None":
-        """Claim the next download for a worker, or return None when nothing is claimable.
+    def claim(
+        self, worker: Worker, *, slots: int, directory_name: Callable[[str], str]
+    ) -> "list[Download]":
+        """Claim the next downloads for a worker, as many as there are free slots at most.
 
         Created → initializing with the attempt counted and the name of the directory recorded
-        before the directory exists. Two workers never get the same one. The owner who has the
-        fewest running comes first; of one owner's the most urgent and then the oldest. Passed over
-        are owners and sites that have as many running as they may, and downloads of a site whose
-        breaker is open.
+        before the directory exists; all in one transaction. Two workers never get the same one. The
+        owner who has the fewest running comes first; of one owner's the most urgent and then the
+        oldest. Passed over are owners and sites that have as many running as they may, and
+        downloads of a site whose breaker is open.
         """
-        while True:
-            try:
-                return claims.claim(self, worker, directory_name)
-            except LostDownload:
-                continue  # another worker was faster; there may be a next one
+        return claims.claim(self, worker, slots=slots, directory_name=directory_name)
 
 
 def fingerprint(url: str, options: DownloadOptions) -> str:

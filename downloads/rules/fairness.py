@@ -5,7 +5,7 @@ added: they take turns like those of one more user.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 
@@ -27,11 +27,10 @@ class Running:
     @classmethod
     def count(cls, running: Iterable[tuple[int | None, str]]) -> "Running":
         """Of (owner, site) for each that runs."""
-        owners, sites = Counter[int | None](), Counter[str]()
+        counted = cls()
         for owner_id, site in running:
-            owners[owner_id] += 1
-            sites[site] += 1
-        return cls(by_owner=owners, by_site=sites)
+            counted.add(owner_id, site)
+        return counted
 
     def full_owners(self, limits: ConcurrencyLimits) -> frozenset[int | None]:
         """Who has as many running as one user may have."""
@@ -42,12 +41,10 @@ class Running:
         counts, most = self.by_site, limits.of_site
         return frozenset(site for site, count in counts.items() if most and count >= most)
 
-    def is_exceeded(self, limits: ConcurrencyLimits, *, owner_id: int | None, site: str) -> bool:
-        """Whether more run than may, of this owner or of this site."""
-        return bool(
-            (limits.of_user and self.by_owner[owner_id] > limits.of_user)
-            or (limits.of_site and self.by_site[site] > limits.of_site)
-        )
+    def add(self, owner_id: int | None, site: str) -> None:
+        """Count one more."""
+        self.by_owner[owner_id] += 1
+        self.by_site[site] += 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,18 +56,10 @@ class Turn:
     download_id: int
 
 
-def in_order(turns: Iterable[Turn], running: Running) -> list[Turn]:
-    """Who has the fewest running first; of those with as many the most urgent, then the oldest."""
-    return sorted(
+def first_of(turns: Iterable[Turn], running: Running) -> Turn | None:
+    """Who has the fewest running; of those with as many the most urgent, then the oldest."""
+    return min(
         turns,
         key=lambda turn: (running.by_owner[turn.owner_id], -turn.priority, turn.download_id),
+        default=None,
     )
-
-
-def is_overtaken(claimed: int | None, later: Sequence[Turn], running: Running) -> bool:
-    """Whether somebody whose turn was later has fewer running, now that the claimed one counts.
-
-    `claimed`: its owner. That others claimed at the same moment was not seen when it was chosen.
-    """
-    before = running.by_owner[claimed] - 1
-    return any(running.by_owner[turn.owner_id] < before for turn in later)

@@ -199,20 +199,19 @@ class DownloadManager:
         self._forget_finished()
         self._pass_on_requests()
         self._make_room()
-        has_claimed = False
         term = self._lease.term
-        while len(self._running) < self.slots and not self._stops and self._can_begin(term):
-            download = Download.objects.claim_next(
-                self._worker, directory_name=isolation.directory_name
-            )
-            if download is None:
-                break
-            if not self._lease.holds(term):
+        free = self.slots - len(self._running)
+        if not free or self._stops or not self._can_begin(term):
+            return False
+        claimed = Download.objects.claim(
+            self._worker, slots=free, directory_name=isolation.directory_name
+        )
+        for download in claimed:
+            if self._lease.holds(term):
+                self._begin(download, doorbell, term)
+            else:
                 self._give_back(download)
-                break
-            self._begin(download, doorbell, term)
-            has_claimed = True
-        return has_claimed
+        return bool(claimed)
 
     def _give_back(self, download: Download) -> None:
         """The lease ended while it was claimed, by a worker that was stopped or suspended there.

@@ -331,7 +331,7 @@ def run_command(*arguments: str) -> tuple[int, list[str]]:
 
 def claimed(worker: Worker) -> Download:
     lives.submit()
-    download = Download.objects.claim_next(worker, directory_name=isolation.directory_name)
+    download = lives.claim_next(worker)
     assert download is not None
     return download
 

@@ -13,8 +13,8 @@ if __name__ == "__main__":
 
     from django.utils import timezone
 
-    from downloads.disk.isolation import directory_name
-    from downloads.models import Download, Worker
+    from downloads.models import Worker
+    from tests.helpers import lives
 
     now = timezone.now()
     worker = Worker.objects.create(
@@ -28,5 +28,5 @@ if __name__ == "__main__":
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     sys.stdin.readline()
-    while download := Download.objects.claim_next(worker, directory_name=directory_name):
+    while download := lives.claim_next(worker):
         sys.stdout.write(f"{download.pk} {download.attempt}\n")

@@ -39,6 +39,12 @@ def make_worker(*, heartbeat_at: datetime | None = None, slots: int = 4) -> Work
     )
 
 
+def claim_next(worker: Worker) -> Download | None:
+    """What a worker with one free slot gets; None when nothing is claimable."""
+    claimed = Download.objects.claim(worker, slots=1, directory_name=isolation.directory_name)
+    return claimed[0] if claimed else None
+
+
 def long_ago() -> datetime:
     return timezone.now() - timedelta(hours=2)
 
@@ -49,7 +55,7 @@ def start(download: Download, worker: Worker | None = None) -> Download:
     The download must be the one that is claimed next.
     """
     worker = worker or make_worker()
-    claimed = Download.objects.claim_next(worker, directory_name=isolation.directory_name)
+    claimed = claim_next(worker)
     assert claimed is not None
     assert claimed.pk == download.pk
     directory = settings.VNSITE.temp_root / claimed.directory

@@ -32,14 +32,14 @@ def live_once(worker: Any, owner: Any, url: str) -> None:
     """One download, from its submission to its cancellation. Whoever has an owner is looked up
     first: a transaction that reads and then writes."""
     from downloads import actions
-    from downloads.disk.isolation import directory_name
     from downloads.models import Download
     from downloads.rules.options import DownloadOptions
     from downloads.rules.states import Outcome, Reason, State
+    from tests.helpers import lives
 
     wish = (url, DownloadOptions())
     insist(lambda: Download.objects.submit([wish], owner=owner, actor="writer"))
-    claimed = insist(lambda: Download.objects.claim_next(worker, directory_name=directory_name))
+    claimed = insist(lambda: lives.claim_next(worker))
     for state, reason in (
         (State.READY, Reason.DIRECTORY_MADE),
         (State.DOWNLOADING, Reason.CHILD_STARTED),

@@ -171,9 +171,7 @@ def test_a_stale_page_cannot_remove_the_directory_of_an_attempt_that_runs_again(
     stale = lives.fail(lives.submit())
     fresh = Download.objects.get(pk=stale.pk)
     actions.retry(fresh, actor=ACTOR)
-    again = Download.objects.claim_next(
-        lives.make_worker(), directory_name=lives.isolation.directory_name
-    )
+    again = lives.claim_next(lives.make_worker())
     assert again is not None
     isolated = IsolatedDownload(
         again.correlation_id, settings.VNSITE.temp_root, name=again.directory

@@ -8,7 +8,6 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.db import IntegrityError, connection, connections, transaction
 from django.utils import timezone
 
-from downloads.disk.isolation import directory_name
 from downloads.models import (
     CancelWasAsked,
     Counts,
@@ -24,6 +23,7 @@ from downloads.models import (
 from downloads.models.queries import fingerprint
 from downloads.rules.options import DownloadOptions
 from downloads.rules.states import TRANSITIONS, Outcome, Reason, State
+from tests.helpers import lives
 
 pytestmark = [pytest.mark.both_databases, pytest.mark.django_db]
 
@@ -45,7 +45,7 @@ def worker() -> Worker:
 
 
 def claim(worker: Worker) -> Download:
-    download = Download.objects.claim_next(worker, directory_name=directory_name)
+    download = lives.claim_next(worker)
     assert download is not None
     return download
 
@@ -187,7 +187,7 @@ def test_a_download_that_waits_for_its_time_is_not_claimed(worker: Worker) -> No
     download = submit()
     download.note(not_before=timezone.now() + timedelta(minutes=1))
 
-    assert Download.objects.claim_next(worker, directory_name=directory_name) is None
+    assert lives.claim_next(worker) is None
 
 
 def test_a_stale_worker_cannot_move_a_download(worker: Worker) -> None:
@@ -384,7 +384,7 @@ def test_each_of_many_rows_is_claimed_once(shared_db: None, workers: int) -> Non
         worker = Worker.objects.create(
             name=f"w{number}", host="h", pid=1, slots=4, started_at=now, heartbeat_at=now
         )
-        while download := Download.objects.claim_next(worker, directory_name=directory_name):
+        while download := lives.claim_next(worker):
             claimed.append(download.pk)
         connections.close_all()
 

@@ -16,7 +16,7 @@ from downloads import actions
 from downloads.disk.isolation import directory_name
 from downloads.models import Download, Site, TooManyWaiting, Worker
 from downloads.rules.errors import ErrorClass
-from downloads.rules.fairness import ConcurrencyLimits, Running, Turn, in_order, is_overtaken
+from downloads.rules.fairness import ConcurrencyLimits, Running, Turn, first_of
 from downloads.rules.options import DownloadOptions
 from downloads.rules.states import Reason, State
 from tests.helpers import lives
@@ -48,7 +48,12 @@ def submit(owner: User | None, number: int = 1, **arguments: Any) -> list[Downlo
 
 
 def claim(worker: Worker | None = None) -> Download | None:
-    return Download.objects.claim_next(worker or lives.make_worker(), directory_name=directory_name)
+    return lives.claim_next(worker or lives.make_worker())
+
+
+def claim_all(slots: int) -> list[Download]:
+    worker = lives.make_worker()
+    return Download.objects.claim(worker, slots=slots, directory_name=directory_name)
 
 
 def claim_owners(number: int) -> list[int | str | None]:
@@ -78,7 +83,12 @@ def test_the_fewest_running_come_first_then_the_most_urgent_then_the_oldest() ->
         turn(None, priority=1, key=10),
     ]
 
-    assert [each.owner_id for each in in_order(turns, running)] == [None, 4, 3, 2, 1]
+    order = []
+    while first := first_of(turns, running):
+        turns.remove(first)
+        order.append(first.owner_id)
+
+    assert order == [None, 4, 3, 2, 1]
 
 
 @pytest.mark.parametrize(
@@ -98,17 +108,6 @@ def test_who_and_which_sites_have_as_many_as_they_may(
 
     assert running.full_owners(limits) == owners
     assert running.full_sites(limits) == sites
-
-
-@pytest.mark.parametrize(
-    ("mine", "other", "is_too_early"), [(1, 0, False), (2, 1, False), (2, 0, True), (3, 1, True)]
-)
-def test_who_claims_beside_others_may_not_have_passed_one_with_fewer(
-    mine: int, other: int, is_too_early: bool
-) -> None:
-    running = Running.count([(1, "a")] * mine + [(2, "a")] * other)
-
-    assert is_overtaken(1, [turn(2)], running) is is_too_early
 
 
 # By rows.
@@ -131,6 +130,29 @@ class TestTurns:
         submit(user, 9)
 
         assert claim_owners(9) == [staff.pk, None, user.pk] * 3
+
+    def test_all_free_slots_are_filled_in_one_go(self, user: User, staff: User) -> None:
+        submit(staff, 9)
+        submit(user, 1)
+        urgent = submit(staff, 1, priority=5)
+
+        claimed = claim_all(5)
+
+        assert claimed[:1] == urgent
+        assert [each.owner_id for each in claimed] == [staff.pk, user.pk, *[staff.pk] * 3]
+        assert len({each.directory for each in claimed}) == 5
+        assert len(claim_all(9)) == 6
+
+    def test_what_is_claimed_in_one_go_keeps_to_the_limits(self, user: User, staff: User) -> None:
+        submit(staff, 4, host="busy.example")
+        submit(user, 4, host="busy.example")
+        submit(user, 4)
+
+        with configured(user_running=3, site_running=2):
+            claimed = claim_all(8)
+
+        assert Counter(each.owner_id for each in claimed) == {staff.pk: 1, user.pk: 3}
+        assert Counter(each.site for each in claimed)["busy.example"] == 2
 
     def test_priority_counts_among_those_with_as_many_running(
         self, user: User, staff: User

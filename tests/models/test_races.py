@@ -14,7 +14,6 @@ from django.contrib.auth.models import User
 from django.db import connections, transaction
 
 from downloads import actions
-from downloads.disk.isolation import directory_name
 from downloads.models import Download, StreamPosition, Transition
 from downloads.rules.options import DownloadOptions
 from downloads.rules.states import Reason, State
@@ -194,7 +193,7 @@ def test_a_cancel_while_it_is_claimed_is_never_lost() -> None:
 
         def cancel_or_claim(index: int, download: Download = download) -> None:
             if index:
-                Download.objects.claim_next(worker, directory_name=directory_name)
+                lives.claim_next(worker)
             else:
                 actions.cancel(download, actor="test")
 

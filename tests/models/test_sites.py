@@ -11,7 +11,6 @@ from django.db import connection
 from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 
-from downloads.disk.isolation import directory_name
 from downloads.models import Download, Site, Worker, database_now
 from downloads.rules.errors import ErrorClass
 from downloads.rules.options import DownloadOptions
@@ -37,7 +36,7 @@ def submit(name: str = "", *, host: str = HOST, number: int = 1) -> list[Downloa
 
 
 def claim(worker: Worker | None = None) -> Download | None:
-    return Download.objects.claim_next(worker or lives.make_worker(), directory_name=directory_name)
+    return lives.claim_next(worker or lives.make_worker())
 
 
 def refuse(

@@ -14,7 +14,6 @@ from django.utils import timezone
 from downloads.accounts import tokens
 from downloads.diagnostics import checks
 from downloads.diagnostics.checks import Level
-from downloads.disk.isolation import directory_name
 from downloads.models import Download, Site
 from downloads.rules.errors import ErrorClass
 from downloads.rules.states import Reason, State
@@ -70,7 +69,7 @@ def caller(user: User) -> Client:
 
 
 def claim() -> Download:
-    claimed = Download.objects.claim_next(lives.make_worker(), directory_name=directory_name)
+    claimed = lives.claim_next(lives.make_worker())
     assert claimed is not None
     return claimed
 

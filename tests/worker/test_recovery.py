@@ -13,7 +13,7 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from downloads.disk import library
-from downloads.disk.isolation import IsolatedDownload, directory_name
+from downloads.disk.isolation import IsolatedDownload
 from downloads.fetch.processes import Process
 from downloads.fetch.protocol import ManifestFile
 from downloads.fetch.verify import describe
@@ -22,6 +22,7 @@ from downloads.rules.options import DownloadOptions
 from downloads.rules.states import Reason, State
 from downloads.worker import publication, recovery
 from tests.diagnostics.test_checks import configured
+from tests.helpers import lives
 from tests.helpers.films import BOXES
 from tests.helpers.waiting import wait_for
 
@@ -62,7 +63,7 @@ def live_worker(dead_worker: Worker) -> Worker:
 def claimed_by(worker: Worker) -> Download:
     wish = ("https://example.org/v", DownloadOptions())
     Download.objects.submit([wish], owner=None, actor="test")
-    download = Download.objects.claim_next(worker, directory_name=directory_name)
+    download = lives.claim_next(worker)
     assert download is not None
     return download
 

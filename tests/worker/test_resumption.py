@@ -22,6 +22,7 @@ from downloads.rules.options import DownloadOptions
 from downloads.rules.states import Reason, State
 from downloads.worker import recovery, resume
 from tests.diagnostics.test_checks import configured
+from tests.helpers import lives
 from tests.helpers.films import LONG_AGO, Film, other
 from tests.helpers.media_server import MediaServer
 from tests.helpers.scripted_site import ScriptedSite
@@ -215,7 +216,7 @@ def claimed_by(worker: Worker) -> Download:
     if not Download.objects.exists():
         wish = ("https://example.org/v", DownloadOptions())
         Download.objects.submit([wish], owner=None, actor="test")
-    download = Download.objects.claim_next(worker, directory_name=directory_name)
+    download = lives.claim_next(worker)
     assert download is not None
     return download
 
