@@ -1,7 +1,7 @@
 """The claim: which waiting downloads a worker gets next. Each is got once, and all owners in turn.
 
-What is decided is in `downloads.rules.fairness` and `downloads.rules.breaker`; here are the rows that it is
-decided by, and the mutex behind which it is decided: one claim at a time, on all machines.
+`rules.fairness` and `rules.breaker` decide; here are the rows that they decide by, and the mutex
+behind which they do: one claim at a time, on all machines.
 """
 
 from collections.abc import Callable

@@ -6,7 +6,6 @@ import pytest
 from django.contrib.auth.models import AnonymousUser, User
 
 from downloads import actions
-from downloads.disk.isolation import directory_name
 from downloads.models import Counts, Download, LostDownload
 from downloads.models.counts import wrong_counts
 from downloads.rules.errors import ErrorClass
@@ -140,7 +139,7 @@ def test_counts_are_right_after_many_at_once(user: User, other: User) -> None:
             ]
             added = Download.objects.submit(wishes, owner=owner, actor="test")
             actions.cancel(added[0].download, actor="test")
-            claimed = Download.objects.claim_next(worker, directory_name=directory_name)
+            claimed = lives.claim_next(worker)
             if claimed is not None:
                 claimed.move(State.CREATED, actor="test", reason=Reason.SHUTDOWN)
             if number % 2:

@@ -56,7 +56,7 @@ def worker_on(host: str) -> Worker:
 
 
 def claimed_on(host: str) -> Download:
-    download = Download.objects.claim_next(worker_on(host), directory_name=isolation.directory_name)
+    download = lives.claim_next(worker_on(host))
     assert download is not None
     return download
 
