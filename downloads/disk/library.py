@@ -12,7 +12,7 @@ import os
 import shutil
 import stat
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
@@ -205,22 +205,32 @@ def _open_to(path: Path, mode: int) -> None:
     path.chmod(mode | path.stat().st_mode & stat.S_ISGID)
 
 
-def stage(root: Path, key: str, files: Iterable[StagedFile], *, mode: int = 0o644) -> Path:
+def stage(
+    root: Path,
+    key: str,
+    files: Iterable[StagedFile],
+    *,
+    mode: int = 0o644,
+    require: Callable[[], None] = lambda: None,
+) -> Path:
     """Gather the files in `root`/.staging/`key`, on the library's file system, and make it durable.
 
     They get `mode`, and the folder its `folder_mode`, whatever the umask.
     Files are moved; those of another file system or mount are copied, compared with their hash,
-    and the sources kept. What an interrupted staging left under this key is removed first. Raises
-    Refused when a file is not what its manifest says, OSError when the disk does not take it; then
-    the staging directory is gone.
+    and the sources kept. What an interrupted staging left under this key is removed first.
+    `require` is called directly before each effect; what it raises ends the staging. Raises
+    RefusedFile when a file is not what its manifest says, OSError when the disk does not take it.
+    After any exception the staging directory is gone.
     """
     directory = _staged(root, key)
+    require()
     discard(root, key)
     make_folder(root, folder_mode(mode))
     make_folder(directory.parent, 0o700)
     directory.mkdir()
     try:
         for file in files:
+            require()
             _bring(file, directory / file.name, mode=mode)
         _open_to(directory, folder_mode(mode))
         sync_directory(directory)

@@ -53,6 +53,7 @@ def publish(
             for file, name in zip(fetched.files, names, strict=True)
         ],
         mode=settings.VNSITE.library_mode,
+        require=writer.require,
     )
     try:
         _decide(download, manifest, writer=writer)

@@ -3,6 +3,7 @@
 The hosts have a temp root each; they share the database and the library.
 """
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -14,7 +15,7 @@ from django.utils import timezone
 
 from downloads import actions
 from downloads.diagnostics import invariants
-from downloads.disk import isolation
+from downloads.disk import isolation, library
 from downloads.disk.isolation import IsolatedDownload
 from downloads.models import Attempt, Download, Worker, worker_actor
 from downloads.models.attempt import FORGET_AFTER
@@ -32,7 +33,7 @@ STRAY = "videonote_dl_{}_0123456789abcdef"
 @pytest.fixture
 def roots(tmp_path: Path) -> dict[str, Path]:
     """The temp root of each host."""
-    return {name: tmp_path / name for name in ("one", "two")}
+    return {name: tmp_path / name for name in ("one", "two", "three")}
 
 
 @contextmanager
@@ -213,3 +214,36 @@ def test_attempts_of_deleted_downloads_are_forgotten_when_nothing_is_left(
         recover("one")
 
     assert Attempt.objects.count() == 0
+
+
+@pytest.mark.parametrize("until", ["waiting", "running", "ended", "deleted"])
+@pytest.mark.parametrize("host", ["one", "three"])
+def test_any_host_removes_what_was_staged_after_the_attempt_was_over(
+    left: tuple[Download, Path], roots: dict[str, Path], until: str, host: str
+) -> None:
+    go_on_elsewhere(left[0], roots, until=until)
+    Worker.objects.filter(host="two").update(heartbeat_at=timezone.now())
+    staged = settings.VNSITE.media_root / library.STAGING / left[1].name
+    staged.mkdir(parents=True)
+    shutil.rmtree(left[1])
+
+    with on_host(roots, host):
+        assert ("I6" if until != "ended" else "I8", False) in findings(host)
+        assert recover(host) == [("remove", True)]
+        assert findings(host) == []
+
+    assert not staged.exists()
+
+
+def test_what_is_staged_by_a_running_attempt_stays(
+    left: tuple[Download, Path], roots: dict[str, Path]
+) -> None:
+    go_on_elsewhere(left[0], roots, until="running")
+    Worker.objects.filter(host="two").update(heartbeat_at=timezone.now())
+    staged = settings.VNSITE.media_root / library.STAGING / Download.objects.get().directory
+    staged.mkdir(parents=True)
+
+    with on_host(roots, "three"):
+        assert recover("three") == []
+
+    assert staged.exists()

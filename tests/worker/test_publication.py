@@ -1,0 +1,102 @@
+"""The lease is looked at directly before every effect on the library."""
+
+from itertools import count
+
+import pytest
+from django.conf import settings
+
+from downloads.disk import isolation, library
+from downloads.disk.isolation import IsolatedDownload
+from downloads.fetch.protocol import Fetched, ManifestFile
+from downloads.fetch.verify import describe
+from downloads.models import Download, Worker
+from downloads.rules.lease import Lease
+from downloads.rules.options import DownloadOptions
+from downloads.rules.states import Reason, State
+from downloads.worker import publication
+from downloads.worker.tenure import LeaseGuard, LeaseOver
+from tests.helpers import lives
+from tests.helpers.films import BOXES
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_disk")]
+
+LEASE_SECONDS = 60  # of which the worker may use 50
+
+
+@pytest.fixture
+def downloading() -> Download:
+    """It runs, with two fetched files in its directory."""
+    wish = ("https://example.org/v", DownloadOptions())
+    Download.objects.submit([wish], owner=None, actor="test")
+    worker: Worker = lives.make_worker()
+    download = Download.objects.claim_next(worker, directory_name=isolation.directory_name)
+    assert download is not None
+    isolated = IsolatedDownload(
+        download.correlation_id, settings.VNSITE.temp_root, name=download.directory
+    )
+    with isolated as directory:
+        for name in ("a.mp4", "b.mp4"):
+            (directory / name).write_bytes(BOXES + name.encode())
+        isolated.keep()
+    download.move(State.READY, actor="test", reason=Reason.DIRECTORY_MADE)
+    download.move(State.DOWNLOADING, actor="test", reason=Reason.CHILD_STARTED)
+    return download
+
+
+def guard_whose_looks_take(download: Download, seconds: int) -> LeaseGuard:
+    """A right to write that was renewed at 0; each look at the clock finds it so much later."""
+    clock = count(0, seconds)
+    lease = Lease(LEASE_SECONDS, clock=lambda: next(clock))
+    lease.renew(asked_at=0)
+    return LeaseGuard(download, lease=lease, term=lease.term)
+
+
+def fetched(download: Download) -> Fetched:
+    directory = settings.VNSITE.temp_root / download.directory
+    files: list[ManifestFile] = [describe(directory / name) for name in ("a.mp4", "b.mp4")]
+    return Fetched(title="v", files=files)
+
+
+def publish(download: Download, writer: LeaseGuard) -> None:
+    publication.publish(
+        download,
+        fetched(download),
+        directory=settings.VNSITE.temp_root / download.directory,
+        actor="test",
+        writer=writer,
+    )
+
+
+def library_entries() -> list[str]:
+    root = settings.VNSITE.media_root
+    return [path.name for path in root.glob("*")] if root.exists() else []
+
+
+def test_with_the_lease_it_is_published(downloading: Download) -> None:
+    publish(downloading, guard_whose_looks_take(downloading, 1))
+
+    assert library.holds(
+        settings.VNSITE.media_root,
+        downloading.library_path,
+        {"v.mp4": len(BOXES) + 5, "v (2).mp4": len(BOXES) + 5},
+    )
+
+
+def test_without_the_lease_the_library_is_not_touched(downloading: Download) -> None:
+    with pytest.raises(LeaseOver):
+        publish(downloading, guard_whose_looks_take(downloading, LEASE_SECONDS))
+
+    assert library_entries() == []
+
+
+@pytest.mark.parametrize("seconds", [17, 24, 25, 49])
+def test_a_lease_that_ends_while_files_are_staged_leaves_none(
+    downloading: Download, seconds: int
+) -> None:
+    with pytest.raises(LeaseOver):
+        publish(downloading, guard_whose_looks_take(downloading, seconds))
+
+    assert not library.is_staged(settings.VNSITE.media_root, downloading.directory)
+    assert library_entries() in ([], [library.STAGING])
+    downloading.refresh_from_db()
+    assert downloading.library_path == ""
