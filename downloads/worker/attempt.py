@@ -10,10 +10,8 @@ import time
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from datetime import datetime, timedelta
-from enum import Enum
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
@@ -39,35 +37,23 @@ from downloads.models import (
     short_transaction,
 )
 from downloads.models.outage import in_words, is_outage
-from downloads.rules.breaker import Verdict, verdict_of
-from downloads.rules.errors import ErrorClass, ErrorFacts, classify, retry_delay_seconds
+from downloads.rules.breaker import Verdict
+from downloads.rules.errors import ErrorClass, ErrorFacts, classify
 from downloads.rules.lease import Lease
 from downloads.rules.links import InvalidLink, clean_url
 from downloads.rules.options import DownloadOptions
-from downloads.rules.states import Outcome, Phase, Reason, State
+from downloads.rules.states import ENDED, Outcome, Phase, Reason, State
 from downloads.sandbox.limits import FILE_SIZE_FACTOR
-from downloads.worker import publication, resume
+from downloads.worker import endings, publication, resume
 from downloads.worker.attempt_log import LogKeeper
+from downloads.worker.endings import Ending, Facts, Failure, StopRequest
 from downloads.worker.progress import ProgressReport
 from downloads.worker.tenure import LeaseGuard, LeaseOver
 from downloads.worker.throughput import ThroughputLimits, ThroughputWatchdog
 
 logger = logging.getLogger(__name__)
 
-NO_ROOM = "The disk ran full while it was downloading."
-
-
-class StopRequest(Enum):
-    """What the worker asks of a running attempt."""
-
-    CANCEL = "cancel"
-    STOP = "stop"
-    GIVE_WAY = "give_way"  # a disk runs full, and others are older
-    NO_ROOM = "no_room"  # a disk runs full, and there is no other
-    LEAVE = "leave"  # the row may not be ours any more: end the child at once, write nothing
-
-
-Ending = Fetched | Broke | StopRequest
+LastWord = Fetched | Broke | StopRequest
 
 
 def should_clean(outcome: Outcome) -> bool:
@@ -84,7 +70,7 @@ def should_clean(outcome: Outcome) -> bool:
             return True
 
 
-class Attempt:
+class AttemptRun:
     """Made when a download was claimed; `run` in a thread of its own, the rest from any thread."""
 
     def __init__(
@@ -215,10 +201,10 @@ class Attempt:
         self.tenure.insist(write, state=to)
         logger.info("%s is %s (%s)", self.download, to, reason)
 
-    def _fetch(self, directory: Path) -> Ending:
+    def _fetch(self, directory: Path) -> LastWord:
         """Run the child to its end, however it ends; no process of it is left after this."""
         self._child = child = self._fork_server.fork(self._job(directory))
-        ending: Ending | None = None
+        last_word: LastWord | None = None
         try:
             self._move(
                 State.DOWNLOADING,
@@ -227,17 +213,17 @@ class Attempt:
                 child_started=child.process.started,
             )
             child.go()
-            ending = self._listen(child)
+            last_word = self._listen(child)
         finally:
             is_left = self._request is StopRequest.LEAVE or not self.tenure.is_held
             grace = (
                 0
-                if is_left or isinstance(ending, Fetched)
+                if is_left or isinstance(last_word, Fetched)
                 else settings.VNSITE.cancel_grace_seconds
             )
             how = child.end(grace_seconds=grace)
             self._has_ended = True
-        return ending or Broke(kinds=["ChildDied"], message=f"The download process {how}.")
+        return last_word or Broke(kinds=["ChildDied"], message=f"The download process {how}.")
 
     def _job(self, directory: Path) -> Job:
         return Job(
@@ -251,7 +237,7 @@ class Attempt:
             allow_private_hosts=settings.VNSITE.allow_private_hosts,
         )
 
-    def _listen(self, child: Child) -> Ending | None:
+    def _listen(self, child: Child) -> LastWord | None:
         """Pass on what the child says until it has said its last word, or we were asked to end.
 
         None when the child ended without a last word.
@@ -292,28 +278,22 @@ class Attempt:
         most_bytes = settings.VNSITE.max_bytes * FILE_SIZE_FACTOR
         return isolation.directory_size(directory) > most_bytes
 
-    def _conclude(self, ending: Ending, directory: Path) -> None:
+    def _conclude(self, last_word: LastWord, directory: Path) -> None:
         self.tenure.require()
-        match ending:
+        match last_word:
             case Fetched():
-                self._log.note(f"fetched {len(ending.files)} files")
+                self._log.note(f"fetched {len(last_word.files)} files")
                 self._log.write_unless_away()
-                self._publish(ending, directory)
+                self._publish(last_word, directory)
             case Broke():
-                self._fail(ending)
-            case StopRequest.CANCEL:
-                self._log.note("asked to cancel")
-                self._log.write_unless_away()
-                self._cancelled()
-            case StopRequest.STOP:
-                self._log.note("asked to stop")
-                self._put_back()
-            case StopRequest.GIVE_WAY:
-                self._give_way()
-            case StopRequest.NO_ROOM:
-                self._fail(Broke(kinds=["NoRoom"], message=NO_ROOM))
+                self._fail(last_word)
             case StopRequest.LEAVE:
                 raise LostDownload(self.download.correlation_id)
+            case StopRequest():
+                self._log.note(f"asked to {last_word.value.replace('_', ' ')}")
+                if last_word is not StopRequest.STOP:  # that waits for nothing
+                    self._log.write_unless_away()
+                self._end(endings.after_request(last_word, self._facts()))
 
     def _publish(self, fetched: Fetched, directory: Path) -> None:
         self._has_ended = False
@@ -327,108 +307,76 @@ class Attempt:
                 writer=self.tenure,
             )
         except CancelWasAsked:
-            self._cancelled()
+            self._end(endings.after_request(StopRequest.CANCEL, self._facts()))
         else:
             logger.info("%s is %s (%s)", self.download, State.COMPLETED, Reason.PUBLISHED)
             self.tenure.insist(lambda: Site.objects.answered(self.download.site))
             self._clean(Outcome.COMPLETED)
 
-    def _cancelled(self) -> None:
-        self.tenure.insist(self._move_to_cancelled, state=State.CANCELLED)
-        logger.info("%s is %s (%s)", self.download, State.CANCELLED, Reason.CANCELLED)
-        self._clean(Outcome.CANCELLED)
-
-    def _move_to_cancelled(self) -> None:
-        asked_by = Download.objects.values_list("cancel_requested_by", flat=True).get(
-            pk=self.download.pk
-        )
-        self.download.move(
-            State.CANCELLED,
-            actor=self._actor,
-            reason=Reason.CANCELLED,
-            detail=f"asked by {asked_by}" if asked_by else "",
-            **self._progress.known(),
-        )
-
-    def _put_back(self) -> None:
-        """A stop of the worker does not use up an attempt of the download."""
-        kept = resume.keep(self.download, is_over=self._has_ended)
-        self._move(
-            State.CREATED,
-            Reason.SHUTDOWN,
-            detail=kept.in_words(),
-            carried=kept.carried,
-            uncounted=self.download.uncounted + 1,
-            **self._progress.known(),
-        )
-
-    def _give_way(self) -> None:
-        """Free what it has; it begins again when there is room, which does not count as a try."""
-        actions.remove_directory(self.download)
-        self._move(
-            State.CREATED,
-            Reason.WILL_RETRY,
-            detail=NO_ROOM,
-            error_class=ErrorClass.DISK_FULL,
-            error_detail=NO_ROOM,
-            uncounted=self.download.uncounted + 1,
-            **self._progress.known(),
-        )
-
     def _fail(self, broke: Broke) -> None:
-        error_class = classify(
-            ErrorFacts(
-                kinds=tuple(broke.kinds),
-                message=broke.message,
-                http_status=broke.http_status,
-                errno=broke.errno,
-            )
-        )
-        self._log.note(f"{error_class}: {broke.message}", level="error")
-        self._log.write_unless_away()  # before the page hears of the end and asks for it
-        error: dict[str, Any] = {"error_class": error_class, "error_detail": broke.message}
-        judge_site = partial(self._judge_site, error_class, broke)
-        delay = retry_delay_seconds(
-            error_class,
-            tries=self.download.tries,
+        failure = Failure(
+            error_class=classify(
+                ErrorFacts(
+                    kinds=tuple(broke.kinds),
+                    message=broke.message,
+                    http_status=broke.http_status,
+                    errno=broke.errno,
+                )
+            ),
+            message=broke.message,
             retry_after_seconds=broke.retry_after_seconds,
         )
-        is_decided = bool(self.download.library_path)
-        if delay is None or is_decided or self.download.tries >= self.download.max_attempts:
-            self._move(
-                State.FAILED,
-                error_class,
-                detail=broke.message,
-                first=judge_site,
-                **error,
-                **self._progress.known(),
-            )
-            if is_decided:
-                self.tenure.insist(lambda: publication.withdraw(self.download), library_path="")
-            self._clean(Outcome.FAILED)
-            return
-        kept = resume.keep(self.download, is_over=self._has_ended)
-        self._move(
-            State.CREATED,
-            Reason.WILL_RETRY,
-            detail="\n".join(filter(None, (broke.message, kept.in_words()))),
-            carried=kept.carried,
-            first=judge_site,
-            not_before=self._now() + timedelta(seconds=delay),
-            **error,
-            **self._progress.known(),
+        self._log.note(f"{failure.error_class}: {failure.message}", level="error")
+        self._log.write_unless_away()  # before the page hears of the end and asks for it
+        ending = endings.after_failure(failure, self._facts())
+        self._end(ending, first=partial(self._judge_site, ending, failure))
+
+    def _facts(self) -> Facts:
+        """What is known of the row. Raises LostDownload when it was deleted."""
+        rows = Download.objects.filter(pk=self.download.pk)
+        asked_by: list[str] = []
+        self.tenure.insist(
+            lambda: asked_by.extend(rows.values_list("cancel_requested_by", flat=True))
+        )
+        if not asked_by:
+            raise LostDownload(self.download.correlation_id)
+        return Facts(
+            tries=self.download.tries,
+            max_attempts=self.download.max_attempts,
+            is_decided=bool(self.download.library_path),
+            asked_by=asked_by[-1],
         )
 
-    def _judge_site(self, error_class: ErrorClass, broke: Broke) -> None:
+    def _end(self, ending: Ending, *, first: Callable[[], object] | None = None) -> None:
+        """Give the attempt its end, on the disk and in the row; `first`: see `_move`."""
+        kept = resume.settle(self.download, ending.directory, is_over=self._has_ended)
+        columns = ending.columns(uncounted=self.download.uncounted)
+        if ending.delay_seconds is not None:
+            columns["not_before"] = self._now() + timedelta(seconds=ending.delay_seconds)
+        self._move(
+            ending.to,
+            ending.reason,
+            detail="\n".join(filter(None, (ending.detail, kept.in_words()))),
+            first=first,
+            carried=kept.carried,
+            **columns,
+            **self._progress.known(),
+        )
+        if ending.withdraws:
+            self.tenure.insist(lambda: publication.withdraw(self.download), library_path="")
+        if ending.to in ENDED:
+            self._clean(Outcome(ending.to.value))
+
+    def _judge_site(self, ending: Ending, failure: Failure) -> None:
         """Count the end of this attempt for or against its site, in the transaction of its move."""
-        match verdict_of(error_class):
+        match ending.verdict:
             case Verdict.ANSWERS:
                 Site.objects.answered(self.download.site)
             case Verdict.REFUSES:
                 site = Site.objects.refused(
                     self.download.site,
-                    error_class,
-                    retry_after_seconds=broke.retry_after_seconds,
+                    failure.error_class,
+                    retry_after_seconds=failure.retry_after_seconds,
                 )
                 if site.waits_until:
                     logger.warning(
@@ -436,7 +384,7 @@ class Attempt:
                         site,
                         site.waits_until,
                         site.failures,
-                        error_class,
+                        failure.error_class,
                     )
 
     def _now(self) -> datetime:

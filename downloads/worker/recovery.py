@@ -17,15 +17,21 @@ from downloads import actions, logs
 from downloads.disk import isolation, library
 from downloads.fetch.processes import ChildFailed, Process, end_attempt
 from downloads.models import Download, LostDownload, Worker, database_now
-from downloads.rules.errors import ErrorClass
-from downloads.rules.states import Outcome, Reason, State
-from downloads.worker import leftovers, publication, resume
+from downloads.rules.states import Outcome, State
+from downloads.worker import endings, leftovers, publication, resume
 from downloads.worker.attempt import should_clean
+from downloads.worker.endings import Ending, Facts
 from downloads.worker.leftovers import Orphan
 
 logger = logging.getLogger(__name__)
 
 FORGET_WORKERS_AFTER = timedelta(days=1)
+ACTIONS = {
+    State.COMPLETED: "complete",
+    State.CANCELLED: "cancel",
+    State.CREATED: "requeue",
+    State.FAILED: "fail",
+}
 
 
 def boot_id() -> str:
@@ -173,11 +179,20 @@ def _action_for(download: Download) -> str:
     """What the right end of this row is, in one word."""
     if not download.is_running:
         return "clean" if _is_to_clean(download) else "withdraw"
-    if _can_finish(download):
-        return "complete"
-    if download.cancel_requested_at:
-        return "cancel"
-    return "requeue" if download.tries < download.max_attempts else "fail"
+    return ACTIONS[_ending_of(download).to]
+
+
+def _ending_of(download: Download) -> Ending:
+    return endings.after_loss(
+        Facts(
+            tries=download.tries,
+            max_attempts=download.max_attempts,
+            is_decided=bool(download.library_path),
+            can_finish=_can_finish(download),
+            is_cancel_asked=download.cancel_requested_at is not None,
+            asked_by=download.cancel_requested_by,
+        )
+    )
 
 
 def _can_finish(download: Download) -> bool:
@@ -208,41 +223,21 @@ def _was_here(worker: Worker | None, *, host: str) -> bool:
 
 
 def _end_attempt(download: Download, *, actor: str, host: str) -> None:
-    action = _action_for(download)
-    if action == "complete":
+    ending = _ending_of(download)
+    if ending.to is State.COMPLETED:
         publication.finish(download, actor=actor)
         return
     library.discard(settings.VNSITE.media_root, download.directory)
-    match action:
-        case "cancel":
-            actions.remove_directory(download)
-            download.move(State.CANCELLED, actor=actor, reason=Reason.CANCELLED)
-        case "fail":
-            actions.remove_directory(download)
-            download.move(
-                State.FAILED,
-                actor=actor,
-                reason=ErrorClass.WORKER_LOST,
-                detail="The worker stopped in the last attempt.",
-                error_class=ErrorClass.WORKER_LOST,
-                error_detail="The worker stopped in the last attempt.",
-                library_path="",
-                manifest=None,
-            )
-        case _:
-            _requeue(download, actor=actor, is_over=_was_here(download.worker, host=host))
-
-
-def _requeue(download: Download, *, actor: str, is_over: bool) -> None:
     name = download.directory
-    kept = resume.keep(download, is_over=is_over)
+    kept = resume.settle(download, ending.directory, is_over=_was_here(download.worker, host=host))
     try:
         download.move(
-            State.CREATED,
+            ending.to,
             actor=actor,
-            reason=Reason.WORKER_LOST,
-            detail=kept.in_words(),
+            reason=ending.reason,
+            detail="\n".join(filter(None, (ending.detail, kept.in_words()))),
             carried=kept.carried,
+            **ending.columns(uncounted=download.uncounted),
         )
     except LostDownload:
         # Another recovery gave it an end, and may have removed the directory before we kept it.

@@ -16,6 +16,7 @@ from downloads.disk import isolation, partial
 from downloads.models import Download, LostDownload
 from downloads.rules.states import State
 from downloads.worker import free_space
+from downloads.worker.endings import Directory
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +30,19 @@ class Kept:
 
     def in_words(self) -> str:
         return f"{self.size_bytes} bytes kept for the next attempt" if self.size_bytes else ""
+
+
+def settle(download: Download, directory: Directory, *, is_over: bool) -> Kept:
+    """Do with the directory of an attempt that ended what its ending says; `is_over`: see `keep`.
+
+    Raises LostDownload when what was carried is removed and the row is not what the caller knows.
+    """
+    match directory:
+        case Directory.REDUCE:
+            return keep(download, is_over=is_over)
+        case Directory.REMOVE:
+            actions.remove_directory(download)
+    return Kept(carried=download.carried, size_bytes=0)
 
 
 def keep(download: Download, *, is_over: bool) -> Kept:

@@ -29,9 +29,9 @@ from downloads.models.outage import in_words, is_damaged, is_outage
 from downloads.rules.lease import Lease, boot_seconds, heartbeat_seconds
 from downloads.rules.links import clean_url
 from downloads.rules.options import DownloadOptions
-from downloads.rules.states import Reason, State
 from downloads.worker import free_space, recovery, resume
-from downloads.worker.attempt import Attempt, StopRequest
+from downloads.worker.attempt import AttemptRun
+from downloads.worker.endings import NOT_BEGUN, StopRequest
 from downloads.worker.version import Release
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class DownloadManager:
         self._requests_due_at = 0.0
         self._room_due_at = 0.0
         self._obstacle = ""  # the last one that was said
-        self._running: dict[int, tuple[Attempt, Future[None]]] = {}
+        self._running: dict[int, tuple[AttemptRun, Future[None]]] = {}
         # (primary key, attempt) of downloads whose attempt ended without giving them an end.
         self._abandoned: set[tuple[int, int]] = set()
 
@@ -220,10 +220,10 @@ class DownloadManager:
         """
         with suppress(LostDownload):
             download.move(
-                State.CREATED,
+                NOT_BEGUN.to,
                 actor=worker_actor(self._worker),
-                reason=Reason.WORKER_LOST,
-                uncounted=download.uncounted + 1,
+                reason=NOT_BEGUN.reason,
+                **NOT_BEGUN.columns(uncounted=download.uncounted),
             )
 
     def _can_begin(self, term: int) -> bool:
@@ -271,7 +271,7 @@ class DownloadManager:
     def _begin(self, download: Download, doorbell: Doorbell, term: int) -> None:
         actor = worker_actor(self._worker)
         try:
-            attempt = Attempt(
+            attempt = AttemptRun(
                 download, fork_server=self._fork_server, actor=actor, lease=self._lease, term=term
             )
         except OSError as error:  # no descriptor is left, since it was looked

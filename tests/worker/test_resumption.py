@@ -398,7 +398,7 @@ def test_who_lost_the_download_leaves_no_directory(dead_worker: Worker) -> None:
     download.move(State.CLEANED, actor="test", reason=Reason.CLEANED)
 
     with pytest.raises(LostDownload):
-        recovery._requeue(late, actor="test", is_over=True)
+        recovery._end_attempt(late, actor="test", host="here")
 
     assert temp_entries() == []
 

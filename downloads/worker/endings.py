@@ -1,0 +1,174 @@
+"""What an ending makes of a row: decided from values alone, for the attempt and for recovery.
+
+Nothing is written or removed here, and Django is not imported.
+"""
+
+import random
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from downloads.rules.breaker import Verdict, verdict_of
+from downloads.rules.errors import ErrorClass, retry_delay_seconds
+from downloads.rules.states import Reason, State
+
+NO_ROOM = "The disk ran full while it was downloading."
+LOST = "The worker stopped in the last attempt."
+
+
+class StopRequest(Enum):
+    """What the worker asks of a running attempt."""
+
+    CANCEL = "cancel"
+    STOP = "stop"
+    GIVE_WAY = "give_way"  # a disk runs full, and others are older
+    NO_ROOM = "no_room"  # a disk runs full, and there is no other
+    LEAVE = "leave"  # the row may not be ours any more: end the child at once, write nothing
+
+
+class Directory(Enum):
+    """What becomes of the isolated directory before the row is written."""
+
+    REDUCE = "reduce"  # to its proven bytes, for the next attempt
+    REMOVE = "remove"
+    LEAVE = "leave"  # to the clean-up, which the settings may forbid
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What is known of the row when its attempt ends."""
+
+    tries: int  # that count, this one included
+    max_attempts: int
+    is_decided: bool = False  # the decision to publish is written
+    can_finish: bool = False  # it is, and the files are there, staged or published
+    is_cancel_asked: bool = False
+    asked_by: str = ""  # the actor who asked to cancel
+
+    @property
+    def has_tries_left(self) -> bool:
+        return self.tries < self.max_attempts
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """Why an attempt broke."""
+
+    error_class: ErrorClass
+    message: str
+    retry_after_seconds: float | None = None  # None: the site did not say
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ending:
+    """The move that ends an attempt, and what goes with it."""
+
+    to: State
+    reason: str
+    directory: Directory
+    detail: str = ""
+    error_class: ErrorClass | None = None  # None: the row's error stays as it is
+    delay_seconds: float | None = None  # until the next attempt; None: the row's stays as it is
+    counts: bool = True  # as one of the row's tries
+    verdict: Verdict = Verdict.NOTHING  # on its site
+    withdraws: bool = False  # what may have been published is taken back after the move
+
+    def columns(self, *, uncounted: int) -> dict[str, Any]:
+        """What the move writes along; `uncounted` is the row's present value."""
+        columns: dict[str, Any] = {} if self.counts else {"uncounted": uncounted + 1}
+        if self.error_class is not None:
+            columns |= {"error_class": self.error_class, "error_detail": self.detail}
+        return columns
+
+
+# The lease ended between the claim and the first step: others may have taken it.
+NOT_BEGUN = Ending(
+    to=State.CREATED, reason=Reason.WORKER_LOST, directory=Directory.LEAVE, counts=False
+)
+
+
+def after_failure(failure: Failure, facts: Facts, *, chance: random.Random | None = None) -> Ending:
+    """Return the ending of an attempt that broke: another try, or FAILED."""
+    error_class = failure.error_class
+    delay = retry_delay_seconds(
+        error_class,
+        tries=facts.tries,
+        retry_after_seconds=failure.retry_after_seconds,
+        chance=chance,
+    )
+    if delay is None or facts.is_decided or not facts.has_tries_left:
+        return Ending(
+            to=State.FAILED,
+            reason=error_class,
+            detail=failure.message,
+            error_class=error_class,
+            directory=Directory.LEAVE,
+            verdict=verdict_of(error_class),
+            withdraws=facts.is_decided,
+        )
+    return Ending(
+        to=State.CREATED,
+        reason=Reason.WILL_RETRY,
+        detail=failure.message,
+        error_class=error_class,
+        delay_seconds=delay,
+        directory=Directory.REDUCE,
+        verdict=verdict_of(error_class),
+    )
+
+
+def after_request(request: StopRequest, facts: Facts) -> Ending:
+    """Return the ending of an attempt that was asked to end, and whose processes are dead.
+
+    Raises ValueError for LEAVE, which writes nothing.
+    """
+    match request:
+        case StopRequest.CANCEL:
+            return _cancelled(facts, directory=Directory.LEAVE)
+        case StopRequest.STOP:
+            return Ending(
+                to=State.CREATED,
+                reason=Reason.SHUTDOWN,
+                directory=Directory.REDUCE,
+                counts=False,
+            )
+        case StopRequest.GIVE_WAY:
+            return Ending(
+                to=State.CREATED,
+                reason=Reason.WILL_RETRY,
+                detail=NO_ROOM,
+                error_class=ErrorClass.DISK_FULL,
+                directory=Directory.REMOVE,
+                counts=False,
+            )
+        case StopRequest.NO_ROOM:
+            return after_failure(Failure(error_class=ErrorClass.DISK_FULL, message=NO_ROOM), facts)
+        case StopRequest.LEAVE:
+            raise ValueError(request)
+
+
+def after_loss(facts: Facts) -> Ending:
+    """Return the ending that recovery gives to an attempt whose worker is dead."""
+    if facts.can_finish:
+        return Ending(to=State.COMPLETED, reason=Reason.PUBLISHED, directory=Directory.LEAVE)
+    if facts.is_cancel_asked:
+        return _cancelled(facts, directory=Directory.REMOVE)
+    if facts.has_tries_left:
+        return Ending(to=State.CREATED, reason=Reason.WORKER_LOST, directory=Directory.REDUCE)
+    return Ending(
+        to=State.FAILED,
+        reason=ErrorClass.WORKER_LOST,
+        detail=LOST,
+        error_class=ErrorClass.WORKER_LOST,
+        directory=Directory.REMOVE,
+        withdraws=facts.is_decided,
+    )
+
+
+def _cancelled(facts: Facts, *, directory: Directory) -> Ending:
+    return Ending(
+        to=State.CANCELLED,
+        reason=Reason.CANCELLED,
+        detail=f"asked by {facts.asked_by}" if facts.asked_by else "",
+        directory=directory,
+    )
