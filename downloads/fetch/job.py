@@ -1,7 +1,5 @@
 """One download, in the child: extract, fetch, verify, and say so."""
 
-import json
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,6 @@ from downloads.fetch.protocol import (
     Advance,
     Fetched,
     Job,
-    ManifestFile,
     Metadata,
     PhaseBegan,
     Resumed,
@@ -24,7 +21,6 @@ from downloads.fetch.verify import Incomplete, describe, is_cut, read_through
 from downloads.rules.states import Phase
 from downloads.sandbox.guard import Guard, PolicyBlocked
 
-MANIFEST = "manifest.json"
 MAX_TITLE_LENGTH = 500
 ADVANCE_INTERVAL_SECONDS = 0.25
 
@@ -62,13 +58,7 @@ class Fetching:
         self.title = readable(title_of(info)[:MAX_TEXT_LENGTH])[:MAX_TITLE_LENGTH]
         duration = info.get("duration")
         self.duration_seconds = float(duration) if isinstance(duration, int | float) else None
-        self.send(
-            Metadata(
-                title=self.title,
-                duration_seconds=self.duration_seconds,
-                extractor=str(info.get("extractor") or ""),
-            )
-        )
+        self.send(Metadata(title=self.title))
 
     def on_progress(self, report: dict[str, Any]) -> None:
         """yt-dlp's progress hook."""
@@ -140,7 +130,7 @@ def _is_one_file(report: dict[str, Any]) -> bool:
 
 
 def run(downloader: downloading.Downloader, job: Job, guard: Guard, send: Send) -> Fetched:
-    """Fetch what the job says into its directory; the manifest is written last.
+    """Fetch what the job says into its directory.
 
     Raises whatever yt-dlp raises, and NotOneVideo, TooLarge, Incomplete, PolicyBlocked.
     """
@@ -158,7 +148,6 @@ def run(downloader: downloading.Downloader, job: Job, guard: Guard, send: Send) 
     except Exception:
         fetching.resume.forget()  # or the next attempt would end the same way
         raise
-    write_manifest(Path(job.directory), fetched.files)
     return fetched
 
 
@@ -189,11 +178,3 @@ def finished_paths(info: Any, directory: Path) -> list[Path]:
         if not path.exists():
             raise Incomplete(f"{path.name} was not written")
     return paths
-
-
-def write_manifest(directory: Path, files: list[ManifestFile]) -> None:
-    """Write what was finished, and make it last: an attempt without a manifest fetched nothing."""
-    with (directory / MANIFEST).open("x") as file:
-        json.dump([vars(item) for item in files], file)
-        file.flush()
-        os.fsync(file.fileno())

@@ -17,8 +17,6 @@ GO = b"go\n"
 class Job:
     """All that a child needs to know. Paths are absolute."""
 
-    correlation_id: str
-    attempt: int
     url: str
     options: dict[str, str | None]
     directory: str
@@ -32,8 +30,6 @@ class Metadata:
     """What the site says of the video, as soon as its page was read."""
 
     title: str
-    duration_seconds: float | None = None
-    extractor: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,7 +22,7 @@ from yt_dlp.networking import Request, Response
 from yt_dlp.networking.exceptions import HTTPError
 
 from downloads.disk.library import RefusedFile, open_finished
-from downloads.disk.partial import CARRIED, PROOF, Proof, is_file_name
+from downloads.disk.partial import CARRIED, LEAST_BYTES, PROOF, Proof, is_file_name
 
 OVERLAP_BYTES = 64 * 1024
 
@@ -142,7 +142,7 @@ class Resume:
             self._has_told = False
             self._on_resumed(0)
         self._proof = self._proof_of(response)
-        if self._proof is not None:
+        if self._proof is not None and self._proof.total_bytes >= LEAST_BYTES:
             self._proof.write(self._directory)
 
     def _proof_of(self, response: Response) -> Proof | None:

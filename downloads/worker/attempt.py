@@ -170,7 +170,6 @@ class AttemptRun:
                 isolated.keep()
                 self.tenure.require()
                 resume.bring(self.download, directory)
-                self._move(State.READY, Reason.DIRECTORY_MADE, carried="")
                 self._conclude(self._fetch(directory), directory)
         except (LostDownload, LeaseOver):
             raise
@@ -201,6 +200,10 @@ class AttemptRun:
         self.tenure.insist(write, state=to)
         logger.info("%s is %s (%s)", self.download, to, reason)
 
+    def _move_to_ready(self) -> None:
+        """Together with the next move: nothing happens between them that anybody waits for."""
+        self.download.move(State.READY, actor=self._actor, reason=Reason.DIRECTORY_MADE, carried="")
+
     def _fetch(self, directory: Path) -> LastWord:
         """Run the child to its end, however it ends; no process of it is left after this."""
         self._child = child = self._fork_server.fork(self._job(directory))
@@ -209,6 +212,7 @@ class AttemptRun:
             self._move(
                 State.DOWNLOADING,
                 Reason.CHILD_STARTED,
+                first=self._move_to_ready,
                 child_pid=child.process.pid,
                 child_started=child.process.started,
             )
@@ -227,8 +231,6 @@ class AttemptRun:
 
     def _job(self, directory: Path) -> Job:
         return Job(
-            correlation_id=self.download.correlation_id,
-            attempt=self.download.attempt,
             url=clean_url(self.download.url),  # whoever wrote the row
             options=DownloadOptions.from_mapping(self.download.options).as_dict(),
             directory=str(directory),

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from downloads.disk.partial import PROOF
+from downloads.disk.partial import LEAST_BYTES, PROOF
 from downloads.fetch.client import ForkServer
-from downloads.fetch.job import MANIFEST, finished_paths, write_manifest
+from downloads.fetch.job import finished_paths
 from downloads.fetch.protocol import Advance, Job, ManifestFile, Metadata, PhaseBegan, Said
 from downloads.fetch.verify import Incomplete
 from downloads.rules.errors import ErrorClass
@@ -128,21 +128,31 @@ def test_progress_grows_to_the_whole(fetch: Fetch, media_server: MediaServer) ->
     assert len(received) > 2
 
 
-def test_the_manifest_says_what_is_on_the_disk_and_is_written_last(fetch: Fetch) -> None:
+def test_the_last_message_says_what_is_on_the_disk(fetch: Fetch) -> None:
     ended = fetch("/video.mp4")
 
-    (entry,) = json.loads((ended.directory / MANIFEST).read_text())
-    content = (ended.directory / entry["name"]).read_bytes()
-    assert entry == {
-        "name": "media.mp4",
-        "size": len(content),
-        "sha256": hashlib.sha256(content).hexdigest(),
-        "media_type": "video/mp4",
-    }
-    assert ManifestFile(**entry) == ended.fetched.files[0]
-    assert {path.name for path in ended.directory.iterdir()} == {MANIFEST, PROOF, "media.mp4"}
-    written = (ended.directory / MANIFEST).stat().st_mtime_ns
-    assert written >= ended.file.stat().st_mtime_ns
+    content = (ended.directory / "media.mp4").read_bytes()
+    assert ended.fetched.files == [
+        ManifestFile(
+            name="media.mp4",
+            size=len(content),
+            sha256=hashlib.sha256(content).hexdigest(),
+            media_type="video/mp4",
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "proofs"),
+    [("/video.mp4", "video.mp4", set()), ("/slow.mp4?rate=100000000", "big.mp4", {PROOF})],
+)
+def test_only_a_body_whose_bytes_may_be_kept_gets_a_proof(
+    fetch: Fetch, media_server: MediaServer, path: str, name: str, proofs: set[str]
+) -> None:
+    ended = fetch(path)
+
+    assert (media_server.file(name).stat().st_size >= LEAST_BYTES) == bool(proofs)
+    assert {path.name for path in ended.directory.iterdir()} == {"media.mp4", *proofs}
 
 
 def test_what_is_written_is_for_this_user_only(fetch: Fetch) -> None:
@@ -158,7 +168,7 @@ def test_sound_alone_in_the_form_that_was_asked_for(fetch: Fetch, path: str, aud
 
     assert ended.file.name == f"media.{audio}"
     assert seconds(ended.file) == pytest.approx(3.0 if "hls" in path else 2.0, abs=0.15)
-    assert {item.name for item in ended.directory.iterdir()} == {MANIFEST, ended.file.name}
+    assert {item.name for item in ended.directory.iterdir()} == {ended.file.name}
 
 
 def test_sound_that_is_in_the_right_form_is_not_encoded_again(
@@ -409,7 +419,6 @@ def test_a_fault_has_its_class(fetch: Fetch, path: str, error_class: ErrorClass)
     ended = fetch(path)
 
     assert ended.error_class is error_class
-    assert not (ended.directory / MANIFEST).exists()
     assert ended.how == "exited with 0"
 
 
@@ -418,7 +427,6 @@ def test_a_fault_has_its_class_when_the_sound_is_asked_for(fetch: Fetch, path: s
     ended = fetch(path, audio="mp3")
 
     assert ended.error_class in (ErrorClass.INCOMPLETE, ErrorClass.FORMAT_UNAVAILABLE)
-    assert not (ended.directory / MANIFEST).exists()
 
 
 def test_pictures_without_sound_have_no_sound_to_offer(
@@ -532,7 +540,6 @@ def test_nothing_but_media_is_fetched(
     ended = fetch(scripted_site.serve(f"/file.{suffix}", answer))
 
     assert ended.error_class in (ErrorClass.UNSUPPORTED, ErrorClass.INCOMPLETE)
-    assert not (ended.directory / MANIFEST).exists()
 
 
 def test_a_path_in_an_answer_stays_inside(fetch: Fetch, scripted_site: ScriptedSite) -> None:
@@ -731,13 +738,6 @@ def test_files_are_found_where_yt_dlp_says(directory: Path) -> None:
 def test_a_file_elsewhere_is_refused(directory: Path, path: str) -> None:
     with pytest.raises(Incomplete):
         finished_paths(info(path), directory)
-
-
-def test_a_manifest_is_never_written_over(directory: Path) -> None:
-    (directory / MANIFEST).touch()
-
-    with pytest.raises(FileExistsError):
-        write_manifest(directory, [])
 
 
 def test_a_job_crosses_to_the_child_whole(directory: Path) -> None:

@@ -19,7 +19,6 @@ import pytest
 from downloads.disk.library import suffix_of
 from downloads.fetch import read_limits
 from downloads.fetch.client import Child, ForkServer
-from downloads.fetch.job import MANIFEST
 from downloads.rules.errors import ErrorClass
 from downloads.sandbox import limits
 from tests.helpers.attempts import Ended, attempt, job_for, messages_until, running
@@ -69,7 +68,6 @@ def test_a_length_that_is_too_short_does_not_make_half_a_film_complete(
     ended = fetch(scripted_site.serve("/a.mp4", film(video, headers={"Content-Length": length})))
 
     assert ended.error_class is ErrorClass.INCOMPLETE
-    assert not (ended.directory / MANIFEST).exists()
 
 
 def test_sound_is_not_made_of_half_a_film_whose_length_is_too_short(
@@ -152,7 +150,6 @@ def test_what_is_no_media_is_not_published_as_a_film(
     ended = fetch(scripted_site.serve("/film.mp4", film(content)))
 
     assert ended.error_class is ErrorClass.UNSUPPORTED
-    assert not (ended.directory / MANIFEST).exists()
 
 
 # Programs are only started where something has to be proven
@@ -268,7 +265,6 @@ def test_a_stream_with_a_hole_is_never_complete(
 
     expected = ErrorClass.NETWORK if second.status == 500 else ErrorClass.INCOMPLETE
     assert ended.error_class is expected
-    assert not (ended.directory / MANIFEST).exists()
 
 
 def test_a_stream_that_stops_between_fragments_is_stalled(

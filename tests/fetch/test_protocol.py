@@ -22,7 +22,7 @@ FILE = ManifestFile(name="media.mp4", size=3, sha256="ab", media_type="video/mp4
 @pytest.mark.parametrize(
     "message",
     [
-        Metadata(title="Ein “Titel”\n\ud800", duration_seconds=1.5, extractor="generic"),
+        Metadata(title="Ein “Titel”\n\ud800"),
         PhaseBegan(phase="fetching"),
         Advance(received_bytes=1, total_bytes=None, speed=2.5, eta_seconds=None),
         Said(level="info", text="“a” [b]"),

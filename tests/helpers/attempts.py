@@ -63,8 +63,6 @@ def job_for(url: str, directory: Path, **values: object) -> Job:
     """A job with everything as usual but `values`, which may be options as well."""
     chosen = {name: values.pop(name) for name in OPTIONS if name in values}
     job = Job(
-        correlation_id="abc",
-        attempt=1,
         url=url,
         options=DownloadOptions().with_overrides(**chosen).as_dict(),
         directory=str(directory),

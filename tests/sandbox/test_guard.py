@@ -462,7 +462,6 @@ def test_a_site_cannot_lead_to_this_machine(
     )
 
     assert ended.error_class is ErrorClass.POLICY_BLOCKED
-    assert not list(directory.glob("manifest.json"))
 
 
 def test_a_picture_of_the_page_is_not_even_asked_for(

@@ -240,7 +240,7 @@ def test_a_lost_answer_to_a_commit_is_no_second_write(
         worker.send(signal.SIGTERM)
         assert worker.wait() == 0
 
-    assert proxy.lost >= len(["ready", "downloading", "decision", "completed", "cleaned"])
+    assert proxy.lost >= len(["downloading", "decision", "completed", "cleaned"])
     assert [state for state, _ in history(download)] == ONE_LIFE
     assert_ended_right(download, media_server.file("small.mp4"))
     assert hits_of_one_download(media_server, path)

@@ -4,11 +4,13 @@ import hashlib
 import os
 import signal
 import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.utils import timezone
 
 from downloads import DownloadManager, actions
@@ -80,6 +82,45 @@ def test_a_video_is_published_in_the_container_that_was_asked_for(
     assert file.suffix == ".mkv"
     assert found.stdout.strip() == '"matroska,webm"'
     assert download.files.get().media_type == "video/x-matroska"
+
+
+@pytest.fixture
+def commits() -> Iterator[Callable[[], dict[str, int]]]:
+    """The transaction in which each state was written; savepoints have numbers of their own."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            CREATE TABLE commits (to_state text, number bigint);
+            CREATE FUNCTION note_commit() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN
+                INSERT INTO commits VALUES (NEW.to_state, txid_current());
+                RETURN NULL;
+            END $$;
+            CREATE TRIGGER note_commit AFTER INSERT ON downloads_transition
+            FOR EACH ROW EXECUTE FUNCTION note_commit();
+            """
+        )
+
+        def read() -> dict[str, int]:
+            cursor.execute("SELECT to_state, number FROM commits")
+            return dict(cursor.fetchall())
+
+        yield read
+        cursor.execute("DROP FUNCTION note_commit CASCADE; DROP TABLE commits")
+
+
+@pytest.mark.postgresql
+def test_ready_and_downloading_are_written_in_one_commit(
+    media_server: MediaServer, allowed: dict[str, str], commits: Callable[[], dict[str, int]]
+) -> None:
+    submit(media_server.url("/small/1.mp4"))
+
+    with running_worker("--once", **allowed) as worker:
+        worker.wait()
+
+    written = commits()
+    assert written["ready"] == written["downloading"]
+    assert len(set(written.values())) == len(written) - 1 == 5
 
 
 def test_a_missing_video_fails_once_and_leaves_nothing(
