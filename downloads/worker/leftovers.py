@@ -149,7 +149,7 @@ def _roots() -> list[tuple[str, Path]]:
 def _directories_in(root: Path) -> list[Path]:
     try:
         return sorted(path for path in root.iterdir() if path.is_dir() and not path.is_symlink())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
 
 
