@@ -8,8 +8,8 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from contextlib import nullcontext, suppress
-from datetime import datetime, timedelta
+from contextlib import suppress
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -34,7 +34,6 @@ from downloads.models import (
     LostDownload,
     Site,
     database_now,
-    short_transaction,
 )
 from downloads.models.outage import in_words, is_outage
 from downloads.rules.breaker import Verdict
@@ -47,8 +46,8 @@ from downloads.sandbox.limits import FILE_SIZE_FACTOR
 from downloads.worker import endings, publication, resume
 from downloads.worker.attempt_log import LogKeeper
 from downloads.worker.endings import Ending, Facts, Failure, StopRequest
+from downloads.worker.owned import LeaseOver, OwnedRow
 from downloads.worker.progress import ProgressReport
-from downloads.worker.tenure import LeaseGuard, LeaseOver
 from downloads.worker.throughput import ThroughputLimits, ThroughputWatchdog
 
 logger = logging.getLogger(__name__)
@@ -79,10 +78,9 @@ class AttemptRun:
         """`term`: of the lease, when the download was claimed."""
         self.download = download
         self.epoch = download.attempt
-        self.tenure = LeaseGuard(download, lease=lease, term=term)
+        self.row = OwnedRow(download, actor=actor, lease=lease, term=term)
         self._directory_name = download.directory
         self._fork_server = fork_server
-        self._actor = actor
         self._request: StopRequest | None = None
         self._has_ended = False  # its child, with all that it started, and nobody changed its files
         self._child: Child | None = None
@@ -97,7 +95,7 @@ class AttemptRun:
         A stop does not wait for a database that is away.
         """
         if request in (StopRequest.STOP, StopRequest.LEAVE):
-            self.tenure.hurry()
+            self.row.hurry()
         with self._closing:
             if (self._request is None or request is StopRequest.LEAVE) and self._waker >= 0:
                 self._request = request
@@ -119,7 +117,7 @@ class AttemptRun:
         with logs.about(
             correlation_id=self.download.correlation_id,
             attempt=self.epoch,
-            worker=self._actor.removeprefix("worker:"),
+            worker=self.row.actor.removeprefix("worker:"),
         ):
             try:
                 self._run_or_leave()
@@ -142,7 +140,7 @@ class AttemptRun:
 
     def _run_or_lose(self) -> None:
         try:
-            self._log.note(f"attempt {self.epoch}, {self._actor}")
+            self._log.note(f"attempt {self.epoch}, {self.row.actor}")
             self._run()
             self._log.write()
         except LostDownload:
@@ -168,48 +166,30 @@ class AttemptRun:
             with isolated as directory:
                 # Its removal is a step of its own, before the row says CLEANED.
                 isolated.keep()
-                self.tenure.require()
+                self.row.require()
                 resume.bring(self.download, directory)
                 self._conclude(self._fetch(directory), directory)
         except (LostDownload, LeaseOver):
             raise
         except Exception as error:
-            self.tenure.require()  # what broke may have been taken away by another worker
+            self.row.require()  # what broke may have been taken away by another worker
             if is_outage(error):
                 raise  # nobody knows what the database has written
             logs.failed(logger, f"{self.download}: the attempt broke", error)
             self._fail(_broke(error))
 
-    def _move(
-        self,
-        to: State,
-        reason: str,
-        detail: str = "",
-        *,
-        first: Callable[[], object] | None = None,
-        **columns: object,
-    ) -> None:
-        """`first` is written in the transaction of the move, before it: both or neither."""
-
-        def write() -> None:
-            with short_transaction() if first else nullcontext():
-                if first:
-                    first()
-                self.download.move(to, actor=self._actor, reason=reason, detail=detail, **columns)
-
-        self.tenure.insist(write, state=to)
-        logger.info("%s is %s (%s)", self.download, to, reason)
-
     def _move_to_ready(self) -> None:
         """Together with the next move: nothing happens between them that anybody waits for."""
-        self.download.move(State.READY, actor=self._actor, reason=Reason.DIRECTORY_MADE, carried="")
+        self.download.move(
+            State.READY, actor=self.row.actor, reason=Reason.DIRECTORY_MADE, carried=""
+        )
 
     def _fetch(self, directory: Path) -> LastWord:
         """Run the child to its end, however it ends; no process of it is left after this."""
         self._child = child = self._fork_server.fork(self._job(directory))
         last_word: LastWord | None = None
         try:
-            self._move(
+            self.row.move(
                 State.DOWNLOADING,
                 Reason.CHILD_STARTED,
                 first=self._move_to_ready,
@@ -219,7 +199,7 @@ class AttemptRun:
             child.go()
             last_word = self._listen(child)
         finally:
-            is_left = self._request is StopRequest.LEAVE or not self.tenure.is_held
+            is_left = self._request is StopRequest.LEAVE or not self.row.is_held
             grace = (
                 0
                 if is_left or isinstance(last_word, Fetched)
@@ -250,7 +230,7 @@ class AttemptRun:
             messages = child.receive(
                 timeout_seconds=min(1.0, self._progress.due_in_seconds()), wake=self._wake
             )
-            self.tenure.require()
+            self.row.require()
             if messages is None:
                 return self._request
             for message in messages:
@@ -281,7 +261,7 @@ class AttemptRun:
         return isolation.directory_size(directory) > most_bytes
 
     def _conclude(self, last_word: LastWord, directory: Path) -> None:
-        self.tenure.require()
+        self.row.require()
         match last_word:
             case Fetched():
                 self._log.note(f"fetched {len(last_word.files)} files")
@@ -301,18 +281,11 @@ class AttemptRun:
         self._has_ended = False
         try:
             self._progress.enter(Phase.PUBLISHING)
-            publication.publish(
-                self.download,
-                fetched,
-                directory=directory,
-                actor=self._actor,
-                writer=self.tenure,
-            )
+            publication.publish(self.row, fetched, directory=directory)
         except CancelWasAsked:
             self._end(endings.after_request(StopRequest.CANCEL, self._facts()))
         else:
-            logger.info("%s is %s (%s)", self.download, State.COMPLETED, Reason.PUBLISHED)
-            self.tenure.insist(lambda: Site.objects.answered(self.download.site))
+            self.row.ask(partial(Site.objects.answered, self.download.site))
             self._clean(Outcome.COMPLETED)
 
     def _fail(self, broke: Broke) -> None:
@@ -336,17 +309,14 @@ class AttemptRun:
     def _facts(self) -> Facts:
         """What is known of the row. Raises LostDownload when it was deleted."""
         rows = Download.objects.filter(pk=self.download.pk)
-        asked_by: list[str] = []
-        self.tenure.insist(
-            lambda: asked_by.extend(rows.values_list("cancel_requested_by", flat=True))
-        )
-        if not asked_by:
+        asked_by = self.row.ask(rows.values_list("cancel_requested_by", flat=True).first)
+        if asked_by is None:
             raise LostDownload(self.download.correlation_id)
         return Facts(
             tries=self.download.tries,
             max_attempts=self.download.max_attempts,
             is_decided=bool(self.download.library_path),
-            asked_by=asked_by[-1],
+            asked_by=asked_by,
         )
 
     def _end(self, ending: Ending, *, first: Callable[[], object] | None = None) -> None:
@@ -354,18 +324,20 @@ class AttemptRun:
         kept = resume.settle(self.download, ending.directory, is_over=self._has_ended)
         columns = ending.columns(uncounted=self.download.uncounted)
         if ending.delay_seconds is not None:
-            columns["not_before"] = self._now() + timedelta(seconds=ending.delay_seconds)
-        self._move(
+            # The database's time: another machine may be the one that waits for it.
+            now = self.row.ask(database_now)
+            columns["not_before"] = now + timedelta(seconds=ending.delay_seconds)
+        self.row.move(
             ending.to,
             ending.reason,
-            detail="\n".join(filter(None, (ending.detail, kept.in_words()))),
+            kept.after(ending.detail),
             first=first,
             carried=kept.carried,
             **columns,
             **self._progress.known(),
         )
         if ending.withdraws:
-            self.tenure.insist(lambda: publication.withdraw(self.download), library_path="")
+            publication.withdraw(self.row)
         if ending.to in ENDED:
             self._clean(Outcome(ending.to.value))
 
@@ -389,20 +361,12 @@ class AttemptRun:
                         failure.error_class,
                     )
 
-    def _now(self) -> datetime:
-        """The database's time: another machine may be the one that waits for it."""
-        answers: list[datetime] = []
-        self.tenure.insist(lambda: answers.append(database_now()))
-        return answers[-1]
-
     def _clean(self, outcome: Outcome) -> None:
         if not should_clean(outcome):
             return
         # Retried or deleted already: then its directory went before. It is not ours any more.
         with suppress(actions.NotAllowed):
-            self.tenure.insist(
-                lambda: actions.clean(self.download, actor=self._actor), state=State.CLEANED
-            )
+            self.row.clean()
 
 
 def _limits() -> ThroughputLimits:

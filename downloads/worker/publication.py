@@ -6,6 +6,7 @@ then the row says that they did.
 """
 
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +14,15 @@ from django.conf import settings
 
 from downloads.disk import library
 from downloads.fetch.protocol import Fetched
-from downloads.models import Download, Progress, PublishedFile, short_transaction
+from downloads.models import Download, Progress, PublishedFile
 from downloads.models.outage import is_outage
 from downloads.rules.states import Reason, State
-from downloads.worker.tenure import LeaseOver, Once, Writer
+from downloads.worker.owned import LeaseOver, OwnedRow, Row
 
 Manifest = dict[str, Any]
-AT_ONCE = Once()
 
 
-def publish(
-    download: Download, fetched: Fetched, *, directory: Path, actor: str, writer: Writer
-) -> None:
+def publish(row: OwnedRow, fetched: Fetched, *, directory: Path) -> None:
     """Put what was fetched into the library and say so; DOWNLOADING → COMPLETED.
 
     Raises CancelWasAsked or LostDownload before anything is visible, library.NotMedia for a type
@@ -33,6 +31,7 @@ def publish(
     published: see `withdraw`. A lease that is over and a database that does not answer leave
     everything as it is: recovery will see what was decided.
     """
+    download = row.download
     title = fetched.title or download.title
     names = library.file_names(
         title, [library.suffix_of(file.name, media_type=file.media_type) for file in fetched.files]
@@ -53,77 +52,76 @@ def publish(
             for file, name in zip(fetched.files, names, strict=True)
         ],
         mode=settings.VNSITE.library_mode,
-        require=writer.require,
+        require=row.require,
     )
     try:
-        _decide(download, manifest, writer=writer)
-        finish(download, actor=actor, writer=writer)
+        _decide(row, manifest)
+        finish(row)
     except BaseException as error:
         if not isinstance(error, LeaseOver) and not is_outage(error):
             library.discard(settings.VNSITE.media_root, download.directory)
         raise
 
 
-def _decide(download: Download, manifest: Manifest, *, writer: Writer, copy: int = 1) -> None:
-    name = library.entry_name(manifest["title"], download.correlation_id, copy=copy)
-    writer.insist(
-        lambda: download.decide_to_publish(library_path=name, manifest=manifest), library_path=name
-    )
+def _decide(row: Row, manifest: Manifest, *, copy: int = 1) -> None:
+    name = library.entry_name(manifest["title"], row.download.correlation_id, copy=copy)
+    row.decide_to_publish(library_path=name, manifest=manifest)
 
 
-def finish(download: Download, *, actor: str, writer: Writer = AT_ONCE) -> None:
+def finish(row: Row) -> None:
     """Rename what is staged to the decided name, unless that was done; → COMPLETED.
 
     Raises FileNotFoundError when neither the staged nor the published files are there, and what
-    the writer raises.
+    the row raises.
     """
-    root, manifest = settings.VNSITE.media_root, download.manifest or {}
+    root, download = settings.VNSITE.media_root, row.download
+    manifest = download.manifest or {}
     copy = 1
     while not _is_published(download):
-        writer.require()
+        row.require()
         try:
             library.publish(root, download.directory, download.library_path)
         except FileExistsError:
             copy += 1
-            _decide(download, manifest, writer=writer, copy=copy)
+            _decide(row, manifest, copy=copy)
         except FileNotFoundError:
             # Somebody else may have finished it between our look and our rename.
             if not _is_published(download):
                 raise
-    writer.insist(lambda: _complete(download, manifest, actor=actor), state=State.COMPLETED)
+    row.move(
+        State.COMPLETED,
+        Reason.PUBLISHED,
+        _resumed_in_words(row),
+        first=partial(_insert_files, download, manifest),
+        title=manifest["title"],
+        error_class=None,
+        error_detail="",
+    )
 
 
-def _complete(download: Download, manifest: Manifest, *, actor: str) -> None:
-    with short_transaction():
-        download.move(
-            State.COMPLETED,
-            actor=actor,
-            reason=Reason.PUBLISHED,
-            detail=_resumed_in_words(download),
-            title=manifest["title"],
-            error_class=None,
-            error_detail="",
-        )
-        PublishedFile.objects.bulk_create(
-            PublishedFile(download=download, **file) for file in manifest["files"]
-        )
+def _insert_files(download: Download, manifest: Manifest) -> None:
+    PublishedFile.objects.bulk_create(
+        PublishedFile(download=download, **file) for file in manifest["files"]
+    )
 
 
-def _resumed_in_words(download: Download) -> str:
+def _resumed_in_words(row: Row) -> str:
     """For the history: the progress row ends with the attempt."""
+    download = row.download
     rows = Progress.objects.filter(download_id=download.pk, attempt=download.attempt)
-    resumed_bytes = rows.values_list("resumed_bytes", flat=True).first()
+    resumed_bytes = row.ask(rows.values_list("resumed_bytes", flat=True).first)
     return f"{resumed_bytes} bytes came from an earlier attempt" if resumed_bytes else ""
 
 
-def withdraw(download: Download) -> None:
+def withdraw(row: Row) -> None:
     """Take back what a publication published or staged that failed after the decision.
 
     Call it when the row says FAILED: before, somebody else might still complete it. Raises
     LostDownload when the row says something else by now.
     """
-    take_back(download)
-    download.note(library_path="", manifest=None)
+    row.require()
+    take_back(row.download)
+    row.note(library_path="", manifest=None)
 
 
 def take_back(download: Download) -> None:

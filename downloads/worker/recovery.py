@@ -22,6 +22,7 @@ from downloads.worker import endings, leftovers, publication, resume
 from downloads.worker.attempt import should_clean
 from downloads.worker.endings import Ending, Facts
 from downloads.worker.leftovers import Orphan
+from downloads.worker.owned import Row
 
 logger = logging.getLogger(__name__)
 
@@ -157,7 +158,7 @@ def _recover_row(download: Download, *, actor: str, host: str, dry_run: bool) ->
     if download.is_running:
         _end_attempt(download, actor=actor, host=host)
     if _is_to_withdraw(download):
-        publication.withdraw(download)
+        publication.withdraw(Row(download, actor=actor))
     if download.state != State.CREATED and _is_to_clean(download):
         actions.clean(download, actor=actor)
     return orphan
@@ -225,17 +226,16 @@ def _was_here(worker: Worker | None, *, host: str) -> bool:
 def _end_attempt(download: Download, *, actor: str, host: str) -> None:
     ending = _ending_of(download)
     if ending.to is State.COMPLETED:
-        publication.finish(download, actor=actor)
+        publication.finish(Row(download, actor=actor))
         return
     library.discard(settings.VNSITE.media_root, download.directory)
     name = download.directory
     kept = resume.settle(download, ending.directory, is_over=_was_here(download.worker, host=host))
     try:
-        download.move(
+        Row(download, actor=actor).move(
             ending.to,
-            actor=actor,
-            reason=ending.reason,
-            detail="\n".join(filter(None, (ending.detail, kept.in_words()))),
+            ending.reason,
+            kept.after(ending.detail),
             carried=kept.carried,
             **ending.columns(uncounted=download.uncounted),
         )

@@ -28,8 +28,10 @@ class Kept:
     carried: str  # the directory; "" for none
     size_bytes: int
 
-    def in_words(self) -> str:
-        return f"{self.size_bytes} bytes kept for the next attempt" if self.size_bytes else ""
+    def after(self, detail: str) -> str:
+        """What the history says: the detail, and on a line of its own how many bytes stay."""
+        kept = f"{self.size_bytes} bytes kept for the next attempt" if self.size_bytes else ""
+        return "\n".join(filter(None, (detail, kept)))
 
 
 def settle(download: Download, directory: Directory, *, is_over: bool) -> Kept:

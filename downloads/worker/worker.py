@@ -365,7 +365,7 @@ class DownloadManager:
         Touches no row: the database may be what keeps the heartbeat from renewing the lease.
         """
         for attempt, _ in list(self._running.values()):
-            if not attempt.tenure.is_held:
+            if not attempt.row.is_held:
                 with suppress(ChildFailed):  # the next look tries again; others must not wait
                     attempt.fence()
 

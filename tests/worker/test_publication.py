@@ -14,7 +14,7 @@ from downloads.rules.lease import Lease
 from downloads.rules.options import DownloadOptions
 from downloads.rules.states import Reason, State
 from downloads.worker import publication
-from downloads.worker.tenure import LeaseGuard, LeaseOver
+from downloads.worker.owned import LeaseOver, OwnedRow
 from tests.helpers import lives
 from tests.helpers.films import BOXES
 
@@ -43,12 +43,12 @@ def downloading() -> Download:
     return download
 
 
-def guard_whose_looks_take(download: Download, seconds: int) -> LeaseGuard:
+def row_whose_looks_take(download: Download, seconds: int) -> OwnedRow:
     """A right to write that was renewed at 0; each look at the clock finds it so much later."""
     clock = count(0, seconds)
     lease = Lease(LEASE_SECONDS, clock=lambda: next(clock))
     lease.renew(asked_at=0)
-    return LeaseGuard(download, lease=lease, term=lease.term)
+    return OwnedRow(download, actor="test", lease=lease, term=lease.term)
 
 
 def fetched(download: Download) -> Fetched:
@@ -57,14 +57,9 @@ def fetched(download: Download) -> Fetched:
     return Fetched(title="v", files=files)
 
 
-def publish(download: Download, writer: LeaseGuard) -> None:
-    publication.publish(
-        download,
-        fetched(download),
-        directory=settings.VNSITE.temp_root / download.directory,
-        actor="test",
-        writer=writer,
-    )
+def publish(row: OwnedRow) -> None:
+    directory = settings.VNSITE.temp_root / row.download.directory
+    publication.publish(row, fetched(row.download), directory=directory)
 
 
 def library_entries() -> list[str]:
@@ -73,7 +68,7 @@ def library_entries() -> list[str]:
 
 
 def test_with_the_lease_it_is_published(downloading: Download) -> None:
-    publish(downloading, guard_whose_looks_take(downloading, 1))
+    publish(row_whose_looks_take(downloading, 1))
 
     assert library.holds(
         settings.VNSITE.media_root,
@@ -84,7 +79,7 @@ def test_with_the_lease_it_is_published(downloading: Download) -> None:
 
 def test_without_the_lease_the_library_is_not_touched(downloading: Download) -> None:
     with pytest.raises(LeaseOver):
-        publish(downloading, guard_whose_looks_take(downloading, LEASE_SECONDS))
+        publish(row_whose_looks_take(downloading, LEASE_SECONDS))
 
     assert library_entries() == []
 
@@ -94,7 +89,7 @@ def test_a_lease_that_ends_while_files_are_staged_leaves_none(
     downloading: Download, seconds: int
 ) -> None:
     with pytest.raises(LeaseOver):
-        publish(downloading, guard_whose_looks_take(downloading, seconds))
+        publish(row_whose_looks_take(downloading, seconds))
 
     assert not library.is_staged(settings.VNSITE.media_root, downloading.directory)
     assert library_entries() in ([], [library.STAGING])

@@ -21,6 +21,7 @@ from downloads.models import Download, LostDownload, Worker
 from downloads.rules.options import DownloadOptions
 from downloads.rules.states import Reason, State
 from downloads.worker import publication, recovery
+from downloads.worker.owned import Row
 from tests.diagnostics.test_checks import configured
 from tests.helpers import lives
 from tests.helpers.films import BOXES
@@ -210,7 +211,7 @@ def test_killed_between_rename_and_row_is_completed(dead_worker: Worker) -> None
 def test_killed_between_completed_and_removal_is_cleaned(dead_worker: Worker) -> None:
     download, directory = downloading(dead_worker)
     decided(download, directory)
-    publication.finish(download, actor="test")
+    publication.finish(Row(download, actor="test"))
 
     [orphan] = recover()
 
@@ -221,7 +222,7 @@ def test_killed_between_completed_and_removal_is_cleaned(dead_worker: Worker) ->
 def test_killed_in_the_middle_of_the_removal_is_cleaned(dead_worker: Worker) -> None:
     download, directory = downloading(dead_worker)
     decided(download, directory)
-    publication.finish(download, actor="test")
+    publication.finish(Row(download, actor="test"))
     directory.rename(directory.with_name(f"{directory.name}.removing"))
 
     recover()

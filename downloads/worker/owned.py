@@ -1,0 +1,171 @@
+"""A row with the right to write it: until the lease ends, and across an absent database.
+
+What is decided is the caller's business; here it is written fenced, in full, and once.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Any, TypeVar
+
+from django.conf import settings
+from django.db import connection
+
+from downloads import actions
+from downloads.models import Download, LostDownload, short_transaction
+from downloads.models.outage import in_words, is_damaged, is_outage
+from downloads.rules.lease import Lease
+from downloads.rules.states import State
+
+logger = logging.getLogger(__name__)
+
+AGAIN_SECONDS = 1.0
+
+Answer = TypeVar("Answer")
+
+
+class LeaseOver(Exception):
+    """Another worker may have the download by now. Nothing was written, and nothing may be."""
+
+
+class Row:
+    """A download's row and its writer: recovery, which tries each write once and comes again."""
+
+    def __init__(self, download: Download, *, actor: str) -> None:
+        self.download = download
+        self.actor = actor
+
+    def require(self) -> None:
+        """Raise LeaseOver when nothing may be changed any more, on the disk or in the row."""
+
+    def move(
+        self,
+        to: State,
+        reason: str,
+        detail: str = "",
+        *,
+        first: Callable[[], object] | None = None,
+        **columns: Any,
+    ) -> None:
+        """Write a change of state; `first` comes before it in one transaction: both or neither.
+
+        Raises what `Download.move` and `require` raise.
+        """
+
+        def write() -> None:
+            with short_transaction() if first else nullcontext():
+                if first:
+                    first()
+                self.download.move(to, actor=self.actor, reason=reason, detail=detail, **columns)
+
+        self._write(write, state=to)
+        logger.info("%s is %s (%s)", self.download, to, reason)
+
+    def note(self, **columns: Any) -> None:
+        """Write columns that are no change of state."""
+        self._write(lambda: self.download.note(**columns), **columns)
+
+    def decide_to_publish(self, *, library_path: str, manifest: dict[str, Any]) -> None:
+        """See `Download.decide_to_publish`."""
+        self._write(
+            lambda: self.download.decide_to_publish(library_path=library_path, manifest=manifest),
+            library_path=library_path,
+        )
+
+    def clean(self) -> None:
+        """Remove what is on the disk; → CLEANED. Raises actions.NotAllowed."""
+        self._write(lambda: actions.clean(self.download, actor=self.actor), state=State.CLEANED)
+
+    def ask(self, question: Callable[[], Answer]) -> Answer:
+        """Return the database's answer; also for a write of other rows that may be done twice."""
+        answers: list[Answer] = []
+        self._write(lambda: answers.append(question()))
+        return answers[-1]
+
+    def _write(self, write: Callable[[], object], **wanted: Any) -> None:
+        """Carry out a transaction that gives the row the columns `wanted`."""
+        write()
+
+
+class OwnedRow(Row):
+    """The row of one attempt, owned for the term of the lease in which it was claimed.
+
+    A write is tried again and again while the database is away. Each raises LeaseOver and
+    LostDownload; and the database's last error in a hurry, or after the length of a lease: an
+    answer that always is an error is no absence.
+    """
+
+    def __init__(self, download: Download, *, actor: str, lease: Lease, term: int) -> None:
+        super().__init__(download, actor=actor)
+        self._epoch = download.attempt
+        self._lease = lease
+        self._term = term
+        self._hurry = threading.Event()
+
+    @property
+    def is_held(self) -> bool:
+        return self._lease.holds(self._term)
+
+    def require(self) -> None:
+        """Raise LeaseOver when another worker may have the download. Safe in any thread."""
+        if not self.is_held:
+            silent = self._lease.silent_seconds()
+            raise LeaseOver(f"its worker's last heartbeat is {silent:.0f} s old")
+
+    def hurry(self) -> None:
+        """Wait for the database no more. Safe in any thread."""
+        self._hurry.set()
+
+    def _write(self, write: Callable[[], object], **wanted: Any) -> None:
+        """Carry out a transaction, again and again while the database is away.
+
+        When the connection breaks at COMMIT nobody knows whether it was committed. So the row is
+        looked at first: when it has the columns `wanted`, in our attempt, it was; what changes
+        nothing wants none.
+        """
+        shown = _columns(self.download)
+        give_up_at = time.monotonic() + settings.VNSITE.lease_seconds
+        is_open = False
+        while True:
+            self.require()
+            try:
+                if not (is_open and wanted and self._was_written(wanted)):
+                    write()
+            except Exception as error:
+                _show(self.download, shown)  # the write may show more than the row has
+                if not is_outage(error) or is_damaged(error):
+                    raise
+                is_open = True
+                connection.close()
+                self._wait(error, give_up_at=give_up_at)
+            else:
+                return
+
+    def _was_written(self, wanted: dict[str, Any]) -> bool:
+        row = Download.objects.filter(pk=self.download.pk).first()
+        if row is None or row.attempt != self._epoch:
+            raise LostDownload(self.download.correlation_id)
+        if any(getattr(row, name) != value for name, value in wanted.items()):
+            return False
+        _show(self.download, _columns(row))
+        return True
+
+    def _wait(self, error: Exception, *, give_up_at: float) -> None:
+        """Wait a moment before the next try; raises the error when there is to be none."""
+        if time.monotonic() >= give_up_at:
+            raise error
+        logger.warning("%s waits, the database does not answer: %s", self.download, in_words(error))
+        if self._hurry.wait(AGAIN_SECONDS):
+            raise error
+
+
+def _columns(download: Download) -> dict[str, Any]:
+    names = [field.attname for field in download._meta.concrete_fields]
+    return {name: getattr(download, name) for name in names}
+
+
+def _show(download: Download, columns: dict[str, Any]) -> None:
+    for name, value in columns.items():
+        setattr(download, name, value)
