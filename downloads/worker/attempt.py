@@ -6,7 +6,6 @@ The thread waits at the child's messages; a request to cancel or to stop wakes i
 import logging
 import os
 import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
@@ -17,7 +16,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 
 from downloads import actions, logs
-from downloads.disk import isolation, library
+from downloads.disk import library
 from downloads.disk.isolation import IsolatedDownload
 from downloads.disk.library import NotMedia, RefusedFile
 from downloads.fetch.client import Child, ForkServer
@@ -26,7 +25,6 @@ from downloads.fetch.protocol import (
     Broke,
     Fetched,
     Job,
-    Said,
 )
 from downloads.models import (
     CancelWasAsked,
@@ -42,13 +40,12 @@ from downloads.rules.lease import Lease
 from downloads.rules.links import InvalidLink, clean_url
 from downloads.rules.options import DownloadOptions
 from downloads.rules.states import ENDED, Outcome, Phase, Reason, State
-from downloads.sandbox.limits import FILE_SIZE_FACTOR
 from downloads.worker import endings, publication, resume
 from downloads.worker.attempt_log import LogKeeper
 from downloads.worker.endings import Ending, Facts, Failure, StopRequest
+from downloads.worker.listening import Listener
 from downloads.worker.owned import LeaseOver, OwnedRow
 from downloads.worker.progress import ProgressReport
-from downloads.worker.throughput import ThroughputLimits, ThroughputWatchdog
 
 logger = logging.getLogger(__name__)
 
@@ -197,7 +194,7 @@ class AttemptRun:
                 child_started=child.process.started,
             )
             child.go()
-            last_word = self._listen(child)
+            last_word = self._listen(child, directory)
         finally:
             is_left = self._request is StopRequest.LEAVE or not self.row.is_held
             grace = (
@@ -219,46 +216,22 @@ class AttemptRun:
             allow_private_hosts=settings.VNSITE.allow_private_hosts,
         )
 
-    def _listen(self, child: Child) -> LastWord | None:
+    def _listen(self, child: Child, directory: Path) -> LastWord | None:
         """Pass on what the child says until it has said its last word, or we were asked to end.
 
         None when the child ended without a last word.
         """
-        heard_at = time.monotonic()
-        pace = ThroughputWatchdog(_limits(), now=heard_at)
+        listener = Listener(child, directory=directory, progress=self._progress, log=self._log)
         while self._request is None:
-            messages = child.receive(
-                timeout_seconds=min(1.0, self._progress.due_in_seconds()), wake=self._wake
-            )
+            messages = listener.receive(wake=self._wake)
             self.row.require()
             if messages is None:
                 return self._request
-            for message in messages:
-                if isinstance(message, Said):
-                    self._log.take(message)
-                    continue
-                heard_at = time.monotonic()
-                if isinstance(message, Fetched | Broke):
-                    return message
-                self._progress.take(message)
-            # Before the write: that may wait for the database, and meanwhile nobody listens.
-            if self._holds_too_much():
-                return Broke(kinds=["TooLarge"], message="over the limit of what may be written")
-            silent_seconds = time.monotonic() - heard_at
-            if self._progress.may_stall and silent_seconds > settings.VNSITE.stall_seconds:
-                return Broke(kinds=["Stalled"], message=f"No bytes for {silent_seconds:.0f} s.")
-            broke = pace.measure(now=time.monotonic(), received_bytes=self._progress.fetched_bytes)
-            if broke is not None:
-                return broke
-            self._progress.write_if_due()
-            self._log.write_if_due()
+            last_word = listener.take(messages) or listener.why_stop()
+            if last_word is not None:
+                return last_word
+            listener.report()
         return self._request
-
-    def _holds_too_much(self) -> bool:
-        """Whether its files, whoever wrote them, are over what fetching and merging can need."""
-        directory = settings.VNSITE.temp_root / self._directory_name
-        most_bytes = settings.VNSITE.max_bytes * FILE_SIZE_FACTOR
-        return isolation.directory_size(directory) > most_bytes
 
     def _conclude(self, last_word: LastWord, directory: Path) -> None:
         self.row.require()
@@ -367,14 +340,6 @@ class AttemptRun:
         # Retried or deleted already: then its directory went before. It is not ours any more.
         with suppress(actions.NotAllowed):
             self.row.clean()
-
-
-def _limits() -> ThroughputLimits:
-    return ThroughputLimits(
-        max_seconds=settings.VNSITE.max_seconds,
-        min_bytes_per_second=settings.VNSITE.min_bytes_per_second,
-        window_seconds=settings.VNSITE.stall_seconds,
-    )
 
 
 def _broke(error: Exception) -> Broke:

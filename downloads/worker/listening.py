@@ -1,0 +1,75 @@
+"""What a child says and does while it runs: passed on, and judged before it is believed."""
+
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from django.conf import settings
+
+from downloads.disk import isolation
+from downloads.fetch.client import Child
+from downloads.fetch.protocol import Broke, Fetched, Message, Said
+from downloads.sandbox.limits import FILE_SIZE_FACTOR
+from downloads.worker.attempt_log import LogKeeper
+from downloads.worker.progress import ProgressReport
+from downloads.worker.throughput import ThroughputLimits, ThroughputWatchdog
+
+LONGEST_WAIT_SECONDS = 1.0
+
+
+class Listener:
+    """The worker's side of one child's messages, until its last word."""
+
+    def __init__(
+        self, child: Child, *, directory: Path, progress: ProgressReport, log: LogKeeper
+    ) -> None:
+        self._child = child
+        self._directory = directory
+        self._progress = progress
+        self._log = log
+        self._heard_at = time.monotonic()
+        self._pace = ThroughputWatchdog(_limits(), now=self._heard_at)
+
+    def receive(self, *, wake: int) -> list[Message] | None:
+        """Wait for messages or for what is due; None when it ended or `wake` is readable."""
+        due_seconds = min(LONGEST_WAIT_SECONDS, self._progress.due_in_seconds())
+        return self._child.receive(timeout_seconds=due_seconds, wake=wake)
+
+    def take(self, messages: Iterable[Message]) -> Fetched | Broke | None:
+        """Pass the messages on, up to the last word, which is returned."""
+        for message in messages:
+            if isinstance(message, Said):
+                self._log.take(message)
+                continue
+            self._heard_at = time.monotonic()
+            if isinstance(message, Fetched | Broke):
+                return message
+            self._progress.take(message)
+        return None
+
+    def why_stop(self) -> Broke | None:
+        """Say what is wrong with a child that goes on: too much, too slow, or silent."""
+        if self._holds_too_much():
+            return Broke(kinds=["TooLarge"], message="over the limit of what may be written")
+        silent_seconds = time.monotonic() - self._heard_at
+        if self._progress.may_stall and silent_seconds > settings.VNSITE.stall_seconds:
+            return Broke(kinds=["Stalled"], message=f"No bytes for {silent_seconds:.0f} s.")
+        return self._pace.measure(now=time.monotonic(), received_bytes=self._progress.fetched_bytes)
+
+    def report(self) -> None:
+        """Write what is due. It may wait for the database, and meanwhile nobody listens."""
+        self._progress.write_if_due()
+        self._log.write_if_due()
+
+    def _holds_too_much(self) -> bool:
+        """Whether its files, whoever wrote them, are over what fetching and merging can need."""
+        most_bytes = settings.VNSITE.max_bytes * FILE_SIZE_FACTOR
+        return isolation.directory_size(self._directory) > most_bytes
+
+
+def _limits() -> ThroughputLimits:
+    return ThroughputLimits(
+        max_seconds=settings.VNSITE.max_seconds,
+        min_bytes_per_second=settings.VNSITE.min_bytes_per_second,
+        window_seconds=settings.VNSITE.stall_seconds,
+    )
