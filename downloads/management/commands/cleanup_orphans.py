@@ -40,7 +40,7 @@ def correlation_id(text: str) -> str:
 class Command(BaseCommand):
     help = (
         "Give downloads of dead workers their right end, and remove what they left on the disk. "
-        "Safe beside live workers. Directories that no download names are reported, not touched. "
+        "Safe beside live workers. Directories that no attempt names are reported, not touched. "
         "Ends with 0 when nothing is left to do, 1 when something could not be mended."
     )
 
