@@ -24,6 +24,7 @@ from downloads.rules.options import DownloadOptions
 from downloads.rules.states import State
 from downloads.worker import recovery
 from tests.diagnostics.test_checks import configured
+from tests.helpers import lives
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_disk")]
 
