@@ -47,18 +47,21 @@ class Row:
         detail: str = "",
         *,
         first: Callable[[], object] | None = None,
+        then: Callable[[], object] | None = None,
         **columns: Any,
     ) -> None:
-        """Write a change of state; `first` comes before it in one transaction: both or neither.
+        """Write a change of state; `first` and `then` come with it in one transaction.
 
         Raises what `Download.move` and `require` raise.
         """
 
         def write() -> None:
-            with short_transaction() if first else nullcontext():
+            with short_transaction() if first or then else nullcontext():
                 if first:
                     first()
                 self.download.move(to, actor=self.actor, reason=reason, detail=detail, **columns)
+                if then:
+                    then()
 
         self._write(write, state=to)
         logger.info("%s is %s (%s)", self.download, to, reason)

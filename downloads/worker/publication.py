@@ -92,7 +92,7 @@ def finish(row: Row) -> None:
         State.COMPLETED,
         Reason.PUBLISHED,
         _resumed_in_words(row),
-        first=partial(_insert_files, download, manifest),
+        then=partial(_insert_files, download, manifest),
         title=manifest["title"],
         error_class=None,
         error_detail="",
