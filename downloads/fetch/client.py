@@ -68,6 +68,7 @@ class ForkServer:
 
     def start(self) -> None:
         """Start it and wait until it is warm. Raises ChildFailed when it does not get there."""
+        self._control = None
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.settimeout(START_TIMEOUT_SECONDS)
         command = [sys.executable, "-P", "-s", "-m", "downloads.fetch.forkserver"]
@@ -79,13 +80,13 @@ class ForkServer:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
             )
-        self._control = ours
         try:
             if not ours.recv(16):
                 raise ChildFailed("the process that runs yt-dlp could not be started")
         except TimeoutError:
             raise ChildFailed("the process that runs yt-dlp did not start in time") from None
         finally:
+            self._control = ours  # not before: who asks meanwhile would read that it is ready
             ours.settimeout(ANSWER_TIMEOUT_SECONDS)
 
     def close(self) -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -534,6 +535,23 @@ def test_what_verifies_a_file_dies_with_the_child(
         os.kill(child.process.pid, signal.SIGKILL)
 
         wait_until_gone(int(pid_file.read_text()))
+
+
+def test_who_asks_before_it_is_warm_is_told_so(
+    own_fork_server: ForkServer, job: Callable[..., Job]
+) -> None:
+    """A slot's thread may ask while another fork server takes the place of a dead one."""
+
+    def ask() -> None:
+        wait_for(lambda: own_fork_server.is_alive(), what="the process to be there")
+        own_fork_server.fork(job("/small/1.mp4"))
+
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(ask)
+        own_fork_server.start()
+
+        with pytest.raises(ChildFailed, match="was not started"):
+            asked.result()
 
 
 def test_a_child_dies_with_the_fork_server(
