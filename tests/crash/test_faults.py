@@ -163,7 +163,7 @@ def test_a_retry_during_a_cleanup_is_no_fault_of_the_cleanup(
         wait_for(lambda: worker.process.poll() is not None, what="the kill in the removal")
     download.refresh_from_db()
 
-    with begun_cleanup(inject="unlinkat:delay_enter=6000000:when=1") as late:
+    with begun_cleanup(inject="unlinkat:delay_enter=3000000:when=1") as late:
         late.wait_until_it_says("clean")
         actions.retry(download, actor="test")
         assert late.wait() == 0
