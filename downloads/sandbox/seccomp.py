@@ -47,22 +47,24 @@ MACHINES = {
 
 
 def _instructions(machine: Machine, numbers: tuple[int, ...], answer: int) -> bytes:
-    """Assemble a filter of these calls.
+    """Assemble a filter that gives `answer` to these calls.
 
-    A jump counts the instructions to skip; `answer`, for them and for calls with other numbers, is
-    the last instruction.
+    A jump counts the instructions to skip. Calls of another architecture are refused, and with the
+    refused calls all of x32; a tracer's -1, which is no call, is in that range.
     """
     calls = [(IS_EQUAL, number) for number in numbers]
     if machine is MACHINES["x86_64"]:
-        calls.append((IS_AT_LEAST, X32))
+        is_refusal = answer == REFUSED
+        calls += [(IS_AT_LEAST, X32)] if is_refusal else [(IS_EQUAL, X32 | n) for n in numbers]
     left = len(calls)
     steps = [
         (LOAD, 0, 0, OFFSET_OF_MACHINE),
-        (IS_EQUAL, 0, left + 2, machine.name),  # a 32-bit program uses other numbers
+        (IS_EQUAL, 0, left + 3, machine.name),  # a 32-bit program uses other numbers
         (LOAD, 0, 0, OFFSET_OF_CALL),
         *((test, left - position, 0, value) for position, (test, value) in enumerate(calls)),
         (ANSWER, 0, 0, ALLOWED),
         (ANSWER, 0, 0, answer),
+        (ANSWER, 0, 0, REFUSED),
     ]
     return b"".join(struct.pack("=HBBI", *step) for step in steps)
 
