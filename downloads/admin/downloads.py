@@ -39,13 +39,9 @@ from downloads.models import (
 from downloads.templatetags.downloads import options_summary
 
 if TYPE_CHECKING:
-    from django.contrib.auth.models import User
     from django.db.models import QuerySet
 
-    class SignedInRequest(HttpRequest):
-        """What the admin lets in."""
-
-        user: User
+    from downloads.web.views import SignedInRequest
 
     DownloadModelAdmin = admin.ModelAdmin[Download]
     WorkerModelAdmin = admin.ModelAdmin[Worker]

@@ -1,7 +1,7 @@
 """What goes over the wire of the JSON API, and how rows become that.
 
-The names are the contract's. Responses are made here from rows, field by field: a new column is
-not published by accident.
+Names here do not change without a line in CHANGELOG.md. Responses are made from rows, field by
+field, so that a new column is not published by accident.
 """
 
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""The paths of contract.md, section HTTP, that belong to downloads."""
+"""The paths of the pages, of media, health and metrics."""
 
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter

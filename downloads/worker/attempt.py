@@ -43,7 +43,7 @@ from downloads.rules.states import ENDED, Outcome, Phase, Reason, State
 from downloads.worker import endings, publication, resume
 from downloads.worker.attempt_log import LogKeeper
 from downloads.worker.endings import Ending, Facts, Failure, StopRequest
-from downloads.worker.listening import Listener
+from downloads.worker.listening import ChildListener
 from downloads.worker.owned import LeaseOver, OwnedRow
 from downloads.worker.progress import ProgressReport
 
@@ -221,7 +221,7 @@ class AttemptRun:
 
         None when the child ended without a last word.
         """
-        listener = Listener(child, directory=directory, progress=self._progress, log=self._log)
+        listener = ChildListener(child, directory=directory, progress=self._progress, log=self._log)
         while self._request is None:
             messages = listener.receive(wake=self._wake)
             self.row.require()

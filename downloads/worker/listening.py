@@ -17,7 +17,7 @@ from downloads.worker.throughput import ThroughputLimits, ThroughputWatchdog
 LONGEST_WAIT_SECONDS = 1.0
 
 
-class Listener:
+class ChildListener:
     """The worker's side of one child's messages, until its last word."""
 
     def __init__(

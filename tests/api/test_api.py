@@ -1,4 +1,4 @@
-"""The JSON API as contract.md promises it: answers, refusals, and who sees what."""
+"""The JSON API: answers, refusals, and who sees what."""
 
 import json
 from collections.abc import Callable, Iterator
