@@ -16,9 +16,9 @@ ROOT = Path(__file__).resolve().parent.parent
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 UV_LOCK = tomllib.loads((ROOT / "uv.lock").read_text(encoding="utf-8"))
 
-# What `yt-dlp[default]` asks for and we leave out. mutagen writes cover pictures into audio files,
-# which we do not do, and is under the GPL; brotlicffi is brotli for interpreters without C API.
-LEFT_OUT = {"mutagen", "brotlicffi"}
+# Left out of `yt-dlp[default]`: mutagen writes cover pictures into audio files, which we do not do,
+# and is under the GPL. (brotlicffi is only for interpreters other than CPython.)
+LEFT_OUT = {"mutagen"}
 
 # A lock's entry: name and version (with a marker, the same package can have two), and its hashes.
 Locked = dict[tuple[str, str], set[str]]
@@ -39,15 +39,25 @@ def vendored() -> list[str]:
 
 
 def parts_of_yt_dlp() -> dict[str, Requirement]:
-    """What the installed yt-dlp declares for its `default` extra, without what we leave out."""
+    """The installed yt-dlp's requirements of its extras `default` and `deno` on this interpreter,
+    by name, without those that are left out."""
     declared = [Requirement(line) for line in requires("yt-dlp") or []]
     return {
         canonicalize_name(each.name): each
         for each in declared
         if each.marker
-        and 'extra == "default"' in str(each.marker)
+        and not each.marker.evaluate({"extra": ""})
+        and any(each.marker.evaluate({"extra": extra}) for extra in ("default", "deno"))
         and canonicalize_name(each.name) not in LEFT_OUT
     }
+
+
+def oldest_allowed(requirement: Requirement) -> Version:
+    """The oldest version that a requirement of ours allows. Raises ValueError without a floor."""
+    floors = [
+        Version(each.version) for each in requirement.specifier if each.operator in (">=", "==")
+    ]
+    return max(floors)
 
 
 def hashes_of(package: dict[str, Any]) -> set[str]:
@@ -83,6 +93,7 @@ def test_yt_dlp_has_the_parts_that_were_considered() -> None:
     assert set(parts_of_yt_dlp()) == {
         "brotli",
         "certifi",
+        "deno",
         "pycryptodomex",
         "requests",
         "urllib3",
@@ -92,14 +103,12 @@ def test_yt_dlp_has_the_parts_that_were_considered() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(parts_of_yt_dlp()))
-def test_a_part_of_yt_dlp_is_a_dependency_of_ours(name: str) -> None:
-    assert name in direct()
+def test_no_version_of_a_part_that_we_allow_is_too_old_for_yt_dlp(name: str) -> None:
+    assert oldest_allowed(direct()[name]) in parts_of_yt_dlp()[name].specifier
 
 
-# certifi is left out: yt-dlp's floor for it is the release of the day, which can be newer than what
-# a registry has. It is a list of certificate authorities, so a few days of age break nothing.
-@pytest.mark.parametrize("name", sorted(parts_of_yt_dlp().keys() - {"certifi"}))
-def test_a_part_has_a_version_that_yt_dlp_accepts(name: str) -> None:
+@pytest.mark.parametrize("name", sorted(parts_of_yt_dlp()))
+def test_the_locked_version_of_a_part_is_one_that_yt_dlp_accepts(name: str) -> None:
     assert locked_version(name) in parts_of_yt_dlp()[name].specifier
 
 
@@ -108,17 +117,6 @@ def test_yt_dlp_ejs_is_pinned_as_yt_dlp_pins_it() -> None:
     pin = parts_of_yt_dlp()["yt-dlp-ejs"].specifier
 
     assert direct()["yt-dlp-ejs"].specifier == pin
-
-
-def test_deno_is_one_that_yt_dlp_accepts() -> None:
-    asked = [
-        requirement
-        for requirement in map(Requirement, requires("yt-dlp") or [])
-        if requirement.name == "deno" and 'extra == "deno"' in str(requirement.marker)
-    ]
-
-    assert asked
-    assert all(locked_version("deno") in requirement.specifier for requirement in asked)
 
 
 @pytest.mark.parametrize("name", ["curl-cffi", "mutagen"])
