@@ -7,6 +7,9 @@ from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.registry import Collector
 
 from downloads.accounts.tokens import user_of
 from downloads.diagnostics import stats
@@ -15,7 +18,6 @@ from downloads.models import Counts, Download, Site, StreamPosition, database_no
 from downloads.waiting import has_live_worker
 
 PLAIN = "text/plain; charset=utf-8"
-PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
 
 @require_safe
@@ -56,60 +58,58 @@ def metrics(request: HttpRequest) -> HttpResponse:
         )
     if not user.is_staff:
         return HttpResponse("Only staff may see this.", status=403, content_type=PLAIN)
-    return HttpResponse("\n".join(_lines()) + "\n", content_type=PROMETHEUS)
+    return HttpResponse(generate_latest(SiteMetrics()), content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 
-def _lines() -> Iterator[str]:
-    alive = [worker for worker in stats.workers() if worker.alive]
-    folders = {"media": settings.VNSITE.media_root, "temp": settings.VNSITE.temp_root}
-    yield from _gauges(
-        "vnsite_downloads", "Downloads by state.", label="state", values=Counts.objects.by_state()
-    )
-    yield from _gauges(
-        "vnsite_outcomes",
-        "Downloads that ended, by outcome.",
-        label="outcome",
-        values=Counts.objects.by_outcome(),
-    )
-    yield from _one(
-        "vnsite_transitions_total",
-        "Changes of state so far.",
-        StreamPosition.current(),
-        kind="counter",
-    )
-    yield from _one("vnsite_workers_alive", "Workers with a fresh heartbeat.", len(alive))
-    yield from _one(
-        "vnsite_sites_waiting",
-        "Sites that are left alone.",
-        Site.objects.waiting(database_now()).count(),
-    )
-    yield from _one("vnsite_slots", "Slots of live workers.", sum(each.slots for each in alive))
-    yield from _one("vnsite_slots_busy", "Slots in use.", sum(each.busy for each in alive))
-    yield from _one(
-        "vnsite_speed_bytes_per_second",
-        "Received now, together.",
-        stats.speed_of(Download.objects.all()),
-    )
-    yield from _gauges(
-        "vnsite_free_bytes",
-        "Free space, by folder.",
-        label="folder",
-        values={name: stats.free_bytes(path) for name, path in folders.items()},
-    )
+class SiteMetrics(Collector):
+    """The numbers of the site, read from the database when they are collected.
+
+    In no registry: the library's default one has numbers of this process, which would differ
+    between the processes of one site.
+    """
+
+    def collect(self) -> Iterator[Metric]:
+        alive = [worker for worker in stats.workers() if worker.alive]
+        folders = {"media": settings.VNSITE.media_root, "temp": settings.VNSITE.temp_root}
+        yield _gauges("vnsite_downloads", "Downloads by state.", state=Counts.objects.by_state())
+        yield _gauges(
+            "vnsite_outcomes",
+            "Downloads that ended, by outcome.",
+            outcome=Counts.objects.by_outcome(),
+        )
+        yield CounterMetricFamily(
+            "vnsite_transitions", "Changes of state so far.", value=StreamPosition.current()
+        )
+        yield GaugeMetricFamily(
+            "vnsite_workers_alive", "Workers with a fresh heartbeat.", value=len(alive)
+        )
+        yield GaugeMetricFamily(
+            "vnsite_sites_waiting",
+            "Sites that are left alone.",
+            value=Site.objects.waiting(database_now()).count(),
+        )
+        yield GaugeMetricFamily(
+            "vnsite_slots", "Slots of live workers.", value=sum(each.slots for each in alive)
+        )
+        yield GaugeMetricFamily(
+            "vnsite_slots_busy", "Slots in use.", value=sum(each.busy for each in alive)
+        )
+        yield GaugeMetricFamily(
+            "vnsite_speed_bytes_per_second",
+            "Received now, together.",
+            value=stats.speed_of(Download.objects.all()),
+        )
+        yield _gauges(
+            "vnsite_free_bytes",
+            "Free space, by folder.",
+            folder={name: stats.free_bytes(path) for name, path in folders.items()},
+        )
 
 
-def _gauges(name: str, about: str, *, label: str, values: Mapping[str, float]) -> Iterator[str]:
-    """A gauge with one label. The label's values are words of ours: nothing to escape."""
-    yield from _head(name, about, kind="gauge")
-    for word, value in values.items():
-        yield f'{name}{{{label}="{word}"}} {value}'
-
-
-def _one(name: str, about: str, value: float, *, kind: str = "gauge") -> Iterator[str]:
-    yield from _head(name, about, kind=kind)
-    yield f"{name} {value}"
-
-
-def _head(name: str, about: str, *, kind: str) -> Iterator[str]:
-    yield f"# HELP {name} {about}"
-    yield f"# TYPE {name} {kind}"
+def _gauges(name: str, about: str, **values: Mapping[str, float]) -> Metric:
+    """Return a gauge with one label: the keyword, with the value of each of its words."""
+    ((label, by_word),) = values.items()
+    family = GaugeMetricFamily(name, about, labels=[label])
+    for word, value in by_word.items():
+        family.add_metric([word], value)
+    return family

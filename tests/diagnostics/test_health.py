@@ -10,6 +10,8 @@ from django.db import OperationalError, connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
+from prometheus_client.core import Metric
+from prometheus_client.parser import text_string_to_metric_families
 
 from downloads.accounts import tokens
 from tests.helpers import lives
@@ -108,30 +110,55 @@ def test_a_wrong_token_is_refused_beside_a_session(client: Client, staff: User) 
     assert client.get("/metrics", headers={"Authorization": "Bearer x"}).status_code == 401
 
 
+def read_metrics(client: Client) -> dict[str, Metric]:
+    """What a Prometheus makes of the page: its metrics by name."""
+    text = client.get("/metrics").content.decode()
+    return {metric.name: metric for metric in text_string_to_metric_families(text)}
+
+
+def value_of(metric: Metric, **labels: str) -> float:
+    (value,) = (sample.value for sample in metric.samples if sample.labels == labels)
+    return value
+
+
 def test_metrics_count_what_is_there(client: Client, staff: User) -> None:
     lives.start(lives.submit())
     lives.submit()
     lives.make_worker(heartbeat_at=lives.long_ago())
     client.force_login(staff)
 
-    lines = client.get("/metrics").content.decode().splitlines()
+    metrics = read_metrics(client)
 
-    assert 'vnsite_downloads{state="downloading"} 1' in lines
-    assert 'vnsite_downloads{state="created"} 1' in lines
-    assert 'vnsite_outcomes{outcome="completed"} 0' in lines
-    assert "vnsite_transitions_total 5" in lines
-    assert "vnsite_workers_alive 1" in lines
-    assert "vnsite_slots 4" in lines
-    assert "vnsite_slots_busy 1" in lines
-    assert "vnsite_speed_bytes_per_second 0.0" in lines
+    assert value_of(metrics["vnsite_downloads"], state="downloading") == 1
+    assert value_of(metrics["vnsite_downloads"], state="created") == 1
+    assert value_of(metrics["vnsite_outcomes"], outcome="completed") == 0
+    assert value_of(metrics["vnsite_transitions"]) == 5
+    assert value_of(metrics["vnsite_workers_alive"]) == 1
+    assert value_of(metrics["vnsite_sites_waiting"]) == 0
+    assert value_of(metrics["vnsite_slots"]) == 4
+    assert value_of(metrics["vnsite_slots_busy"]) == 1
+    assert value_of(metrics["vnsite_speed_bytes_per_second"]) == 0
+    assert value_of(metrics["vnsite_free_bytes"], folder="media") > 0
+    assert value_of(metrics["vnsite_free_bytes"], folder="temp") > 0
 
 
-def test_every_metric_has_help_and_type(client: Client, staff: User) -> None:
+def test_every_metric_is_about_the_site_and_has_help_and_type(client: Client, staff: User) -> None:
+    client.force_login(staff)
+
+    metrics = read_metrics(client)
+
+    assert {name for name, metric in metrics.items() if metric.type == "counter"} == {
+        "vnsite_transitions"
+    }
+    assert all(name.startswith("vnsite_") for name in metrics)
+    assert all(metric.documentation for metric in metrics.values())
+    assert {metric.type for metric in metrics.values()} == {"counter", "gauge"}
+
+
+def test_the_one_counter_is_named_as_prometheus_asks(client: Client, staff: User) -> None:
     client.force_login(staff)
 
     lines = client.get("/metrics").content.decode().splitlines()
 
-    names = {line.partition(" ")[0].partition("{")[0] for line in lines if line[0] != "#"}
-    assert names
-    for word in ("HELP", "TYPE"):
-        assert names == {line.split()[2] for line in lines if line.startswith(f"# {word} ")}
+    assert "# TYPE vnsite_transitions_total counter" in lines
+    assert "vnsite_transitions_total 0.0" in lines

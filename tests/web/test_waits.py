@@ -340,4 +340,4 @@ def test_doctor_names_the_sites_that_wait() -> None:
 def test_metrics_count_the_sites_that_wait(staff_browser: Client) -> None:
     make_wait()
 
-    assert "\nvnsite_sites_waiting 1\n" in staff_browser.get("/metrics").content.decode()
+    assert "\nvnsite_sites_waiting 1.0\n" in staff_browser.get("/metrics").content.decode()
