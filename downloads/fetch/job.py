@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from downloads.disk.library import readable
+from downloads.disk.names import readable
 from downloads.fetch import downloader as downloading
 from downloads.fetch.protocol import (
     Advance,

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import IO
 
 from downloads.disk.containers import CONTAINERS, Container, container_of, looks_whole
-from downloads.disk.library import MEDIA_TYPES, NotMedia, open_finished
+from downloads.disk.library import open_finished
+from downloads.disk.names import MEDIA_TYPES, NotMedia
 from downloads.fetch.protocol import ManifestFile
 from downloads.sandbox.guard import without_network
 from downloads.sandbox.limits import before_program

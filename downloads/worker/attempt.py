@@ -18,7 +18,8 @@ from django.db import DatabaseError, InterfaceError, connection
 from downloads import actions, logs
 from downloads.disk import library
 from downloads.disk.isolation import IsolatedDownload
-from downloads.disk.library import NotMedia, RefusedFile
+from downloads.disk.library import RefusedFile
+from downloads.disk.names import NotMedia
 from downloads.fetch.client import Child, ForkServer
 from downloads.fetch.processes import ChildFailed
 from downloads.fetch.protocol import (

@@ -13,6 +13,7 @@ from typing import Any
 from django.conf import settings
 
 from downloads.disk import library
+from downloads.disk.names import entry_name, file_names, suffix_of
 from downloads.fetch.protocol import Fetched
 from downloads.models import Download, Progress, PublishedFile
 from downloads.models.outage import is_outage
@@ -25,16 +26,16 @@ Manifest = dict[str, Any]
 def publish(row: OwnedRow, fetched: Fetched, *, directory: Path) -> None:
     """Put what was fetched into the library and say so; DOWNLOADING → COMPLETED.
 
-    Raises CancelWasAsked or LostDownload before anything is visible, library.NotMedia for a type
-    that is not published, library.Refused when a file is not what was verified, OSError when the
-    disk does not take it; nothing is staged then, but after the decision something may be
-    published: see `withdraw`. A lease that is over and a database that does not answer leave
-    everything as it is: recovery will see what was decided.
+    Raises CancelWasAsked or LostDownload before anything is visible, NotMedia for a type that is
+    not published, RefusedFile when a file is not what was verified, OSError when the disk does not
+    take it; nothing is staged then, but after the decision something may be published: see
+    `withdraw`. A lease that is over and a database that does not answer leave everything as it is:
+    recovery will see what was decided.
     """
     download = row.download
     title = fetched.title or download.title
-    names = library.file_names(
-        title, [library.suffix_of(file.name, media_type=file.media_type) for file in fetched.files]
+    names = file_names(
+        title, [suffix_of(file.name, media_type=file.media_type) for file in fetched.files]
     )
     manifest: Manifest = {
         "title": title,
@@ -64,7 +65,7 @@ def publish(row: OwnedRow, fetched: Fetched, *, directory: Path) -> None:
 
 
 def _decide(row: Row, manifest: Manifest, *, copy: int = 1) -> None:
-    name = library.entry_name(manifest["title"], row.download.correlation_id, copy=copy)
+    name = entry_name(manifest["title"], row.download.correlation_id, copy=copy)
     row.decide_to_publish(library_path=name, manifest=manifest)
 
 

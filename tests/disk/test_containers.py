@@ -27,7 +27,7 @@ from downloads.disk.containers import (
     container_of,
     looks_whole,
 )
-from downloads.disk.library import MEDIA_TYPES
+from downloads.disk.names import MEDIA_TYPES
 
 PICTURES = ["-f", "lavfi", "-i", "testsrc2=size=352x288:rate=25"]
 SOUND = ["-f", "lavfi", "-i", "sine=frequency=440:sample_rate=44100"]

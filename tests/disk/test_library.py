@@ -1,4 +1,4 @@
-"""Names, staging and publishing on real file systems."""
+"""Staging and publishing on real file systems."""
 
 import errno
 import hashlib
@@ -8,21 +8,17 @@ import stat
 import subprocess
 import sys
 import textwrap
-import unicodedata
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
 
 from downloads.disk import library
-from downloads.disk.library import NotMedia, RefusedFile, StagedFile
+from downloads.disk.library import RefusedFile, StagedFile
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 KEY = "videonote_dl_abc_1"
-FORBIDDEN = set('/\\:*?"<>|\0')
 
 needs_strace = pytest.mark.skipif(
     shutil.which("strace") is None, reason="strace is not installed: apt-get install strace"
@@ -78,112 +74,6 @@ def injected(fault: str, code: str, *arguments: Path) -> subprocess.CompletedPro
         timeout=60,
         check=False,
     )
-
-
-# Names
-
-titles = st.text(max_size=400) | st.text(
-    st.sampled_from(
-        "é́\u202e\u2066\u200b\u200d\ud800\ue000👩🏽‍💻ب\u0301\u0308\x00\x1b\n\t/\\.:- CON~%$`'[]()"
-    ),
-    max_size=400,
-)
-
-
-@given(titles)
-@example("")
-@example("...")
-@example("../../etc/passwd")
-@example("C:\\Windows\\system32")
-@example("é" * 300)
-@example("e" + "\u0301" * 500)
-@example("e\u200b\u0301")
-@example("\u202egnp.exe")
-@example("-rf *")
-def test_a_name_is_one_safe_component(title: str) -> None:
-    name = library.safe_name(title, fallback="video")
-
-    assert name
-    assert len(name.encode()) <= library.MAX_NAME_BYTES
-    assert not FORBIDDEN.intersection(name)
-    assert name[0] not in "-. "
-    assert name[-1] not in ". "
-    assert name not in (".", "..")
-    assert unicodedata.is_normalized("NFC", name)
-    assert not any(unicodedata.category(character).startswith("C") for character in name)
-    assert Path(name).name == name
-
-
-@given(titles, st.from_regex(r"[A-Za-z0-9-]{1,64}", fullmatch=True), st.integers(1, 1000))
-def test_an_entry_is_named_by_title_and_correlation_id(
-    title: str, correlation_id: str, copy: int
-) -> None:
-    name = library.entry_name(title, correlation_id, copy=copy)
-
-    assert f" [{correlation_id}]" in name
-    assert len(name.encode()) <= library.MAX_NAME_BYTES
-    assert Path(name).name == name
-
-
-@given(titles, st.lists(st.sampled_from([".mp4", ".m4a", ".webm"]), max_size=6))
-def test_files_of_an_entry_have_different_names_and_keep_their_suffix(
-    title: str, suffixes: list[str]
-) -> None:
-    chosen = library.file_names(title, suffixes)
-
-    assert len({name.casefold() for name in chosen}) == len(suffixes)
-    assert [Path(name).suffix for name in chosen] == suffixes
-    assert all(len(name.encode()) <= library.MAX_NAME_BYTES for name in chosen)
-    assert all(Path(name).name == name for name in chosen)
-
-
-@pytest.mark.parametrize(
-    ("title", "name"),
-    [
-        ("A video", "A video"),
-        ("  many \t\n spaces\u2003here ", "many spaces here"),
-        ("Cafe\u0301", "Caf\u00e9"),
-        ("שלום עולם", "שלום עולם"),
-        ("日本語のビデオ 🎬", "日本語のビデオ 🎬"),
-        ("AC/DC: Back in Black?", "AC_DC_ Back in Black_"),
-        ("..hidden", "hidden"),
-        ("--exec", "exec"),
-        ("end. . .", "end"),
-        ("\u200b\u202e", "video"),
-        ("\x1b[31mred", "[31mred"),
-    ],
-)
-def test_a_title_stays_readable(title: str, name: str) -> None:
-    assert library.safe_name(title, fallback="video") == name
-
-
-@pytest.mark.parametrize("size", range(1, 12))
-def test_a_text_is_cut_between_characters(size: int) -> None:
-    text = "e\u0308\u0323" * 3  # not NFC on purpose: a letter and two marks, 5 bytes
-
-    assert library.cut(text, size) == text[: size // 5 * 3]
-
-
-@pytest.mark.parametrize("suffix", sorted(library.MEDIA_TYPES))
-def test_a_file_keeps_a_suffix_of_its_media_type(suffix: str) -> None:
-    media_type = library.MEDIA_TYPES[suffix]
-
-    assert media_type.partition("/")[0] in ("video", "audio")
-    assert library.suffix_of(f"a{suffix.upper()}", media_type=media_type) == suffix
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["a", "a.html", "a.svg", "a.desktop", "a.url", "a.sh", "a.mp4.exe", ".mp4", "a.mp4 ", "a.webm"],
-)
-def test_a_name_of_another_type_gets_the_suffix_of_its_own(name: str) -> None:
-    assert library.suffix_of(name, media_type="video/mp4") == ".mp4"
-
-
-@pytest.mark.parametrize("media_type", ["text/html", "image/svg+xml", "video/x-ms-wmv", ""])
-def test_nothing_but_media_may_be_published(media_type: str) -> None:
-    with pytest.raises(NotMedia, match="not a media type"):
-        library.suffix_of("a.mp4", media_type=media_type)
 
 
 # Staging

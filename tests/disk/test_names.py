@@ -4,11 +4,12 @@ import unicodedata
 from pathlib import Path, PureWindowsPath
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from downloads.disk import library
+from downloads.disk import names
 
+FORBIDDEN = set('/\\:*?"<>|\0')
 IDENTIFIER = "abcdef012345"
 MAX_FILE_NAME_BYTES = 255  # of Linux' file systems
 
@@ -23,58 +24,58 @@ hostile = st.text(
         "\u0065\u0301\u0308\u00e9" + FLAG + THUMB + HINDI + RIGHT_TO_LEFT_OVERRIDE
         + ZERO_WIDTH_SPACE + BYTE_ORDER_MARK + ESCAPE + BELL
         + "\u2066\u2069\u200d\u200f\ufe0f\ud800\udfff\ue000\uffff\u3164\u115f\u2028\x85\0\n\r\t"
-        + "/\\:.-*?\"<>| ~$`'%CONaux019()[]"
+        + "\u0628/\\:.-*?\"<>| ~$`'%CONaux019()[]"
     ),
     max_size=300,
 )  # fmt: skip
 titles = st.text(max_size=300) | hostile
 
 
-@given(titles, st.sampled_from(sorted(library.MEDIA_TYPES)), st.integers(1, 3))
+@given(titles, st.sampled_from(sorted(names.MEDIA_TYPES)), st.integers(1, 3))
 def test_the_paths_of_a_title_are_safe(title: str, suffix: str, copy: int) -> None:
-    entry = library.entry_name(title, IDENTIFIER, copy=copy)
-    names = library.file_names(title, [suffix] * copy)
+    entry = names.entry_name(title, IDENTIFIER, copy=copy)
+    files = names.file_names(title, [suffix] * copy)
 
-    for name in (entry, *names):
+    for name in (entry, *files):
         assert 0 < len(name.encode()) <= MAX_FILE_NAME_BYTES
         assert name[0] not in "-."
         assert unicodedata.is_normalized("NFC", name)
         assert not any(
             unicodedata.category(each) in ("Cc", "Cf", "Cs", "Co", "Cn") for each in name
         )
-        assert not set(name) & (set('/\\:*?"<>|') | library.INVISIBLE)
+        assert not set(name) & (FORBIDDEN | names.INVISIBLE)
         assert PureWindowsPath(name).name == name
         assert Path("/library", name).resolve().parent == Path("/library")
     assert f"[{IDENTIFIER}]" in entry
-    assert all(name.endswith(suffix) for name in names)
-    assert len(set(names)) == copy
+    assert all(name.endswith(suffix) for name in files)
+    assert len(set(files)) == copy
 
 
 @given(hostile, st.integers(0, 60))
 def test_a_text_is_never_cut_inside_a_character(text: str, size: int) -> None:
-    text = library.readable(text)
+    text = names.readable(text)
 
-    shortened = library.cut(text, size)
+    shortened = names.cut(text, size)
     following = text[len(shortened) :][:1]
 
     assert text.startswith(shortened)
     assert len(shortened.encode()) <= size
     if shortened and following:
         assert not unicodedata.category(following).startswith("M")
-        assert following not in library.SKIN_COLOURS
+        assert following not in names.SKIN_COLOURS
 
 
 @given(titles)
 def test_a_name_of_a_name_is_the_same(title: str) -> None:
-    name = library.safe_name(title, fallback="video")
+    name = names.safe_name(title, fallback="video")
 
-    assert library.safe_name(name, fallback="video") == name
+    assert names.safe_name(name, fallback="video") == name
 
 
 @pytest.mark.parametrize(
     ("title", "name"),
     [
-        # Out of the library.
+        # Out of the names.
         ("../../etc/passwd", "_.._etc_passwd"),
         ("/etc/passwd", "_etc_passwd"),
         ("..", "video"),
@@ -114,22 +115,118 @@ def test_a_name_of_a_name_is_the_same(title: str) -> None:
     ],
 )  # fmt: skip
 def test_a_hostile_title(title: str, name: str) -> None:
-    assert library.safe_name(title, fallback="video") == name
+    assert names.safe_name(title, fallback="video") == name
 
 
 def test_a_flood_of_marks_is_reduced_to_what_a_writing_may_need() -> None:
-    flooded = library.safe_name(ZALGO, fallback="video")
+    flooded = names.safe_name(ZALGO, fallback="video")
 
     assert flooded[0] == "Z"
-    assert len(flooded) == 1 + library.MAX_MARKS
+    assert len(flooded) == 1 + names.MAX_MARKS
 
 
 @pytest.mark.parametrize("character", ["\u00e9", HINDI, THUMB, FLAG, "\U0001f3ac"])
 @pytest.mark.parametrize("suffix", [".mp4", ".webm"])
 def test_a_long_title_keeps_its_suffix_and_whole_characters(character: str, suffix: str) -> None:
-    (name,) = library.file_names(character * 300, [suffix])
+    (name,) = names.file_names(character * 300, [suffix])
 
     stem = name.removesuffix(suffix)
-    assert len(name.encode()) <= library.MAX_NAME_BYTES
+    assert len(name.encode()) <= names.MAX_NAME_BYTES
     assert stem == character * (len(stem) // len(character))
-    assert len(stem.encode()) > library.MAX_NAME_BYTES - 30
+    assert len(stem.encode()) > names.MAX_NAME_BYTES - 30
+
+
+@given(titles)
+@example("")
+@example("...")
+@example("../../etc/passwd")
+@example("C:\\Windows\\system32")
+@example("é" * 300)
+@example("e" + "\u0301" * 500)
+@example("e\u200b\u0301")
+@example("\u202egnp.exe")
+@example("-rf *")
+def test_a_name_is_one_safe_component(title: str) -> None:
+    name = names.safe_name(title, fallback="video")
+
+    assert name
+    assert len(name.encode()) <= names.MAX_NAME_BYTES
+    assert not FORBIDDEN.intersection(name)
+    assert name[0] not in "-. "
+    assert name[-1] not in ". "
+    assert name not in (".", "..")
+    assert unicodedata.is_normalized("NFC", name)
+    assert not any(unicodedata.category(character).startswith("C") for character in name)
+    assert Path(name).name == name
+
+
+@given(titles, st.from_regex(r"[A-Za-z0-9-]{1,64}", fullmatch=True), st.integers(1, 1000))
+def test_an_entry_is_named_by_title_and_correlation_id(
+    title: str, correlation_id: str, copy: int
+) -> None:
+    name = names.entry_name(title, correlation_id, copy=copy)
+
+    assert f" [{correlation_id}]" in name
+    assert len(name.encode()) <= names.MAX_NAME_BYTES
+    assert Path(name).name == name
+
+
+@given(titles, st.lists(st.sampled_from([".mp4", ".m4a", ".webm"]), max_size=6))
+def test_files_of_an_entry_have_different_names_and_keep_their_suffix(
+    title: str, suffixes: list[str]
+) -> None:
+    chosen = names.file_names(title, suffixes)
+
+    assert len({name.casefold() for name in chosen}) == len(suffixes)
+    assert [Path(name).suffix for name in chosen] == suffixes
+    assert all(len(name.encode()) <= names.MAX_NAME_BYTES for name in chosen)
+    assert all(Path(name).name == name for name in chosen)
+
+
+@pytest.mark.parametrize(
+    ("title", "name"),
+    [
+        ("A video", "A video"),
+        ("  many \t\n spaces\u2003here ", "many spaces here"),
+        ("Cafe\u0301", "Caf\u00e9"),
+        ("שלום עולם", "שלום עולם"),
+        ("日本語のビデオ 🎬", "日本語のビデオ 🎬"),
+        ("AC/DC: Back in Black?", "AC_DC_ Back in Black_"),
+        ("..hidden", "hidden"),
+        ("--exec", "exec"),
+        ("end. . .", "end"),
+        ("\u200b\u202e", "video"),
+        ("\x1b[31mred", "[31mred"),
+    ],
+)
+def test_a_title_stays_readable(title: str, name: str) -> None:
+    assert names.safe_name(title, fallback="video") == name
+
+
+@pytest.mark.parametrize("size", range(1, 12))
+def test_a_text_is_cut_between_characters(size: int) -> None:
+    text = "e\u0308\u0323" * 3  # not NFC on purpose: a letter and two marks, 5 bytes
+
+    assert names.cut(text, size) == text[: size // 5 * 3]
+
+
+@pytest.mark.parametrize("suffix", sorted(names.MEDIA_TYPES))
+def test_a_file_keeps_a_suffix_of_its_media_type(suffix: str) -> None:
+    media_type = names.MEDIA_TYPES[suffix]
+
+    assert media_type.partition("/")[0] in ("video", "audio")
+    assert names.suffix_of(f"a{suffix.upper()}", media_type=media_type) == suffix
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a", "a.html", "a.svg", "a.desktop", "a.url", "a.sh", "a.mp4.exe", ".mp4", "a.mp4 ", "a.webm"],
+)
+def test_a_name_of_another_type_gets_the_suffix_of_its_own(name: str) -> None:
+    assert names.suffix_of(name, media_type="video/mp4") == ".mp4"
+
+
+@pytest.mark.parametrize("media_type", ["text/html", "image/svg+xml", "video/x-ms-wmv", ""])
+def test_nothing_but_media_may_be_published(media_type: str) -> None:
+    with pytest.raises(names.NotMedia, match="not a media type"):
+        names.suffix_of("a.mp4", media_type=media_type)

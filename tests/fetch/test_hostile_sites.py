@@ -16,7 +16,7 @@ from pathlib import Path
 import brotli
 import pytest
 
-from downloads.disk.library import suffix_of
+from downloads.disk.names import suffix_of
 from downloads.fetch import read_limits
 from downloads.fetch.client import Child, ForkServer
 from downloads.rules.errors import ErrorClass

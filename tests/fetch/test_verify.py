@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from downloads.disk.containers import container_of
-from downloads.disk.library import NotMedia, RefusedFile
+from downloads.disk.library import RefusedFile
+from downloads.disk.names import NotMedia
 from downloads.fetch.verify import (
     Incomplete,
     compare_durations,

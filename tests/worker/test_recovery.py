@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from downloads.disk import library
 from downloads.disk.isolation import IsolatedDownload
+from downloads.disk.names import entry_name
 from downloads.fetch.processes import Process
 from downloads.fetch.protocol import ManifestFile
 from downloads.fetch.verify import describe
@@ -96,7 +97,7 @@ def decided(download: Download, directory: Path) -> ManifestFile:
     )
     library.stage(settings.VNSITE.media_root, download.directory, [staged])
     manifest = {"title": "v", "files": [{**vars(file), "name": "v.mp4"}]}
-    name = library.entry_name("v", download.correlation_id)
+    name = entry_name("v", download.correlation_id)
     download.decide_to_publish(library_path=name, manifest=manifest)
     return file
 
