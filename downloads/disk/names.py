@@ -7,17 +7,24 @@ import unicodedata
 from collections.abc import Sequence
 from pathlib import PurePath
 
+import regex
+
 MAX_NAME_BYTES = 200
 NOT_IN_NAMES = str.maketrans(dict.fromkeys('/\\:*?"<>|', "_"))
-# Letters that are drawn as nothing; what is of no category of letters goes by its category.
-INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
-MAX_MARKS = 4  # on one letter; Tibetan and Hebrew need as many
-SKIN_COLOURS = frozenset(map(chr, range(0x1F3FB, 0x1F400)))
-FLAG_LETTERS = "".join(map(chr, range(0x1F1E6, 0x1F200)))
-# What Windows takes for a device, whatever follows after a dot.
-DEVICES = frozenset(
-    ["CON", "PRN", "AUX", "NUL", *(f"{port}{n}" for port in ("COM", "LPT") for n in range(10))]
+PICTURE = r"[\p{Extended_Pictographic}--\p{C}]"
+# Control, format, private and unassigned characters, letters that are drawn as nothing, and the
+# joiners (U+200D) that do not make one picture of two.
+INVISIBLE = regex.compile(
+    rf"""(?V1x)
+    [[\p{{C}}--\t\n\r\u200d]\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\uffa0]
+    | \u200d (?!{PICTURE})
+    | \u200d (?<!{PICTURE} \p{{GCB=Extend}}* \u200d)"""
 )
+MAX_MARKS = 4  # on one letter; Tibetan and Hebrew need as many
+FLOOD = regex.compile(rf"(\p{{M}}{{{MAX_MARKS}}})\p{{M}}+")
+# Windows takes these for devices, whatever follows after a dot.
+PORTS = (f"{port}{number}" for port in ("COM", "LPT") for number in "0123456789\u00b9\u00b2\u00b3")
+DEVICES = frozenset(["CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$", *PORTS])
 
 # If several suffixes share a media type, the first is used when the file's own does not match.
 MEDIA_TYPES: dict[str, str] = {
@@ -64,9 +71,9 @@ def suffix_of(name: str, *, media_type: str) -> str:
 def safe_name(text: str, *, fallback: str, max_bytes: int = MAX_NAME_BYTES) -> str:
     """A file name that says what `text` says and nothing else, at most `max_bytes` of UTF-8.
 
-    NFC; no control, format (bidi, zero-width), surrogate or private characters, no separators and
-    nothing that another system's file names cannot have; no leading dash or dot; cut at a
-    character. `fallback` when nothing is left.
+    NFC; no control, format (bidi, zero-width but for the joiners of emoji), surrogate or private
+    characters, no separators and nothing that another system's file names cannot have; no leading
+    dash or dot; cut at a grapheme. `fallback` when nothing is left.
     """
     name = readable(text).translate(NOT_IN_NAMES).lstrip("-. ").rstrip(". ")
     if name.partition(".")[0].rstrip().upper() in DEVICES:
@@ -75,55 +82,23 @@ def safe_name(text: str, *, fallback: str, max_bytes: int = MAX_NAME_BYTES) -> s
 
 
 def readable(text: str) -> str:
-    """A text of the site on one line, without what is invisible or turns the writing around."""
-    kept = "".join(map(_readable_character, text))
+    """A text of the site on one line, without what is invisible or turns the writing around.
+
+    A letter keeps at most MAX_MARKS marks: more would be drawn over the lines around it.
+    """
     # After the removal: what stood between a letter and its accent may have been invisible.
-    return " ".join(_without_floods(unicodedata.normalize("NFC", kept)).split())
-
-
-def _readable_character(character: str) -> str:
-    category = unicodedata.category(character)
-    if category in ("Zs", "Zl", "Zp") or character in "\t\n\r":
-        return " "
-    return "" if category.startswith("C") or character in INVISIBLE else character
-
-
-def _without_floods(text: str) -> str:
-    """Without the marks above and below that no writing needs so many of on one letter: they would
-    be drawn over the lines around them."""
-    kept, marks = [], 0
-    for character in text:
-        marks = marks + 1 if _is_mark(character) else 0
-        if marks <= MAX_MARKS:
-            kept.append(character)
-    return "".join(kept)
-
-
-def _is_mark(character: str) -> bool:
-    return unicodedata.category(character).startswith("M")
+    composed = unicodedata.normalize("NFC", INVISIBLE.sub("", text))
+    return " ".join(FLOOD.sub(r"\1", composed).split())
 
 
 def cut(text: str, max_bytes: int) -> str:
-    """The longest beginning of `text` that takes at most `max_bytes`, cut between characters.
-
-    A character with the marks and the colour of skin that follow it is one, and so is a flag.
-    """
-    encoded = text.encode()
-    if len(encoded) <= max_bytes:
-        return text
-    end = len(encoded[:max_bytes].decode(errors="ignore"))
-    while end and _is_inside_character(text, end):
-        end -= 1
-    return text[:end]
-
-
-def _is_inside_character(text: str, place: int) -> bool:
-    """Whether what a person takes for one character goes on at this place."""
-    following = text[place]
-    if following in FLAG_LETTERS:  # two make a flag
-        before = text[:place]
-        return (len(before) - len(before.rstrip(FLAG_LETTERS))) % 2 == 1
-    return _is_mark(following) or following in SKIN_COLOURS
+    """The longest beginning of `text` that takes at most `max_bytes`, cut between graphemes."""
+    size = 0
+    for grapheme in regex.finditer(r"\X", text):
+        size += len(grapheme[0].encode())
+        if size > max_bytes:
+            return text[: grapheme.start()]
+    return text
 
 
 def entry_name(title: str, correlation_id: str, *, copy: int = 1) -> str:
