@@ -12,7 +12,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django import template
-from django.template.loader import render_to_string
 from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.html import format_html
@@ -179,14 +178,20 @@ def instant(
     `clock`: hours and minutes alone, of an instant near to now. `due`: when it comes, live.js asks
     for the part again that it stands in.
     """
-    parts = {"at": at, "relative": relative, "clock": clock, "due": due}
-    return render_to_string("downloads/partials/instant.html", parts)
-
-
-@register.filter
-def clock(instant: datetime) -> str:
-    """Hours and minutes, rounded up: what is said to end then has ended."""
-    return f"{instant + timedelta(seconds=59):%H:%M}"
+    full = f"{at:%Y-%m-%d %H:%M:%S} UTC"
+    kind, words = "local", full
+    if relative:
+        kind, words = "ago", ago(at)
+    elif clock:  # rounded up: what is said to end then has ended
+        kind, words = "clock", f"{at + timedelta(seconds=59):%H:%M} UTC"
+    return format_html(
+        '<time datetime="{}" title="{}" data-{}{}>{}</time>',
+        at.isoformat(),
+        full,
+        kind,
+        " data-due" if due else "",
+        words,
+    )
 
 
 @register.filter

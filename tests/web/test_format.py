@@ -2,14 +2,14 @@
 
 import json
 import subprocess
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from django.utils import timezone
 
 from downloads.sandbox.programs import find_deno
-from downloads.templatetags.downloads import ago, duration, since, size, with_sizes
+from downloads.templatetags.downloads import ago, duration, instant, since, size, with_sizes
 
 FORMAT_JS = Path(__file__).resolve().parent.parent.parent / "downloads/static/downloads/format.js"
 
@@ -72,6 +72,26 @@ def test_duration(seconds: float, written: str) -> None:
 @pytest.mark.parametrize(("seconds", "written"), AGES.items())
 def test_since(seconds: float, written: str) -> None:
     assert since(seconds) == written
+
+
+@pytest.mark.parametrize(
+    ("options", "rest"),
+    [
+        ({}, "data-local>2026-11-28 09:58:30 UTC"),
+        ({"clock": True, "due": True}, "data-clock data-due>09:59 UTC"),
+        ({"relative": True}, "data-ago>now"),
+    ],
+)
+def test_an_instant_is_written_whole_and_as_it_is_shown(
+    options: dict[str, bool], rest: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = datetime(2026, 11, 28, 9, 58, 30, tzinfo=UTC)
+    monkeypatch.setattr(timezone, "now", lambda: at)
+
+    written = instant(at, **options)
+
+    head = '<time datetime="2026-11-28T09:58:30+00:00" title="2026-11-28 09:58:30 UTC"'
+    assert written == f"{head} {rest}</time>"
 
 
 def test_ago() -> None:

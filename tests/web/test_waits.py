@@ -10,6 +10,7 @@ from django.contrib.auth.models import Permission, User
 from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
+from django.utils.html import strip_tags
 
 from downloads.accounts import tokens
 from downloads.diagnostics import checks
@@ -19,7 +20,7 @@ from downloads.rules.errors import ErrorClass
 from downloads.rules.states import Reason, State
 from downloads.stream.frames import Stats
 from downloads.stream.tailer import Cursor
-from downloads.templatetags.downloads import clock
+from downloads.templatetags.downloads import instant
 from downloads.waiting import Obstacles
 from tests.helpers import lives
 from tests.web.test_views import path_of, words_of
@@ -61,7 +62,7 @@ def make_wait(host: str = HOST, error_class: ErrorClass = ErrorClass.RATE_LIMITE
 
 def until(site: Site) -> str:
     assert site.waits_until
-    return f"until {clock(site.waits_until)} UTC"
+    return f"until {strip_tags(instant(site.waits_until, clock=True))}"
 
 
 def caller(user: User) -> Client:

@@ -12,7 +12,9 @@ form.addEventListener("submit", (event) => {
   event.preventDefault();
   if (button.ariaDisabled === "true") return;
   button.ariaDisabled = "true"; // not `disabled`, which would lose the focus
-  send(button).finally(() => (button.ariaDisabled = "false"));
+  send(button).finally(() => {
+    button.ariaDisabled = "false";
+  });
 });
 
 async function send(button) {
@@ -63,5 +65,7 @@ document.addEventListener("click", async (event) => {
   await navigator.clipboard.writeText(source.textContent);
   const word = button.querySelector("span");
   word.textContent = "Copied";
-  setTimeout(() => (word.textContent = "Copy"), COPIED_MS);
+  setTimeout(() => {
+    word.textContent = "Copy";
+  }, COPIED_MS);
 });

@@ -23,7 +23,9 @@ document.addEventListener("submit", (event) => {
   const button = event.target.querySelector("button");
   if (button.ariaDisabled === "true") return;
   button.ariaDisabled = "true";
-  send(event.target).finally(() => (button.ariaDisabled = "false"));
+  send(event.target).finally(() => {
+    button.ariaDisabled = "false";
+  });
 });
 
 async function send(form) {

@@ -2,7 +2,11 @@
 // to the same places, and tests/web/test_format.py keeps them equal.
 
 const UNITS = ["KiB", "MiB", "GiB", "TiB", "PiB"];
-const LENGTHS = [[86400, "d"], [3600, "h"], [60, "min"]];
+const LENGTHS = [
+  [86400, "d"],
+  [3600, "h"],
+  [60, "min"],
+];
 
 // Python rounds halves to even, and so must we.
 function round(value) {

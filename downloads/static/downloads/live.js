@@ -133,13 +133,13 @@ async function refresh() {
     else await absorb(page.fragment);
   } catch {
     // The server is away. What was asked for is asked for again when it is back.
-    ids.forEach((id) => changed.add(id));
+    for (const id of ids) changed.add(id);
     everythingChanged ||= everything;
     refreshedAt = performance.now() + AFTER_ERROR_MS;
   }
   refreshTimer = null;
   refreshing -= 1;
-  [...unshown].filter(rows.knows).forEach((id) => changed.add(id));
+  for (const id of [...unshown].filter(rows.knows)) changed.add(id);
   if (!refreshing) unshown.clear();
   if (changed.size || everythingChanged) refreshSoon();
 }
@@ -228,7 +228,7 @@ byId("lost-retry").addEventListener("click", () => stream.open());
 
 document.addEventListener("vnsite:added", (event) => rows.expect(event.detail));
 document.addEventListener("vnsite:changed", (event) => {
-  event.detail.forEach((id) => changed.add(id));
+  for (const id of event.detail) changed.add(id);
   if (!paused) refreshSoon();
   else refresh(); // somebody's own action is shown, whatever is paused
 });

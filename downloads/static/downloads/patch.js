@@ -41,7 +41,7 @@ export function takeDue() {
   const come = [...document.querySelectorAll("time[data-due]")].filter(
     (time) => Date.parse(time.dateTime) < now,
   );
-  come.forEach((time) => delete time.dataset.due);
+  for (const time of come) delete time.dataset.due;
   return come;
 }
 

@@ -45,7 +45,7 @@ export function offer(row) {
 }
 
 export function expect(ids) {
-  ids.forEach((id) => expected.add(id));
+  for (const id of ids) expected.add(id);
 }
 
 // Let the held rows in, or say how many there are.
@@ -79,7 +79,7 @@ function insertHeld(isWelcome) {
 function trim() {
   const surplus = rows().slice(pageSize);
   if (!surplus.length) return;
-  surplus.forEach((row) => row.remove());
+  for (const row of surplus) row.remove();
   const next = document.getElementById("next-page");
   const url = new URL(next.href);
   url.searchParams.set("after", rows().at(-1).dataset.key);

@@ -47,16 +47,16 @@ function connection() {
 }
 
 function tellAll(message) {
-  pages.forEach((_, port) => port.postMessage(message));
+  for (const port of pages.keys()) port.postMessage(message);
 }
 
 function greet(port, seq) {
   port.postMessage(connection());
-  newest.forEach((data, name) => port.postMessage({ name, data, seq: 0 }));
+  for (const [name, data] of newest) port.postMessage({ name, data, seq: 0 });
   if (seq < since) port.postMessage({ name: "resync", data: { why: "gap" }, seq: stream.seq });
   else {
     const missed = kept.filter(([each]) => each > seq);
-    missed.forEach(([each, data]) => port.postMessage({ name: "transition", data, seq: each }));
+    for (const [each, data] of missed) port.postMessage({ name: "transition", data, seq: each });
   }
 }
 
@@ -87,5 +87,5 @@ addEventListener("connect", ({ ports: [port] }) => {
 // A page that crashed does not take its leave.
 setInterval(() => {
   const longAgo = performance.now() - SILENT_MS;
-  [...pages].filter(([, heardAt]) => heardAt < longAgo).forEach(([port]) => leave(port));
+  for (const [port, heardAt] of [...pages]) if (heardAt < longAgo) leave(port);
 }, SILENT_MS / 5);
