@@ -1,7 +1,7 @@
-"""What a reverse proxy says of the browser behind it, believed only from the proxies we know.
+"""Takes the browser's address and scheme from reverse proxies that are configured as trusted.
 
-Anybody else could name any address in `X-Forwarded-For`, and so pass the limit on failed log-ins,
-or say that a plain connection was encrypted.
+Anybody else could put any address into `X-Forwarded-For` to evade the limit on failed sign-ins, or
+claim that a plain connection was encrypted.
 """
 
 import ipaddress
@@ -20,9 +20,9 @@ FORWARDED_PROTO = b"x-forwarded-proto"
 
 
 class BehindProxies:
-    """An ASGI application that shows another one the browser's address and scheme.
+    """An ASGI application that passes the browser's address and scheme on to another one.
 
-    `proxies` are networks. The headers are taken out of every request, believed or not.
+    `proxies` are networks. The headers are removed from every request, believed or not.
     """
 
     def __init__(self, application: Application, proxies: Iterable[str]) -> None:
@@ -44,7 +44,7 @@ class BehindProxies:
         host, port = scope.get("client") or ("", 0)
         if not self._is_proxy(host):
             return scope
-        # Each proxy appends whom it spoke with: the last one that is no proxy is the browser.
+        # Each proxy appends its peer: the last address that is not a proxy's is the browser's.
         for hop in reversed([text.strip() for text in forwarded_for.split(",") if text.strip()]):
             if not _is_address(hop):
                 break
@@ -62,12 +62,12 @@ class BehindProxies:
 
 
 def behind_proxies(application: Application) -> Application:
-    """The application behind the proxies of VNSITE_TRUSTED_PROXIES."""
+    """Wrap the application behind the proxies of VNSITE_TRUSTED_PROXIES."""
     return BehindProxies(application, settings.VNSITE.trusted_proxies)
 
 
 def client_address(request: HttpRequest) -> str:
-    """The browser's address, for the limit on failed log-ins."""
+    """Return the browser's address, for the limit on failed sign-ins."""
     return str(request.META.get("REMOTE_ADDR") or "")
 
 

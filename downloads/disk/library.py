@@ -1,8 +1,8 @@
-"""The library: finished files appear in it whole, by one rename, and are found again by name.
+"""Publishes finished files into the library, each entry whole, by one rename.
 
 File system only. An entry is one directory, `<title> [<correlation id>]`, under the media root.
-Files are gathered in a staging directory on the same file system first, so that nothing half
-copied ever has a final name.
+Files are gathered in a staging directory on the same file system first, so that a final name never
+shows half a copy.
 """
 
 import ctypes
@@ -103,7 +103,7 @@ def stage(
 
 
 def open_finished(path: Path) -> BufferedReader:
-    """Open a file to read it; a link is not followed, and nothing waits at a pipe.
+    """Open a file for reading, without following a link or waiting at a pipe.
 
     Raises RefusedFile for anything but a regular file with one link.
     """
@@ -129,7 +129,7 @@ def _bring(file: StagedFile, target: Path, *, mode: int) -> None:
         try:
             file.source.rename(target)
         except OSError as error:
-            # Two mounts of one file system have the same st_dev, so that it does not tell.
+            # st_dev does not tell: two mounts of one file system have the same.
             if error.errno != errno.EXDEV:
                 raise
             _copy(source, target, sha256=file.sha256, mode=mode)
@@ -140,7 +140,7 @@ def _bring(file: StagedFile, target: Path, *, mode: int) -> None:
 
 
 def _require_same(status: os.stat_result, target: Path) -> None:
-    """The name may have been pointed elsewhere between the look at it and the move."""
+    """Refuse a file that was exchanged between the check and the move."""
     moved = target.lstat()
     if (moved.st_dev, moved.st_ino) != (status.st_dev, status.st_ino):
         raise RefusedFile(f"{target.name} was exchanged while it was moved")
@@ -161,10 +161,9 @@ def _copy(source: IO[bytes], target: Path, *, sha256: str, mode: int) -> None:
 
 
 def publish(root: Path, key: str, name: str) -> None:
-    """Give the staged directory its final name: one rename, never over something; durable after.
+    """Give the staged directory its final name, durably, by a rename that replaces nothing.
 
-    Raises FileExistsError when something bears the name already, FileNotFoundError when nothing
-    is staged under the key.
+    Raises FileExistsError when the name is taken, FileNotFoundError when nothing is staged.
     """
     rename_without_replacing(_staged(root, key), root / name)
     sync_directory(root)
@@ -173,8 +172,8 @@ def publish(root: Path, key: str, name: str) -> None:
 def rename_without_replacing(source: Path, target: Path) -> None:
     """rename(2) of a directory that raises FileExistsError instead of replacing anything.
 
-    Where the file system does not know RENAME_NOREPLACE (FUSE, CIFS) the plain call does: of a
-    directory it replaces nothing but an empty directory.
+    Where the file system does not support RENAME_NOREPLACE (FUSE, CIFS), the plain call is used: it
+    lets a directory replace nothing but an empty directory.
     """
     result = _libc.renameat2(
         AT_FDCWD, os.fsencode(source), AT_FDCWD, os.fsencode(target), RENAME_NOREPLACE
@@ -193,7 +192,7 @@ def rename_without_replacing(source: Path, target: Path) -> None:
 
 
 def _staged(root: Path, key: str) -> Path:
-    """Where the files of this key are gathered. Raises ValueError for what is not one name."""
+    """Return the staging directory of a key. Raises ValueError for a key that is not one name."""
     if key in ("", ".", "..") or "/" in key or "\0" in key:
         raise ValueError(f"not a key of the staging directory: {key!r}")
     return root / STAGING / key
@@ -204,7 +203,7 @@ def is_staged(root: Path, key: str) -> bool:
 
 
 def holds(root: Path, name: str, sizes: dict[str, int]) -> bool:
-    """Whether the entry is there with exactly these files (name → bytes)."""
+    """Whether the entry has exactly these files (name → size in bytes)."""
     entry = root / name
     try:
         found = {path.name: path.lstat().st_size for path in entry.iterdir()}
@@ -214,7 +213,7 @@ def holds(root: Path, name: str, sizes: dict[str, int]) -> bool:
 
 
 def discard(root: Path, key: str) -> None:
-    """Remove what is staged under the key; nothing there is fine."""
+    """Remove what is staged under the key, if anything."""
     directory = _staged(root, key)
     if directory.is_symlink():
         directory.unlink()
@@ -223,15 +222,15 @@ def discard(root: Path, key: str) -> None:
 
 
 def _unless_gone(function: object, path: str, error: Any) -> None:
-    """Two recoveries may discard the same directory at once: what is gone already is no error."""
+    """Ignore what another recovery, discarding the same directory, has removed already."""
     if not isinstance(error[1], FileNotFoundError):
         raise error[1]
 
 
 def remove(root: Path, name: str) -> int:
-    """Remove an entry of the library with its files; the bytes freed, 0 when it is not there.
+    """Remove an entry with its files; return the bytes freed, 0 when it is not there.
 
-    Raises ValueError for a name that is not one of an entry: it never leaves the library.
+    Raises ValueError for a name that is not an entry's: nothing outside the library is removed.
     """
     if not name or name in (".", "..", STAGING) or "/" in name or "\0" in name:
         raise ValueError(f"not an entry of the library: {name!r}")
@@ -244,7 +243,7 @@ def remove(root: Path, name: str) -> int:
 
 
 def sync_directory(path: Path) -> None:
-    """Make the names in a directory durable, where its file system can do that (CIFS cannot)."""
+    """Make the names in a directory durable, where its file system can (CIFS cannot)."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""Names in the library, made of titles and media types: safe everywhere, readable, not too long.
+"""Makes names for the library from titles and media types: safe on every system, bounded.
 
 Values only; nothing here touches a disk.
 """
@@ -57,9 +57,9 @@ class NotMedia(ValueError):
 
 
 def suffix_of(name: str, *, media_type: str) -> str:
-    """The suffix that a file of a media type is published with: its own, if it is one of the type.
+    """Return the suffix to publish with: the file's own if its type has it, else the type's first.
 
-    Raises NotMedia for a type that is not on the list, whoever said that it is one.
+    Raises NotMedia for a type that is not on the list.
     """
     suffixes = [suffix for suffix, listed in MEDIA_TYPES.items() if listed == media_type]
     if not suffixes:
@@ -69,7 +69,7 @@ def suffix_of(name: str, *, media_type: str) -> str:
 
 
 def safe_name(text: str, *, fallback: str, max_bytes: int = MAX_NAME_BYTES) -> str:
-    """A file name that says what `text` says and nothing else, at most `max_bytes` of UTF-8.
+    """Make a file name of `text`, of at most `max_bytes` of UTF-8.
 
     NFC; no control, format (bidi, zero-width but for the joiners of emoji), surrogate or private
     characters, no separators and nothing that another system's file names cannot have; no leading
@@ -82,17 +82,17 @@ def safe_name(text: str, *, fallback: str, max_bytes: int = MAX_NAME_BYTES) -> s
 
 
 def readable(text: str) -> str:
-    """A text of the site on one line, without what is invisible or turns the writing around.
+    """Bring a site's text onto one line, without invisible characters or changes of direction.
 
     A letter keeps at most MAX_MARKS marks: more would be drawn over the lines around it.
     """
-    # After the removal: what stood between a letter and its accent may have been invisible.
+    # After the removal: an invisible character may stand between a letter and its accent.
     composed = unicodedata.normalize("NFC", INVISIBLE.sub("", text))
     return " ".join(FLOOD.sub(r"\1", composed).split())
 
 
 def cut(text: str, max_bytes: int) -> str:
-    """The longest beginning of `text` that takes at most `max_bytes`, cut between graphemes."""
+    """Return the longest beginning of `text` of at most `max_bytes`, cut between graphemes."""
     size = 0
     for grapheme in regex.finditer(r"\X", text):
         size += len(grapheme[0].encode())
@@ -102,14 +102,14 @@ def cut(text: str, max_bytes: int) -> str:
 
 
 def entry_name(title: str, correlation_id: str, *, copy: int = 1) -> str:
-    """`<title> [<correlation id>]`; from the second copy on `<title> [<correlation id>] (2)`."""
+    """Return `<title> [<correlation id>]`, with ` (2)` and so on for further copies."""
     tail = f" [{correlation_id}]" + (f" ({copy})" if copy > 1 else "")
     head = safe_name(title, fallback="video", max_bytes=MAX_NAME_BYTES - len(tail))
     return head + tail
 
 
 def file_names(title: str, suffixes: Sequence[str]) -> list[str]:
-    """The names of files in an entry: `<title><suffix>`, numbered where that is not unique."""
+    """Return the file names of an entry: `<title><suffix>`, numbered where that is not unique."""
     chosen: list[str] = []
     for suffix in suffixes:
         for number in range(1, len(suffixes) + 1):

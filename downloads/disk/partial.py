@@ -1,9 +1,9 @@
-"""Proven bytes: what an attempt that ended leaves for the next one.
+"""The partial file that an ended attempt leaves for the next one, with its proof.
 
-File system only. A child that fetches one file over HTTP writes beside it what the site said of
-that body: a `Proof`. When another attempt will follow, `keep` reduces the isolated directory to
-these two, and `bring` moves them into the directory of the next attempt. Whether the body is still
-the same only the site can say, then (`downloads.fetch.resume`).
+File system only. A child that fetches one file over HTTP writes a `Proof` beside it: what the site
+said of that body. If another attempt follows, `keep` reduces the isolated directory to these two,
+and `bring` moves them into the next attempt's directory. Only the site can then say whether the
+body is still the same (`downloads.fetch.resume`).
 """
 
 import json
@@ -19,9 +19,9 @@ from downloads.disk import isolation
 from downloads.disk.library import RefusedFile, open_finished, sync_directory
 
 PROOF = "resume.json"
-# Inside an isolated directory: what another attempt brought, or what is about to stay of this one.
+# Inside an isolated directory: what an earlier attempt left, or what will be left of this one.
 CARRIED = "carried"
-# Fewer are fetched again sooner than they are proven.
+# Fetching fewer bytes again is faster than proving them.
 LEAST_BYTES = 2**20
 MAX_PROOF_BYTES = 2**16
 
@@ -30,15 +30,15 @@ _FILE_NAME = re.compile(r"[A-Za-z0-9]{1,16}\.[A-Za-z0-9]{1,16}")
 
 @dataclass(frozen=True, kw_only=True)
 class Proof:
-    """What the site said of a body whose bytes lie beside it: enough to know it again.
+    """What the site said of the body beside it: enough to recognise the same body.
 
-    The URL is no part of it: sites sign theirs, so that the same body has another one tomorrow.
+    The URL is not part of it: sites sign their URLs, so that the same body has another one later.
     """
 
-    name: str  # of the file; until it is finished its bytes are in `<name>.part`
-    format_id: str  # which of the site's forms of the video it is
+    name: str  # of the finished file; until then its bytes are in `<name>.part`
+    format_id: str  # yt-dlp's id of the format
     total_bytes: int
-    etag: str  # a strong one, or ""
+    etag: str  # a strong ETag, or ""
     last_modified: str  # as the site wrote it, or ""
 
     @property
@@ -47,7 +47,7 @@ class Proof:
 
     @classmethod
     def read(cls, directory: Path) -> Self | None:
-        """The proof in a directory. None when there is none, or it is not what `write` writes."""
+        """Read the proof in a directory; None when it is missing or was not written by `write`."""
         try:
             with open_finished(directory / PROOF) as file:
                 proof = cls(**json.loads(file.read(MAX_PROOF_BYTES)))
@@ -61,10 +61,10 @@ class Proof:
         return proof if is_right and (proof.etag or proof.last_modified) else None
 
     def write(self, directory: Path) -> None:
-        """Write it whole or not at all; a process that is killed meanwhile leaves no half of it."""
+        """Write the proof atomically: a killed process leaves all of it or nothing."""
         unfinished = directory / f"{PROOF}.new"
         unfinished.unlink(missing_ok=True)
-        with unfinished.open("x") as file:  # never through a link that somebody planted
+        with unfinished.open("x") as file:  # never through a planted link
             json.dump(asdict(self), file)
             file.flush()
             os.fsync(file.fileno())
@@ -72,20 +72,20 @@ class Proof:
 
 
 def is_file_name(name: object) -> bool:
-    """Whether it is the name of the one file of a download: `media.mp4`, no path, no link."""
+    """Whether `name` can be a download's one file: `media.mp4`, without a path."""
     return isinstance(name, str) and _FILE_NAME.fullmatch(name) is not None
 
 
 def keep(root: Path, name: str) -> int:
-    """Reduce an isolated directory to its proven bytes and their proof; returns how many they are.
+    """Reduce an isolated directory to the partial file and its proof; return the bytes kept.
 
-    Only for one in which nothing runs any more, on this machine since this boot: after a power cut
-    the file may have its length, but not its bytes. What is kept is durable. The directory bears
-    its name again afterwards; it is gone, and 0 is returned, when nothing is proven, or too little
-    to be worth it. May be interrupted and done again. Raises OSError when it cannot be removed.
+    Only for a directory in which nothing runs any more, on this machine since this boot: after a
+    power cut a file may have its length but not its bytes. What is kept is durable, under the same
+    name. When nothing is proven, or too little to be worth it, the directory is removed and 0 is
+    returned. May be interrupted and repeated. Raises OSError when it cannot be removed.
     """
     kept = 0
-    with suppress(OSError, RefusedFile):  # of what cannot be kept nothing is kept
+    with suppress(OSError, RefusedFile):  # keep all of it or nothing
         kept = _gather(root / name)
     if kept and isolation.reduce_directory(root, name, to=CARRIED):
         return kept
@@ -94,9 +94,9 @@ def keep(root: Path, name: str) -> int:
 
 
 def bring(root: Path, name: str, directory: Path) -> bool:
-    """Move what `keep` kept under this name into the directory of the next attempt, by one rename.
+    """Move what `keep` kept into the directory of the next attempt, by one rename.
 
-    False when it is not there: somebody removed it, or it is on another machine.
+    False when it is not there: it was removed, or is on another machine.
     """
     source = root / name
     try:
@@ -109,10 +109,10 @@ def bring(root: Path, name: str, directory: Path) -> bool:
 
 
 def _gather(directory: Path) -> int:
-    """Move proven bytes and proof into CARRIED; returns how many they are, 0 for too few.
+    """Move the partial file and its proof into CARRIED; return its bytes, 0 for too few.
 
-    Either may be there already: when the child did not get to fetching, or was killed between the
-    two renames by which it takes them out.
+    Either may be there already, when the child did not reach fetching or was killed between the two
+    renames that take them out.
     """
     carried = directory / CARRIED
     with suppress(FileExistsError):

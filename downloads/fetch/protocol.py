@@ -1,7 +1,7 @@
-"""What worker and child say to each other: JSON lines over one socket for each attempt.
+"""The messages between worker and child: JSON lines over one socket an attempt.
 
-The child sends; the worker says one thing only, "go". Both ends live on the same machine and run
-the same version, so the form may change freely.
+The child sends; the worker's only message is "go". Both ends are on the same machine and run the
+same version, so that the format may change freely.
 """
 
 import json
@@ -15,7 +15,7 @@ GO = b"go\n"
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """All that a child needs to know. Paths are absolute."""
+    """Everything that a child needs to know. Paths are absolute."""
 
     url: str
     options: dict[str, str | None]
@@ -27,7 +27,7 @@ class Job:
 
 @dataclass(frozen=True, kw_only=True)
 class Metadata:
-    """What the site says of the video, as soon as its page was read."""
+    """What the site says of the video, sent once its page is read."""
 
     title: str
 
@@ -46,7 +46,7 @@ class Resumed:
 
 @dataclass(frozen=True, kw_only=True)
 class Advance:
-    """How far fetching is. total_bytes None: the site did not say."""
+    """The progress of fetching. `total_bytes` None: the site did not say."""
 
     received_bytes: int
     total_bytes: int | None = None
@@ -56,7 +56,7 @@ class Advance:
 
 @dataclass(frozen=True, kw_only=True)
 class Said:
-    """A line for the log of the attempt, redacted. It says nothing of how far the child is."""
+    """A redacted line for the attempt's log. It is not a sign of progress."""
 
     level: str  # "debug", "info", "warning" or "error"
     text: str
@@ -102,7 +102,7 @@ def encode(message: Message) -> bytes:
 
 
 def decode(line: bytes) -> Message:
-    """The message in a line. Raises ValueError for anything else."""
+    """Decode a line into a message. Raises ValueError for anything else."""
     try:
         name, values = json.loads(line)
         if name == Fetched.__name__:
@@ -118,7 +118,7 @@ Send = Callable[[Message], None]
 
 
 def sender(channel: socket.socket) -> Send:
-    """A function that sends messages; it blocks while the worker does not listen."""
+    """Return a function that sends messages; it blocks while the worker does not read."""
 
     def send(message: Message) -> None:
         channel.sendall(encode(message))

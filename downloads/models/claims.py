@@ -1,4 +1,4 @@
-"""The claim: which waiting downloads a worker gets next. Each is got once, and all owners in turn.
+"""Claims waiting downloads for a worker: each once, all owners in turn.
 
 `rules.fairness` and `rules.breaker` decide; here are the rows that they decide by, and the mutex
 behind which they do: one claim at a time, on all machines.
@@ -37,16 +37,16 @@ def claim(
 ) -> "list[Download]":
     """See `DownloadQuerySet.claim`."""
     if not downloads.claimable(database_now()).exists():
-        return []  # nearly always: then nobody waits for the mutex
+        return []  # nearly always: saves taking the mutex
     with short_transaction():
         _take_mutex()
         return _claim(downloads, worker, slots, directory_name)
 
 
 def _take_mutex() -> None:
-    """Wait until no other claim is under way, and hold them off until the transaction ends.
+    """Hold the mutex of claims until the transaction ends.
 
-    On SQLite the transaction is that already: it is IMMEDIATE, so nobody else writes meanwhile.
+    On SQLite the transaction is IMMEDIATE and so excludes other writers already.
     """
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
@@ -62,7 +62,7 @@ def _claim(
     now, running = database_now(), running_now(downloads)
     shut = frozenset(site.host for site in Site.objects.waiting(now))
     claimed: list[Download] = []
-    passed_over: list[int] = []  # somebody is cancelling them
+    passed_over: list[int] = []  # being cancelled at this moment
     while len(claimed) < slots:
         turn = first_of(_turns(downloads, now, running, shut, passed_over), running)
         if turn is None:
@@ -78,7 +78,7 @@ def _claim(
 
 
 def limits() -> ConcurrencyLimits:
-    """What is configured."""
+    """Return the configured limits."""
     return ConcurrencyLimits(
         of_user=settings.VNSITE.user_running, of_site=settings.VNSITE.site_running
     )
@@ -95,10 +95,9 @@ def _turns(
     shut: frozenset[str],
     passed_over: list[int],
 ) -> list[Turn]:
-    """The first candidate of each owner who may have one more running.
+    """Return the first candidate of each owner who may have one more running.
 
-    One look into the index for each user, however many downloads wait: to go through those would
-    take longer the more somebody submits.
+    One index look-up a user, however many downloads wait.
     """
     full = running.full_owners(limits())
     candidates = downloads.claimable(now)
@@ -128,9 +127,10 @@ def _turns(
 
 
 def _locked(downloads: "DownloadQuerySet", key: int) -> "Download | None":
-    """A download that waits, locked; None when somebody else holds it or has cancelled it.
+    """Lock a waiting download; None when it is locked by somebody else or was cancelled.
 
-    It is not waited for: who holds it may wait for the counter of seqs, which this claim holds.
+    Waiting for that lock could deadlock: its holder may wait for the counter of seqs, which this
+    claim holds.
     """
     rows = downloads.filter(pk=key, state=State.CREATED)
     if connection.features.has_select_for_update_skip_locked:

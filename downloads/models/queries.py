@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Submitted:
-    """What became of one wish: a new download, or the one that is there already."""
+    """The answer to one wish: a new download, or the existing one."""
 
     download: "Download"
     created: bool
@@ -58,10 +58,10 @@ class TooManyWaiting(Exception):
 
 
 class Likely(models.Func):
-    """A condition that is true of many rows.
+    """A condition that holds for many rows.
 
-    SQLite guesses that an index finds ten rows with one state, and sorts what it finds: with 10,000
-    that wait, each claim would. Told otherwise, it walks the index that is in order.
+    SQLite assumes that few rows have one state, and sorts what it finds: each claim would sort
+    10,000 waiting rows. With LIKELY it walks the index that is in order.
     """
 
     function = "LIKELY"
@@ -74,16 +74,16 @@ class Likely(models.Func):
 
 class DownloadQuerySet(models.QuerySet["Download"]):
     def visible_to(self, user: "User | AnonymousUser") -> Self:
-        """What a user may see and touch: their own; staff all; nobody else anything."""
+        """Downloads that a user may see and act on: their own, or all for staff."""
         if not user.is_authenticated:
             return self.none()
         return self if user.is_staff else self.filter(owner=user)
 
     def claimable(self, now: datetime) -> Self:
-        """Waiting, due, the most urgent first and then the oldest. `now`: of `database_now`.
+        """Downloads that are due at `now` (of `database_now`): the most urgent, then the oldest.
 
-        What would have to wait for longer than anything waits was put off by a clock that has been
-        set back since: it is due.
+        A `not_before` beyond the longest possible wait means that the clock was set back: it counts
+        as due.
         """
         longest = timedelta(seconds=RETRY_AFTER_CAP_SECONDS)
         due = Q(not_before=None) | Q(not_before__lte=now) | Q(not_before__gt=now + longest)
@@ -100,7 +100,7 @@ class DownloadQuerySet(models.QuerySet["Download"]):
         return self.filter(state__in=ENDED)
 
     def search(self, text: str) -> Self:
-        """Those whose title or URL contains the text, or whose correlation id it is."""
+        """Downloads whose title or URL contains the text, or whose correlation id equals it."""
         text = text.strip()
         if not text:
             return self

@@ -1,7 +1,6 @@
-"""The sites that refused us: how often in a row, and how long they are left alone.
+"""The breakers of sites: failures in a row, and until when a site is left alone.
 
-What is decided is in `rules.breaker`; here are the rows, and writes that do not overtake each
-other.
+`rules.breaker` decides; here are the rows, and writes that do not overtake each other.
 """
 
 from datetime import datetime
@@ -17,7 +16,7 @@ from downloads.rules.errors import ErrorClass
 
 class SiteQuerySet(models.QuerySet["Site"]):
     def waiting(self, now: datetime) -> Self:
-        """Those whose breaker is open. `now`: of `database_now`."""
+        """Sites whose breaker is open at `now` (of `database_now`)."""
         return self.filter(waits_until__gt=now, waits_until__lte=latest_end(now)).order_by("host")
 
     def refused(
@@ -27,10 +26,10 @@ class SiteQuerySet(models.QuerySet["Site"]):
         *,
         retry_after_seconds: float | None,
     ) -> "Site":
-        """Count a failure of an attempt; returns the site as it is now, waiting or not.
+        """Count a failure of an attempt; return the site as it is then.
 
-        Call it in the transaction that ends the attempt, before the move: a worker that lost the
-        download counts nothing then.
+        Call it in the transaction that ends the attempt, before the move: then a worker that lost
+        the download counts nothing.
         """
         with short_transaction():
             now = database_now()
@@ -48,10 +47,10 @@ class SiteQuerySet(models.QuerySet["Site"]):
         return site
 
     def answered(self, host: str) -> bool:
-        """Close the breaker of a site and forget its failures; says whether it was ever open."""
+        """Close a site's breaker and forget its failures; return whether it had been opened."""
         failing = self.filter(host=host, failures__gt=0)
         site = failing.first()
-        if site is None:  # nearly always; a write would wait for its turn
+        if site is None:  # nearly always: saves a write, which has to queue
             return False
         now = database_now()
         failing.update(failures=0, error_class=None, waits_until=None, changed_at=now)

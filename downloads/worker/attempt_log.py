@@ -1,4 +1,4 @@
-"""The log of one attempt: what its child says and its worker does, bounded, kept as it goes."""
+"""Keeps the log of one attempt: lines of its child and its worker, bounded, written as it runs."""
 
 import logging
 import time
@@ -13,17 +13,17 @@ from downloads.models.outage import in_words
 from downloads.rules.redaction import MAX_LINE_LENGTH, safe_line
 
 logger = logging.getLogger(__name__)
-child_logger = logging.getLogger("downloads.fetch")  # the child itself has none
+child_logger = logging.getLogger("downloads.fetch")  # the child has no logger of its own
 
-# A site can make yt-dlp say as much as it likes. How it began and how it ended is what is kept.
+# A site can make yt-dlp log without end: the beginning and the newest lines are kept.
 FIRST_LINES, FIRST_BYTES = 100, 16 * 1024
 NEWEST_LINES, NEWEST_BYTES = 399, 47 * 1024
 WRITE_SECONDS = 3.0
-AWAY_SECONDS = 60.0  # SQLite may wait 20 s for each try, and the attempt with it
+AWAY_SECONDS = 60.0  # a try may block SQLite, and so the attempt, for 20 s
 
 
 class BoundedLines:
-    """The first and the newest lines; of those between them only how many they were."""
+    """The first and the newest lines, and the number of lines between them."""
 
     def __init__(self) -> None:
         self.left_out = 0
@@ -50,9 +50,9 @@ class BoundedLines:
 
 
 class LogKeeper:
-    """Takes the lines of one attempt and writes them to its row, every few seconds and on demand.
+    """Writes the lines of one attempt to its row, every few seconds and on demand.
 
-    What a crash of the worker loses is what came since the last time.
+    A crash of the worker loses the lines since the last write.
     """
 
     def __init__(self, download: Download) -> None:
@@ -60,16 +60,16 @@ class LogKeeper:
         self._attempt = download.attempt
         self._lines = BoundedLines()
         self._is_new = False
-        self._is_away = False  # the database did not take it the last time
+        self._is_away = False  # the last write failed
         self._due_at = time.monotonic() + WRITE_SECONDS
 
     def take(self, said: Said) -> None:
-        """A line of the child, which has redacted it."""
+        """Add a line of the child, which has redacted it."""
         child_logger.debug("%s: %s", said.level, said.text)
         self._add(said.level, said.text[:MAX_LINE_LENGTH])
 
     def note(self, text: str, *, level: str = "info") -> None:
-        """A line of the worker's own."""
+        """Add a line of the worker."""
         self._add(level, safe_line(text))
 
     def write_if_due(self) -> None:
@@ -77,13 +77,14 @@ class LogKeeper:
             self.write()
 
     def write_unless_away(self) -> None:
-        """Before a state is written, so that whoever hears of it finds the log; but the state comes
-        first when the database is only just coming back."""
+        """Write before a state changes, so that whoever hears of it finds the log.
+
+        Skipped when the last write failed: then the state comes first."""
         if not self._is_away:
             self.write()
 
     def write(self) -> None:
-        """Write what is new, unless the database does not take it: the attempt is worth more.
+        """Write what is new. A failure is logged, not raised: the attempt matters more.
 
         What is not written now is written the next time.
         """

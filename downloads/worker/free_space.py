@@ -1,7 +1,7 @@
-"""Room on the disks: whether a download may begin, and whether a running one must give way.
+"""Watches free space: whether a download may begin, and whether a running one must give way.
 
-Looked at in the temp root and in the library, before each claim and while downloads run. The
-distance between the two limits keeps downloads from being begun and put back in turns.
+The temp root and the library are checked before each claim and while downloads run. The distance
+between the two limits keeps downloads from being started and put back in turns.
 """
 
 import os
@@ -12,21 +12,21 @@ from django.conf import settings
 
 from downloads.disk.library import folder_mode, make_folder
 
-# Of VNSITE_MIN_FREE_BYTES: under it nothing begins, under this part of it the youngest gives way.
+# Below VNSITE_MIN_FREE_BYTES nothing begins; below this part of it the youngest gives way.
 GIVE_WAY_PART = 0.5
-# A download takes a directory and some files, and a database beside it a few more.
+# A download makes a directory and some files, and a database beside it a few more.
 MIN_FREE_FILES = 100
 # What one attempt opens: pipe, socket, lock, a connection to the database, files to publish.
 MIN_FREE_DESCRIPTORS = 16
 
 
 def obstacle_to_begin() -> str:
-    """Why no download may begin now, or "". Makes the two folders when they are not there."""
+    """Return why no download may begin now, or "". Makes the two folders if they are missing."""
     return _obstacle(settings.VNSITE.min_free_bytes) or _obstacle_in_descriptors()
 
 
 def obstacle_to_go_on() -> str:
-    """Why one of the running downloads must give way now, or ""."""
+    """Return why one of the running downloads must give way now, or ""."""
     return _obstacle(int(settings.VNSITE.min_free_bytes * GIVE_WAY_PART))
 
 
@@ -58,7 +58,7 @@ def _mode_of(root: Path) -> int:
 
 
 def _obstacle_in_descriptors() -> str:
-    """A claim without them would use up an attempt and come to nothing."""
+    """Return why file descriptors are short, or "": a claim without them would waste an attempt."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         used = len(list(Path("/proc/self/fd").iterdir()))

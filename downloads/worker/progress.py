@@ -1,4 +1,4 @@
-"""How far an attempt is: what its child says, written to the row at most twice a second."""
+"""Writes what the child reports of its progress to the row, at most twice a second."""
 
 import logging
 import math
@@ -16,12 +16,12 @@ from downloads.rules.states import Phase
 logger = logging.getLogger(__name__)
 
 PROGRESS_INTERVAL_SECONDS = 0.5
-# Post-processing and verifying send no bytes; only a silence while reading or fetching is a stall.
+# Other phases receive no bytes: their silence is not a stall.
 MAY_STALL = frozenset({Phase.EXTRACTING, Phase.FETCHING})
 
 
 class ProgressReport:
-    """What the child said of its progress, written to the row at most twice a second."""
+    """The latest progress of one attempt, and when it is written."""
 
     def __init__(self, download: Download) -> None:
         self._download = download
@@ -38,7 +38,7 @@ class ProgressReport:
 
     @property
     def fetched_bytes(self) -> int | None:
-        """What has come so far; None while nothing is fetched."""
+        """Bytes received so far; None while nothing is fetched."""
         return self._advance.received_bytes if self._phase is Phase.FETCHING else None
 
     def take(self, message: Message) -> None:
@@ -49,7 +49,9 @@ class ProgressReport:
                 self._phase = Phase(message.phase)
             case Resumed():
                 self._resumed_bytes = message.received_bytes
-                self._written_at = -math.inf  # the history wants it, however soon the end comes
+                self._written_at = (
+                    -math.inf
+                )  # written at once: the history needs it even if the end comes soon
             case Advance():
                 self._advance = message
         self._is_new = True
@@ -59,19 +61,19 @@ class ProgressReport:
         self.write_if_due()
 
     def known(self) -> dict[str, Any]:
-        """What a move to the end of the attempt writes along, should it not be written yet."""
+        """Return columns for the move that ends the attempt, in case they are not written yet."""
         return {"title": self._title} if self._title else {}
 
     def due_in_seconds(self) -> float:
-        """When to look again: when something new may be written, else in a second."""
+        """Seconds until something new may be written; one second when nothing is new."""
         if not self._is_new:
             return 1.0
         return max(0.0, self._written_at + PROGRESS_INTERVAL_SECONDS - time.monotonic())
 
     def write_if_due(self) -> None:
-        """Raises LostDownload when the row is not ours any more.
+        """Write what is new, if it is time. Raises LostDownload when the row is not ours any more.
 
-        A database that does not answer loses one report; the next says as much.
+        When the database does not answer, one report is lost; the next one supersedes it.
         """
         if not self._is_new or self.due_in_seconds() > 0:
             return

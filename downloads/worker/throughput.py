@@ -1,7 +1,7 @@
-"""Whether an attempt is still worth its slot: how long it runs, and how fast its bytes come.
+"""Ends attempts that take too long or receive too slowly.
 
-Pure: values and instants in seconds, of whatever clock. A silence of the child is looked at where
-one listens to it (`attempt`); this is about a site that never stops and never ends.
+Pure: values and instants in seconds, of any clock. `listening` notices a silent child; this module
+is about a site that never stops sending.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class ThroughputLimits:
 
 
 class ThroughputWatchdog:
-    """Told of every report of progress; asked now and then what is wrong."""
+    """Measures the duration and the speed of one attempt against its limits."""
 
     def __init__(self, limits: ThroughputLimits, *, now: float) -> None:
         self._limits = limits
@@ -26,7 +26,7 @@ class ThroughputWatchdog:
         self._received_bytes = 0  # by the last report
 
     def measure(self, *, now: float, received_bytes: int | None) -> Broke | None:
-        """What ends the attempt, or None. `received_bytes` is None while nothing is fetched."""
+        """Return why the attempt must end, or None. `received_bytes` None: nothing is fetched."""
         limits = self._limits
         if now - self._began > limits.max_seconds:
             return Broke(kinds=["TimedOut"], message=f"Not done after {limits.max_seconds:.0f} s.")
