@@ -67,6 +67,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session")
+def django_db_keepdb() -> bool:
+    """Leave PostgreSQL's database to the end of its server: somebody may still be connected."""
+    return connection.vendor == "postgresql"
+
+
+@pytest.fixture(scope="session")
 def nightly(pytestconfig: pytest.Config) -> bool:
     """Whether there is time for a whole sweep, not only for one point of it."""
     return bool(pytestconfig.getoption("--nightly"))

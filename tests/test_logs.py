@@ -361,7 +361,7 @@ def test_a_secret_is_told_nowhere_but_in_the_link_that_its_owner_typed(
 
 def assert_every_line_says_what_it_is_about(said: str) -> None:
     lines = [json.loads(line) for line in said.splitlines()]
-    of_attempts = [line for line in lines if line["logger"] == "downloads.worker.attempt"]
+    of_attempts = [line for line in lines if line["logger"] == "downloads.worker.owned"]
     of_children = [line for line in lines if line["logger"] == "downloads.fetch"]
     assert of_attempts
     assert of_children

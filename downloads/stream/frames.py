@@ -227,9 +227,9 @@ class Stats:
         return cls(
             counts={
                 (owner or None, state): number
-                for owner, state, number in Counts.objects.values_list(
-                    "owner_key", "state"
-                ).annotate(Sum("number"))
+                for owner, state, number in Counts.objects.exclude(number=0)
+                .values_list("owner_key", "state")
+                .annotate(Sum("number"))
             },
             speeds={
                 row["download__owner_id"]: row["total"] or 0.0

@@ -128,6 +128,7 @@ def test_every_folder_on_the_way_to_the_library_lets_others_through(
 
 def test_a_library_in_a_data_directory_behind_a_link_stays_open(tmp_path: Path) -> None:
     (tmp_path / "disk").mkdir()
+    (tmp_path / "disk").chmod(0o755)
     (tmp_path / "data").symlink_to("disk")
     library = tmp_path / "disk" / "media"
     library.mkdir()
@@ -166,6 +167,7 @@ def test_what_was_closed_is_said_once_in_one_line(tmp_path: Path) -> None:
 def test_a_site_that_another_server_starts_is_closed_too(tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
+    data.chmod(0o755)
     (data / "vnsite.sqlite3").touch()
     (data / "vnsite.sqlite3").chmod(0o644)
 

@@ -104,6 +104,8 @@ async def test_a_stream_stays_when_its_database_cannot_be_read(
 
         assert await hear_seqs(heard, 3) == [1, 2, 3]
         await hear_beats(heard, 1, stale=False)
+    # The tailer says that it is back after it has told the listeners.
+    await sync_to_async(wait_for)(lambda: len(caplog.records) == 2, what="both lines of the log")
     assert [record.exc_info for record in caplog.records] == [None, None], caplog.text
 
 
@@ -162,10 +164,11 @@ def damage(database: Path, *, page: int) -> None:
         file.write(b"\xa5" * PAGE_BYTES)
 
 
-def first_page_of(table: str, database: Path) -> int:
+def pages_of(table: str, database: Path) -> list[int]:
+    """The first pages of a table and of its indexes."""
     with closing(sqlite3.connect(database)) as opened:
-        query = "SELECT rootpage FROM sqlite_master WHERE name = ?"
-        return int(opened.execute(query, [table]).fetchone()[0])
+        query = "SELECT rootpage FROM sqlite_master WHERE tbl_name = ? AND rootpage"
+        return [int(page) for (page,) in opened.execute(query, [table])]
 
 
 def manage(data: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -201,7 +204,8 @@ def test_with_a_damaged_database_nothing_is_done_and_it_is_said(
     tmp_path: Path, table: str, arguments: tuple[str, ...]
 ) -> None:
     database = copied(tmp_path)
-    damage(database, page=first_page_of(table, database))
+    for page in pages_of(table, database):
+        damage(database, page=page)
 
     ended = manage(tmp_path, *arguments)
 
@@ -228,7 +232,8 @@ def test_a_database_that_is_damaged_meanwhile_stops_the_worker_and_pages_say_it(
     ):
         wait_for(lambda: b"is ready" in worker.said(), what="the worker to be ready")
         for table in ("downloads_download", "auth_user"):
-            damage(database, page=first_page_of(table, database))
+            for page in pages_of(table, database):
+                damage(database, page=page)
 
         assert worker.wait() == 1
         page = site.ask("/", Cookie=cookie)

@@ -12,7 +12,7 @@ from django.test import Client
 from tests.helpers import lives
 from tests.helpers.serving import serving
 from tests.helpers.worker import ROOT
-from vnsite.settings import database_of
+from vnsite.settings import POSTGRESQL_OPTIONS, database_of
 
 pytestmark = pytest.mark.both_databases
 
@@ -123,6 +123,7 @@ def test_a_stranger_cannot_say_that_the_connection_was_encrypted() -> None:
 def test_who_falls_asleep_in_a_transaction_does_not_stop_all_others(shared_db: None) -> None:
     """A machine that was suspended there, or a process that was stopped."""
     asleep = connections.create_connection("default")
+    asleep.settings_dict = asleep.settings_dict | {"OPTIONS": POSTGRESQL_OPTIONS}
     try:
         asleep.set_autocommit(False)
         with asleep.cursor() as cursor:

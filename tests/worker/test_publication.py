@@ -5,7 +5,7 @@ from itertools import count
 import pytest
 from django.conf import settings
 
-from downloads.disk import isolation, library
+from downloads.disk import library
 from downloads.disk.isolation import IsolatedDownload
 from downloads.fetch.protocol import Fetched, ManifestFile
 from downloads.fetch.verify import describe
@@ -29,7 +29,7 @@ def downloading() -> Download:
     wish = ("https://example.org/v", DownloadOptions())
     Download.objects.submit([wish], owner=None, actor="test")
     worker: Worker = lives.make_worker()
-    download = Download.objects.claim_next(worker, directory_name=isolation.directory_name)
+    download = lives.claim_next(worker)
     assert download is not None
     isolated = IsolatedDownload(
         download.correlation_id, settings.VNSITE.temp_root, name=download.directory
