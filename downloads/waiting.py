@@ -63,9 +63,7 @@ class Obstacles:
             open_sites={site.host: _of_site(site) for site in Site.objects.waiting(now)},
             has_worker=has_live_worker(),
             limits=configured,
-            running=Running()
-            if configured == ConcurrencyLimits()
-            else running_now(Download.objects.all()),
+            running=Running() if configured == ConcurrencyLimits() else running_now(),
         )
 
     @classmethod

@@ -84,13 +84,10 @@ HOUSE: tuple[dict[str, frozenset[str]], ...] = (
 PURE = frozenset({(0, "ground"), (1, "processes")})
 
 # Imports that happen only when a name is first used: (module, function or the guard's name).
-# A queryset and the model of its rows name each other's types.
 LAZY = frozenset(
     {
         ("downloads", "__getattr__"),
         ("downloads", "TYPE_CHECKING"),
-        ("downloads.models.claims", "TYPE_CHECKING"),
-        ("downloads.models.queries", "TYPE_CHECKING"),
     }
 )
 

@@ -26,7 +26,7 @@ from django.db import connection
 from django.test import Client
 
 from downloads import logs
-from downloads.models import AttemptLog, Download, Worker
+from downloads.models import AttemptLog, Download, Worker, submissions
 from downloads.rules.errors import ErrorClass
 from downloads.rules.options import DownloadOptions
 from downloads.rules.states import State
@@ -296,7 +296,7 @@ def leading_to_errors(site: ScriptedSite, film: bytes) -> dict[str, str]:
 
 
 def submit_for(user: User, url: str) -> Download:
-    [answer] = Download.objects.submit([(url, DownloadOptions())], owner=user, actor="test")
+    [answer] = submissions.submit([(url, DownloadOptions())], owner=user, actor="test")
     answer.download.note(max_attempts=1)
     return answer.download
 

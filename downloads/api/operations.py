@@ -34,7 +34,7 @@ from downloads.api.schemas import (
     with_neighbours,
 )
 from downloads.diagnostics import stats
-from downloads.models import AttemptLog, Counts, Download, Site, user_actor
+from downloads.models import AttemptLog, Counts, Download, Site, submissions, user_actor
 from downloads.rules.links import InvalidLink
 from downloads.rules.options import DownloadOptions
 from downloads.rules.states import Outcome, State
@@ -79,7 +79,7 @@ def add(
     user = user_of(request)
 
     def work() -> Status[DownloadDetail]:
-        (submitted,) = Download.objects.submit(
+        (submitted,) = submissions.submit(
             [(wish.url, wish.options)], owner=user, actor=user_actor(user)
         )
         return Status(201 if submitted.created else 200, _detail(submitted.download))
@@ -113,7 +113,7 @@ def _submit_all(
 ) -> list[BatchResult]:
     checked = [_check(url) for url in urls]
     wishes = [(link, options) for link in checked if isinstance(link, str)]
-    answers = Download.objects.submit_what_fits(wishes, owner=user, actor=user_actor(user))
+    answers = submissions.submit_what_fits(wishes, owner=user, actor=user_actor(user))
     submitted = iter(answers)
     results = []
     for url, link in zip(urls, checked, strict=True):

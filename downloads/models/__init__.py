@@ -9,11 +9,11 @@ from downloads.models.access import ApiToken, IdempotentAnswer, Scope
 from downloads.models.actors import user_actor, worker_actor
 from downloads.models.attempt import Attempt
 from downloads.models.counts import Counts
-from downloads.models.download import Download, Progress, PublishedFile
+from downloads.models.download import Download, DownloadQuerySet, Progress, PublishedFile
 from downloads.models.logs import AttemptLog
-from downloads.models.queries import DownloadQuerySet, Submitted, TooManyWaiting, fingerprint
 from downloads.models.sites import Site
 from downloads.models.stream import StreamPosition, Transition
+from downloads.models.submissions import Submitted, TooManyWaiting, fingerprint
 from downloads.models.transactions import (
     CancelWasAsked,
     IllegalMove,

@@ -6,7 +6,6 @@ behind which they do: one claim at a time, on all machines.
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
@@ -15,32 +14,30 @@ from django.db.models import OuterRef, Subquery
 
 from downloads.models.actors import worker_actor
 from downloads.models.attempt import Attempt
+from downloads.models.download import Download
 from downloads.models.sites import Site
 from downloads.models.transactions import database_now, short_transaction
 from downloads.models.workers import Worker
 from downloads.rules.fairness import ConcurrencyLimits, Running, Turn, first_of
 from downloads.rules.states import Reason, State
 
-if TYPE_CHECKING:
-    from downloads.models.download import Download
-    from downloads.models.queries import DownloadQuerySet
-
 MUTEX = 0x766E73697465  # of pg_advisory_xact_lock, in this database: "vnsite"
 
 
-def claim(
-    downloads: "DownloadQuerySet",
-    worker: Worker,
-    *,
-    slots: int,
-    directory_name: Callable[[str], str],
-) -> "list[Download]":
-    """See `DownloadQuerySet.claim`."""
-    if not downloads.claimable(database_now()).exists():
+def claim(worker: Worker, *, slots: int, directory_name: Callable[[str], str]) -> list[Download]:
+    """Claim the next downloads for a worker, as many as there are free slots at most.
+
+    Created → initializing with the attempt counted and the name of the directory recorded
+    before the directory exists; all in one transaction. Two workers never get the same one. The
+    owner who has the fewest running comes first; of one owner's the most urgent and then the
+    oldest. Passed over are owners and sites that have as many running as they may, and
+    downloads of a site whose breaker is open.
+    """
+    if not Download.objects.claimable(database_now()).exists():
         return []  # nearly always: saves taking the mutex
     with short_transaction():
         _take_mutex()
-        return _claim(downloads, worker, slots, directory_name)
+        return _claim(worker, slots, directory_name)
 
 
 def _take_mutex() -> None:
@@ -54,20 +51,19 @@ def _take_mutex() -> None:
 
 
 def _claim(
-    downloads: "DownloadQuerySet",
     worker: Worker,
     slots: int,
     directory_name: Callable[[str], str],
-) -> "list[Download]":
-    now, running = database_now(), running_now(downloads)
+) -> list[Download]:
+    now, running = database_now(), running_now()
     shut = frozenset(site.host for site in Site.objects.waiting(now))
     claimed: list[Download] = []
     passed_over: list[int] = []  # being cancelled at this moment
     while len(claimed) < slots:
-        turn = first_of(_turns(downloads, now, running, shut, passed_over), running)
+        turn = first_of(_turns(now, running, shut, passed_over), running)
         if turn is None:
             break
-        download = _locked(downloads, turn.download_id)
+        download = _locked(turn.download_id)
         if download is None:
             passed_over.append(turn.download_id)
             continue
@@ -84,12 +80,11 @@ def limits() -> ConcurrencyLimits:
     )
 
 
-def running_now(downloads: "DownloadQuerySet") -> Running:
-    return Running.count(downloads.running().values_list("owner_id", "site"))
+def running_now() -> Running:
+    return Running.count(Download.objects.running().values_list("owner_id", "site"))
 
 
 def _turns(
-    downloads: "DownloadQuerySet",
     now: datetime,
     running: Running,
     shut: frozenset[str],
@@ -100,7 +95,7 @@ def _turns(
     One index look-up a user, however many downloads wait.
     """
     full = running.full_owners(limits())
-    candidates = downloads.claimable(now)
+    candidates = Download.objects.claimable(now)
     if sites := shut | running.full_sites(limits()):
         candidates = candidates.exclude(site__in=sites)
     if passed_over:
@@ -116,7 +111,7 @@ def _turns(
         found[None] = candidates.filter(owner=None).values_list("pk", flat=True).first()
     keys = {owner_id: key for owner_id, key in found.items() if key is not None}
     priorities = (
-        dict(downloads.filter(pk__in=keys.values()).values_list("pk", "priority"))
+        dict(Download.objects.filter(pk__in=keys.values()).values_list("pk", "priority"))
         if len(keys) > 1  # else there is nothing to compare
         else {}
     )
@@ -126,20 +121,20 @@ def _turns(
     ]
 
 
-def _locked(downloads: "DownloadQuerySet", key: int) -> "Download | None":
+def _locked(key: int) -> Download | None:
     """Lock a waiting download; None when it is locked by somebody else or was cancelled.
 
     Waiting for that lock could deadlock: its holder may wait for the counter of seqs, which this
     claim holds.
     """
-    rows = downloads.filter(pk=key, state=State.CREATED)
+    rows = Download.objects.filter(pk=key, state=State.CREATED)
     if connection.features.has_select_for_update_skip_locked:
         rows = rows.select_for_update(skip_locked=True)
     return rows.first()
 
 
 def _send(
-    download: "Download", worker: Worker, directory_name: Callable[[str], str], now: datetime
+    download: Download, worker: Worker, directory_name: Callable[[str], str], now: datetime
 ) -> None:
     download.move(
         State.INITIALIZING,

@@ -35,6 +35,7 @@ from downloads.models import (
     StreamPosition,
     Submitted,
     TooManyWaiting,
+    submissions,
     user_actor,
 )
 from downloads.waiting import Obstacles
@@ -101,7 +102,7 @@ def add(request: SignedInRequest) -> HttpResponse:
     if not form.is_valid():
         return _refuse_form(request, form)
     try:
-        submitted = Download.objects.submit(
+        submitted = submissions.submit(
             [(url, form.options) for url in form.cleaned_data["urls"]],
             owner=request.user,
             actor=user_actor(request.user),

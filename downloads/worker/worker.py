@@ -23,7 +23,15 @@ from downloads import actions, logs
 from downloads.disk import isolation
 from downloads.fetch.client import ForkServer
 from downloads.fetch.processes import ChildFailed, Process
-from downloads.models import Download, LostDownload, Worker, database_now, worker_actor
+from downloads.models import (
+    Download,
+    LostDownload,
+    Worker,
+    claims,
+    database_now,
+    submissions,
+    worker_actor,
+)
 from downloads.models.notifier import Doorbell, open_doorbell
 from downloads.models.outage import in_words, is_damaged, is_outage
 from downloads.rules.lease import Lease, boot_seconds, heartbeat_seconds
@@ -93,7 +101,7 @@ class DownloadManager:
         The same owner's same wish that is waiting or running is returned instead of a second one.
         """
         wish = (clean_url(url), options or DownloadOptions())
-        [submitted] = Download.objects.submit([wish], owner=owner, actor="manager")
+        [submitted] = submissions.submit([wish], owner=owner, actor="manager")
         return submitted.download.correlation_id
 
     def cancel(self, correlation_id: str) -> bool:
@@ -203,9 +211,7 @@ class DownloadManager:
         free = self.slots - len(self._running)
         if not free or self._stops or not self._can_begin(term):
             return False
-        claimed = Download.objects.claim(
-            self._worker, slots=free, directory_name=isolation.directory_name
-        )
+        claimed = claims.claim(self._worker, slots=free, directory_name=isolation.directory_name)
         for download in claimed:
             if self._lease.holds(term):
                 self._begin(download, doorbell, term)

@@ -10,7 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
-from downloads.models import Download, Site
+from downloads.models import Download, Site, submissions
 from downloads.rules.errors import ErrorClass
 from downloads.rules.options import DownloadOptions
 from tests.browser.conftest import TIMEOUT_MS, sign_in
@@ -37,7 +37,7 @@ def refuse(host: str, times: int = 5, *, retry_after_seconds: float | None = Non
 
 
 def submit(owner: User, url: str = f"https://{HOST}/video") -> Download:
-    [answer] = Download.objects.submit([(url, DownloadOptions())], owner=owner, actor="test")
+    [answer] = submissions.submit([(url, DownloadOptions())], owner=owner, actor="test")
     return answer.download
 
 

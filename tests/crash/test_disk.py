@@ -17,7 +17,7 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
-from downloads.models import Download
+from downloads.models import Download, submissions
 from downloads.rules.options import DownloadOptions
 from downloads.rules.states import State
 from tests.crash.injecting import fault_in_the_attempt
@@ -115,7 +115,7 @@ def test_equal_titles_at_once_get_an_entry_each(
     media_server: MediaServer, allowed: dict[str, str]
 ) -> None:
     urls = [media_server.url(f"/page.html?{number}") for number in range(4)]
-    Download.objects.submit([(url, DownloadOptions()) for url in urls], owner=None, actor="test")
+    submissions.submit([(url, DownloadOptions()) for url in urls], owner=None, actor="test")
 
     with running_worker("--once", "--concurrency", "4", **allowed) as worker:
         worker.wait()

@@ -12,7 +12,7 @@ from django.db import connection
 from downloads import actions
 from downloads.diagnostics import invariants
 from downloads.disk import isolation
-from downloads.models import Download
+from downloads.models import Download, submissions
 from downloads.rules.options import DownloadOptions
 from downloads.rules.states import State
 from tests.crash.cleaning import begun_cleanup, cleanup
@@ -101,7 +101,7 @@ def test_three_cleanups_at_once_do_the_work_of_one(
 ) -> None:
     urls = [media_server.url(f"/slow.mp4?rate=50000&n={number}") for number in range(8)]
     wishes = [(url, DownloadOptions()) for url in urls]
-    Download.objects.submit(wishes, owner=None, actor="test")
+    submissions.submit(wishes, owner=None, actor="test")
     with running_worker("--concurrency", "8", **allowed):
         wait_for(lambda: Download.objects.filter(state=State.DOWNLOADING).count() == 8)
 
@@ -124,7 +124,7 @@ def test_a_broken_cleanup_is_finished_by_the_next(
     wishes = [
         (media_server.url(f"/slow.mp4?rate=50000&{call}"), DownloadOptions()) for call in calls
     ]
-    Download.objects.submit(wishes, owner=None, actor="test")
+    submissions.submit(wishes, owner=None, actor="test")
     with running_worker("--concurrency", "4", **allowed):
         wait_for(lambda: Download.objects.filter(state=State.DOWNLOADING).count() == len(calls))
 
@@ -178,7 +178,7 @@ def test_the_check_finds_no_breach_beside_a_worker_at_work(
     wishes = [
         (media_server.url(f"/small/{number}.mp4?busy"), DownloadOptions()) for number in range(40)
     ]
-    Download.objects.submit(wishes, owner=None, actor="test")
+    submissions.submit(wishes, owner=None, actor="test")
 
     with running_worker("--concurrency", "4", **allowed):
         while Download.objects.exclude(state=State.CLEANED).exists():

@@ -19,7 +19,7 @@ from django.urls import reverse
 
 from downloads import actions
 from downloads.fetch.client import Child, ForkServer
-from downloads.models import Download
+from downloads.models import Download, submissions
 from downloads.rules.options import DownloadOptions
 from downloads.rules.states import State
 from tests.crash.cleaning import begun_cleanup, cleanup
@@ -291,7 +291,7 @@ def test_cleanups_beside_a_worker_at_work_touch_nothing(
     media_server: MediaServer, allowed: dict[str, str]
 ) -> None:
     urls = [media_server.url(f"/slow.mp4?rate=4000000&beside={number}") for number in range(20)]
-    Download.objects.submit([(url, DownloadOptions()) for url in urls], owner=None, actor="test")
+    submissions.submit([(url, DownloadOptions()) for url in urls], owner=None, actor="test")
 
     with running_worker("--concurrency", "8", **allowed):
         while Download.objects.exclude(state=State.CLEANED).exists():

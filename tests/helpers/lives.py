@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from downloads.disk import isolation
-from downloads.models import Download, PublishedFile, Worker, worker_actor
+from downloads.models import Download, PublishedFile, Worker, claims, submissions, worker_actor
 from downloads.rules.errors import ErrorClass
 from downloads.rules.options import DownloadOptions
 from downloads.rules.states import Reason, State
@@ -20,7 +20,7 @@ numbers = count(1)
 def submit(owner: User | None = None, *, url: str = "", **options: Any) -> Download:
     """A waiting download; each of another URL unless one is given."""
     link = url or f"https://example.org/watch/{next(numbers)}"
-    (submitted,) = Download.objects.submit(
+    (submitted,) = submissions.submit(
         [(link, DownloadOptions(**options))], owner=owner, actor="test"
     )
     return submitted.download
@@ -41,7 +41,7 @@ def make_worker(*, heartbeat_at: datetime | None = None, slots: int = 4) -> Work
 
 def claim_next(worker: Worker) -> Download | None:
     """What a worker with one free slot gets; None when nothing is claimable."""
-    claimed = Download.objects.claim(worker, slots=1, directory_name=isolation.directory_name)
+    claimed = claims.claim(worker, slots=1, directory_name=isolation.directory_name)
     return claimed[0] if claimed else None
 
 

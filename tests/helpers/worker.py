@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import connection
 
 from downloads.fetch.processes import Process
-from downloads.models import Download, Worker
+from downloads.models import Download, Worker, submissions
 from downloads.rules.options import DownloadOptions
 from tests.helpers.processes import forked_for, is_stopped
 from tests.helpers.waiting import DEADLINE_SECONDS, wait_for
@@ -131,7 +131,7 @@ def running_worker(*arguments: str, **environment: str) -> Iterator[WorkerProces
 
 def submit(url: str, **options: str) -> Download:
     wish = (url, DownloadOptions().with_overrides(**options))
-    [answer] = Download.objects.submit([wish], owner=None, actor="test")
+    [answer] = submissions.submit([wish], owner=None, actor="test")
     return answer.download
 
 

@@ -12,6 +12,8 @@ from typing import Any
 
 import django
 
+from downloads.models import submissions
+
 ROUNDS = 15
 TIMEOUT_SECONDS = 0.1
 
@@ -32,13 +34,12 @@ def live_once(worker: Any, owner: Any, url: str) -> None:
     """One download, from its submission to its cancellation. Whoever has an owner is looked up
     first: a transaction that reads and then writes."""
     from downloads import actions
-    from downloads.models import Download
     from downloads.rules.options import DownloadOptions
     from downloads.rules.states import Outcome, Reason, State
     from tests.helpers import lives
 
     wish = (url, DownloadOptions())
-    insist(lambda: Download.objects.submit([wish], owner=owner, actor="writer"))
+    insist(lambda: submissions.submit([wish], owner=owner, actor="writer"))
     claimed = insist(lambda: lives.claim_next(worker))
     for state, reason in (
         (State.READY, Reason.DIRECTORY_MADE),

@@ -6,7 +6,7 @@ import pytest
 from django.contrib.auth.models import AnonymousUser, User
 
 from downloads import actions
-from downloads.models import Counts, Download, LostDownload
+from downloads.models import Counts, Download, LostDownload, submissions
 from downloads.models.counts import wrong_counts
 from downloads.rules.errors import ErrorClass
 from downloads.rules.options import DownloadOptions
@@ -67,8 +67,8 @@ def test_everybody_sees_the_counts_of_what_they_see(
 def test_a_batch_is_counted_without_what_was_there_already(user: User) -> None:
     wishes = [(f"https://example.org/{number % 3}", DownloadOptions()) for number in range(5)]
 
-    Download.objects.submit(wishes, owner=user, actor="test")
-    Download.objects.submit(wishes, owner=user, actor="test")
+    submissions.submit(wishes, owner=user, actor="test")
+    submissions.submit(wishes, owner=user, actor="test")
 
     assert counted() == {(user.pk, "created", ""): 3}
 
@@ -137,7 +137,7 @@ def test_counts_are_right_after_many_at_once(user: User, other: User) -> None:
                 (f"https://example.org/{index}/{number}/{each}", DownloadOptions())
                 for each in range(3)
             ]
-            added = Download.objects.submit(wishes, owner=owner, actor="test")
+            added = submissions.submit(wishes, owner=owner, actor="test")
             actions.cancel(added[0].download, actor="test")
             claimed = lives.claim_next(worker)
             if claimed is not None:

@@ -19,8 +19,9 @@ from downloads.models import (
     Transition,
     Worker,
     database_now,
+    submissions,
 )
-from downloads.models.queries import fingerprint
+from downloads.models.submissions import fingerprint
 from downloads.rules.options import DownloadOptions
 from downloads.rules.states import TRANSITIONS, Outcome, Reason, State
 from tests.helpers import lives
@@ -32,7 +33,7 @@ URL = "https://example.org/video"
 
 def submit(url: str = URL, *, owner: User | None = None, priority: int = 0) -> Download:
     wish = (url, DownloadOptions())
-    [answer] = Download.objects.submit([wish], owner=owner, actor="test", priority=priority)
+    [answer] = submissions.submit([wish], owner=owner, actor="test", priority=priority)
     return answer.download
 
 
@@ -68,7 +69,7 @@ def test_a_submitted_download_is_created_with_its_first_transition() -> None:
 def test_a_batch_gets_seqs_without_gaps_in_its_order() -> None:
     wishes = [(f"{URL}/{n}", DownloadOptions()) for n in range(5)]
 
-    answers = Download.objects.submit(wishes, owner=None, actor="test")
+    answers = submissions.submit(wishes, owner=None, actor="test")
 
     seqs = [answer.download.transitions.get().seq for answer in answers]
     assert seqs == list(range(seqs[0], seqs[0] + 5))
@@ -78,7 +79,7 @@ def test_the_same_wish_of_the_same_owner_is_answered_with_the_one_that_waits(use
     first = submit(owner=user)
     wishes = [(URL, DownloadOptions()), (URL, DownloadOptions(audio="mp3"))]
 
-    same, other = Download.objects.submit(wishes, owner=user, actor="test")
+    same, other = submissions.submit(wishes, owner=user, actor="test")
 
     assert (same.download, same.created) == (first, False)
     assert other.created
@@ -96,7 +97,7 @@ def test_a_default_that_is_written_out_or_that_an_older_row_lacks_is_the_same_wi
 def test_a_wish_twice_in_one_batch_is_added_once(user: User) -> None:
     wishes = [(URL, DownloadOptions()), (URL, DownloadOptions())]
 
-    answers = Download.objects.submit(wishes, owner=user, actor="test")
+    answers = submissions.submit(wishes, owner=user, actor="test")
 
     assert [answer.created for answer in answers] == [True, False]
     assert Download.objects.count() == 1
@@ -376,7 +377,7 @@ def test_a_deleted_owner_leaves_the_download(user: User) -> None:
 @pytest.mark.parametrize("workers", [8])
 def test_each_of_many_rows_is_claimed_once(shared_db: None, workers: int) -> None:
     wishes = [(f"{URL}/{n}", DownloadOptions()) for n in range(40)]
-    Download.objects.submit(wishes, owner=None, actor="test")
+    submissions.submit(wishes, owner=None, actor="test")
     claimed: list[int] = []
 
     def work(number: int) -> None:

@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 
 from downloads import actions
 from downloads.disk.isolation import directory_name
-from downloads.models import Download, Site, TooManyWaiting, Worker
+from downloads.models import Download, Site, TooManyWaiting, Worker, claims, submissions
 from downloads.rules.errors import ErrorClass
 from downloads.rules.fairness import ConcurrencyLimits, Running, Turn, first_of
 from downloads.rules.options import DownloadOptions
@@ -38,7 +38,7 @@ def wishes(number: int, *, host: str = "example.org", name: str = "") -> list[Wi
 
 
 def submit(owner: User | None, number: int = 1, **arguments: Any) -> list[Download]:
-    submit_all = Download.objects.submit
+    submit_all = submissions.submit
     priority = arguments.pop("priority", 0)
     name = f"{next(lives.numbers)}-"
     answers = submit_all(
@@ -53,7 +53,7 @@ def claim(worker: Worker | None = None) -> Download | None:
 
 def claim_all(slots: int) -> list[Download]:
     worker = lives.make_worker()
-    return Download.objects.claim(worker, slots=slots, directory_name=directory_name)
+    return claims.claim(worker, slots=slots, directory_name=directory_name)
 
 
 def claim_owners(number: int) -> list[int | str | None]:
@@ -315,7 +315,7 @@ class TestAtOnce:
 
         def add(index: int) -> None:
             try:
-                Download.objects.submit(wishes(5, name=f"{index}-"), owner=user, actor="test")
+                submissions.submit(wishes(5, name=f"{index}-"), owner=user, actor="test")
             except TooManyWaiting as error:
                 refused.append(error)
 
@@ -344,10 +344,10 @@ class TestWaiting:
 
     def test_what_is_there_already_needs_no_room(self, user: User) -> None:
         again = wishes(2, name="again")
-        Download.objects.submit(again, owner=user, actor="test")
+        submissions.submit(again, owner=user, actor="test")
 
         with configured(user_waiting=2):
-            answers = Download.objects.submit(again, owner=user, actor="test")
+            answers = submissions.submit(again, owner=user, actor="test")
 
         assert [answer.created for answer in answers] == [False, False]
 
@@ -355,7 +355,7 @@ class TestWaiting:
         submit(user, 1)
 
         with configured(user_waiting=3):
-            answers = Download.objects.submit_what_fits(wishes(4), owner=user, actor="test")
+            answers = submissions.submit_what_fits(wishes(4), owner=user, actor="test")
 
         assert [bool(answer) for answer in answers] == [True, True, False, False]
         assert Download.objects.count() == 3

@@ -14,7 +14,7 @@ from django.contrib.auth.models import User
 from django.db import connections, transaction
 
 from downloads import actions
-from downloads.models import Download, StreamPosition, Transition
+from downloads.models import Download, StreamPosition, Transition, submissions
 from downloads.rules.options import DownloadOptions
 from downloads.rules.states import Reason, State
 from tests.helpers import lives
@@ -77,7 +77,7 @@ def assert_seqs_have_no_gap() -> None:
 
 def test_eight_worker_processes_claim_each_of_200_downloads_once() -> None:
     names = [str(number) for number in range(200)]
-    Download.objects.submit(wishes(*names), owner=None, actor="test")
+    submissions.submit(wishes(*names), owner=None, actor="test")
     outputs: list[str] = []
     with ExitStack() as stack:
         claimers = [stack.enter_context(claimer()) for _ in range(8)]
@@ -100,7 +100,7 @@ def test_one_wish_50_times_at_once_is_one_download(user: User) -> None:
     answers: list[tuple[int, bool]] = []
 
     def submit(index: int) -> None:
-        [answer] = Download.objects.submit(wishes("same"), owner=user, actor="test")
+        [answer] = submissions.submit(wishes("same"), owner=user, actor="test")
         answers.append((answer.download.pk, answer.created))
 
     at_once(50, submit)
@@ -115,7 +115,7 @@ def test_batches_in_opposite_order_do_not_wait_for_each_other_for_ever(user: Use
 
     def submit(index: int) -> None:
         batch = wishes(*(names if index % 2 else reversed(names)))
-        Download.objects.submit(batch, owner=user, actor="test")
+        submissions.submit(batch, owner=user, actor="test")
 
     at_once(8, submit)
 
@@ -125,12 +125,12 @@ def test_batches_in_opposite_order_do_not_wait_for_each_other_for_ever(user: Use
 
 def test_a_wish_that_is_retried_and_submitted_at_once_is_active_once(user: User) -> None:
     for number in range(20):
-        [first] = Download.objects.submit(wishes(str(number)), owner=user, actor="test")
+        [first] = submissions.submit(wishes(str(number)), owner=user, actor="test")
         ended = actions.cancel(first.download, actor="test")
 
         def submit_or_retry(index: int, name: str = str(number), ended: Download = ended) -> None:
             if index:
-                Download.objects.submit(wishes(name), owner=user, actor="test")
+                submissions.submit(wishes(name), owner=user, actor="test")
                 return
             try:
                 actions.retry(ended, actor="test")

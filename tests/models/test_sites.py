@@ -11,7 +11,7 @@ from django.db import connection
 from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 
-from downloads.models import Download, Site, Worker, database_now
+from downloads.models import Download, Site, Worker, database_now, submissions
 from downloads.rules.errors import ErrorClass
 from downloads.rules.options import DownloadOptions
 from downloads.rules.states import Reason, State
@@ -31,7 +31,7 @@ def configured(**changes: Any) -> Iterator[None]:
 
 def submit(name: str = "", *, host: str = HOST, number: int = 1) -> list[Download]:
     wishes = [(f"https://{host}/{name}{index}", DownloadOptions()) for index in range(number)]
-    answers = Download.objects.submit(wishes, owner=None, actor="test")
+    answers = submissions.submit(wishes, owner=None, actor="test")
     return [answer.download for answer in answers]
 
 

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from downloads.models import Download
+from downloads.models import Download, submissions
 from downloads.rules.options import DownloadOptions
 from tests.crash.judging import assert_nothing_is_left
 from tests.helpers import lives
@@ -59,8 +59,7 @@ def test_the_downloads_of_a_deleted_user_are_cancelled(
     wishes = [(link, DownloadOptions()) for link in links]
     with running_worker("--concurrency", "1", **allowed) as worker:
         running, waiting = (
-            submitted.download
-            for submitted in Download.objects.submit(wishes, owner=user, actor="test")
+            submitted.download for submitted in submissions.submit(wishes, owner=user, actor="test")
         )
         wait_for_state(running, "downloading")
         child = child_of(running)

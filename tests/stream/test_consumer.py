@@ -19,7 +19,7 @@ from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 
 from downloads.accounts import tokens
-from downloads.models import Download, Progress, StreamPosition, Transition
+from downloads.models import Progress, StreamPosition, Transition, submissions
 from downloads.rules.options import DownloadOptions
 from downloads.rules.states import Reason, State
 from downloads.stream import consumer, tailer
@@ -47,7 +47,7 @@ def server(process: Serving, shared_db: None) -> Iterator[Serving]:
 def submit_many(count: int, owner: User | None = None, *, actor: str = "test") -> None:
     links = [f"https://example.org/{next(lives.numbers)}" for _ in range(count)]
     wishes = [(link, DownloadOptions()) for link in links]
-    Download.objects.submit(wishes, owner=owner, actor=actor)
+    submissions.submit(wishes, owner=owner, actor=actor)
 
 
 def heard(listening: Listening, count: int) -> list[tuple[int | None, str, str]]:

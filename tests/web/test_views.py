@@ -14,7 +14,7 @@ from django.views.defaults import server_error
 
 from downloads import actions
 from downloads.accounts import first_admin
-from downloads.models import Download, Progress, StreamPosition
+from downloads.models import Download, Progress, StreamPosition, submissions
 from downloads.rules.errors import ADVICE, ErrorClass
 from downloads.rules.links import MAX_LINKS
 from downloads.rules.options import DownloadOptions
@@ -300,7 +300,7 @@ def link_to(answer: Any, rel: str) -> str | None:
 @pytest.mark.parametrize("sort", ["newest", "oldest"])
 def test_pages_of_fifty_there_and_back(browser: Client, user: User, sort: str) -> None:
     wishes = [(f"https://example.org/{n}", DownloadOptions()) for n in range(120)]
-    submitted = Download.objects.submit(wishes, owner=user, actor="test")
+    submitted = submissions.submit(wishes, owner=user, actor="test")
     ids = [answer.download.correlation_id for answer in submitted]
     if sort == "newest":
         ids.reverse()

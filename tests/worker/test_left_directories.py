@@ -17,7 +17,7 @@ from downloads import actions
 from downloads.diagnostics import invariants
 from downloads.disk import isolation, library
 from downloads.disk.isolation import IsolatedDownload
-from downloads.models import Attempt, Download, Worker, worker_actor
+from downloads.models import Attempt, Download, Worker, submissions, worker_actor
 from downloads.models.attempt import FORGET_AFTER
 from downloads.rules.errors import ErrorClass
 from downloads.rules.options import DownloadOptions
@@ -96,7 +96,7 @@ def move_to_failed(download: Download) -> None:
 def left(roots: dict[str, Path]) -> tuple[Download, Path]:
     """A directory on host one, whose download host two has put back."""
     wish = ("https://example.org/v", DownloadOptions())
-    Download.objects.submit([wish], owner=None, actor="test")
+    submissions.submit([wish], owner=None, actor="test")
     with on_host(roots, "one"):
         directory = make_directory(claimed_on("one"))
     with on_host(roots, "two"):

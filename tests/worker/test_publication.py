@@ -9,7 +9,7 @@ from downloads.disk import library
 from downloads.disk.isolation import IsolatedDownload
 from downloads.fetch.protocol import Fetched, ManifestFile
 from downloads.fetch.verify import describe
-from downloads.models import Download, Worker
+from downloads.models import Download, Worker, submissions
 from downloads.rules.lease import Lease
 from downloads.rules.options import DownloadOptions
 from downloads.rules.states import Reason, State
@@ -27,7 +27,7 @@ LEASE_SECONDS = 60  # of which the worker may use 50
 def downloading() -> Download:
     """It runs, with two fetched files in its directory."""
     wish = ("https://example.org/v", DownloadOptions())
-    Download.objects.submit([wish], owner=None, actor="test")
+    submissions.submit([wish], owner=None, actor="test")
     worker: Worker = lives.make_worker()
     download = lives.claim_next(worker)
     assert download is not None

@@ -18,7 +18,7 @@ from downloads.disk.names import entry_name
 from downloads.fetch.processes import Process
 from downloads.fetch.protocol import ManifestFile
 from downloads.fetch.verify import describe
-from downloads.models import Download, LostDownload, Worker
+from downloads.models import Download, LostDownload, Worker, submissions
 from downloads.rules.options import DownloadOptions
 from downloads.rules.states import Reason, State
 from downloads.worker import publication, recovery
@@ -64,7 +64,7 @@ def live_worker(dead_worker: Worker) -> Worker:
 
 def claimed_by(worker: Worker) -> Download:
     wish = ("https://example.org/v", DownloadOptions())
-    Download.objects.submit([wish], owner=None, actor="test")
+    submissions.submit([wish], owner=None, actor="test")
     download = lives.claim_next(worker)
     assert download is not None
     return download

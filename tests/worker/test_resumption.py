@@ -17,7 +17,7 @@ from downloads.disk import isolation
 from downloads.disk.isolation import IsolatedDownload, directory_name
 from downloads.disk.partial import LEAST_BYTES, PROOF, Proof
 from downloads.fetch.resume import OVERLAP_BYTES
-from downloads.models import Download, LostDownload, Progress, Worker
+from downloads.models import Download, LostDownload, Progress, Worker, submissions
 from downloads.rules.options import DownloadOptions
 from downloads.rules.states import Reason, State
 from downloads.worker import recovery, resume
@@ -215,7 +215,7 @@ def dead_worker() -> Worker:
 def claimed_by(worker: Worker) -> Download:
     if not Download.objects.exists():
         wish = ("https://example.org/v", DownloadOptions())
-        Download.objects.submit([wish], owner=None, actor="test")
+        submissions.submit([wish], owner=None, actor="test")
     download = lives.claim_next(worker)
     assert download is not None
     return download

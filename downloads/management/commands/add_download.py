@@ -12,7 +12,7 @@ from django.core.management.base import CommandParser
 from django.template.defaultfilters import filesizeformat
 
 from downloads.management.foreseen import database_errors_as_one_line
-from downloads.models import Download, Progress, TooManyWaiting, Transition
+from downloads.models import Download, Progress, TooManyWaiting, Transition, submissions
 from downloads.models.notifier import open_doorbell
 from downloads.rules.errors import ADVICE, ErrorClass
 from downloads.rules.links import MAX_LINKS, InvalidLink
@@ -75,7 +75,7 @@ class Command(BaseCommand):
     ) -> list[Download]:
         wishes = [(link, options) for link in links]
         try:
-            submitted = Download.objects.submit(wishes, owner=owner, actor=ACTOR)
+            submitted = submissions.submit(wishes, owner=owner, actor=ACTOR)
         except TooManyWaiting as refusal:
             raise CommandError(str(refusal)) from None
         for one in submitted:

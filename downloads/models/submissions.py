@@ -1,0 +1,168 @@
+"""Submissions: what people want becomes downloads, each wish once, in one transaction."""
+
+import hashlib
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.db import IntegrityError, connection
+from django.utils import timezone
+
+from downloads.disk.isolation import new_correlation_id
+from downloads.models.counts import Counts
+from downloads.models.download import Download
+from downloads.models.stream import StreamPosition, Transition
+from downloads.models.transactions import short_transaction
+from downloads.rules.links import site_of
+from downloads.rules.options import DownloadOptions
+from downloads.rules.states import Reason, State
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submitted:
+    """The answer to one wish: a new download, or the existing one."""
+
+    download: Download
+    created: bool
+
+
+class TooManyWaiting(Exception):
+    """A user has as many downloads waiting as may. Nothing was added; the message says it to them.
+
+    `waiting` are there, `wanted` were to be added, of which `limit` lets fewer through.
+    """
+
+    def __init__(self, *, waiting: int, wanted: int, limit: int) -> None:
+        room = max(0, limit - waiting)
+        advice = f": {room:,} more can be added now, not {wanted:,}."
+        if not room:
+            advice = ". More can be added when some of them have begun."
+        super().__init__(
+            f"{waiting:,} of your downloads are waiting, and at most {limit:,} may{advice}"
+        )
+
+
+def submit(
+    wishes: Sequence[tuple[str, DownloadOptions]],
+    *,
+    owner: "User | None",
+    actor: str,
+    priority: int = 0,
+) -> list[Submitted]:
+    """Add one download for each (clean URL, options), in order, in one transaction.
+
+    A wish that the same owner has waiting or running already is answered with that download.
+    When this returns outside of another transaction, all of it is committed. Raises
+    TooManyWaiting.
+    """
+    with short_transaction():
+        answers = submit_what_fits(wishes, owner=owner, actor=actor, priority=priority)
+        added = [answer for answer in answers if answer is not None]
+        if owner is not None and len(added) < len(answers):
+            fresh = sum(answer is None or answer.created for answer in answers)
+            raise TooManyWaiting(
+                waiting=Download.objects.waiting_of(owner)
+                - sum(answer.created for answer in added),
+                wanted=fresh,
+                limit=settings.VNSITE.user_waiting,
+            )
+    return added
+
+
+def submit_what_fits(
+    wishes: Sequence[tuple[str, DownloadOptions]],
+    *,
+    owner: "User | None",
+    actor: str,
+    priority: int = 0,
+) -> list[Submitted | None]:
+    """Like `submit`, with None for each wish for which the owner has too many waiting."""
+    try:
+        with short_transaction():
+            return _submit(wishes, owner=owner, actor=actor, priority=priority)
+    except IntegrityError:
+        # PostgreSQL: the same wish was retried while we looked. Now we see it.
+        with short_transaction():
+            return _submit(wishes, owner=owner, actor=actor, priority=priority)
+
+
+def _room_to_wait(owner: "User | None") -> float:
+    """How many more of an owner's downloads may wait; what the command adds is not limited."""
+    limit = settings.VNSITE.user_waiting
+    return limit - Download.objects.waiting_of(owner) if owner is not None and limit else math.inf
+
+
+def _submit(
+    wishes: Sequence[tuple[str, DownloadOptions]],
+    *,
+    owner: "User | None",
+    actor: str,
+    priority: int,
+) -> list[Submitted | None]:
+    if owner is not None and connection.features.has_select_for_update:
+        # One owner's submissions take turns, as they do on SQLite: else two that look at the
+        # same time both miss what the other one adds, or wait for each other for ever.
+        get_user_model().objects.select_for_update(no_key=True).filter(pk=owner.pk).first()
+    now = timezone.now()
+    fingerprints = [fingerprint(url, options) for url, options in wishes]
+    waiting = Download.objects.active().filter(owner=owner, fingerprint__in=set(fingerprints))
+    present = {download.fingerprint: download for download in waiting} if owner else {}
+    room = _room_to_wait(owner)
+    fresh: dict[str, Download] = {}
+    answers: list[Submitted | None] = []
+    for (url, options), mark in zip(wishes, fingerprints, strict=True):
+        existing = present.get(mark) or fresh.get(mark)
+        if existing is not None:
+            answers.append(Submitted(download=existing, created=False))
+            continue
+        if len(fresh) >= room:
+            answers.append(None)
+            continue
+        fresh[mark] = Download(
+            correlation_id=new_correlation_id(),
+            owner=owner,
+            url=url,
+            site=site_of(url),
+            options=options.as_dict(),
+            fingerprint=mark,
+            priority=priority,
+            max_attempts=settings.VNSITE.max_attempts,
+            created_at=now,
+            updated_at=now,
+        )
+        answers.append(Submitted(download=fresh[mark], created=True))
+    if fresh:
+        _insert_submitted(list(fresh.values()), actor=actor, at=now)
+    return answers
+
+
+def _insert_submitted(downloads: list[Download], *, actor: str, at: datetime) -> None:
+    Download.objects.bulk_create(downloads)
+    first = StreamPosition.take(len(downloads))
+    Transition.objects.bulk_create(
+        Transition(
+            seq=seq,
+            download=download,
+            to_state=State.CREATED,
+            at=at,
+            actor=actor,
+            reason=Reason.SUBMITTED,
+            attempt=0,
+        )
+        for seq, download in enumerate(downloads, first)
+    )
+    Counts.add_submitted(downloads[0].owner_id, len(downloads))
+
+
+def fingerprint(url: str, options: DownloadOptions) -> str:
+    """What makes two wishes of one owner the same: the URL and the options that were chosen."""
+    text = json.dumps([url, options.chosen()], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
