@@ -118,7 +118,7 @@ def retry(download: Download, *, actor: str) -> Download:
             max_attempts=settings.VNSITE.max_attempts,
             not_before=None,
             error_class=None,
-            error_detail="",
+            error_data={},
         )
     except LostDownload:
         _look_again(download)
@@ -167,7 +167,7 @@ def clean(download: Download, *, actor: str) -> int:
     try:
         freed = remove_directory(download)
         download.move(
-            State.CLEANED, actor=actor, reason=Reason.CLEANED, detail=f"{freed} bytes freed"
+            State.CLEANED, actor=actor, reason=Reason.CLEANED, data={"freed_bytes": freed}
         )
     except LostDownload:
         _look_again(download)

@@ -381,14 +381,14 @@ def test_an_error_is_stored_without_its_secrets() -> None:
         State.FAILED,
         actor="test",
         reason=ErrorClass.NETWORK,
-        detail=said,
+        data={"message": said},
         error_class=ErrorClass.NETWORK,
-        error_detail=said,
+        error_data={"message": said},
     )
 
     running.refresh_from_db()
     told = "\\x1b[31mat https://[redacted]@host/\ntoken=[redacted]"
-    assert (entry.detail, running.error_detail) == (told, told)
+    assert (entry.data, running.error_data) == ({"message": told}, {"message": told})
 
 
 # What clients and file names cannot do to a log and a terminal.

@@ -37,6 +37,7 @@ from downloads.models import (
     user_actor,
 )
 from downloads.templatetags.downloads import options_summary
+from downloads.web.details import detail_of
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -79,7 +80,12 @@ class HistoryInline(NothingToWrite, TransitionTabularInline):
     model = Transition
     verbose_name_plural = "history"
     fields = ("seq", "at", "from_state", "to_state", "actor", "reason", "detail", "attempt")
+    readonly_fields = ("detail",)
     extra = 0
+
+    @admin.display
+    def detail(self, entry: Transition) -> str:
+        return detail_of(entry.data)
 
 
 class FilesInline(NothingToWrite, PublishedFileTabularInline):
@@ -127,7 +133,7 @@ class DownloadAdmin(DownloadModelAdmin):
                     "badge",
                     "outcome",
                     "error_class",
-                    "error_detail",
+                    "error_message",
                     "attempt",
                     "uncounted",
                     "max_attempts",
@@ -158,6 +164,10 @@ class DownloadAdmin(DownloadModelAdmin):
     @admin.display(description="host")
     def host(self, download: Download) -> str:
         return urlsplit(download.url).hostname or ""
+
+    @admin.display(description="error message")
+    def error_message(self, download: Download) -> str:
+        return detail_of(download.error_data)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Download | None = None) -> list[str]:
         shown = flatten_fieldsets(self.fieldsets)

@@ -26,6 +26,7 @@ from downloads.rules.options import OPTIONS, Choice, DownloadOptions
 from downloads.rules.states import Outcome, State
 from downloads.submission import check_link
 from downloads.waiting import Obstacles, Why
+from downloads.web.details import detail_of
 
 MAX_ID = 2**63 - 1  # what the database takes
 
@@ -192,7 +193,8 @@ class TransitionOut(Outgoing):
     at: datetime
     actor: str
     reason: str
-    detail: str
+    detail: str = Field(description="In words; empty when there is nothing to say")
+    data: dict[str, str | int] = Field(description="What `detail` is made of")
     attempt: int
 
     @classmethod
@@ -204,7 +206,8 @@ class TransitionOut(Outgoing):
             at=transition.at,
             actor=transition.actor,
             reason=transition.reason,
-            detail=transition.detail,
+            detail=detail_of(transition.data),
+            data=transition.data,
             attempt=transition.attempt,
         )
 

@@ -216,6 +216,11 @@ class Child:
         self._end(grace_seconds=grace_seconds)
         return describe_status(self._status)
 
+    @property
+    def ending_data(self) -> dict[str, str | int]:
+        """How it ended, for the history; known when `end` has returned."""
+        return data_of_status(self._status)
+
     def _end(self, *, grace_seconds: float) -> None:
         end_process(self.process, grace_seconds=grace_seconds)
         give_up_at = time.monotonic() + KILL_TIMEOUT_SECONDS
@@ -242,3 +247,12 @@ def describe_status(status: int | None) -> str:
     if os.WIFSIGNALED(status):
         return f"killed by {signal.Signals(os.WTERMSIG(status)).name}"
     return f"exited with {os.waitstatus_to_exitcode(status)}"
+
+
+def data_of_status(status: int | None) -> dict[str, str | int]:
+    """Return the name of the signal, or the exit status, of a wait status."""
+    if status is None:
+        return {"code": "child_ended"}
+    if os.WIFSIGNALED(status):
+        return {"signal": signal.Signals(os.WTERMSIG(status)).name}
+    return {"status": os.waitstatus_to_exitcode(status)}

@@ -85,10 +85,16 @@ class Broke:
     """The last message of a child that failed."""
 
     kinds: list[str]
-    message: str
+    message: str = ""  # of whoever failed; "" when the worker knows what to say
     http_status: int | None = None
     errno: int | None = None
     retry_after_seconds: float | None = None
+    data: dict[str, Any] = field(default_factory=dict)  # codes and numbers, as of a transition
+
+    @property
+    def error_data(self) -> dict[str, Any]:
+        """The data with the message, for the history and the row."""
+        return {"message": self.message, **self.data} if self.message else self.data
 
 
 Message = Metadata | PhaseBegan | Resumed | Advance | Said | Fetched | Broke

@@ -146,7 +146,7 @@ def _send(
         started_at=download.started_at or now,
         not_before=None,
         error_class=None,
-        error_detail="",
+        error_data={},
     )
     Attempt.objects.create(
         download=download,

@@ -1,5 +1,6 @@
 """A download, how far it is, and what it left in the library."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
     from django.db.models.sql.compiler import SQLCompiler
 
-MAX_DETAIL_LENGTH = 4000
+MAX_MESSAGE_LENGTH = 4000
 MAX_TITLE_LENGTH = 500
 
 
@@ -111,7 +112,7 @@ class Download(models.Model):
     error_class = models.CharField(  # noqa: DJ001
         max_length=32, choices=choices(ErrorClass), null=True, blank=True
     )
-    error_detail = models.TextField(blank=True, default="")
+    error_data = models.JSONField(blank=True, default=dict)  # as of a transition
 
     attempt = models.PositiveIntegerField(default=0)
     # Attempts that do not count: they were put back, or are from before the last retry.
@@ -236,20 +237,27 @@ class Download(models.Model):
         return self.state in ENDED
 
     def move(
-        self, to: State, *, actor: str, reason: str, detail: str = "", **columns: Any
+        self,
+        to: State,
+        *,
+        actor: str,
+        reason: str,
+        data: Mapping[str, Any] | None = None,
+        **columns: Any,
     ) -> "Transition":
         """Change the state and write the transition, in one transaction (its own or the caller's).
 
         The row must still be in the state and the attempt that this instance shows, or
         LostDownload is raised and nothing is written; IllegalMove when the table has no such edge.
-        `columns` are written along. On success this instance shows the new values.
+        `data` are codes and numbers for the history, and at most a `message` that somebody else
+        wrote. `columns` are written along. On success this instance shows the new values.
         """
         origin = State(self.state)
         if not can_move(origin, to, outcome=Outcome(self.outcome) if self.outcome else None):
             raise IllegalMove(f"{self.correlation_id}: {origin} → {to}")
         now = timezone.now()
-        if "error_detail" in columns:
-            columns["error_detail"] = _tellable(columns["error_detail"])
+        if "error_data" in columns:
+            columns["error_data"] = _tellable(columns["error_data"])
         values = {**_columns_of(to, now), **columns, "state": to, "updated_at": now}
         with short_transaction():
             self._write(values)
@@ -262,7 +270,7 @@ class Download(models.Model):
                 at=now,
                 actor=actor,
                 reason=reason,
-                detail=_tellable(detail),
+                data=_tellable(data or {}),
                 attempt=values.get("attempt", self.attempt),
                 outcome=values.get("outcome", self.outcome),
                 error_class=values.get("error_class", self.error_class),
@@ -351,9 +359,14 @@ class Download(models.Model):
             setattr(self, name, value)
 
 
-def _tellable(detail: str) -> str:
-    """What is stored of an error's text, or of what somebody else said: no secrets of theirs."""
-    return redaction.safe_text(detail[: 2 * MAX_DETAIL_LENGTH])[:MAX_DETAIL_LENGTH]
+def _tellable(data: Mapping[str, Any]) -> dict[str, str | int]:
+    """Return the words and whole numbers that may be stored: no secrets, no endless texts."""
+    words = {
+        key: redaction.safe_text(value[: 2 * MAX_MESSAGE_LENGTH])[:MAX_MESSAGE_LENGTH]
+        for key, value in data.items()
+        if isinstance(value, str)
+    }
+    return words | {key: value for key, value in data.items() if isinstance(value, int)}
 
 
 def _columns_of(to: State, now: datetime) -> dict[str, Any]:

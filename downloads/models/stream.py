@@ -65,7 +65,8 @@ class Transition(models.Model):
     at = models.DateTimeField()
     actor = models.CharField(max_length=200)
     reason = models.CharField(max_length=32)
-    detail = models.TextField(blank=True, default="")
+    # Codes and numbers; the sentences are made when they are shown.
+    data = models.JSONField(blank=True, default=dict)
     attempt = models.PositiveIntegerField()
     outcome = models.CharField(max_length=16, null=True)  # noqa: DJ001
     error_class = models.CharField(max_length=32, null=True)  # noqa: DJ001

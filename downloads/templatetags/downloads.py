@@ -4,7 +4,6 @@
 places: tests/web/test_format.py keeps them equal.
 """
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,6 +21,7 @@ from downloads.rules.errors import ADVICE, Advice, ErrorClass
 from downloads.rules.options import DownloadOptions, InvalidOption
 from downloads.rules.states import Phase, Reason, State
 from downloads.waiting import Obstacles, Waiting, Why
+from downloads.web.details import detail_of
 
 register = template.Library()
 
@@ -30,7 +30,6 @@ UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB")
 UNKNOWN = "—"
 # Older than this, speed and remaining time say nothing about now.
 FRESH_SECONDS = 10
-BYTES = re.compile(r"\b([0-9]{1,18}) bytes\b")
 UNKNOWN_OPTIONS = "unknown options"
 PLAYABLE = frozenset({"audio", "video"})
 
@@ -311,9 +310,9 @@ def reason_label(entry: Transition) -> str:
 
 
 @register.filter
-def with_sizes(detail: str) -> str:
-    """A detail for people: "295698432 bytes freed" is "282 MiB freed"."""
-    return BYTES.sub(lambda match: size(int(match[1])), detail)
+def in_words(data: dict[str, Any]) -> str:
+    """Say what a transition or an error stores, with sizes for people: "282 MiB freed"."""
+    return detail_of(data, write_bytes=size)
 
 
 @register.filter

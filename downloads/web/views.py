@@ -367,7 +367,7 @@ def _for_rows(downloads: DownloadQuerySet) -> DownloadQuerySet:
     files = PublishedFile.objects.only("download_id", "size")
     return (
         downloads.select_related("owner", "worker", "progress")
-        .defer("manifest", "error_detail")
+        .defer("manifest", "error_data")
         .prefetch_related(Prefetch("files", queryset=files))
     )
 

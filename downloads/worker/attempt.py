@@ -203,9 +203,9 @@ class AttemptRun:
                 if is_left or isinstance(last_word, Fetched)
                 else settings.VNSITE.cancel_grace_seconds
             )
-            how = child.end(grace_seconds=grace)
+            child.end(grace_seconds=grace)
             self._has_ended = True
-        return last_word or Broke(kinds=["ChildDied"], message=f"The download process {how}.")
+        return last_word or Broke(kinds=["ChildDied"], data=child.ending_data)
 
     def _job(self, directory: Path) -> Job:
         return Job(
@@ -272,10 +272,10 @@ class AttemptRun:
                     errno=broke.errno,
                 )
             ),
-            message=broke.message,
+            data=broke.error_data,
             retry_after_seconds=broke.retry_after_seconds,
         )
-        self._log.note(f"{failure.error_class}: {failure.message}", level="error")
+        self._log.note(f"{failure.error_class}: {broke.message or broke.data}", level="error")
         self._log.write_unless_away()  # before the page hears of the end and asks for it
         ending = endings.after_failure(failure, self._facts())
         self._end(ending, first=partial(self._judge_site, ending, failure))
@@ -304,7 +304,7 @@ class AttemptRun:
         self.row.move(
             ending.to,
             ending.reason,
-            kept.after(ending.detail),
+            {**ending.data, **kept.data},
             first=first,
             carried=kept.carried,
             **columns,

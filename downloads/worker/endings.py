@@ -4,7 +4,8 @@ Nothing is written or removed here, and Django is not imported.
 """
 
 import random
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
@@ -12,8 +13,8 @@ from downloads.rules.breaker import Verdict, verdict_of
 from downloads.rules.errors import ErrorClass, retry_delay_seconds
 from downloads.rules.states import Reason, State
 
-NO_ROOM = "The disk ran full while it was downloading."
-LOST = "The worker stopped in the last attempt."
+NO_ROOM = {"code": "no_room"}
+LOST = {"code": "worker_stopped"}
 
 
 class StopRequest(Enum):
@@ -55,7 +56,7 @@ class Failure:
     """Why an attempt broke."""
 
     error_class: ErrorClass
-    message: str
+    data: Mapping[str, Any]  # codes and numbers, as of a transition
     retry_after_seconds: float | None = None  # None: the site did not say
 
 
@@ -66,7 +67,7 @@ class Ending:
     to: State
     reason: str
     directory: Directory
-    detail: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict)  # for the history
     error_class: ErrorClass | None = None  # None: the row's error stays as it is
     delay_seconds: float | None = None  # until the next attempt; None: the row's stays as it is
     counts: bool = True  # as one of the row's tries
@@ -77,7 +78,7 @@ class Ending:
         """What the move writes along; `uncounted` is the row's present value."""
         columns: dict[str, Any] = {} if self.counts else {"uncounted": uncounted + 1}
         if self.error_class is not None:
-            columns |= {"error_class": self.error_class, "error_detail": self.detail}
+            columns |= {"error_class": self.error_class, "error_data": self.data}
         return columns
 
 
@@ -100,7 +101,7 @@ def after_failure(failure: Failure, facts: Facts, *, chance: random.Random | Non
         return Ending(
             to=State.FAILED,
             reason=error_class,
-            detail=failure.message,
+            data=failure.data,
             error_class=error_class,
             directory=Directory.LEAVE,
             verdict=verdict_of(error_class),
@@ -109,7 +110,7 @@ def after_failure(failure: Failure, facts: Facts, *, chance: random.Random | Non
     return Ending(
         to=State.CREATED,
         reason=Reason.WILL_RETRY,
-        detail=failure.message,
+        data=failure.data,
         error_class=error_class,
         delay_seconds=delay,
         directory=Directory.REDUCE,
@@ -136,13 +137,13 @@ def after_request(request: StopRequest, facts: Facts) -> Ending:
             return Ending(
                 to=State.CREATED,
                 reason=Reason.WILL_RETRY,
-                detail=NO_ROOM,
+                data=NO_ROOM,
                 error_class=ErrorClass.DISK_FULL,
                 directory=Directory.REMOVE,
                 counts=False,
             )
         case StopRequest.NO_ROOM:
-            return after_failure(Failure(error_class=ErrorClass.DISK_FULL, message=NO_ROOM), facts)
+            return after_failure(Failure(error_class=ErrorClass.DISK_FULL, data=NO_ROOM), facts)
         case StopRequest.LEAVE:
             raise ValueError(request)
 
@@ -158,7 +159,7 @@ def after_loss(facts: Facts) -> Ending:
     return Ending(
         to=State.FAILED,
         reason=ErrorClass.WORKER_LOST,
-        detail=LOST,
+        data=LOST,
         error_class=ErrorClass.WORKER_LOST,
         directory=Directory.REMOVE,
         withdraws=facts.is_decided,
@@ -169,6 +170,6 @@ def _cancelled(facts: Facts, *, directory: Directory) -> Ending:
     return Ending(
         to=State.CANCELLED,
         reason=Reason.CANCELLED,
-        detail=f"asked by {facts.asked_by}" if facts.asked_by else "",
+        data={"asked_by": facts.asked_by} if facts.asked_by else {},
         directory=directory,
     )

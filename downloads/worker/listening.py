@@ -50,10 +50,10 @@ class ChildListener:
     def why_stop(self) -> Broke | None:
         """Say what is wrong with a child that goes on: too much, too slow, or silent."""
         if self._holds_too_much():
-            return Broke(kinds=["TooLarge"], message="over the limit of what may be written")
+            return Broke(kinds=["TooLarge"], data={"code": "wrote_too_much"})
         silent_seconds = time.monotonic() - self._heard_at
         if self._progress.may_stall and silent_seconds > settings.VNSITE.stall_seconds:
-            return Broke(kinds=["Stalled"], message=f"No bytes for {silent_seconds:.0f} s.")
+            return Broke(kinds=["Stalled"], data={"silent_seconds": round(silent_seconds)})
         return self._pace.measure(now=time.monotonic(), received_bytes=self._progress.fetched_bytes)
 
     def report(self) -> None:

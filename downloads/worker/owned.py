@@ -6,7 +6,7 @@ What is decided is the caller's business; here it is written fenced, in full, an
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from typing import Any, TypeVar
 
@@ -44,7 +44,7 @@ class Row:
         self,
         to: State,
         reason: str,
-        detail: str = "",
+        data: Mapping[str, Any] | None = None,
         *,
         first: Callable[[], object] | None = None,
         then: Callable[[], object] | None = None,
@@ -59,7 +59,7 @@ class Row:
             with short_transaction() if first or then else nullcontext():
                 if first:
                     first()
-                self.download.move(to, actor=self.actor, reason=reason, detail=detail, **columns)
+                self.download.move(to, actor=self.actor, reason=reason, data=data, **columns)
                 if then:
                     then()
 

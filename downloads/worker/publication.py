@@ -92,11 +92,11 @@ def finish(row: Row) -> None:
     row.move(
         State.COMPLETED,
         Reason.PUBLISHED,
-        _resumed_in_words(row),
+        _resumed(row),
         then=partial(_insert_files, download, manifest),
         title=manifest["title"],
         error_class=None,
-        error_detail="",
+        error_data={},
     )
 
 
@@ -106,12 +106,12 @@ def _insert_files(download: Download, manifest: Manifest) -> None:
     )
 
 
-def _resumed_in_words(row: Row) -> str:
+def _resumed(row: Row) -> dict[str, int]:
     """For the history: the progress row ends with the attempt."""
     download = row.download
     rows = Progress.objects.filter(download_id=download.pk, attempt=download.attempt)
     resumed_bytes = row.ask(rows.values_list("resumed_bytes", flat=True).first)
-    return f"{resumed_bytes} bytes came from an earlier attempt" if resumed_bytes else ""
+    return {"resumed_bytes": resumed_bytes} if resumed_bytes else {}
 
 
 def withdraw(row: Row) -> None:

@@ -235,7 +235,7 @@ def _end_attempt(download: Download, *, actor: str, host: str) -> None:
         Row(download, actor=actor).move(
             ending.to,
             ending.reason,
-            kept.after(ending.detail),
+            {**ending.data, **kept.data},
             carried=kept.carried,
             **ending.columns(uncounted=download.uncounted),
         )

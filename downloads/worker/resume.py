@@ -28,10 +28,10 @@ class Kept:
     carried: str  # the directory; "" for none
     size_bytes: int
 
-    def after(self, detail: str) -> str:
-        """What the history says: the detail, and on a line of its own how many bytes stay."""
-        kept = f"{self.size_bytes} bytes kept for the next attempt" if self.size_bytes else ""
-        return "\n".join(filter(None, (detail, kept)))
+    @property
+    def data(self) -> dict[str, int]:
+        """For the history."""
+        return {"kept_bytes": self.size_bytes} if self.size_bytes else {}
 
 
 def settle(download: Download, directory: Directory, *, is_over: bool) -> Kept:

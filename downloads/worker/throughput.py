@@ -29,7 +29,7 @@ class ThroughputWatchdog:
         """Return why the attempt must end, or None. `received_bytes` None: nothing is fetched."""
         limits = self._limits
         if now - self._began > limits.max_seconds:
-            return Broke(kinds=["TimedOut"], message=f"Not done after {limits.max_seconds:.0f} s.")
+            return Broke(kinds=["TimedOut"], data={"after_seconds": round(limits.max_seconds)})
         if received_bytes is None:
             self._window = None
             return None
@@ -41,8 +41,7 @@ class ThroughputWatchdog:
         if seconds >= limits.window_seconds and came < limits.min_bytes_per_second * seconds:
             return Broke(
                 kinds=["Stalled"],
-                message=f"Only {came} bytes came in {seconds:.0f} s,"
-                f" less than {limits.min_bytes_per_second} a second.",
+                data={"bytes_per_second": round(came / seconds)},
             )
         if self._window is None or seconds >= limits.window_seconds:
             self._window = (now, received_bytes)

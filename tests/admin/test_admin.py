@@ -148,7 +148,7 @@ def test_only_the_priority_is_written(browser: Client) -> None:
 
 def test_what_the_site_said_is_escaped(browser: Client) -> None:
     download = lives.fail(lives.submit(url=f"https://example.org/{SCRIPT}"))
-    download.note(title=SCRIPT, error_detail=SCRIPT)
+    download.note(title=SCRIPT, error_data={"message": SCRIPT})
 
     for page in (LIST, f"{LIST}{download.pk}/change/", f"{LIST}{download.pk}/delete/"):
         assert SCRIPT not in browser.get(page).content.decode()

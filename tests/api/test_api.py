@@ -85,7 +85,17 @@ def test_adding_answers_201_with_the_download(caller: Caller) -> None:
 def test_adding_writes_the_history(caller: Caller) -> None:
     (entry,) = caller.add().json()["history"]
 
-    assert entry.keys() == {"seq", "from", "to", "at", "actor", "reason", "detail", "attempt"}
+    assert entry.keys() == {
+        "seq",
+        "from",
+        "to",
+        "at",
+        "actor",
+        "reason",
+        "detail",
+        "data",
+        "attempt",
+    }
     assert (entry["from"], entry["to"]) == (None, "created")
     assert (entry["actor"], entry["reason"]) == ("user:ursula", "submitted")
 

@@ -53,7 +53,7 @@ def hostile_site(site: Serving, staff: User) -> Serving:
     lives.fail(lives.submit(staff), ErrorClass.INTERNAL)
     lives.complete(lives.submit(staff))
     lives.submit(staff, url=f"https://example.org/{HOSTILE.replace(' ', '')}")
-    Download.objects.update(title=HOSTILE[:500], error_detail=HOSTILE)
+    Download.objects.update(title=HOSTILE[:500], error_data={"message": HOSTILE})
     Progress.objects.update(phase="fetching")
     PublishedFile.objects.update(name=HOSTILE.replace("/", "|")[:255])
     Worker.objects.filter(pk=Worker.objects.latest("pk").pk).update(name=HOSTILE[:120])

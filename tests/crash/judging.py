@@ -14,7 +14,7 @@ from tests.helpers.worker import staged_entries, temp_entries
 def assert_ended_right(download: Download, original: Path) -> None:
     """It completed, byte-equal to `original`, is in the library once, and is clean."""
     download.refresh_from_db()
-    assert (download.state, download.outcome) == ("cleaned", "completed"), download.error_detail
+    assert (download.state, download.outcome) == ("cleaned", "completed"), download.error_data
     [entry] = settings.VNSITE.media_root.glob(f"*[[]{download.correlation_id}]*")
     [file] = entry.iterdir()
     assert file.read_bytes() == original.read_bytes()
@@ -25,7 +25,7 @@ def assert_killed_and_ended_right(download: Download, original: Path) -> None:
     way, unless one went on where another was and came to its end by other calls."""
     again = download.transitions.filter(reason="will_retry").first()
     assert again is not None
-    assert "SIGKILL" in again.detail
+    assert again.data["signal"] == "SIGKILL"
     download.refresh_from_db()
     if download.outcome == "completed":
         assert_ended_right(download, original)
@@ -38,7 +38,7 @@ def assert_failed_by_signal(download: Download) -> None:
     download.refresh_from_db()
     assert (download.state, download.outcome) == ("cleaned", "failed")
     assert download.error_class == "worker_lost"
-    assert "SIGKILL" in download.error_detail
+    assert download.error_data["signal"] == "SIGKILL"
     assert not list(settings.VNSITE.media_root.glob(f"*[[]{download.correlation_id}]*"))
 
 

@@ -273,7 +273,7 @@ def test_a_link_in_the_place_of_a_file_is_not_followed(
 
     assert victim.read_bytes() == b"untouched"
     refused = download.transitions.get(reason="will_retry")
-    assert "is not a regular file with one link" in refused.detail
+    assert "is not a regular file with one link" in refused.data["message"]
     assert_ended_right(download, media_server.file("big.mp4"))
     assert_nothing_is_left()
 

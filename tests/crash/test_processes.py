@@ -92,7 +92,7 @@ def test_a_killed_program_is_named_and_the_attempt_repeated(
 
     assert download.outcome == "completed"
     again = download.transitions.filter(reason="will_retry")
-    assert all("ffprobe was killed by SIGKILL" in each.detail for each in again)
+    assert all("ffprobe was killed by SIGKILL" in each.data["message"] for each in again)
     assert_nothing_is_left()
 
 
@@ -112,7 +112,7 @@ def test_a_program_that_hangs_is_given_up(
         assert worker.process.poll() is None
 
     assert (download.outcome, download.error_class) == ("failed", "stalled")
-    assert "ffmpeg did nothing" in download.error_detail
+    assert "ffmpeg did nothing" in download.error_data["message"]
     assert not is_alive(hanging)
     assert_nothing_is_left()
 
@@ -210,7 +210,7 @@ def test_a_child_that_hangs_is_stalled_and_its_download_goes_on(
         os.kill(child_of(download).pid, signal.SIGSTOP)
         wait_for_state(download, State.CLEANED)
 
-    assert "No bytes for" in download.transitions.get(reason="will_retry").detail
+    assert "silent_seconds" in download.transitions.get(reason="will_retry").data
     assert_ended_right(download, media_server.file("big.mp4"))
     assert_nothing_is_left()
 
@@ -279,8 +279,8 @@ def test_whatever_the_child_raises_is_an_end_with_a_reason(
 
     for download, expected in downloads.items():
         assert (download.outcome, download.error_class) == ("failed", expected)
-        assert download.error_detail
-        assert "Traceback" not in download.error_detail
+        assert download.error_data
+        assert "Traceback" not in str(download.error_data)
     assert_nothing_is_left()
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from downloads.fetch.client import Child, ForkServer, describe_status
+from downloads.fetch.client import Child, ForkServer, data_of_status, describe_status
 from downloads.fetch.processes import (
     ChildFailed,
     Process,
@@ -299,6 +299,19 @@ def test_the_signal_that_killed_a_child_is_named(
 )
 def test_a_wait_status_in_words(status: int | None, words: str) -> None:
     assert describe_status(status) == words
+
+
+@pytest.mark.parametrize(
+    ("status", "data"),
+    [
+        (None, {"code": "child_ended"}),
+        (0, {"status": 0}),
+        (1 << 8, {"status": 1}),
+        (9, {"signal": "SIGKILL"}),
+    ],
+)
+def test_a_wait_status_as_data(status: int | None, data: dict[str, str | int]) -> None:
+    assert data_of_status(status) == data
 
 
 def test_a_child_that_is_stopped_ends_all_the_same(

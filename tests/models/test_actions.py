@@ -115,7 +115,7 @@ def test_cleaning_removes_the_directory_and_says_how_much() -> None:
 
     assert (download.state, download.outcome) == (State.CLEANED, Outcome.FAILED)
     assert not directory_of(download) or download.directory == ""
-    assert download.transitions.last().detail == "1000 bytes freed"
+    assert download.transitions.last().data == {"freed_bytes": 1000}
     assert actions.clean(download, actor=ACTOR) == 0
 
 

@@ -216,14 +216,14 @@ def test_what_a_site_says_can_be_stored_whatever_it_is(worker: Worker) -> None:
         State.FAILED,
         actor="test",
         reason="network",
-        detail=said,
+        data={"message": said},
         error_class="network",
-        error_detail=said,
+        error_data={"message": said},
     )
 
     download.refresh_from_db()
-    assert download.error_detail == r"nul \x00, half \ud83d, end"
-    assert download.transitions.get(to_state="failed").detail == download.error_detail
+    assert download.error_data == {"message": r"nul \x00, half \ud83d, end"}
+    assert download.transitions.get(to_state="failed").data == download.error_data
 
 
 def test_a_move_that_fails_takes_no_seq(worker: Worker) -> None:

@@ -32,7 +32,7 @@ def test_an_attempt_that_takes_too_long_is_ended_and_not_tried_again(
         wait_for_state(download, State.CLEANED, seconds=LONG)
 
     assert (download.outcome, download.error_class) == ("failed", "timed_out")
-    assert download.error_detail == "Not done after 2 s."
+    assert download.error_data == {"after_seconds": 2}
     assert ("created", "will_retry") not in history(download)
     assert temp_entries() == []
 
@@ -80,7 +80,7 @@ def test_a_site_that_sends_too_slowly_is_stalled(
 
     assert [entry.error_class for entry in retries if entry] == ["stalled", "stalled"]
     assert retries[0] is not None
-    assert "less than 5000000 a second" in retries[0].detail
+    assert "bytes_per_second" in retries[0].data
 
 
 def test_a_site_that_sends_fast_enough_is_waited_for(
@@ -113,7 +113,7 @@ def test_whatever_a_site_says_of_itself_the_row_is_sane(
     with running_worker(VNSITE_ALLOW_PRIVATE_HOSTS=scripted_site.origin):
         wait_for_state(download, State.CLEANED, seconds=LONG)
 
-    assert download.outcome == "completed", download.error_detail
+    assert download.outcome == "completed", download.error_data
     assert len(download.title) == 500
     assert not set(download.title) & set("\x1b\u202e")
     (file,) = download.files.all()

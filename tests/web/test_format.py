@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from downloads.sandbox.programs import find_deno
-from downloads.templatetags.downloads import ago, duration, instant, since, size, with_sizes
+from downloads.templatetags.downloads import ago, duration, in_words, instant, since, size
 
 FORMAT_JS = Path(__file__).resolve().parent.parent.parent / "downloads/static/downloads/format.js"
 
@@ -103,8 +103,8 @@ def test_what_is_not_known_is_a_dash() -> None:
 
 
 def test_bytes_in_a_detail_are_written_as_sizes() -> None:
-    assert with_sizes("295698432 bytes freed") == "282 MiB freed"
-    assert with_sizes("no byte for 60 s") == "no byte for 60 s"
+    assert in_words({"freed_bytes": 295698432}) == "282 MiB freed"
+    assert in_words({"message": "295698432 bytes"}) == "295698432 bytes"
 
 
 @pytest.mark.parametrize(

@@ -586,7 +586,7 @@ def test_the_page_of_a_failed_download_answers_three_questions(browser: Client, 
         actor="test",
         reason=ErrorClass.NETWORK,
         error_class=ErrorClass.NETWORK,
-        error_detail="Errno 111 <b>",
+        error_data={"message": "Errno 111 <b>"},
     )
 
     page = text_of(browser.get(path_of(download)))

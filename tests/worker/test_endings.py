@@ -21,7 +21,7 @@ from downloads.worker.endings import (
 )
 
 RUNNING_STATES = [State.INITIALIZING, State.READY, State.DOWNLOADING]
-MESSAGE = "what it said"
+SAID = {"message": "what it said"}
 
 
 def facts(*, tries: int = 1, **values: Any) -> Facts:
@@ -31,9 +31,7 @@ def facts(*, tries: int = 1, **values: Any) -> Facts:
 def failed(
     error_class: ErrorClass, of: Facts, *, retry_after_seconds: float | None = None
 ) -> Ending:
-    failure = Failure(
-        error_class=error_class, message=MESSAGE, retry_after_seconds=retry_after_seconds
-    )
+    failure = Failure(error_class=error_class, data=SAID, retry_after_seconds=retry_after_seconds)
     return after_failure(failure, of, chance=random.Random(1))
 
 
@@ -60,7 +58,7 @@ def test_an_attempt_that_broke_is_tried_again_or_fails(
 
     assert (ending.to, ending.reason) == (to, reason)
     assert (ending.directory, ending.verdict) == (Directory(directory), Verdict[verdict])
-    assert (ending.error_class, ending.detail, ending.counts) == (error_class, MESSAGE, True)
+    assert (ending.error_class, ending.data, ending.counts) == (error_class, SAID, True)
     assert ending.withdraws == of.is_decided
     assert (ending.delay_seconds is None) == (to == "failed")
 
@@ -143,9 +141,9 @@ def test_a_last_attempt_that_was_lost_after_the_decision_is_withdrawn() -> None:
 def test_the_history_says_who_cancelled(asked_by: str) -> None:
     of = facts(is_cancel_asked=True, asked_by=asked_by)
 
-    details = {after_request(StopRequest.CANCEL, of).detail, after_loss(of).detail}
+    told = [after_request(StopRequest.CANCEL, of).data, after_loss(of).data]
 
-    assert details == {f"asked by {asked_by}" if asked_by else ""}
+    assert told == [{"asked_by": asked_by} if asked_by else {}] * 2
 
 
 @pytest.mark.parametrize("origin", RUNNING_STATES)
@@ -172,7 +170,7 @@ def test_every_ending_is_an_allowed_move(origin: State, ending: Ending) -> None:
         (after_loss(facts()), {}),
         (
             failed(ErrorClass.DRM, facts()),
-            {"error_class": ErrorClass.DRM, "error_detail": MESSAGE},
+            {"error_class": ErrorClass.DRM, "error_data": SAID},
         ),
     ],
 )

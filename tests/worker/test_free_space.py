@@ -121,7 +121,7 @@ def on_disk(disk: Path, big: int, media_server: MediaServer) -> dict[str, str]:
 def assert_completed(*downloads: Download) -> None:
     for download in downloads:
         wait_for_state(download, State.CLEANED)
-        assert download.outcome == "completed", download.error_detail
+        assert download.outcome == "completed", download.error_data
 
 
 def entries(disk: Path) -> list[str]:

@@ -6,6 +6,7 @@ import signal
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -100,8 +101,9 @@ def show(scripted_site: ScriptedSite, body: bytes) -> Show:
     return Show(scripted_site, body)
 
 
-def detail_of(download: Download, reason: str) -> str:
-    return download.transitions.filter(reason=reason).latest("seq").detail
+def data_of(download: Download, reason: str) -> dict[str, Any]:
+    data: dict[str, Any] = download.transitions.filter(reason=reason).latest("seq").data
+    return data
 
 
 def no_breach() -> bool:
@@ -116,8 +118,8 @@ def test_after_kill_9_most_is_not_fetched_again(show: Show) -> None:
     assert download.outcome == "completed"
     assert show.published() == show.film.body
     assert show.film.sent_bytes() < 0.7 * len(show.film.body)
-    assert "bytes kept for the next attempt" in detail_of(download, "worker_lost")
-    assert "bytes came from an earlier attempt" in detail_of(download, "published")
+    assert "kept_bytes" in data_of(download, "worker_lost")
+    assert "resumed_bytes" in data_of(download, "published")
     assert download.carried == ""
     assert temp_entries() == []
     assert no_breach()
@@ -133,7 +135,7 @@ def test_after_kill_9_a_file_that_changed_is_fetched_whole(show: Show) -> None:
     assert download.outcome == "completed"
     assert show.published() == show.film.body
     assert show.film.sent_bytes() >= len(show.film.body)
-    assert detail_of(download, "published") == ""
+    assert data_of(download, "published") == {}
 
 
 @pytest.mark.sqlite
@@ -144,7 +146,7 @@ def test_a_stop_keeps_what_was_fetched(show: Show) -> None:
     assert temp_entries() == [stopped.carried]
     assert no_breach()
     kept = (settings.VNSITE.temp_root / stopped.carried / "media.mp4.part").stat().st_size
-    assert detail_of(stopped, "shutdown") == f"{kept} bytes kept for the next attempt"
+    assert data_of(stopped, "shutdown") == {"kept_bytes": kept}
 
     show.finish()
 
@@ -166,7 +168,7 @@ def test_when_the_site_was_away_it_goes_on_where_it_was_left(show: Show) -> None
     assert download.outcome == "completed"
     assert show.published() == show.film.body
     assert show.film.sent_bytes() < 0.7 * len(show.film.body)
-    assert "bytes kept for the next attempt" in detail_of(download, "will_retry")
+    assert "kept_bytes" in data_of(download, "will_retry")
 
 
 @pytest.mark.sqlite
@@ -272,7 +274,7 @@ def test_a_cancel_while_it_waits_removes_the_bytes(waiting: Download) -> None:
 
     waiting.refresh_from_db()
     assert (waiting.state, waiting.outcome, waiting.carried) == ("cleaned", "cancelled", "")
-    assert detail_of(waiting, "cleaned").startswith(str(2 * LEAST_BYTES)[:3])
+    assert str(data_of(waiting, "cleaned")["freed_bytes"]).startswith(str(2 * LEAST_BYTES)[:3])
     assert temp_entries() == []
 
 

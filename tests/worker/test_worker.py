@@ -134,7 +134,7 @@ def test_a_missing_video_fails_once_and_leaves_nothing(
     download.refresh_from_db()
     assert history(download) == [*CLAIMED, ("failed", "unavailable"), ("cleaned", "cleaned")]
     assert (download.outcome, download.error_class) == ("failed", "unavailable")
-    assert "404" in download.error_detail
+    assert "404" in download.error_data["message"]
     assert temp_entries() == []
 
 
@@ -183,7 +183,7 @@ def test_a_cancel_ends_the_process_tree_and_cleans(
         wait_for_state(download, "cleaned")
 
     assert history(download) == [*CLAIMED, ("cancelled", "cancelled"), ("cleaned", "cleaned")]
-    assert download.transitions.get(to_state="cancelled").detail == "asked by user:eve"
+    assert download.transitions.get(to_state="cancelled").data == {"asked_by": "user:eve"}
     assert not child.is_alive()
     assert temp_entries() == []
 
@@ -224,7 +224,7 @@ def test_a_killed_child_is_named_and_the_worker_goes_on(
         wait_for_state(download, "downloading")
         os.kill(child_of(download).pid, signal.SIGKILL)
         entry = wait_for(lambda: download.transitions.filter(reason="will_retry").first())
-        assert "SIGKILL" in entry.detail
+        assert entry.data["signal"] == "SIGKILL"
         assert worker.process.poll() is None
 
 

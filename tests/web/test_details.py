@@ -1,0 +1,34 @@
+"""What a transition stores, in words."""
+
+from typing import Any
+
+import pytest
+
+from downloads.web.details import detail_of
+
+
+@pytest.mark.parametrize(
+    ("data", "detail"),
+    [
+        ({}, ""),
+        ({"freed_bytes": 123}, "123 bytes freed"),
+        ({"asked_by": "user:eve"}, "asked by user:eve"),
+        ({"signal": "SIGKILL"}, "The download process was killed by SIGKILL."),
+        ({"status": 0}, "The download process exited with 0."),
+        ({"code": "no_room"}, "The disk ran full while it was downloading."),
+        ({"code": "of a later version", "neither": 1}, ""),
+        ({"message": "HTTP {404}"}, "HTTP {404}"),
+        (
+            {"kept_bytes": 5, "message": "reset by peer"},
+            "reset by peer\n5 bytes kept for the next attempt",
+        ),
+    ],
+)
+def test_data_in_words(data: dict[str, Any], detail: str) -> None:
+    assert detail_of(data) == detail
+
+
+def test_sizes_are_written_as_the_caller_wants() -> None:
+    assert detail_of({"freed_bytes": 2048}, write_bytes=lambda number: f"{number // 1024} KiB") == (
+        "2 KiB freed"
+    )
