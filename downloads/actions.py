@@ -17,7 +17,14 @@ from django.db import IntegrityError
 from django.utils import timezone
 
 from downloads.disk import isolation, library
-from downloads.models import Counts, Download, LostDownload, StreamPosition, short_transaction
+from downloads.models import (
+    Counts,
+    Download,
+    LibraryEntry,
+    LostDownload,
+    StreamPosition,
+    short_transaction,
+)
 from downloads.rules.states import RUNNING, Outcome, Reason, State
 
 if TYPE_CHECKING:
@@ -210,11 +217,18 @@ def is_carried_here(download: Download) -> bool:
 
 
 def delete_files(download: Download) -> int:
-    """Remove the published files of a completed download and their rows. Bytes freed."""
+    """Remove what a completed download left in the library, and its rows. Bytes freed."""
     freed = 0
     if download.library_path:
         freed = library.remove(settings.VNSITE.media_root, download.library_path)
-    download.files.all().delete()
+    LibraryEntry.objects.filter(download=download).delete()
+    return freed
+
+
+def delete_entry(entry: LibraryEntry) -> int:
+    """Remove an entry of the library, with its files and rows. Bytes freed."""
+    freed = library.remove(settings.VNSITE.media_root, entry.path)
+    entry.delete()
     return freed
 
 

@@ -23,13 +23,14 @@ from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from downloads.actions import NotAllowed, clean, forget
+from downloads.actions import NotAllowed, clean, delete_entry, forget
 from downloads.admin.cleanup import CleanupForm, CleanupPlan
 from downloads.models import (
     ApiToken,
     AttemptLog,
     Download,
     DownloadQuerySet,
+    LibraryEntry,
     PublishedFile,
     Site,
     Transition,
@@ -50,11 +51,13 @@ if TYPE_CHECKING:
     ApiTokenModelAdmin = admin.ModelAdmin[ApiToken]
     SiteModelAdmin = admin.ModelAdmin[Site]
     TransitionTabularInline = admin.TabularInline[Transition, Download]
-    PublishedFileTabularInline = admin.TabularInline[PublishedFile, Download]
+    LibraryEntryModelAdmin = admin.ModelAdmin[LibraryEntry]
+    PublishedFileTabularInline = admin.TabularInline[PublishedFile, LibraryEntry]
     AttemptLogStackedInline = admin.StackedInline[AttemptLog, Download]
 else:  # they are generic for the type checker only
     DownloadModelAdmin = WorkerModelAdmin = admin.ModelAdmin
     TransitionModelAdmin = ApiTokenModelAdmin = SiteModelAdmin = admin.ModelAdmin
+    LibraryEntryModelAdmin = admin.ModelAdmin
     TransitionTabularInline = PublishedFileTabularInline = admin.TabularInline
     AttemptLogStackedInline = admin.StackedInline
 
@@ -120,7 +123,7 @@ class DownloadAdmin(DownloadModelAdmin):
     search_help_text = "URL, title or correlation id"
     show_full_result_count = False  # a second count of the whole table
     actions = ("clean_up", "delete_selected")
-    inlines = (FilesInline, HistoryInline, LogsInline)
+    inlines = (HistoryInline, LogsInline)
     fieldsets = (
         (
             None,
@@ -140,12 +143,22 @@ class DownloadAdmin(DownloadModelAdmin):
                     "not_before",
                     "cancel_requested_at",
                     "cancel_requested_by",
+                    "published_files",
                 )
             },
         ),
         (
             "Worker",
-            {"fields": ("worker", "directory", "carried", "child_pid", "library_path", "manifest")},
+            {
+                "fields": (
+                    "worker",
+                    "directory",
+                    "carried",
+                    "child_pid",
+                    "library_path",
+                    "manifest",
+                )
+            },
         ),
         ("Instants", {"fields": ("created_at", "started_at", "finished_at", "updated_at")}),
     )
@@ -168,6 +181,10 @@ class DownloadAdmin(DownloadModelAdmin):
     @admin.display(description="error message")
     def error_message(self, download: Download) -> str:
         return detail_of(download.error_data)
+
+    @admin.display(description="published files")
+    def published_files(self, download: Download) -> str:
+        return "\n".join(f"{file.name}, {file.size} bytes" for file in download.files)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Download | None = None) -> list[str]:
         shown = flatten_fieldsets(self.fieldsets)
@@ -300,6 +317,37 @@ class DownloadAdmin(DownloadModelAdmin):
             return "skipped"
         self.log_change(request, download, f"Cleaned up by correlation id: {freed} bytes freed.")
         return "cleaned"
+
+
+@admin.register(LibraryEntry)
+class LibraryEntryAdmin(LibraryEntryModelAdmin):
+    """What is in the library. Deleting an entry deletes its files."""
+
+    list_display = ("path", "title", "site", "owner", "published_at", "download")
+    list_filter = ("published_at",)
+    list_select_related = ("owner", "download")
+    search_fields = ("title", "url", "correlation_id")
+    search_help_text = "Title, URL or correlation id"
+    inlines = (FilesInline,)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: LibraryEntry | None = None) -> bool:
+        return False
+
+    def get_deleted_objects(
+        self, objs: Iterable[LibraryEntry], request: HttpRequest
+    ) -> tuple[list[Any], dict[str, int], set[str], list[Any]]:
+        sentences = [f"{entry}: its directory in the library with all files" for entry in objs]
+        return sentences, {"library entries": len(sentences)}, set(), []
+
+    def delete_model(self, request: HttpRequest, obj: LibraryEntry) -> None:
+        delete_entry(obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: "QuerySet[LibraryEntry]") -> None:
+        for entry in queryset:
+            delete_entry(entry)
 
 
 @admin.register(Transition)

@@ -265,7 +265,7 @@ class DownloadDetail(DownloadOut):
     def of(cls, download: Download, obstacles: Obstacles) -> Self:
         return cls(
             **_columns(download, obstacles),
-            files=[FileOut.of(file, download) for file in download.files.all()],
+            files=[FileOut.of(file, download) for file in download.files],
             history=[TransitionOut.of(each) for each in download.transitions.all()],
         )
 

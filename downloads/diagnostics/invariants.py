@@ -19,7 +19,14 @@ from django.db.models import Max
 
 from downloads.disk import isolation, library
 from downloads.fetch.processes import attempts_of_processes
-from downloads.models import Download, PublishedFile, StreamPosition, Transition, database_now
+from downloads.models import (
+    Download,
+    LibraryEntry,
+    PublishedFile,
+    StreamPosition,
+    Transition,
+    database_now,
+)
 from downloads.models.counts import NOBODY, wrong_counts
 from downloads.rules.states import RUNNING, Outcome, State, can_move
 from downloads.worker import leftovers, recovery
@@ -36,7 +43,7 @@ class Finding:
     correlation_id: str  # "-": it is of no download
     sentence: str
     # False: allowed, but worth a look. A worker was lost and its download waits for recovery; or
-    # something is there without a row, as a download leaves it that was deleted without its files.
+    # something is there without a row.
     is_breach: bool = True
 
 
@@ -63,9 +70,11 @@ class _Look:
         self._downloads = list(Download.objects.select_related("worker").order_by("id"))
         self._by_id = {download.correlation_id: download for download in self._downloads}
         self._by_directory = {item.directory: item for item in self._downloads if item.directory}
-        self._files: dict[int, list[PublishedFile]] = defaultdict(list)
-        for file in PublishedFile.objects.all():
-            self._files[file.download_id].append(file)
+        self._files: dict[str, list[PublishedFile]] = defaultdict(list)  # by correlation id
+        for file in PublishedFile.objects.select_related("entry"):
+            self._files[file.entry.correlation_id].append(file)
+        # Of downloads that were deleted without their files.
+        self._outliving = list(LibraryEntry.objects.filter(download=None))
 
     def findings(self) -> Iterator[Finding]:
         yield from self._running()
@@ -114,18 +123,21 @@ class _Look:
         yield from _numbering_faults(missing=position - count)
 
     def _published(self) -> Iterator[Finding]:
-        """I3: what completed is in the library as its row says."""
+        """I3: what completed is in the library as its rows say."""
         for download in self._downloads:
             if download.outcome != Outcome.COMPLETED:
-                if self._files[download.pk]:
+                if self._files[download.correlation_id]:
                     yield _breach("I3", download, "It has published files, but did not complete.")
             elif not download.library_path:
                 yield _breach("I3", download, "It completed without a name in the library.")
-            elif files := self._files[download.pk]:
+            elif files := self._files[download.correlation_id]:
                 for sentence in self._file_faults(download.library_path, files):
                     yield _breach("I3", download, sentence)
             elif not (settings.VNSITE.media_root / download.library_path).exists():
                 yield _note("I3", download, "Its published files were deleted with their rows.")
+        for entry in self._outliving:
+            for sentence in self._file_faults(entry.path, self._files[entry.correlation_id]):
+                yield _breach("I3", entry, sentence)
 
     def _file_faults(self, entry: str, files: list[PublishedFile]) -> Iterator[str]:
         for file in files:
@@ -144,8 +156,11 @@ class _Look:
                 yield f"{entry}/{file.name} cannot be read: {error}."
 
     def _entries(self) -> Iterator[Finding]:
-        """I4: every directory in the library belongs to exactly one completed download."""
-        owners: dict[str, list[Download]] = defaultdict(list)
+        """I4: every directory in the library belongs to exactly one download, or was left by one
+        that was deleted."""
+        owners: dict[str, list[Download | LibraryEntry]] = defaultdict(list)
+        for entry in self._outliving:
+            owners[entry.path].append(entry)
         for download in self._downloads:
             if download.library_path:
                 owners[download.library_path].append(download)
@@ -167,15 +182,14 @@ class _Look:
         return Finding(
             invariant="I4",
             correlation_id=match[1] if match else "-",
-            sentence=f"{path.name} is in the library without a download; one that is deleted "
-            "without its files leaves them so.",
+            sentence=f"{path.name} is in the library, and no row knows it.",
             is_breach=False,
         )
 
-    def _entry_faults(self, owner: Download, path: Path) -> Iterator[Finding]:
-        if owner.state in RUNNING:  # decided, not completed yet
+    def _entry_faults(self, owner: Download | LibraryEntry, path: Path) -> Iterator[Finding]:
+        if isinstance(owner, Download) and owner.state in RUNNING:  # decided, not completed yet
             return
-        known = {file.name for file in self._files[owner.pk]}
+        known = {file.name for file in self._files[owner.correlation_id]}
         for name in sorted({item.name for item in path.iterdir()} - known):
             yield _breach("I4", owner, f"{path.name}/{name} is of no published file.")
 
@@ -279,7 +293,7 @@ def _directories_in(root: Path) -> list[Path]:
         return []
 
 
-def _breach(invariant: str, download: Download, sentence: str) -> Finding:
+def _breach(invariant: str, download: Download | LibraryEntry, sentence: str) -> Finding:
     return Finding(invariant=invariant, correlation_id=download.correlation_id, sentence=sentence)
 
 

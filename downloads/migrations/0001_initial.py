@@ -57,115 +57,6 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
-            name="Site",
-            fields=[
-                ("host", models.CharField(max_length=300, primary_key=True, serialize=False)),
-                ("failures", models.PositiveIntegerField(default=0)),
-                (
-                    "error_class",
-                    models.CharField(
-                        choices=[
-                            ("network", "network"),
-                            ("rate_limited", "rate_limited"),
-                            ("forbidden", "forbidden"),
-                            ("unavailable", "unavailable"),
-                            ("login_required", "login_required"),
-                            ("geo_blocked", "geo_blocked"),
-                            ("drm", "drm"),
-                            ("unsupported", "unsupported"),
-                            ("extractor_broken", "extractor_broken"),
-                            ("js_runtime_missing", "js_runtime_missing"),
-                            ("ffmpeg_missing", "ffmpeg_missing"),
-                            ("format_unavailable", "format_unavailable"),
-                            ("live_not_started", "live_not_started"),
-                            ("stalled", "stalled"),
-                            ("timed_out", "timed_out"),
-                            ("too_large", "too_large"),
-                            ("disk_full", "disk_full"),
-                            ("incomplete", "incomplete"),
-                            ("policy_blocked", "policy_blocked"),
-                            ("tls", "tls"),
-                            ("storage", "storage"),
-                            ("worker_lost", "worker_lost"),
-                            ("internal", "internal"),
-                        ],
-                        max_length=32,
-                        null=True,
-                    ),
-                ),
-                ("waits_until", models.DateTimeField(null=True)),
-                ("changed_at", models.DateTimeField()),
-            ],
-        ),
-        migrations.CreateModel(
-            name="StreamPosition",
-            fields=[
-                (
-                    "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
-                ),
-                ("value", models.BigIntegerField(default=0)),
-            ],
-        ),
-        migrations.CreateModel(
-            name="ApiToken",
-            fields=[
-                (
-                    "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
-                ),
-                ("name", models.CharField(max_length=100)),
-                ("digest", models.CharField(editable=False, max_length=64, unique=True)),
-                (
-                    "scope",
-                    models.CharField(
-                        choices=[("read", "read"), ("write", "read and write")],
-                        default="write",
-                        max_length=8,
-                    ),
-                ),
-                (
-                    "created_at",
-                    models.DateTimeField(default=django.utils.timezone.now, editable=False),
-                ),
-                ("expires_at", models.DateTimeField(blank=True, null=True)),
-                ("last_used_at", models.DateTimeField(blank=True, editable=False, null=True)),
-                (
-                    "user",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE, to=settings.AUTH_USER_MODEL
-                    ),
-                ),
-            ],
-        ),
-        migrations.CreateModel(
-            name="Worker",
-            fields=[
-                (
-                    "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
-                ),
-                ("name", models.CharField(max_length=120, unique=True)),
-                ("host", models.CharField(max_length=255)),
-                ("pid", models.PositiveIntegerField()),
-                ("pid_started", models.BigIntegerField(default=0)),
-                ("boot_id", models.CharField(default="", max_length=64)),
-                ("slots", models.PositiveIntegerField()),
-                ("started_at", models.DateTimeField()),
-                ("heartbeat_at", models.DateTimeField()),
-                ("stopped_at", models.DateTimeField(null=True)),
-            ],
-            options={
-                "indexes": [models.Index(fields=["heartbeat_at"], name="worker_heartbeat")],
-            },
-        ),
-        migrations.CreateModel(
             name="Download",
             fields=[
                 (
@@ -271,20 +162,171 @@ class Migration(migrations.Migration):
                         to=settings.AUTH_USER_MODEL,
                     ),
                 ),
-                (
-                    "worker",
-                    models.ForeignKey(
-                        blank=True,
-                        null=True,
-                        on_delete=django.db.models.deletion.SET_NULL,
-                        to="downloads.worker",
-                    ),
-                ),
             ],
             options={
                 "ordering": ["-id"],
                 "permissions": [("cleanup_download", "Can clean up downloads by correlation id")],
             },
+        ),
+        migrations.CreateModel(
+            name="Site",
+            fields=[
+                ("host", models.CharField(max_length=300, primary_key=True, serialize=False)),
+                ("failures", models.PositiveIntegerField(default=0)),
+                (
+                    "error_class",
+                    models.CharField(
+                        choices=[
+                            ("network", "network"),
+                            ("rate_limited", "rate_limited"),
+                            ("forbidden", "forbidden"),
+                            ("unavailable", "unavailable"),
+                            ("login_required", "login_required"),
+                            ("geo_blocked", "geo_blocked"),
+                            ("drm", "drm"),
+                            ("unsupported", "unsupported"),
+                            ("extractor_broken", "extractor_broken"),
+                            ("js_runtime_missing", "js_runtime_missing"),
+                            ("ffmpeg_missing", "ffmpeg_missing"),
+                            ("format_unavailable", "format_unavailable"),
+                            ("live_not_started", "live_not_started"),
+                            ("stalled", "stalled"),
+                            ("timed_out", "timed_out"),
+                            ("too_large", "too_large"),
+                            ("disk_full", "disk_full"),
+                            ("incomplete", "incomplete"),
+                            ("policy_blocked", "policy_blocked"),
+                            ("tls", "tls"),
+                            ("storage", "storage"),
+                            ("worker_lost", "worker_lost"),
+                            ("internal", "internal"),
+                        ],
+                        max_length=32,
+                        null=True,
+                    ),
+                ),
+                ("waits_until", models.DateTimeField(null=True)),
+                ("changed_at", models.DateTimeField()),
+            ],
+        ),
+        migrations.CreateModel(
+            name="StreamPosition",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("value", models.BigIntegerField(default=0)),
+            ],
+        ),
+        migrations.CreateModel(
+            name="ApiToken",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=100)),
+                ("digest", models.CharField(editable=False, max_length=64, unique=True)),
+                (
+                    "scope",
+                    models.CharField(
+                        choices=[("read", "read"), ("write", "read and write")],
+                        default="write",
+                        max_length=8,
+                    ),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(default=django.utils.timezone.now, editable=False),
+                ),
+                ("expires_at", models.DateTimeField(blank=True, null=True)),
+                ("last_used_at", models.DateTimeField(blank=True, editable=False, null=True)),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, to=settings.AUTH_USER_MODEL
+                    ),
+                ),
+            ],
+        ),
+        migrations.CreateModel(
+            name="LibraryEntry",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("correlation_id", models.CharField(max_length=64, unique=True)),
+                ("path", models.CharField(max_length=255, unique=True)),
+                ("url", models.CharField(max_length=2048)),
+                ("site", models.CharField(max_length=300)),
+                ("title", models.CharField(max_length=500)),
+                ("published_at", models.DateTimeField()),
+                (
+                    "download",
+                    models.OneToOneField(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="entry",
+                        to="downloads.download",
+                    ),
+                ),
+                (
+                    "owner",
+                    models.ForeignKey(
+                        blank=True,
+                        db_constraint=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name_plural": "library entries",
+                "ordering": ["-published_at"],
+            },
+        ),
+        migrations.CreateModel(
+            name="Worker",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=120, unique=True)),
+                ("host", models.CharField(max_length=255)),
+                ("pid", models.PositiveIntegerField()),
+                ("pid_started", models.BigIntegerField(default=0)),
+                ("boot_id", models.CharField(default="", max_length=64)),
+                ("slots", models.PositiveIntegerField()),
+                ("started_at", models.DateTimeField()),
+                ("heartbeat_at", models.DateTimeField()),
+                ("stopped_at", models.DateTimeField(null=True)),
+            ],
+            options={
+                "indexes": [models.Index(fields=["heartbeat_at"], name="worker_heartbeat")],
+            },
+        ),
+        migrations.AddField(
+            model_name="download",
+            name="worker",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                to="downloads.worker",
+            ),
         ),
         migrations.CreateModel(
             name="Progress",
@@ -412,18 +454,18 @@ class Migration(migrations.Migration):
                 ("sha256", models.CharField(max_length=64)),
                 ("media_type", models.CharField(max_length=64)),
                 (
-                    "download",
+                    "entry",
                     models.ForeignKey(
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="files",
-                        to="downloads.download",
+                        to="downloads.libraryentry",
                     ),
                 ),
             ],
             options={
                 "ordering": ["name"],
                 "constraints": [
-                    models.UniqueConstraint(fields=("download", "name"), name="published_file_once")
+                    models.UniqueConstraint(fields=("entry", "name"), name="published_file_once")
                 ],
             },
         ),

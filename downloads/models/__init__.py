@@ -9,7 +9,8 @@ from downloads.models.access import ApiToken, IdempotentAnswer, Scope
 from downloads.models.actors import user_actor, worker_actor
 from downloads.models.attempt import Attempt
 from downloads.models.counts import Counts
-from downloads.models.download import Download, DownloadQuerySet, Progress, PublishedFile
+from downloads.models.download import Download, DownloadQuerySet, Progress
+from downloads.models.library import LibraryEntry, PublishedFile
 from downloads.models.logs import AttemptLog
 from downloads.models.sites import Site
 from downloads.models.stream import StreamPosition, Transition
@@ -33,6 +34,7 @@ __all__ = [
     "DownloadQuerySet",
     "IdempotentAnswer",
     "IllegalMove",
+    "LibraryEntry",
     "LostDownload",
     "Progress",
     "PublishedFile",

@@ -1,6 +1,6 @@
-"""A download, how far it is, and what it left in the library."""
+"""A download, and how far it is."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
@@ -11,6 +11,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from downloads.models.counts import Counts
+from downloads.models.library import LibraryEntry, PublishedFile
 from downloads.models.stream import StreamPosition, Transition
 from downloads.models.transactions import (
     CancelWasAsked,
@@ -24,7 +25,7 @@ from downloads.models.transactions import (
 from downloads.models.workers import Worker
 from downloads.rules import redaction
 from downloads.rules.errors import RETRY_AFTER_CAP_SECONDS, ErrorClass
-from downloads.rules.states import ACTIVE, ENDED, RUNNING, Outcome, Phase, State, can_move
+from downloads.rules.states import ACTIVE, ENDED, RUNNING, Outcome, Phase, Reason, State, can_move
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -215,6 +216,12 @@ class Download(models.Model):
         return self.attempt - self.uncounted
 
     @property
+    def files(self) -> models.QuerySet[PublishedFile]:
+        """The rows of its files in the library; none when it left none, or they were deleted."""
+        entry: LibraryEntry | None = getattr(self, "entry", None)
+        return entry.files.all() if entry else PublishedFile.objects.none()
+
+    @property
     def is_running(self) -> bool:
         return self.state in RUNNING
 
@@ -280,6 +287,38 @@ class Download(models.Model):
         self._show(values)
         return entry
 
+    def complete(
+        self, files: Iterable[Mapping[str, Any]], *, actor: str, title: str, data: Mapping[str, Any]
+    ) -> None:
+        """Move to COMPLETED, and write the entry that is in the library with its files.
+
+        Each of `files` has the columns of a PublishedFile. In one transaction, which raises as
+        `move` does.
+        """
+        with short_transaction():
+            transition = self.move(
+                State.COMPLETED,
+                actor=actor,
+                reason=Reason.PUBLISHED,
+                data=data,
+                title=title,
+                error_class=None,
+                error_data={},
+            )
+            # The owner is the row's: the user may have been deleted meanwhile.
+            owner_id = Download.objects.values_list("owner_id", flat=True).get(pk=self.pk)
+            entry = LibraryEntry.objects.create(
+                correlation_id=self.correlation_id,
+                download=self,
+                owner_id=owner_id,
+                path=self.library_path,
+                url=self.url,
+                site=self.site,
+                title=title,
+                published_at=transition.at,
+            )
+            PublishedFile.objects.bulk_create(PublishedFile(entry=entry, **file) for file in files)
+
     def note(self, **columns: Any) -> None:
         """Write columns of the present attempt that are no change of state; fenced like `move`.
 
@@ -317,9 +356,9 @@ class Download(models.Model):
         )
 
     def forget(self) -> None:
-        """Delete the row with its history, files' rows and progress. It must not be running.
+        """Delete the row with its history and progress. It must not be running.
 
-        Files on the disk are the caller's business, before this. Raises LostDownload when it
+        What it left in the library stays, with its rows. Raises LostDownload when it
         is running (or gone) by now.
         """
         with short_transaction():
@@ -423,22 +462,3 @@ class Progress(models.Model):
         if not self.total_bytes or not self.resumed_bytes:
             return None
         return 100.0 * self.resumed_bytes / self.total_bytes
-
-
-class PublishedFile(models.Model):
-    """A file in the library. The row is written after the file is there."""
-
-    download = models.ForeignKey(Download, on_delete=models.CASCADE, related_name="files")
-    name = models.CharField(max_length=255)  # inside the download's directory of the library
-    size = models.BigIntegerField()  # bytes
-    sha256 = models.CharField(max_length=64)
-    media_type = models.CharField(max_length=64)
-
-    class Meta:
-        ordering = ["name"]
-        constraints = [
-            models.UniqueConstraint(fields=["download", "name"], name="published_file_once")
-        ]
-
-    def __str__(self) -> str:
-        return self.name

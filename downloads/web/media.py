@@ -28,7 +28,7 @@ from django.views.decorators.http import require_safe
 from werkzeug.http import parse_range_header
 
 from downloads.accounts.tokens import token_in, user_of
-from downloads.models import Download, PublishedFile
+from downloads.models import LibraryEntry, PublishedFile
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ async def media(request: HttpRequest, correlation_id: str, name: str) -> HttpRes
 def _hand_to_proxy(request: HttpRequest, row: PublishedFile) -> HttpResponse:
     """nginx sends the file, and answers ranges and conditions; this user may have it."""
     response = HttpResponse()
-    name = f"{row.download.library_path}/{row.name}"
+    name = f"{row.entry.path}/{row.name}"
     # nginx decodes it, and a header cannot be broken by what is encoded.
     response.headers["X-Accel-Redirect"] = settings.VNSITE.accel_prefix + quote(name)
     _describe_kind(response, request, row)
@@ -90,15 +90,11 @@ def _find(user: User, correlation_id: str, name: str) -> tuple[PublishedFile, Bi
     """The row and the open file. Http404 when either is not there or not this user's."""
     if "\0" in name:  # PostgreSQL refuses to look for it
         raise Http404("There is no such file.")
-    downloads = Download.objects.visible_to(user).filter(correlation_id=correlation_id)
-    row = (
-        PublishedFile.objects.select_related("download")
-        .filter(download__in=downloads, name=name)
-        .first()
-    )
+    entries = LibraryEntry.objects.visible_to(user).filter(correlation_id=correlation_id)
+    row = PublishedFile.objects.select_related("entry").filter(entry__in=entries, name=name).first()
     if row is None:
         raise Http404("There is no such file.")
-    path = Path(row.download.library_path, *Path(name).parts)
+    path = Path(row.entry.path, *Path(name).parts)
     try:
         return row, open_beneath(settings.VNSITE.media_root, path)
     except OSError as error:

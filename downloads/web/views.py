@@ -293,7 +293,7 @@ def _download_context(request: SignedInRequest, correlation_id: str) -> dict[str
         "download": found,
         "history": history[::-1],
         "steps": steps_of(history),
-        "files": list(found.files.all()),
+        "files": list(found.files),
         **_logs_of(found),
         "cleanup": actions.preview_cleanup(found) if found.is_cleanable else None,
         "obstacles": Obstacles.around([found]),
@@ -364,16 +364,16 @@ def _visible(request: SignedInRequest) -> DownloadQuerySet:
 
 def _for_rows(downloads: DownloadQuerySet) -> DownloadQuerySet:
     """With what a row shows and without what it does not: the same queries for 1 row and 50."""
-    files = PublishedFile.objects.only("download_id", "size")
+    files = PublishedFile.objects.only("entry_id", "size")
     return (
-        downloads.select_related("owner", "worker", "progress")
+        downloads.select_related("owner", "worker", "progress", "entry")
         .defer("manifest", "error_data")
-        .prefetch_related(Prefetch("files", queryset=files))
+        .prefetch_related(Prefetch("entry__files", queryset=files))
     )
 
 
 def _find(request: SignedInRequest, correlation_id: str) -> Download:
-    found = _visible(request).select_related("worker", "owner", "progress")
+    found = _visible(request).select_related("worker", "owner", "progress", "entry")
     return get_object_or_404(found, correlation_id=correlation_id)
 
 

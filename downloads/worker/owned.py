@@ -17,7 +17,7 @@ from downloads import actions
 from downloads.models import Download, LostDownload, short_transaction
 from downloads.models.outage import in_words, is_damaged, is_outage
 from downloads.rules.lease import Lease
-from downloads.rules.states import State
+from downloads.rules.states import Reason, State
 
 logger = logging.getLogger(__name__)
 
@@ -76,6 +76,14 @@ class Row:
             lambda: self.download.decide_to_publish(library_path=library_path, manifest=manifest),
             library_path=library_path,
         )
+
+    def complete(self, files: list[dict[str, Any]], *, title: str, data: Mapping[str, Any]) -> None:
+        """See `Download.complete`."""
+        self._write(
+            lambda: self.download.complete(files, actor=self.actor, title=title, data=data),
+            state=State.COMPLETED,
+        )
+        logger.info("%s is %s (%s)", self.download, State.COMPLETED, Reason.PUBLISHED)
 
     def clean(self) -> None:
         """Remove what is on the disk; → CLEANED. Raises actions.NotAllowed."""

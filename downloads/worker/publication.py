@@ -6,7 +6,6 @@ then the row says that they did.
 """
 
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,8 @@ from django.conf import settings
 from downloads.disk import library
 from downloads.disk.names import entry_name, file_names, suffix_of
 from downloads.fetch.protocol import Fetched
-from downloads.models import Download, Progress, PublishedFile
+from downloads.models import Download, Progress
 from downloads.models.outage import is_outage
-from downloads.rules.states import Reason, State
 from downloads.worker.owned import LeaseOver, OwnedRow, Row
 
 Manifest = dict[str, Any]
@@ -89,21 +87,7 @@ def finish(row: Row) -> None:
             # Somebody else may have finished it between our look and our rename.
             if not _is_published(download):
                 raise
-    row.move(
-        State.COMPLETED,
-        Reason.PUBLISHED,
-        _resumed(row),
-        then=partial(_insert_files, download, manifest),
-        title=manifest["title"],
-        error_class=None,
-        error_data={},
-    )
-
-
-def _insert_files(download: Download, manifest: Manifest) -> None:
-    PublishedFile.objects.bulk_create(
-        PublishedFile(download=download, **file) for file in manifest["files"]
-    )
+    row.complete(manifest["files"], title=manifest["title"], data=_resumed(row))
 
 
 def _resumed(row: Row) -> dict[str, int]:

@@ -14,8 +14,9 @@ from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
 
+from downloads import actions
 from downloads.accounts import tokens
-from downloads.models import ApiToken, Download, Transition
+from downloads.models import ApiToken, Download, LibraryEntry, Transition
 from downloads.rules.options import DownloadOptions
 from tests.helpers import lives
 
@@ -413,3 +414,42 @@ def test_our_pages_have_no_inline_script_or_style(browser: Client) -> None:
     page = act(browser, "clean_up", lives.fail(lives.submit())).content.decode()
 
     assert not re.search(r"<style|<script(?![^>]*\bsrc=)|\sstyle=|\son[a-z]+=", page)
+
+
+# The library
+
+ENTRIES = "/admin/downloads/libraryentry/"
+
+
+def test_entries_are_listed_with_their_downloads_or_without(browser: Client) -> None:
+    kept, forgotten = lives.complete(lives.submit()), lives.complete(lives.submit())
+    actions.forget(forgotten)
+
+    page = browser.get(ENTRIES)
+
+    assert kept.library_path in text_of(page)
+    assert forgotten.library_path in text_of(page)
+
+
+def test_an_entry_cannot_be_changed(browser: Client) -> None:
+    entry = lives.complete(lives.submit()).files.get().entry
+
+    response = browser.post(f"{ENTRIES}{entry.pk}/change/", {"title": "other"})
+
+    assert response.status_code == 403
+
+
+@pytest.mark.parametrize("by", ["page", "action"])
+def test_deleting_an_entry_deletes_its_files(browser: Client, by: str) -> None:
+    entry = lives.complete(lives.submit()).files.get().entry
+    directory = settings.VNSITE.media_root / entry.path
+
+    if by == "page":
+        browser.post(f"{ENTRIES}{entry.pk}/delete/", {"post": "yes"})
+    else:
+        chosen = {"action": "delete_selected", "_selected_action": [entry.pk], "post": "yes"}
+        browser.post(ENTRIES, chosen)
+
+    assert not directory.exists()
+    assert not LibraryEntry.objects.exists()
+    assert Download.objects.get().state == "completed"

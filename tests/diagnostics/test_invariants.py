@@ -216,11 +216,28 @@ def test_a_file_in_an_entry_without_a_row_is_a_breach() -> None:
     assert found() == [("I4", download.correlation_id, True)]
 
 
-def test_a_download_that_was_deleted_without_its_files_leaves_notes() -> None:
+def test_what_a_download_left_that_was_deleted_is_right() -> None:
+    actions.forget(cleaned())
+
+    assert found() == [("I11", "-", False)]
+
+
+def test_what_it_left_is_looked_at_as_before() -> None:
     download = cleaned()
+    (entry_of(download) / "clip.mp4").rename(entry_of(download) / "other.mp4")
+
     actions.forget(download)
 
-    assert found() == [("I11", "-", False), ("I4", download.correlation_id, False)]
+    assert found()[1:] == [
+        ("I3", download.correlation_id, True),
+        ("I4", download.correlation_id, True),
+    ]
+
+
+def test_an_entry_that_no_row_knows_is_a_note() -> None:
+    (settings.VNSITE.media_root / "Title [0123456789ab]").mkdir(parents=True)
+
+    assert found() == [("I4", "0123456789ab", False)]
 
 
 def test_a_number_that_was_not_given_out_is_a_breach() -> None:

@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from downloads.disk import isolation
-from downloads.models import Download, PublishedFile, Worker, claims, submissions, worker_actor
+from downloads.models import Download, Worker, claims, submissions, worker_actor
 from downloads.rules.errors import ErrorClass
 from downloads.rules.options import DownloadOptions
 from downloads.rules.states import Reason, State
@@ -82,8 +82,6 @@ def complete(download: Download, *, name: str = "clip.mp4") -> Download:
     published.mkdir(parents=True)
     (published / name).write_bytes(b"video")
     running.decide_to_publish(library_path=library_path, manifest={})
-    PublishedFile.objects.create(
-        download=running, name=name, size=5, sha256="0" * 64, media_type="video/mp4"
-    )
-    running.move(State.COMPLETED, actor="test", reason=Reason.PUBLISHED)
+    file = {"name": name, "size": 5, "sha256": "0" * 64, "media_type": "video/mp4"}
+    running.complete([file], actor="test", title=running.title, data={})
     return running

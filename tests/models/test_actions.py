@@ -4,7 +4,7 @@ from django.contrib.auth.models import User
 
 from downloads import actions
 from downloads.disk.isolation import IsolatedDownload
-from downloads.models import Download, StreamPosition
+from downloads.models import Download, LibraryEntry, StreamPosition
 from downloads.rules.states import Outcome, State
 from tests.helpers import lives
 
@@ -156,6 +156,19 @@ def test_forgetting_keeps_the_published_files_unless_told_otherwise() -> None:
     assert (root / kept.library_path / "clip.mp4").exists()
     assert not (root / removed.library_path).exists()
     assert not Download.objects.exists()
+    entry = LibraryEntry.objects.get()
+    assert (entry.path, entry.download) == (kept.library_path, None)
+    assert [file.name for file in entry.files.all()] == ["clip.mp4"]
+
+
+def test_deleting_an_entry_keeps_the_download_without_files() -> None:
+    download = lives.complete(lives.submit())
+
+    freed = actions.delete_entry(download.files.get().entry)
+
+    assert freed == 5
+    assert not (settings.VNSITE.media_root / download.library_path).exists()
+    assert not Download.objects.get(pk=download.pk).files.exists()
 
 
 def test_a_running_download_is_not_forgotten_and_its_directory_stays() -> None:

@@ -16,6 +16,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.test import RequestFactory
 
+from downloads import actions
 from downloads.accounts import tokens
 from downloads.models import Download, PublishedFile
 from downloads.web.media import NotSatisfiable, open_beneath, wanted_part
@@ -287,6 +288,23 @@ def test_a_token_gets_the_file(published: Published) -> None:
 
 
 def test_staff_get_every_file(published: Published, staff: User) -> None:
+    assert published.server.ask(published.url, user=staff).body == CONTENT
+
+
+def test_a_deleted_download_leaves_its_files_where_they_were(
+    published: Published, staff: User
+) -> None:
+    other = User.objects.create_user("otto")
+    actions.forget(published.download)
+
+    assert published.get().body == CONTENT
+    assert published.server.ask(published.url, user=staff).body == CONTENT
+    assert published.server.ask(published.url, user=other).status == 404
+
+
+def test_a_deleted_user_leaves_files_for_staff(published: Published, staff: User) -> None:
+    published.owner.delete()
+
     assert published.server.ask(published.url, user=staff).body == CONTENT
 
 

@@ -1,0 +1,69 @@
+"""What completed downloads left in the library. It outlives the deletion of its download."""
+
+from typing import TYPE_CHECKING, Self
+
+from django.conf import settings
+from django.db import models
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AnonymousUser, User
+
+
+class LibraryEntryQuerySet(models.QuerySet["LibraryEntry"]):
+    def visible_to(self, user: "User | AnonymousUser") -> Self:
+        """What a user may see: their own; staff all; nobody else anything."""
+        if not user.is_authenticated:
+            return self.none()
+        return self if user.is_staff else self.filter(owner=user)
+
+
+class LibraryEntry(models.Model):
+    """A directory in the library. The row is written after the directory is there."""
+
+    correlation_id = models.CharField(max_length=64, unique=True)  # of the download that left it
+    # None: the download was deleted, and its files were not.
+    download = models.OneToOneField(
+        "Download", null=True, blank=True, on_delete=models.SET_NULL, related_name="entry"
+    )
+    # Not checked by the database: that would lock the user's row after the download's, and who
+    # deletes a user locks them the other way round.
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        db_constraint=False,
+    )
+    path = models.CharField(max_length=255, unique=True)  # the directory's name in the library
+    url = models.CharField(max_length=2048)
+    site = models.CharField(max_length=300)
+    title = models.CharField(max_length=500)
+    published_at = models.DateTimeField()
+
+    objects = LibraryEntryQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-published_at"]
+        verbose_name_plural = "library entries"
+
+    def __str__(self) -> str:
+        return self.path
+
+
+class PublishedFile(models.Model):
+    """A file in the library. The row is written after the file is there."""
+
+    entry = models.ForeignKey(LibraryEntry, on_delete=models.CASCADE, related_name="files")
+    name = models.CharField(max_length=255)  # inside the entry's directory
+    size = models.BigIntegerField()  # bytes
+    sha256 = models.CharField(max_length=64)
+    media_type = models.CharField(max_length=64)
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.UniqueConstraint(fields=["entry", "name"], name="published_file_once")
+        ]
+
+    def __str__(self) -> str:
+        return self.name
