@@ -273,7 +273,7 @@ def _find(request: HttpRequest, correlation_id: str) -> Download:
     downloads = with_neighbours(Download.objects.visible_to(user_of(request)))
     if "\0" in correlation_id:  # PostgreSQL refuses to look for it
         raise Http404
-    download = downloads.filter(correlation_id=correlation_id).first()
+    download = downloads.select_related("entry").filter(correlation_id=correlation_id).first()
     if download is None:
         raise Http404
     return download
