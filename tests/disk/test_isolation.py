@@ -566,7 +566,8 @@ def test_a_missing_root_holds_nothing(tmp_path: Path) -> None:
 
 def test_removing_follows_no_link(tmp_path: Path) -> None:
     outside = tmp_path / "outside"
-    outside.mkdir(mode=0o750)
+    outside.mkdir()
+    outside.chmod(0o750)
     (outside / "precious").write_bytes(b"x")
     directory = make_directory(tmp_path, directory_name("abc"), content=b"")
     (directory / "to-directory").symlink_to(outside)
