@@ -13,7 +13,8 @@ from contextvars import ContextVar
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from downloads.rules.errors import ADVICE, ERRNOS
+from downloads.rules.classify import ERRNOS
+from downloads.rules.errors import ADVICE
 from downloads.rules.redaction import escape, redact
 
 if TYPE_CHECKING:

@@ -43,7 +43,7 @@ from downloads.web.details import detail_of
 if TYPE_CHECKING:
     from django.db.models import QuerySet
 
-    from downloads.web.views import SignedInRequest
+    from downloads.web.requests import SignedInRequest
 
     DownloadModelAdmin = admin.ModelAdmin[Download]
     WorkerModelAdmin = admin.ModelAdmin[Worker]

@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from downloads.fetch.protocol import Broke
-from downloads.rules.errors import UNFORESEEN_BY_EXTRACTOR
+from downloads.rules.classify import UNFORESEEN_BY_EXTRACTOR
 from downloads.rules.redaction import MAX_LOOKED_AT, redact
 from downloads.sandbox.guard import PolicyBlocked
 

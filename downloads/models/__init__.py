@@ -9,9 +9,10 @@ from downloads.models.access import ApiToken, IdempotentAnswer, Scope
 from downloads.models.actors import user_actor, worker_actor
 from downloads.models.attempt import Attempt
 from downloads.models.counts import Counts
-from downloads.models.download import Download, DownloadQuerySet, Progress
+from downloads.models.download import Download, DownloadQuerySet
 from downloads.models.library import LibraryEntry, PublishedFile
 from downloads.models.logs import AttemptLog
+from downloads.models.progress import Progress
 from downloads.models.sites import Site
 from downloads.models.stream import StreamPosition, Transition
 from downloads.models.submissions import Submitted, TooManyWaiting, fingerprint

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from downloads.models.counts import Counts
 from downloads.models.library import LibraryEntry, PublishedFile
+from downloads.models.progress import Progress
 from downloads.models.stream import StreamPosition, Transition
 from downloads.models.transactions import (
     CancelWasAsked,
@@ -24,7 +25,8 @@ from downloads.models.transactions import (
 )
 from downloads.models.workers import Worker
 from downloads.rules import redaction
-from downloads.rules.errors import RETRY_AFTER_CAP_SECONDS, ErrorClass
+from downloads.rules.backoff import RETRY_AFTER_CAP_SECONDS
+from downloads.rules.errors import ErrorClass
 from downloads.rules.states import ACTIVE, ENDED, RUNNING, Outcome, Phase, Reason, State, can_move
 
 if TYPE_CHECKING:
@@ -427,38 +429,3 @@ def _columns_of(to: State, now: datetime) -> dict[str, Any]:
     if to is State.CLEANED:
         return {"directory": ""}
     return {}
-
-
-class Progress(models.Model):
-    """How far a running download is: one row, overwritten, worth nothing after the attempt."""
-
-    download = models.OneToOneField(Download, primary_key=True, on_delete=models.CASCADE)
-    attempt = models.PositiveIntegerField()
-    phase = models.CharField(max_length=16)
-    received_bytes = models.BigIntegerField(default=0)
-    resumed_bytes = models.BigIntegerField(default=0)  # of those, from an earlier attempt
-    total_bytes = models.BigIntegerField(null=True)  # None: the site did not say
-    speed = models.FloatField(null=True)  # bytes per second; None: not known yet
-    eta_seconds = models.FloatField(null=True)
-    updated_at = models.DateTimeField()
-
-    class Meta:
-        verbose_name_plural = "progress"
-        indexes = [models.Index(fields=["updated_at"], name="progress_updated")]
-
-    def __str__(self) -> str:
-        return f"{self.phase} {self.received_bytes}/{self.total_bytes}"
-
-    @property
-    def percent(self) -> float | None:
-        """0 to 100, or None when the total is not known."""
-        if not self.total_bytes:
-            return None
-        return min(100.0, 100.0 * self.received_bytes / self.total_bytes)
-
-    @property
-    def resumed_percent(self) -> float | None:
-        """Where this attempt went on, 0 to 100; None when it began at the beginning."""
-        if not self.total_bytes or not self.resumed_bytes:
-            return None
-        return 100.0 * self.resumed_bytes / self.total_bytes

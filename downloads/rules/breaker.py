@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from downloads.rules.errors import RETRY_AFTER_CAP_SECONDS, ErrorClass, clamp_retry_after
+from downloads.rules.backoff import RETRY_AFTER_CAP_SECONDS, clamp_retry_after
+from downloads.rules.errors import ErrorClass
 
 MAX_WAIT_SECONDS = 1800.0
 # A wait is between this share of its length and all of it: what made several sites fail at once

@@ -3,7 +3,7 @@
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
-from downloads.web import views
+from downloads.web import dashboard, detail, sign_in
 from downloads.web.media import media
 
 
@@ -16,17 +16,17 @@ class CorrelationIdConverter(StringConverter):
 register_converter(CorrelationIdConverter, "correlation_id")
 
 urlpatterns = [
-    path("", views.dashboard, name="dashboard"),
-    path("downloads/", views.add, name="add"),
-    path("downloads/rows", views.rows, name="rows"),
-    path("downloads/<correlation_id:correlation_id>/", views.download, name="download"),
-    path("downloads/<correlation_id:correlation_id>/fragment", views.fragment, name="fragment"),
-    path("downloads/<correlation_id:correlation_id>/cancel", views.cancel, name="cancel"),
-    path("downloads/<correlation_id:correlation_id>/retry", views.retry, name="retry"),
-    path("downloads/<correlation_id:correlation_id>/cleanup", views.cleanup, name="cleanup"),
-    path("downloads/<correlation_id:correlation_id>/delete", views.delete, name="delete"),
-    path("sites/try", views.try_site, name="try_site"),
+    path("", dashboard.dashboard, name="dashboard"),
+    path("downloads/", dashboard.add, name="add"),
+    path("downloads/rows", dashboard.rows, name="rows"),
+    path("downloads/<correlation_id:correlation_id>/", detail.download, name="download"),
+    path("downloads/<correlation_id:correlation_id>/fragment", detail.fragment, name="fragment"),
+    path("downloads/<correlation_id:correlation_id>/cancel", detail.cancel, name="cancel"),
+    path("downloads/<correlation_id:correlation_id>/retry", detail.retry, name="retry"),
+    path("downloads/<correlation_id:correlation_id>/cleanup", detail.cleanup, name="cleanup"),
+    path("downloads/<correlation_id:correlation_id>/delete", detail.delete, name="delete"),
+    path("sites/try", dashboard.try_site, name="try_site"),
     path("media/<correlation_id:correlation_id>/<path:name>", media, name="media"),
-    path("setup/", views.setup, name="setup"),
-    path("login/", views.Login.as_view(), name="login"),
+    path("setup/", sign_in.setup, name="setup"),
+    path("login/", sign_in.Login.as_view(), name="login"),
 ]

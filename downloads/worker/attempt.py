@@ -36,7 +36,8 @@ from downloads.models import (
 )
 from downloads.models.outage import in_words, is_outage
 from downloads.rules.breaker import Verdict
-from downloads.rules.errors import ErrorClass, ErrorFacts, classify
+from downloads.rules.classify import ErrorFacts, classify
+from downloads.rules.errors import ErrorClass
 from downloads.rules.lease import Lease
 from downloads.rules.links import InvalidLink, clean_url
 from downloads.rules.options import DownloadOptions

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from downloads.rules.backoff import retry_delay_seconds
 from downloads.rules.breaker import Verdict, verdict_of
-from downloads.rules.errors import ErrorClass, retry_delay_seconds
+from downloads.rules.errors import ErrorClass
 from downloads.rules.states import Reason, State
 
 NO_ROOM = {"code": "no_room"}

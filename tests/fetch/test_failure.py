@@ -11,7 +11,8 @@ from yt_dlp.utils import DownloadError, ExtractorError
 
 from downloads.fetch.failure import MAX_MESSAGE_LENGTH, clean_message, facts_of, parse_retry_after
 from downloads.fetch.protocol import decode, encode
-from downloads.rules.errors import ErrorClass, classify
+from downloads.rules.classify import classify
+from downloads.rules.errors import ErrorClass
 from tests.helpers.attempts import facts
 
 NOW = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)

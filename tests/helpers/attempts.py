@@ -10,7 +10,8 @@ from pathlib import Path
 from downloads.disk.isolation import PREFIX
 from downloads.fetch.client import Child, ForkServer
 from downloads.fetch.protocol import Broke, Fetched, Job, Message
-from downloads.rules.errors import ErrorClass, ErrorFacts, classify
+from downloads.rules.classify import ErrorFacts, classify
+from downloads.rules.errors import ErrorClass
 from downloads.rules.options import OPTIONS, DownloadOptions
 
 DEADLINE_SECONDS = 60.0

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from downloads.models import Download, database_now
-from downloads.rules.errors import RETRY_AFTER_CAP_SECONDS
+from downloads.rules.backoff import RETRY_AFTER_CAP_SECONDS
 from tests.helpers import lives
 
 pytestmark = [pytest.mark.both_databases, pytest.mark.django_db]

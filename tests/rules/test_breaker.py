@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from downloads.rules.backoff import RETRY_AFTER_CAP_SECONDS
 from downloads.rules.breaker import (
     LEAST_SHARE,
     MAX_WAIT_SECONDS,
@@ -17,7 +18,7 @@ from downloads.rules.breaker import (
     verdict_of,
     wait_seconds,
 )
-from downloads.rules.errors import RETRY_AFTER_CAP_SECONDS, ErrorClass
+from downloads.rules.errors import ErrorClass
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 LIMIT = 5

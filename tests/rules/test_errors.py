@@ -7,17 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from downloads.rules.errors import (
-    ADVICE,
+from downloads.rules.backoff import (
     BACKOFF_CAP_SECONDS,
     RETRY_AFTER_CAP_SECONDS,
-    UNFORESEEN_BY_EXTRACTOR,
-    ErrorClass,
-    ErrorFacts,
-    Retry,
-    classify,
     retry_delay_seconds,
 )
+from downloads.rules.classify import UNFORESEEN_BY_EXTRACTOR, ErrorFacts, classify
+from downloads.rules.errors import ADVICE, ErrorClass, Retry
 
 EXTRACTOR = ("DownloadError", "ExtractorError")
 UNFORESEEN = (*EXTRACTOR, UNFORESEEN_BY_EXTRACTOR)

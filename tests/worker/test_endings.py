@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from downloads.rules.backoff import BACKOFF_BASE_SECONDS
 from downloads.rules.breaker import Verdict
-from downloads.rules.errors import BACKOFF_BASE_SECONDS, ErrorClass
+from downloads.rules.errors import ErrorClass
 from downloads.rules.states import State, can_move
 from downloads.worker.endings import (
     NOT_BEGUN,

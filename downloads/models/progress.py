@@ -1,0 +1,38 @@
+"""How far a running download is."""
+
+from django.db import models
+
+
+class Progress(models.Model):
+    """How far a running download is: one row, overwritten, worth nothing after the attempt."""
+
+    download = models.OneToOneField("Download", primary_key=True, on_delete=models.CASCADE)
+    attempt = models.PositiveIntegerField()
+    phase = models.CharField(max_length=16)
+    received_bytes = models.BigIntegerField(default=0)
+    resumed_bytes = models.BigIntegerField(default=0)  # of those, from an earlier attempt
+    total_bytes = models.BigIntegerField(null=True)  # None: the site did not say
+    speed = models.FloatField(null=True)  # bytes per second; None: not known yet
+    eta_seconds = models.FloatField(null=True)
+    updated_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name_plural = "progress"
+        indexes = [models.Index(fields=["updated_at"], name="progress_updated")]
+
+    def __str__(self) -> str:
+        return f"{self.phase} {self.received_bytes}/{self.total_bytes}"
+
+    @property
+    def percent(self) -> float | None:
+        """0 to 100, or None when the total is not known."""
+        if not self.total_bytes:
+            return None
+        return min(100.0, 100.0 * self.received_bytes / self.total_bytes)
+
+    @property
+    def resumed_percent(self) -> float | None:
+        """Where this attempt went on, 0 to 100; None when it began at the beginning."""
+        if not self.total_bytes or not self.resumed_bytes:
+            return None
+        return 100.0 * self.resumed_bytes / self.total_bytes

@@ -1,0 +1,39 @@
+"""How long to wait before an error is tried again: exponential, with full jitter, in seconds."""
+
+import random
+
+from downloads.rules.errors import ADVICE, ErrorClass, Retry
+
+BACKOFF_BASE_SECONDS = 2.0
+BACKOFF_CAP_SECONDS = 60.0
+RETRY_AFTER_CAP_SECONDS = 3600.0
+
+
+def retry_delay_seconds(
+    error_class: ErrorClass,
+    *,
+    tries: int,
+    retry_after_seconds: float | None = None,
+    chance: random.Random | None = None,
+) -> float | None:
+    """How long to wait before the next attempt, or None when there is none by itself.
+
+    `tries` counts the attempts made so far, from 1. Exponential with full jitter (base 2 s, at
+    most 60 s); `Retry-After` of the site is honoured up to an hour. The caller checks that
+    attempts are left.
+    """
+    rule = ADVICE[error_class].retry
+    if rule is Retry.NEVER or (rule is Retry.ONCE and tries > 1):
+        return None
+    if rule is Retry.AT_ONCE:
+        return 0.0
+    ceiling = min(BACKOFF_CAP_SECONDS, BACKOFF_BASE_SECONDS * 2 ** (tries - 1))
+    delay = (chance or random.SystemRandom()).uniform(0, ceiling)
+    if retry_after_seconds is None:
+        return delay
+    return max(delay, clamp_retry_after(retry_after_seconds))
+
+
+def clamp_retry_after(seconds: float) -> float:
+    """What a site asks for, from 0 to RETRY_AFTER_CAP_SECONDS; 0 for what is no number (NaN)."""
+    return min(max(0.0, seconds), RETRY_AFTER_CAP_SECONDS)

@@ -1,0 +1,206 @@
+"""The dashboard: the list of downloads, adding links, trying a site again.
+
+Wiring only. Every action works without JavaScript (POST and redirect); a request of one of our
+scripts says so in a header and gets the fragment or the status alone.
+"""
+
+from dataclasses import replace
+from http import HTTPStatus
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
+from django.db.models import Prefetch
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from downloads.diagnostics import checks, stats
+from downloads.models import (
+    DownloadQuerySet,
+    PublishedFile,
+    Site,
+    StreamPosition,
+    Submitted,
+    TooManyWaiting,
+    submissions,
+    user_actor,
+)
+from downloads.waiting import Obstacles
+from downloads.web.forms import AddForm
+from downloads.web.listing import (
+    PAGE_SIZE,
+    Filter,
+    ListQuery,
+    Sort,
+    counts_by_filter,
+    page_of,
+)
+from downloads.web.requests import SignedInRequest, is_of_script, next_path, visible
+
+# What live.js may ask for at once: the rows that it shows and as many that may join them.
+MAX_ROWS = 2 * PAGE_SIZE
+
+
+REMEMBERED_OPTIONS = "add_options"  # in the session
+
+
+@require_safe
+@never_cache
+@login_required
+def dashboard(request: SignedInRequest) -> HttpResponse:
+    form = AddForm(initial=request.session.get(REMEMBERED_OPTIONS))
+    return render(request, "downloads/dashboard.html", _dashboard_context(request, form))
+
+
+@require_safe
+@never_cache
+@login_required
+def rows(request: SignedInRequest) -> HttpResponse:
+    """The rows of `ids` as they are now, the counts and the banners, for a page that shows them.
+
+    Rows that the filter and the search of the page would leave out are marked.
+    """
+    query = ListQuery.parse(request.GET.dict())
+    # PostgreSQL refuses to look for a NUL.
+    ids = request.GET.get("ids", "").replace("\0", "").split(",")[:MAX_ROWS]
+    asked = visible(request).filter(correlation_id__in=ids)
+    matching = set(query.select(asked).values_list("pk", flat=True))
+    downloads = list(_for_rows(asked).order_by("-id"))
+    for_rows = [(download, download.pk in matching) for download in downloads]
+    context = {"rows": for_rows, **_summary_context(request, query)}
+    return render(request, "downloads/rows.html", context)
+
+
+@require_http_methods(["GET", "POST"])
+@login_required
+def add(request: SignedInRequest) -> HttpResponse:
+    """Add all of the links that were typed, or none and say what is wrong with which."""
+    if request.method == "GET":  # the address of a refused form, opened again
+        return redirect("dashboard")
+    form = AddForm(request.POST)
+    if not form.is_valid():
+        return _refuse_form(request, form)
+    try:
+        submitted = submissions.submit(
+            [(url, form.options) for url in form.cleaned_data["urls"]],
+            owner=request.user,
+            actor=user_actor(request.user),
+        )
+    except TooManyWaiting as refusal:
+        form.add_error("urls", str(refusal))
+        return _refuse_form(request, form)
+    _remember_options(request, form)
+    sentence = _sentence_about(submitted)
+    if not is_of_script(request):
+        messages.success(request, sentence)
+        return redirect(next_path(request, default=reverse("dashboard")))
+    fresh = AddForm(initial=request.session[REMEMBERED_OPTIONS])
+    newest = [answer.download.correlation_id for answer in submitted][-PAGE_SIZE:]
+    return _render_form(request, fresh, added=sentence, added_ids=newest)
+
+
+def _refuse_form(request: SignedInRequest, form: AddForm) -> HttpResponse:
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    if is_of_script(request):
+        return _render_form(request, form, status=status)
+    context = _dashboard_context(request, form)
+    return render(request, "downloads/dashboard.html", context, status=status)
+
+
+def _render_form(
+    request: SignedInRequest, form: AddForm, *, status: int = HTTPStatus.OK, **context: Any
+) -> HttpResponse:
+    return render(
+        request, "downloads/partials/add_form.html", {"form": form, **context}, status=status
+    )
+
+
+def _remember_options(request: SignedInRequest, form: AddForm) -> None:
+    chosen = form.options.as_dict()
+    if request.session.get(REMEMBERED_OPTIONS) != chosen:
+        request.session[REMEMBERED_OPTIONS] = chosen
+
+
+def _sentence_about(submitted: list[Submitted]) -> str:
+    added = sum(answer.created for answer in submitted)
+    present = len(submitted) - added
+    sentences = []
+    if added:
+        sentences.append(f"{added:,} download{'s' if added != 1 else ''} added.")
+    if present:
+        were = "was" if present == 1 else "were"
+        sentences.append(f"{present:,} {were} waiting or running already.")
+    return " ".join(sentences)
+
+
+def _dashboard_context(request: SignedInRequest, form: AddForm) -> dict[str, Any]:
+    # Read first: what happens from here on comes by the stream, twice rather than never.
+    seq = StreamPosition.current()
+    query = ListQuery.parse(request.GET.dict())
+    page = page_of(_for_rows(visible(request)), query)
+    return {
+        "seq": seq,
+        "form": form,
+        "page": page,
+        "rows": [(download, True) for download in page.downloads],
+        "page_size": PAGE_SIZE,
+        "sorts": list(Sort),
+        "newest_first": replace(query.first_page, sort=Sort.NEWEST),
+        "without_search": replace(query.first_page, text=""),
+        **_summary_context(request, query),
+    }
+
+
+def _summary_context(request: SignedInRequest, query: ListQuery) -> dict[str, Any]:
+    downloads = visible(request)
+    obstacles = Obstacles.read()
+    counts = counts_by_filter(request.user)
+    return {
+        "query": query,
+        "filters": [
+            (item, counts[item], replace(query.first_page, filter=item)) for item in Filter
+        ],
+        "counts": counts,
+        "speed": stats.speed_of(downloads),
+        "free_bytes": _free_bytes(),
+        "problems": checks.problems(),
+        "obstacles": obstacles,
+        "open_sites": obstacles.open_among(downloads),
+    }
+
+
+def _free_bytes() -> int | None:
+    """None when the disk cannot be asked; what is wrong with it is among the problems."""
+    try:
+        return stats.free_bytes(settings.VNSITE.media_root)
+    except OSError:
+        return None
+
+
+@require_POST
+@login_required
+def try_site(request: SignedInRequest) -> HttpResponse:
+    """Let the downloads of a site that waits go at once. It concerns everybody: for staff."""
+    if not request.user.is_staff:
+        raise PermissionDenied
+    host = request.POST.get("host", "").replace("\0", "")  # PostgreSQL refuses to look for it
+    if Site.objects.try_now(host):
+        messages.success(request, f"{host} is tried now.")
+    else:
+        messages.info(request, f"{host} does not wait any more.")
+    return redirect(next_path(request, default=reverse("dashboard")))
+
+
+def _for_rows(downloads: DownloadQuerySet) -> DownloadQuerySet:
+    """With what a row shows and without what it does not: the same queries for 1 row and 50."""
+    files = PublishedFile.objects.only("entry_id", "size")
+    return (
+        downloads.select_related("owner", "worker", "progress", "entry")
+        .defer("manifest", "error_data")
+        .prefetch_related(Prefetch("entry__files", queryset=files))
+    )

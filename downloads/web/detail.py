@@ -1,0 +1,125 @@
+"""The page of one download, and what may be done with it. Wiring only."""
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST, require_safe
+
+from downloads import actions
+from downloads.models import (
+    Download,
+    StreamPosition,
+    user_actor,
+)
+from downloads.waiting import Obstacles
+from downloads.web.requests import SignedInRequest, is_of_script, next_path, visible
+from downloads.web.timeline import steps_of
+
+MAX_LOGS = 3  # on the page of a download: each may have 64 KiB; to older ones there is a link
+
+
+@require_safe
+@never_cache
+@login_required
+def download(request: SignedInRequest, correlation_id: str) -> HttpResponse:
+    context = _download_context(request, correlation_id)
+    return render(request, "downloads/download.html", context)
+
+
+@require_safe
+@never_cache
+@login_required
+def fragment(request: SignedInRequest, correlation_id: str) -> HttpResponse:
+    """The parts of the page of one download as they are now."""
+    context = _download_context(request, correlation_id)
+    return render(request, "downloads/parts.html", context)
+
+
+@require_POST
+@login_required
+def cancel(request: SignedInRequest, correlation_id: str) -> HttpResponse:
+    return _act(request, correlation_id, actions.cancel)
+
+
+@require_POST
+@login_required
+def retry(request: SignedInRequest, correlation_id: str) -> HttpResponse:
+    return _act(request, correlation_id, actions.retry)
+
+
+@require_POST
+@login_required
+def cleanup(request: SignedInRequest, correlation_id: str) -> HttpResponse:
+    return _act(request, correlation_id, actions.clean)
+
+
+@require_POST
+@login_required
+def delete(request: SignedInRequest, correlation_id: str) -> HttpResponse:
+    """Forget a download; with `with_files` remove its files from the library as well."""
+    found = _find(request, correlation_id)
+    name = found.title or found.url
+    try:
+        actions.forget(found, with_files="with_files" in request.POST)
+    except actions.NotAllowed as refusal:
+        return _refuse(request, found, refusal)
+    messages.success(request, f"Deleted: {name}")
+    return redirect("dashboard")
+
+
+def _act(
+    request: SignedInRequest, correlation_id: str, action: Callable[..., object]
+) -> HttpResponse:
+    found = _find(request, correlation_id)
+    try:
+        action(found, actor=user_actor(request.user))
+    except actions.NotAllowed as refusal:
+        return _refuse(request, found, refusal)
+    if is_of_script(request):
+        return HttpResponse(status=HTTPStatus.NO_CONTENT)
+    return redirect(next_path(request, default=reverse("download", args=[correlation_id])))
+
+
+def _refuse(request: SignedInRequest, found: Download, refusal: actions.NotAllowed) -> HttpResponse:
+    """409, with the state that the download has now, in words."""
+    context = {"download": found, "sentence": str(refusal)}
+    name = "downloads/partials/refusal.html" if is_of_script(request) else "409.html"
+    return render(request, name, context, status=HTTPStatus.CONFLICT)
+
+
+def _download_context(request: SignedInRequest, correlation_id: str) -> dict[str, Any]:
+    seq = StreamPosition.current()  # first, as in the dashboard
+    found = _find(request, correlation_id)
+    history = list(found.transitions.order_by("seq"))
+    return {
+        "seq": seq,
+        "download": found,
+        "history": history[::-1],
+        "steps": steps_of(history),
+        "files": list(found.files),
+        **_logs_of(found),
+        "cleanup": actions.preview_cleanup(found) if found.is_cleanable else None,
+        "obstacles": Obstacles.around([found]),
+    }
+
+
+def _logs_of(found: Download) -> dict[str, Any]:
+    """The logs of the newest attempts, oldest first, and the numbers of those before them."""
+    attempts = list(found.logs.order_by("attempt").values_list("attempt", flat=True))
+    shown = attempts[-MAX_LOGS:]
+    return {
+        "logs": list(found.logs.filter(attempt__in=shown).order_by("attempt")) if shown else [],
+        "older_logs": attempts[:-MAX_LOGS],
+    }
+
+
+def _find(request: SignedInRequest, correlation_id: str) -> Download:
+    found = visible(request).select_related("worker", "owner", "progress", "entry")
+    return get_object_or_404(found, correlation_id=correlation_id)

@@ -1,0 +1,57 @@
+"""Signing in, and the page that makes the first administrator."""
+
+from http import HTTPStatus
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import login
+from django.contrib.auth.views import LoginView
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods
+
+from downloads.accounts import first_admin
+from downloads.web.forms import FirstAdminForm
+
+
+class Login(LoginView):
+    """Django's login, which also says what to do while there is no user at all."""
+
+    redirect_authenticated_user = True
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(first_admin_wanted=first_admin.is_wanted(), **kwargs)
+
+
+def locked_out(
+    request: HttpRequest, original_response: HttpResponse | None, credentials: Any
+) -> HttpResponse:
+    """The answer of django-axes to further tries after AXES_FAILURE_LIMIT wrong passwords."""
+    seconds = int(settings.AXES_COOLOFF_TIME.total_seconds())
+    context = {"minutes": seconds // 60}
+    response = render(request, "429.html", context, status=HTTPStatus.TOO_MANY_REQUESTS)
+    response["Retry-After"] = str(seconds)
+    return response
+
+
+@require_http_methods(["GET", "POST"])
+@never_cache
+def setup(request: HttpRequest) -> HttpResponse:
+    """Make the first administrator, for whoever has the link that `serve` printed."""
+    if not first_admin.is_wanted():
+        return redirect("login")
+    if not first_admin.token_is_valid(request.GET.get("token", "")):
+        return render(request, "downloads/setup_expired.html", status=HTTPStatus.FORBIDDEN)
+    form = FirstAdminForm(request.POST or None)
+    if not form.is_valid():
+        status = HTTPStatus.UNPROCESSABLE_ENTITY if form.is_bound else HTTPStatus.OK
+        return render(request, "downloads/setup.html", {"form": form}, status=status)
+    try:
+        user = first_admin.create(
+            username=form.cleaned_data["username"], password=form.cleaned_data["password1"]
+        )
+    except first_admin.UserExists:
+        return redirect("login")
+    login(request, user, backend="django.contrib.auth.backends.ModelBackend")
+    return redirect("dashboard")
