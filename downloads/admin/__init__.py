@@ -1,5 +1,5 @@
 """The Django admin. Importing this package registers its pages."""
 
-from downloads.admin import downloads
+from downloads.admin import downloads, others
 
-__all__ = ["downloads"]
+__all__ = ["downloads", "others"]

@@ -15,7 +15,6 @@ from django.contrib.admin.actions import delete_selected
 from django.contrib.admin.models import DELETION, LogEntry
 from django.contrib.admin.utils import flatten_fieldsets
 from django.core.exceptions import PermissionDenied
-from django.db.models import F, Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -23,60 +22,33 @@ from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from downloads.actions import NotAllowed, clean, delete_entry, forget
+from downloads.actions import NotAllowed, clean, forget
 from downloads.admin.cleanup import CleanupForm, CleanupPlan
+from downloads.admin.read_only import NothingToWrite
 from downloads.models import (
-    ApiToken,
     AttemptLog,
     Download,
     DownloadQuerySet,
-    LibraryEntry,
-    PublishedFile,
-    Site,
     Transition,
-    Worker,
     user_actor,
 )
 from downloads.templatetags.downloads import options_summary
 from downloads.web.details import detail_of
 
 if TYPE_CHECKING:
-    from django.db.models import QuerySet
-
     from downloads.web.requests import SignedInRequest
 
     DownloadModelAdmin = admin.ModelAdmin[Download]
-    WorkerModelAdmin = admin.ModelAdmin[Worker]
-    TransitionModelAdmin = admin.ModelAdmin[Transition]
-    ApiTokenModelAdmin = admin.ModelAdmin[ApiToken]
-    SiteModelAdmin = admin.ModelAdmin[Site]
     TransitionTabularInline = admin.TabularInline[Transition, Download]
-    LibraryEntryModelAdmin = admin.ModelAdmin[LibraryEntry]
-    PublishedFileTabularInline = admin.TabularInline[PublishedFile, LibraryEntry]
     AttemptLogStackedInline = admin.StackedInline[AttemptLog, Download]
 else:  # they are generic for the type checker only
-    DownloadModelAdmin = WorkerModelAdmin = admin.ModelAdmin
-    TransitionModelAdmin = ApiTokenModelAdmin = SiteModelAdmin = admin.ModelAdmin
-    LibraryEntryModelAdmin = admin.ModelAdmin
-    TransitionTabularInline = PublishedFileTabularInline = admin.TabularInline
+    DownloadModelAdmin = admin.ModelAdmin
+    TransitionTabularInline = admin.TabularInline
     AttemptLogStackedInline = admin.StackedInline
 
 
 admin.site.site_header = admin.site.site_title = "vnsite"
 admin.site.index_title = "Administration"
-
-
-class NothingToWrite:
-    """Look only: no add, no change, no delete, whatever the permissions say."""
-
-    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
 
 
 class HistoryInline(NothingToWrite, TransitionTabularInline):
@@ -89,13 +61,6 @@ class HistoryInline(NothingToWrite, TransitionTabularInline):
     @admin.display
     def detail(self, entry: Transition) -> str:
         return detail_of(entry.data)
-
-
-class FilesInline(NothingToWrite, PublishedFileTabularInline):
-    model = PublishedFile
-    verbose_name_plural = "published files"
-    fields = ("name", "size", "media_type", "sha256")
-    extra = 0
 
 
 class LogsInline(NothingToWrite, AttemptLogStackedInline):
@@ -317,89 +282,3 @@ class DownloadAdmin(DownloadModelAdmin):
             return "skipped"
         self.log_change(request, download, f"Cleaned up by correlation id: {freed} bytes freed.")
         return "cleaned"
-
-
-@admin.register(LibraryEntry)
-class LibraryEntryAdmin(LibraryEntryModelAdmin):
-    """What is in the library. Deleting an entry deletes its files."""
-
-    list_display = ("path", "title", "site", "owner", "published_at", "download")
-    list_filter = ("published_at",)
-    list_select_related = ("owner", "download")
-    search_fields = ("title", "url", "correlation_id")
-    search_help_text = "Title, URL or correlation id"
-    inlines = (FilesInline,)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: LibraryEntry | None = None) -> bool:
-        return False
-
-    def get_deleted_objects(
-        self, objs: Iterable[LibraryEntry], request: HttpRequest
-    ) -> tuple[list[Any], dict[str, int], set[str], list[Any]]:
-        sentences = [f"{entry}: its directory in the library with all files" for entry in objs]
-        return sentences, {"library entries": len(sentences)}, set(), []
-
-    def delete_model(self, request: HttpRequest, obj: LibraryEntry) -> None:
-        delete_entry(obj)
-
-    def delete_queryset(self, request: HttpRequest, queryset: "QuerySet[LibraryEntry]") -> None:
-        for entry in queryset:
-            delete_entry(entry)
-
-
-@admin.register(Transition)
-class TransitionAdmin(NothingToWrite, TransitionModelAdmin):
-    list_display = ("seq", "at", "download", "from_state", "to_state", "actor", "reason", "attempt")
-    list_filter = ("to_state", "reason", "at")
-    list_select_related = ("download",)
-    search_fields = ("download__correlation_id", "actor")
-    search_help_text = "Correlation id or actor"
-    ordering = ("-seq",)
-    show_full_result_count = False
-
-
-@admin.register(Worker)
-class WorkerAdmin(NothingToWrite, WorkerModelAdmin):
-    list_display = ("name", "host", "pid", "slots", "started_at", "heartbeat_at", "stopped_at")
-    search_fields = ("name", "host")
-    ordering = ("-heartbeat_at",)
-
-
-@admin.register(Site)
-class SiteAdmin(NothingToWrite, SiteModelAdmin):
-    """The sites that refused us at some time; those that wait now first."""
-
-    list_display = ("host", "failures", "error_class", "waits_until", "changed_at")
-    search_fields = ("host",)
-    ordering = (F("waits_until").desc(nulls_last=True), "host")
-    actions = ("try_now",)
-
-    def has_try_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("downloads.change_site")
-
-    @admin.action(permissions=["try"], description="Try now")
-    def try_now(self, request: HttpRequest, queryset: "QuerySet[Site]") -> None:
-        """Let the downloads of each site that waits go at once."""
-        tried = [site for site in queryset if Site.objects.try_now(site.host)]
-        for site in tried:
-            self.log_change(request, site, "Tried now.")
-        self.message_user(request, f"{len(tried)} tried now.")
-
-
-@admin.register(ApiToken)
-class ApiTokenAdmin(ApiTokenModelAdmin):
-    """To see and to revoke tokens. They are made by `create_token`, which can show them once."""
-
-    list_display = ("name", "user", "scope", "created_at", "expires_at", "last_used_at")
-    list_select_related = ("user",)
-    search_fields = ("name", "user__username")
-    fields = list_display
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: ApiToken | None = None) -> bool:
-        return False
