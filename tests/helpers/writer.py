@@ -12,8 +12,6 @@ from typing import Any
 
 import django
 
-from downloads.models import submissions
-
 ROUNDS = 15
 TIMEOUT_SECONDS = 0.1
 
@@ -34,6 +32,7 @@ def live_once(worker: Any, owner: Any, url: str) -> None:
     """One download, from its submission to its cancellation. Whoever has an owner is looked up
     first: a transaction that reads and then writes."""
     from downloads import actions
+    from downloads.models import submissions
     from downloads.rules.options import DownloadOptions
     from downloads.rules.states import Outcome, Reason, State
     from tests.helpers import lives
