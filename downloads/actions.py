@@ -129,7 +129,7 @@ def retry(download: Download, *, actor: str) -> Download:
         )
     except LostDownload:
         _look_again(download)
-        raise NotAllowed(download, f"It cannot be retried: it is {download.state}.") from None
+        return retry(download, actor=actor)  # as it is now: it may only have been cleaned up
     except IntegrityError:
         _look_again(download)
         raise NotAllowed(download, "The same link is waiting or running already.") from None
@@ -246,7 +246,7 @@ def forget(download: Download, *, with_files: bool = False) -> None:
         download.forget()
     except LostDownload:
         _look_again(download)
-        raise NotAllowed(download, f"It cannot be deleted: it is {download.state}.") from None
+        forget(download, with_files=with_files)  # as it is now: it may only have been cleaned up
 
 
 def _look_again(download: Download) -> None:

@@ -108,6 +108,13 @@ def test_a_retry_beside_the_same_wish_is_refused(user: User) -> None:
         actions.retry(failed, actor=ACTOR)
 
 
+def test_a_retry_while_it_is_cleaned_up_is_a_retry() -> None:
+    stale = lives.fail(lives.submit())
+    actions.clean(Download.objects.get(pk=stale.pk), actor=ACTOR)
+
+    assert actions.retry(stale, actor=ACTOR).state == State.CREATED
+
+
 def test_cleaning_removes_the_directory_and_says_how_much() -> None:
     download = lives.fail(lives.submit())
 
