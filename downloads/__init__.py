@@ -7,7 +7,8 @@ library: this module runs before Django's settings exist.
 
 from typing import TYPE_CHECKING, Any
 
-from downloads.disk.isolation import IsolatedDownload, TempManager, cleanup_download
+from downloads.disk.isolation import IsolatedDownload
+from downloads.disk.temp_manager import TempManager, cleanup_download
 from downloads.rules.options import DownloadOptions
 from downloads.rules.states import State as DownloadState
 from downloads.standalone import DownloadCancelled, DownloadLifecycle, DownloadResult

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from downloads import cleanup_download
-from downloads.disk.isolation import TempManager, is_owned
+from downloads.disk.isolation import is_owned
+from downloads.disk.temp_manager import TempManager
 from downloads.rules.options import DownloadOptions
 from downloads.rules.states import Outcome, State
 from downloads.standalone import DownloadCancelled, DownloadLifecycle, DownloadResult

@@ -13,23 +13,18 @@ Two renames make it safe to remove what a dead process left behind:
 
 import errno
 import fcntl
-import logging
 import os
 import re
 import secrets
 import stat
 import tempfile
-import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 
 from downloads.disk.removal import StrPath, remove_tree
-
-logger = logging.getLogger(__name__)
 
 PREFIX = "videonote_dl_"
 OWNER = ".owner"
@@ -47,6 +42,14 @@ def is_correlation_id(text: str) -> bool:
     return _CORRELATION_ID.fullmatch(text) is not None
 
 
+def require_correlation_id(text: str) -> None:
+    """Raise ValueError for a text that is not a correlation id."""
+    if not is_correlation_id(text):
+        raise ValueError(
+            f"not a correlation id: {text!r} (1 to 64 letters, digits and hyphens are allowed)"
+        )
+
+
 def new_correlation_id() -> str:
     """12 lower-case hex characters. Unique by the column, not by chance alone."""
     return secrets.token_hex(6)
@@ -54,7 +57,7 @@ def new_correlation_id() -> str:
 
 def directory_name(correlation_id: str) -> str:
     """A new name for the directory of one attempt. ValueError for what is no correlation id."""
-    _require_correlation_id(correlation_id)
+    require_correlation_id(correlation_id)
     return f"{PREFIX}{correlation_id}_{secrets.token_hex(8)}"
 
 
@@ -83,6 +86,11 @@ def path_in(directory: Path, filename: str) -> Path:
     return directory / name
 
 
+def absolute_root(root: StrPath | None) -> Path:
+    """Return `root` as an absolute path; None means the system's temporary directory."""
+    return Path(tempfile.gettempdir() if root is None else root).absolute()
+
+
 class IsolatedDownload:
     """A directory of its own for one attempt at one download, removed when the `with` is left.
 
@@ -103,7 +111,7 @@ class IsolatedDownload:
         if not is_ours or self.name != final_name(self.name):
             raise ValueError(f"not a directory name for {correlation_id!r}: {name!r}")
         self.correlation_id = correlation_id
-        self.root = _absolute_root(root)
+        self.root = absolute_root(root)
         self.path = self.root / self.name
         self._owner: int | None = None  # the open `.owner` file, while it is locked
         self._is_used = False
@@ -188,68 +196,6 @@ class IsolatedDownload:
             self._owner = None
 
 
-class TempManager:
-    """The isolated directories under one root, found by their names alone, without any rows.
-
-    It touches only real directories whose name parses and that belong to this user, and never one
-    that is in use: whose lock a living process holds, this one included.
-    """
-
-    def __init__(self, root: StrPath | None = None) -> None:
-        self.root = _absolute_root(root)
-
-    def create(self, correlation_id: str) -> IsolatedDownload:
-        """A new isolated directory under this root, made when its `with` is entered."""
-        return IsolatedDownload(correlation_id, self.root)
-
-    def cleanup_by_correlation_id(self, correlation_id: str) -> bool:
-        """Remove the directories of exactly this correlation id that are not in use.
-
-        True when there was one to remove. ValueError for what is no correlation id; OSError when
-        one could not be removed.
-        """
-        _require_correlation_id(correlation_id)
-        paths = [path for found, path in self._directories() if found == correlation_id]
-        return sum(_remove_unless_owned(path) for path in paths) > 0
-
-    def list_active_downloads(self) -> list[str]:
-        """The correlation ids that have a directory, in use or left behind; sorted, each once."""
-        return sorted({correlation_id for correlation_id, _ in self._directories()})
-
-    def cleanup_old(self, max_age: timedelta | float) -> int:
-        """Remove the directories not in use whose last change is more than `max_age` ago.
-
-        A number means seconds. Returns how many were removed; one that cannot be removed is logged
-        and does not stop the others. ValueError for a negative age.
-        """
-        seconds = max_age.total_seconds() if isinstance(max_age, timedelta) else max_age
-        if not seconds >= 0:
-            raise ValueError(f"max_age must not be negative: {max_age!r}")
-        return sum(self._remove_if_older(path, seconds) for _, path in self._directories())
-
-    def _remove_if_older(self, path: Path, seconds: float) -> bool:
-        try:
-            return time.time() - path.lstat().st_mtime > seconds and _remove_unless_owned(path)
-        except FileNotFoundError:  # somebody else removed it
-            return False
-        except OSError as error:
-            logger.error("%s could not be removed: %s", path, error)
-            return False
-
-    def _directories(self) -> list[tuple[str, Path]]:
-        try:
-            paths = sorted(self.root.iterdir())
-        except FileNotFoundError:
-            return []
-        parsed = [(parse_directory_name(path.name), path) for path in paths]
-        return [(found, path) for found, path in parsed if found and _is_own_directory(path)]
-
-
-def cleanup_download(correlation_id: str, root: StrPath | None = None) -> bool:
-    """Remove what a dead process left of a download; see TempManager.cleanup_by_correlation_id."""
-    return TempManager(root).cleanup_by_correlation_id(correlation_id)
-
-
 def is_owned(root: StrPath, name: str) -> bool:
     """Whether a living process holds the lock of this directory.
 
@@ -291,6 +237,18 @@ def remove_directory(root: StrPath, name: str) -> int:
     return freed
 
 
+def remove_unless_owned(path: Path) -> bool:
+    """Remove an isolated directory, unless a living process holds its lock; return whether.
+
+    The lock is held meanwhile: of two removals at once one removes and one returns False. Raises
+    as `remove_directory` does.
+    """
+    with _lock_of(path, fcntl.LOCK_EX) as is_free:
+        if is_free:
+            remove_directory(path.parent, path.name)
+        return is_free
+
+
 def reduce_directory(root: StrPath, name: str, *, to: str) -> bool:
     """Replace an isolated directory by the directory `to` inside it; all else in it is removed.
 
@@ -330,42 +288,15 @@ def directory_size(path: StrPath) -> int:
     return size
 
 
-def _absolute_root(root: StrPath | None) -> Path:
-    return Path(tempfile.gettempdir() if root is None else root).absolute()
-
-
-def _require_correlation_id(text: str) -> None:
-    if not is_correlation_id(text):
-        raise ValueError(
-            f"not a correlation id: {text!r} (1 to 64 letters, digits and hyphens are allowed)"
-        )
-
-
 def _path_of(root: StrPath, name: str) -> Path:
     if parse_directory_name(name) is None:
         raise ValueError(f"not the name of an isolated directory: {name!r}")
     return Path(root) / name
 
 
-def _is_own_directory(path: Path) -> bool:
-    try:
-        status = path.lstat()
-    except FileNotFoundError:
-        return False
-    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()
-
-
 def _is_owned(path: Path) -> bool:
     with _lock_of(path, fcntl.LOCK_SH) as is_free:
         return not is_free
-
-
-def _remove_unless_owned(path: Path) -> bool:
-    # The lock is held during the removal: of two cleanups at once one removes, one does nothing.
-    with _lock_of(path, fcntl.LOCK_EX) as is_free:
-        if is_free:
-            remove_directory(path.parent, path.name)
-        return is_free
 
 
 @contextmanager

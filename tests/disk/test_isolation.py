@@ -1,4 +1,4 @@
-"""The isolated directory on a real file system, with real processes as owners."""
+"""Isolated directories, one and all under a root, on a real file system with real owners."""
 
 import fcntl
 import os
@@ -24,8 +24,6 @@ from downloads.disk.isolation import (
     OWNER,
     REMOVING,
     IsolatedDownload,
-    TempManager,
-    cleanup_download,
     directory_name,
     directory_size,
     final_name,
@@ -35,6 +33,7 @@ from downloads.disk.isolation import (
     parse_directory_name,
     remove_directory,
 )
+from downloads.disk.temp_manager import TempManager, cleanup_download
 
 PROJECT = Path(__file__).parent.parent.parent
 NOBODY = 65534
