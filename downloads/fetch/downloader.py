@@ -9,7 +9,9 @@ import re
 from typing import Any
 
 import yt_dlp
+from yt_dlp.downloader import fragment
 from yt_dlp.downloader.fragment import FragmentFD
+from yt_dlp.downloader.hls import HlsFD
 from yt_dlp.networking import Request, Response
 from yt_dlp.networking._requests import RequestsRH
 from yt_dlp.networking.exceptions import HTTPError
@@ -17,7 +19,8 @@ from yt_dlp.postprocessor import FFmpegPostProcessor, get_postprocessor
 from yt_dlp.utils import unified_timestamp
 
 from downloads.fetch.extractors import Matcher
-from downloads.fetch.fragments import of_one_kind
+from downloads.fetch.fragments import leaving_clear, of_one_kind, unpadded
+from downloads.fetch.hls import clarifying
 from downloads.fetch.log import Voice
 from downloads.fetch.protocol import Job
 from downloads.fetch.read_limits import Pages, refuse_too_much
@@ -124,6 +127,9 @@ def build() -> Downloader:
     """A downloader with all that is the same for every download, and its caches warm."""
     ffmpeg, deno = find_ffmpeg(), find_deno()
     FragmentFD._append_fragment = of_one_kind(FragmentFD._append_fragment)
+    FragmentFD.decrypter = leaving_clear(FragmentFD.decrypter)
+    fragment.unpad_pkcs7 = unpadded
+    HlsFD.real_download = clarifying(HlsFD.real_download)
     if ffmpeg:
         # Where yt-dlp looks for ffmpeg without asking its options, it would take one of the PATH.
         FFmpegPostProcessor._ffmpeg_location.set(str(ffmpeg))

@@ -1,4 +1,4 @@
-"""Checks that every fragment of a stream has the format of the first one.
+"""Checks that every fragment of a stream is what it should be before it is appended.
 
 An error page, or meaningless bytes, can arrive in a fragment's place with status 200 and the
 announced length. In the middle of a file ffmpeg does not report them.
@@ -8,8 +8,11 @@ import io
 from collections.abc import Callable
 from typing import Any
 
-from downloads.disk.containers import MATROSKA, container_of
+from downloads.disk.containers import MATROSKA, MP4, container_of
 from downloads.fetch.verify import Incomplete
+
+AES_BLOCK_BYTES = 16
+Decrypt = Callable[[dict[str, Any], bytes | None], bytes | None]
 
 
 def of_one_kind(append: Callable[..., None]) -> Callable[..., None]:
@@ -30,3 +33,39 @@ def of_one_kind(append: Callable[..., None]) -> Callable[..., None]:
         append(self, ctx, content)
 
     return checked
+
+
+def leaving_clear(decrypter: Callable[..., Decrypt]) -> Callable[..., Decrypt]:
+    """Wrap the maker of the function that decrypts fragments: those that are clear stay so.
+
+    RFC 8216, 4.3.2.5 wants a vector in the key of an encrypted EXT-X-MAP; without one the map is
+    clear, though its playlist names the key before it. yt-dlp would decrypt it. Raises Incomplete
+    for a fragment that AES cannot have made.
+    """
+
+    def make(self: Any, info: dict[str, Any]) -> Decrypt:
+        decrypt = decrypter(self, info)
+
+        def decrypt_or_leave(fragment: dict[str, Any], content: bytes | None) -> bytes | None:
+            is_encrypted = (fragment.get("decrypt_info") or {}).get("METHOD") == "AES-128"
+            if not content or not is_encrypted or container_of(io.BytesIO(content)) is MP4:
+                return content
+            if len(content) % AES_BLOCK_BYTES:
+                raise Incomplete(f"Fragment {fragment['frag_index']} is not a whole encrypted one")
+            return decrypt(fragment, content)
+
+        return decrypt_or_leave
+
+    return make
+
+
+def unpadded(content: bytes) -> bytes:
+    """Remove the padding of a decrypted fragment (RFC 5652, 6.3). Raises Incomplete without one.
+
+    yt-dlp cuts off as many bytes as the last one says, whatever they are. Padding that is wrong
+    means that the fragment's end is not the one that was encrypted, or that the key is wrong.
+    """
+    count = content[-1]
+    if not 1 <= count <= AES_BLOCK_BYTES or content[-count:] != bytes([count]) * count:
+        raise Incomplete("An encrypted fragment does not end as it should")
+    return content[:-count]

@@ -1,0 +1,196 @@
+"""Streams of fragments: each rendition arrives whole and as it was made, or it is not complete."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from Cryptodome.Cipher import AES
+from Cryptodome.Util.Padding import pad
+
+from downloads.fetch.client import ForkServer
+from downloads.rules.errors import ErrorClass
+from tests.helpers.attempts import Ended, attempt, job_for
+from tests.helpers.media_server import MediaServer
+from tests.helpers.scripted_site import Answer, ScriptedSite
+
+Fetch = Callable[..., Ended]
+SECONDS = 2  # of every segment
+KEY = bytes(range(16))
+
+
+@pytest.fixture
+def fetch(fork_server: ForkServer, directory: Path) -> Fetch:
+    def fetch(url: str, **values: object) -> Ended:
+        allowed = (url.split("/")[2],)
+        return attempt(fork_server, job_for(url, directory, allow_private_hosts=allowed, **values))
+
+    return fetch
+
+
+@pytest.fixture
+def fetch_with_yt_dlp(directory: Path) -> Callable[[str], bytes]:
+    """Fetch with yt-dlp alone, as its own command does.
+
+    A test that asserts what is wrong with the result fails when yt-dlp has been mended: then what
+    we do about it can go.
+    """
+
+    def fetch(url: str) -> bytes:
+        command = [sys.executable, "-m", "yt_dlp", "--quiet", "--no-warnings", "--ignore-config"]
+        subprocess.run([*command, "--output", "plain.mp4", url], cwd=directory, check=True)
+        return (directory / "plain.mp4").read_bytes()
+
+    return fetch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fragments:
+    """A film of three segments, as ffmpeg packs it."""
+
+    segments: list[bytes]
+    init: bytes = b""
+
+    @property
+    def whole(self) -> bytes:
+        return self.init + b"".join(self.segments)
+
+
+@pytest.fixture(scope="session")
+def packed(
+    media_server: MediaServer, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., Fragments]:
+    """Pack a film as HLS does, once for each way; `arguments` are ffmpeg's, for the streams."""
+    made: dict[tuple[str, ...], Fragments] = {}
+
+    def pack(kind: str, *arguments: str) -> Fragments:
+        if (kind, *arguments) not in made:
+            folder = tmp_path_factory.mktemp("packed")
+            command = ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=160x90:rate=25"]
+            command += ["-f", "lavfi", "-i", "sine=frequency=440", "-t", str(3 * SECONDS)]
+            command += ["-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", "25", *arguments]
+            command += ["-f", "hls", "-hls_time", str(SECONDS), "-hls_playlist_type", "vod"]
+            command += ["-hls_segment_type", kind, "-hls_segment_filename", "%d", "index.m3u8"]
+            subprocess.run(command, cwd=folder, check=True)
+            init = folder / "init.mp4"
+            made[kind, *arguments] = Fragments(
+                init=init.read_bytes() if init.exists() else b"",
+                segments=[(folder / str(number)).read_bytes() for number in range(3)],
+            )
+        return made[kind, *arguments]
+
+    return pack
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """A scripted site that offers one stream."""
+
+    site: ScriptedSite
+
+    def body(self, path: str, body: bytes) -> str:
+        self.site.serve(path, Answer(body=body, media_type="application/octet-stream"))
+        return path
+
+    def playlist(self, *lines: str, path: str = "/index.m3u8", end: str = "#EXT-X-ENDLIST") -> str:
+        head = ("#EXTM3U", "#EXT-X-VERSION:7", f"#EXT-X-TARGETDURATION:{SECONDS}")
+        body = "\n".join([*head, *lines, end, ""])
+        media_type = "application/vnd.apple.mpegurl"
+        return self.site.serve(path, Answer(body=body, media_type=media_type))
+
+
+@pytest.fixture
+def site(scripted_site: ScriptedSite) -> Site:
+    return Site(site=scripted_site)
+
+
+# Encrypted segments
+
+
+def encrypted(content: bytes, *, number: int) -> bytes:
+    """As RFC 8216, 5.2 has it without a vector: it is the number of the segment."""
+    return AES.new(KEY, AES.MODE_CBC, iv=number.to_bytes(16)).encrypt(pad(content, 16))
+
+
+def encrypted_stream(site: Site, film: Fragments, *head: str, first: int = 0) -> str:
+    """Serve a film in encrypted segments whose beginning is clear; returns its playlist's URL."""
+    site.body("/key", KEY)
+    site.body("/init.mp4", film.init)
+    lines = [f"#EXT-X-MEDIA-SEQUENCE:{first}", *head]
+    for number, segment in enumerate(film.segments, start=first):
+        lines += ["#EXTINF:2,", site.body(f"/{number}.m4s", encrypted(segment, number=number))]
+    return site.playlist(*lines)
+
+
+INIT, ENCRYPTED = '#EXT-X-MAP:URI="/init.mp4"', '#EXT-X-KEY:METHOD=AES-128,URI="/key"'
+
+
+@pytest.mark.parametrize("first", [0, 7])
+@pytest.mark.parametrize("head", [(INIT, ENCRYPTED), (ENCRYPTED, INIT)])
+def test_an_encrypted_stream_with_a_clear_beginning_arrives_byte_for_byte(
+    fetch: Fetch,
+    site: Site,
+    packed: Callable[..., Fragments],
+    first: int,
+    head: tuple[str, str],
+) -> None:
+    film = packed("fmp4")
+
+    ended = fetch(encrypted_stream(site, film, *head, first=first))
+
+    assert ended.file.read_bytes() == film.whole
+
+
+def test_yt_dlp_alone_counts_the_beginning_as_a_segment(
+    fetch_with_yt_dlp: Callable[[str], bytes], site: Site, packed: Callable[..., Fragments]
+) -> None:
+    film = packed("fmp4")
+
+    plain = fetch_with_yt_dlp(encrypted_stream(site, film, INIT, ENCRYPTED))
+
+    assert len(plain) == len(film.whole)
+    assert plain != film.whole
+
+
+def test_an_advertisement_that_is_left_out_does_not_shift_the_vectors(
+    fetch: Fetch, site: Site, packed: Callable[..., Fragments]
+) -> None:
+    film = packed("fmp4")
+    site.body("/key", KEY)
+    site.body("/init.mp4", film.init)
+    lines = [INIT, ENCRYPTED]
+    for number, segment in enumerate(film.segments):
+        kind = "ad" if number == 1 else "master"
+        lines += [f"#ANVATO-SEGMENT-INFO:type={kind}", "#EXTINF:2,"]
+        lines.append(site.body(f"/{number}.m4s", encrypted(segment, number=number)))
+
+    ended = fetch(site.playlist(*lines))
+
+    assert ended.file.read_bytes() == film.init + film.segments[0] + film.segments[2]
+
+
+def with_broken_padding(content: bytes) -> bytes:
+    return AES.new(KEY, AES.MODE_CBC, iv=bytes(16)).encrypt(content[: len(content) // 16 * 16])
+
+
+@pytest.mark.parametrize("kind", ["fmp4", "mpegts"])
+@pytest.mark.parametrize("fault", ["padding", "length", "key"])
+def test_a_segment_that_cannot_be_decrypted_whole_is_incomplete(
+    fetch: Fetch, site: Site, packed: Callable[..., Fragments], kind: str, fault: str
+) -> None:
+    film = packed(kind)
+    site.body("/key", KEY[::-1] if fault == "key" else KEY)
+    site.body("/init.mp4", film.init)
+    lines = [INIT] if film.init else []
+    lines.append(f"{ENCRYPTED},IV=0x{0:032x}")
+    for number, segment in enumerate(film.segments):
+        body = encrypted(segment, number=0)
+        if number == 1 and fault == "padding":
+            body = with_broken_padding(segment[: len(segment) // 2])
+        if number == 1 and fault == "length":
+            body = body[: len(body) // 32 * 16 + 8]
+        lines += ["#EXTINF:2,", site.body(f"/{number}", body)]
+
+    assert fetch(site.playlist(*lines)).error_class is ErrorClass.INCOMPLETE
