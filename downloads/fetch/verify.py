@@ -113,7 +113,8 @@ def read_through(path: Path, *, announced_seconds: float | None) -> None:
         return
     # Without -xerror ffmpeg reports success for a file that was cut in the middle.
     command = [str(ffmpeg), "-nostdin", "-hide_banner", "-xerror", "-i", f"file:{path}"]
-    command += ["-map", "0", "-c", "copy", "-f", "null", "-"]
+    # Without -ignore_unknown it refuses a file in which one stream is of a type that it lacks.
+    command += ["-map", "0", "-ignore_unknown", "-c", "copy", "-f", "null", "-"]
     finished = _run(command, READ_THROUGH_TIMEOUT_SECONDS)
     if finished.returncode:
         raise Incomplete(f"ffmpeg cannot read {path.name} to its end")

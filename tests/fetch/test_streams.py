@@ -15,6 +15,7 @@ from downloads.rules.errors import ErrorClass
 from tests.helpers.attempts import Ended, attempt, job_for
 from tests.helpers.media_server import MediaServer
 from tests.helpers.scripted_site import Answer, ScriptedSite
+from tests.helpers.transport import with_streams_of_types
 
 Fetch = Callable[..., Ended]
 SECONDS = 2  # of every segment
@@ -82,6 +83,14 @@ def packed(
         return made[kind, *arguments]
 
     return pack
+
+
+def seconds(path: Path, kind: str = "") -> float:
+    """How long a file can be played, or only its pictures ("v") or its sound ("a")."""
+    command = ["ffprobe", "-v", "error", "-of", "csv=p=0"]
+    command += ["-show_entries", "stream=duration", "-select_streams", kind] if kind else []
+    command += [] if kind else ["-show_entries", "format=duration"]
+    return float(subprocess.run([*command, path], capture_output=True, check=True).stdout)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,3 +203,33 @@ def test_a_segment_that_cannot_be_decrypted_whole_is_incomplete(
         lines += ["#EXTINF:2,", site.body(f"/{number}", body)]
 
     assert fetch(site.playlist(*lines)).error_class is ErrorClass.INCOMPLETE
+
+
+# One file that is a stream
+
+
+@pytest.mark.parametrize("types", [(0x86,), (0x86, 0x15), (0xC0,)])
+@pytest.mark.parametrize("is_chunked", [True, False])
+def test_streams_of_a_type_that_nobody_knows_refuse_nothing(
+    fetch: Fetch,
+    scripted_site: ScriptedSite,
+    packed: Callable[..., Fragments],
+    types: tuple[int, ...],
+    is_chunked: bool,
+) -> None:
+    film = with_streams_of_types(packed("mpegts").whole, *types)
+    answer = Answer(body=film, media_type="video/mp2t", is_chunked=is_chunked)
+
+    ended = fetch(scripted_site.serve("/film.ts", answer))
+
+    assert ended.file.read_bytes() == film
+
+
+def test_a_stream_of_a_type_that_nobody_knows_refuses_no_playlist(
+    fetch: Fetch, site: Site, packed: Callable[..., Fragments]
+) -> None:
+    lines = []
+    for number, segment in enumerate(packed("mpegts").segments):
+        lines += ["#EXTINF:2,", site.body(f"/{number}", with_streams_of_types(segment, 0x86))]
+
+    assert seconds(fetch(site.playlist(*lines)).file) == pytest.approx(6, abs=0.2)

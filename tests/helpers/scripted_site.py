@@ -23,8 +23,13 @@ class Answer:
     media_type: str = "text/html"
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
+    is_chunked: bool = False  # no length is announced; one that is cut lacks the last chunk
     cut_after: int | None = None  # how many bytes are sent before the connection is closed
     hold_after: int | None = None  # how many are sent before nothing comes until the client leaves
+
+
+def _chunk(content: bytes) -> bytes:
+    return b"%x\r\n%s\r\n" % (len(content), content)
 
 
 class _Server(ThreadingHTTPServer):
@@ -45,7 +50,11 @@ class _Handler(BaseHTTPRequestHandler):
         answer = self.server.site.answer(request)
         body = answer.body.encode() if isinstance(answer.body, str) else answer.body
         self.send_response(answer.status)
-        headers = {"Content-Type": answer.media_type, "Content-Length": str(len(body))}
+        length = {"Content-Length": str(len(body))}
+        if answer.is_chunked:
+            body = b"".join(map(_chunk, (body[: len(body) // 2], body[len(body) // 2 :], b"")))
+            length = {"Transfer-Encoding": "chunked"}
+        headers = {"Content-Type": answer.media_type, **length}
         for name, value in {**headers, **answer.headers}.items():
             self.send_header(name, value)
         self.end_headers()
