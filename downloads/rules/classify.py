@@ -104,7 +104,7 @@ SAYINGS: tuple[tuple[re.Pattern[str], ErrorClass], ...] = tuple(
          r"|is not a video|extension .* is unusual", ErrorClass.UNSUPPORTED),
         (r"certificate", ErrorClass.TLS),
         (r"HTTP Error (?:404|410)\b.*giving up after"  # a fragment, when the page was fine
-         r"|bytes read, \d+ more expected|did not get any data blocks|content too short"
+         r"|\d+ bytes read\b|did not get any data blocks|content too short"
          r"|fragment \d+ not found|the downloaded file is empty|fragment not found",
          ErrorClass.INCOMPLETE),
         (r"read timed out|timed out", ErrorClass.STALLED),

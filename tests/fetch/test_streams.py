@@ -3,7 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -233,3 +233,33 @@ def test_a_stream_of_a_type_that_nobody_knows_refuses_no_playlist(
         lines += ["#EXTINF:2,", site.body(f"/{number}", with_streams_of_types(segment, 0x86))]
 
     assert seconds(fetch(site.playlist(*lines)).file) == pytest.approx(6, abs=0.2)
+
+
+# Chunked answers
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.99, 1.0])
+@pytest.mark.parametrize("kind", ["mp4", "ts", "page"])
+def test_a_chunked_answer_that_breaks_off_is_tried_again(
+    fetch: Fetch,
+    scripted_site: ScriptedSite,
+    media_server: MediaServer,
+    packed: Callable[..., Fragments],
+    share: float,
+    kind: str,
+) -> None:
+    """Without its last chunk it is not whole, even if all of its bytes came (RFC 9112, 8)."""
+    body = {
+        "mp4": media_server.file("video.mp4").read_bytes(),
+        "ts": packed("mpegts").whole,
+        "page": b"<!doctype html><title>A page</title>" + b"<p>text</p>" * 10_000,
+    }[kind]
+    cut = Answer(
+        body=body, media_type="video/mp4", is_chunked=True, cut_after=int(share * len(body))
+    )
+    if kind == "page":
+        cut = replace(cut, media_type="text/html")
+
+    ended = fetch(scripted_site.serve(f"/film.{kind}", cut))
+
+    assert ended.error_class in (ErrorClass.INCOMPLETE, ErrorClass.NETWORK), ended.broke

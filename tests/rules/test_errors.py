@@ -145,6 +145,7 @@ SAYINGS = [
      "Found (redirect loop detected)", "network"),
     (DOWNLOAD, "[download] Got error: 86558 bytes read, 86559 more expected. Giving up after 3 "
      "retries", "incomplete"),
+    (DOWNLOAD, "[download] Got error: 0 bytes read. Giving up after 3 retries", "incomplete"),
     (DOWNLOAD, "[download] Got error: HTTP Error 404: Not Found. Giving up after 3 retries",
      "incomplete"),
     (DOWNLOAD, "[download] Got error: HTTP Error 403: Forbidden. Giving up after 3 retries",
