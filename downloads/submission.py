@@ -1,4 +1,4 @@
-"""Whether a link that somebody typed is taken: the one answer of form, API and command.
+"""Decides which links of a text are taken: the same answer for form, API and command.
 
 It resolves no name: what an address is judged by at last is the guard in the child, when a
 connection is made. This is the earlier, friendlier no for what can be seen in the link itself.
@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 
 from downloads.rules.links import InvalidLink, LinkFault, clean_url
+from downloads.rules.links_in_text import Findings, find_links
 from downloads.sandbox.addresses import AllowedHosts, as_address, refusal
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -18,8 +19,24 @@ LOCAL_NAMES = frozenset(
 )
 
 
+def links_in(text: str) -> Findings:
+    """Find the links in a text, not yet checked. Raises InvalidLink when there is none."""
+    found = find_links(text)
+    if not found.links:
+        raise InvalidLink(LinkFault.NOT_HTTP if text.strip() else LinkFault.EMPTY)
+    return found
+
+
+def check_text(text: str) -> str:
+    """Return the normal form of the one link in a text. Raises InvalidLink as `check_link` does."""
+    first, *others = links_in(text).links
+    if others:
+        raise InvalidLink(LinkFault.SEVERAL)
+    return check_link(first.url)
+
+
 def check_link(text: str) -> str:
-    """The normal form of a link that may be submitted.
+    """Return the normal form of a link that may be submitted.
 
     Raises InvalidLink, whose message is a sentence for a person; its code is PRIVATE_ADDRESS when
     the host is an address of a private network or this machine and

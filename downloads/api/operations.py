@@ -38,7 +38,7 @@ from downloads.models import AttemptLog, Counts, Download, Site, submissions, us
 from downloads.rules.links import InvalidLink
 from downloads.rules.options import DownloadOptions
 from downloads.rules.states import Outcome, State
-from downloads.submission import check_link
+from downloads.submission import check_text
 from downloads.waiting import Obstacles
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def _submit_all(
 
 def _check(url: str) -> str | InvalidLink:
     try:
-        return check_link(url)
+        return check_text(url)
     except InvalidLink as fault:
         return fault
 

@@ -24,7 +24,7 @@ from downloads.rules.errors import ADVICE, ErrorClass
 from downloads.rules.links import MAX_LINKS
 from downloads.rules.options import OPTIONS, Choice, DownloadOptions
 from downloads.rules.states import Outcome, State
-from downloads.submission import check_link
+from downloads.submission import check_text
 from downloads.waiting import Obstacles, Why
 from downloads.web.details import detail_of
 
@@ -35,7 +35,11 @@ def _none_if_empty(value: object) -> object:
     return None if value == "" else value
 
 
-Link = Annotated[str, AfterValidator(check_link)]
+Link = Annotated[
+    str,
+    AfterValidator(check_text),
+    Field(description="A link, or a text that holds one, as people share it"),
+]
 
 
 class Incoming(BaseModel):
@@ -74,7 +78,7 @@ class Wish(Incoming):
 
 
 class Batch(Incoming):
-    # Each link is judged by itself, in its own result.
+    # Each link is judged by itself, in its own result; each may be a text that holds one.
     urls: list[str] = Field(min_length=1, max_length=MAX_LINKS)
     options: Options = DownloadOptions()
 

@@ -22,7 +22,6 @@ _SCHEME = re.compile(r"(https?)://", re.IGNORECASE)
 _HOST_AND_PORT = re.compile(r"(\[[^\]]*\]|[^:]*)(?::(.*))?", re.DOTALL)
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
-_SEPARATOR = re.compile(r"\s*,\s*(?=https?://)|\s+", re.IGNORECASE)
 
 # Zero-width joiners shape words and emoji, and browsers copy them in paths. The other format
 # characters (BOM, bidi marks and overrides) only make a link look like another.
@@ -39,6 +38,7 @@ class LinkFault(StrEnum):
     WHITE_SPACE = "white_space"
     BACKSLASH = "backslash"
     NOT_HTTP = "not_http"
+    SEVERAL = "several"
     NO_HOST = "no_host"
     USER_INFO = "user_info"
     INVALID_HOST = "invalid_host"
@@ -55,6 +55,7 @@ SENTENCES = {
     LinkFault.WHITE_SPACE: "The link contains a space. Write it as %20.",
     LinkFault.BACKSLASH: "The link contains a backslash. Write it as / or as %5C.",
     LinkFault.NOT_HTTP: "A link must begin with http:// or https://.",
+    LinkFault.SEVERAL: "There are several links in this text. Give each one by itself.",
     LinkFault.NO_HOST: "The link names no site after http:// or https://.",
     LinkFault.USER_INFO: "A link cannot contain a user name or password before an @.",
     LinkFault.INVALID_HOST: "The name of the site in the link is not valid.",
@@ -69,15 +70,6 @@ class InvalidLink(ValueError):
     def __init__(self, code: LinkFault) -> None:
         super().__init__(SENTENCES[code])
         self.code = code
-
-
-def split_links(text: str) -> list[str]:
-    """Split a pasted text into links, as typed and in order; they are neither checked nor counted.
-
-    White space separates links, and so does a comma directly before http:// or https://. Any other
-    comma belongs to its link.
-    """
-    return [token for token in _SEPARATOR.split(text.strip()) if token]
 
 
 def clean_url(text: str) -> str:

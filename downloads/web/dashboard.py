@@ -4,6 +4,7 @@ Wiring only. Every action works without JavaScript (POST and redirect); a reques
 scripts says so in a header and gets the fragment or the status alone.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
@@ -31,7 +32,7 @@ from downloads.models import (
     user_actor,
 )
 from downloads.waiting import Obstacles
-from downloads.web.forms import AddForm
+from downloads.web.forms import AddForm, shorten
 from downloads.web.listing import (
     PAGE_SIZE,
     Filter,
@@ -44,7 +45,7 @@ from downloads.web.requests import SignedInRequest, is_of_script, next_path, vis
 
 # What live.js may ask for at once: the rows that it shows and as many that may join them.
 MAX_ROWS = 2 * PAGE_SIZE
-
+MAX_LEFT_OVER = 3  # texts that are not links and are repeated
 
 REMEMBERED_OPTIONS = "add_options"  # in the session
 
@@ -95,7 +96,7 @@ def add(request: SignedInRequest) -> HttpResponse:
         form.add_error("urls", str(refusal))
         return _refuse_form(request, form)
     _remember_options(request, form)
-    sentence = _sentence_about(submitted)
+    sentence = _sentence_about(submitted, form.left_over)
     if not is_of_script(request):
         messages.success(request, sentence)
         return redirect(next_path(request, default=reverse("dashboard")))
@@ -126,7 +127,7 @@ def _remember_options(request: SignedInRequest, form: AddForm) -> None:
         request.session[REMEMBERED_OPTIONS] = chosen
 
 
-def _sentence_about(submitted: list[Submitted]) -> str:
+def _sentence_about(submitted: list[Submitted], left_over: Sequence[str]) -> str:
     added = sum(answer.created for answer in submitted)
     present = len(submitted) - added
     sentences = []
@@ -135,6 +136,11 @@ def _sentence_about(submitted: list[Submitted]) -> str:
     if present:
         were = "was" if present == 1 else "were"
         sentences.append(f"{present:,} {were} waiting or running already.")
+    if left_over:
+        shown = [f"“{shorten(words)}”" for words in left_over[:MAX_LEFT_OVER]]
+        more = len(left_over) - len(shown)
+        also = f" and {more:,} more" if more else ""
+        sentences.append(f"Not a link: {', '.join(shown)}{also}.")
     return " ".join(sentences)
 
 

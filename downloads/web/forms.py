@@ -1,15 +1,15 @@
 """The forms of the pages: what was typed, checked, with a sentence at the field for every fault."""
 
-from collections.abc import Iterator
 from typing import Any
 
 from django import forms
 from django.contrib.auth.forms import UserCreationForm
 from django.contrib.auth.models import User
 
-from downloads.rules.links import MAX_LINKS, InvalidLink, split_links
+from downloads.rules.links import MAX_LINKS, InvalidLink
+from downloads.rules.links_in_text import FoundLink
 from downloads.rules.options import OPTIONS, Choice, DownloadOptions
-from downloads.submission import check_link
+from downloads.submission import check_link, links_in
 
 MAX_SHOWN_LINK = 80  # characters of a wrong link that an error repeats
 
@@ -46,6 +46,7 @@ class AddForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.left_over: tuple[str, ...] = ()  # of the text that held the links
         self.fields.update({name: option_field(option) for name, option in OPTIONS.items()})
 
     @property
@@ -54,19 +55,22 @@ class AddForm(forms.Form):
 
     def clean_urls(self) -> list[str]:
         """The normal form of every link, in order; else one error for each wrong one."""
-        typed = split_links(self.cleaned_data["urls"])
-        if not typed:
-            raise forms.ValidationError("Enter a link.")
-        if len(typed) > MAX_LINKS:
+        try:
+            found = links_in(self.cleaned_data["urls"])
+        except InvalidLink as error:
+            raise forms.ValidationError(str(error)) from None
+        self.left_over = found.left_over
+        if len(found.links) > MAX_LINKS:
             raise forms.ValidationError(
-                f"These are {len(typed):,} links. At most {MAX_LINKS:,} can be added at once."
+                f"These are {len(found.links):,} links. At most {MAX_LINKS:,} can be added at once."
             )
+        is_alone = len(found.links) == 1 and not found.left_over
         clean, sentences = [], []
-        for line, link in zip(_lines_of(typed, self.cleaned_data["urls"]), typed, strict=True):
+        for link in found.links:
             try:
-                clean.append(check_link(link))
+                clean.append(check_link(link.url))
             except InvalidLink as error:
-                sentences.append(_sentence(line, link, error, is_alone=len(typed) == 1))
+                sentences.append(str(error) if is_alone else _sentence(link, error))
         if sentences:
             raise forms.ValidationError(sentences)
         return clean
@@ -85,19 +89,9 @@ class FirstAdminForm(UserCreationForm):  # type: ignore[type-arg]  # generic for
         fields = ("username",)
 
 
-def _sentence(line: int, link: str, error: InvalidLink, *, is_alone: bool) -> str:
-    return str(error) if is_alone else f"Line {line}, “{_shorten(link)}”: {error}"
+def _sentence(link: FoundLink, error: InvalidLink) -> str:
+    return f"Line {link.line}, “{shorten(link.typed)}”: {error}"
 
 
-def _lines_of(typed: list[str], text: str) -> Iterator[int]:
-    """The number of the line on which each link stands, from 1; one walk over the text."""
-    line, position = 1, 0
-    for link in typed:
-        start = text.index(link, position)
-        line += text.count("\n", position, start)
-        position = start + len(link)
-        yield line
-
-
-def _shorten(link: str) -> str:
+def shorten(link: str) -> str:
     return link if len(link) <= MAX_SHOWN_LINK else f"{link[:MAX_SHOWN_LINK]}…"

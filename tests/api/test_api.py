@@ -100,8 +100,9 @@ def test_adding_writes_the_history(caller: Caller) -> None:
     assert (entry["actor"], entry["reason"]) == ("user:ursula", "submitted")
 
 
-def test_the_url_is_normalised(caller: Caller) -> None:
-    assert caller.add(" HTTPS://Example.ORG/watch?v=1#t=5 ").json()["url"] == URL
+@pytest.mark.parametrize("text", [" {} ", "Watch this: <{}> via App", "\u200b{}\u200b."])
+def test_the_url_is_taken_out_of_its_text_and_normalised(caller: Caller, text: str) -> None:
+    assert caller.add(text.format("HTTPS://Example.ORG/watch?v=1#t=5")).json()["url"] == URL
 
 
 def test_options_are_kept(caller: Caller) -> None:

@@ -217,6 +217,17 @@ def test_links_are_added_and_named() -> None:
     ]
 
 
+@pytest.mark.django_db
+def test_links_are_taken_out_of_texts() -> None:
+    _, out, errors = run("add_download", "see https://example.org/a and", "<example.org/b>")
+
+    assert [line.split()[1:] for line in out.splitlines()] == [
+        ["created", "https://example.org/a"],
+        ["created", "https://example.org/b"],
+    ]
+    assert errors.startswith("Not a link: see\nNot a link: and\n")
+
+
 def test_a_download_belongs_to_the_user_that_is_named(user: User) -> None:
     run("add_download", "https://example.org/a", "--user", "ursula")
 

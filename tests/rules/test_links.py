@@ -10,7 +10,6 @@ from downloads.rules.links import (
     InvalidLink,
     LinkFault,
     clean_url,
-    split_links,
 )
 
 
@@ -176,33 +175,6 @@ def test_a_link_that_grows_over_the_greatest_length_is_refused() -> None:
     assert refusal.value.code is LinkFault.TOO_LONG
 
 
-@pytest.mark.parametrize(
-    ("pasted", "links"),
-    [
-        ("", []),
-        (" \n , \n", [","]),
-        ("https://a.example/1", ["https://a.example/1"]),
-        ("https://a.example/1\nhttps://b.example/2\r\n", "12"),
-        ("https://a.example/1 https://b.example/2", "12"),
-        ("\thttps://a.example/1\u00a0\u3000https://b.example/2", "12"),
-        ("https://a.example/1,https://b.example/2", "12"),
-        ("https://a.example/1, https://b.example/2", "12"),
-        ("https://a.example/1 ,\nHTTPS://b.example/2", "12"),
-        ("https://a.example/1,2;3", ["https://a.example/1,2;3"]),
-        ("https://a.example/?q=1,2,https", ["https://a.example/?q=1,2,https"]),
-        ("https://a.example/1,ftp://b.example/2", ["https://a.example/1,ftp://b.example/2"]),
-        ("nonsense https://a.example/1", ["nonsense", "https://a.example/1"]),
-        ("https://a.example/1 https://a.example/1", ["https://a.example/1"] * 2),
-    ],
-)
-def test_a_pasted_text_is_split_into_its_links(pasted: str, links: list[str] | str) -> None:
-    both = ["https://a.example/1", "https://b.example/2"]
-
-    found = split_links(pasted)
-
-    assert [link.replace("HTTPS", "https") for link in found] == (both if links == "12" else links)
-
-
 labels = st.from_regex(r"[a-zA-Z]([a-zA-Z0-9-]{0,20}[a-zA-Z0-9])?", fullmatch=True)
 paths = st.text(alphabet=ascii_letters + digits + "/%?=&,;:@!$'()*+~._-", max_size=200)
 links = st.builds(
@@ -230,10 +202,3 @@ def test_no_text_raises_anything_but_a_refusal(text: str) -> None:
     assert clean_url(url) == url
     assert url.startswith(("http://", "https://"))
     assert "#" not in url
-
-
-@given(st.lists(links, max_size=20), st.sampled_from([" ", "\n", "\r\n", "\t", ",", ", ", " ,\n"]))
-def test_links_joined_in_any_way_come_apart_again(joined: list[str], separator: str) -> None:
-    unambiguous = [link.rstrip(",") for link in joined if ",http" not in link.lower()]
-
-    assert split_links(separator.join(unambiguous)) == unambiguous

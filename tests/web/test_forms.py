@@ -73,7 +73,7 @@ def test_nothing_is_asked_for(nothing: str) -> None:
     ("link", "saying"),
     [
         ("ftp://example.org/a", "must begin with http"),
-        ("example.org/a", "must begin with http"),
+        ("example.org", "must begin with http"),
         ("file:///etc/passwd", "must begin with http"),
         ("https:///a", "names no site"),
         ("https://user:secret@example.org/a", "user name or password"),
@@ -95,14 +95,14 @@ def test_a_nul_is_refused() -> None:
 
 def test_every_wrong_link_is_listed_with_its_line() -> None:
     typed = (
-        "https://a.org/1\r\nftp://b.org/2\r\n\r\nhttps://c.org/3 http://127.0.0.1/\r\nftp://b.org/2"
+        "https://a.org/1\r\nftp://b.org/2\r\n\r\nhttps://c.org/3 http://127.0.0.1/\r\nftp://b.org/5"
     )
 
     first, second, third = errors_of(typed)
 
     assert first.startswith("Line 2, “ftp://b.org/2”: A link must begin")
     assert second.startswith("Line 4, “http://127.0.0.1/”: The link leads to a private")
-    assert third.startswith("Line 5, “ftp://b.org/2”: ")
+    assert third.startswith("Line 5, “ftp://b.org/5”: ")
 
 
 def test_a_link_that_is_part_of_an_earlier_one_is_found_on_its_own_line() -> None:

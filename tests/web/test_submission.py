@@ -2,7 +2,7 @@ import pytest
 from django.conf import LazySettings
 
 from downloads.rules.links import InvalidLink, LinkFault
-from downloads.submission import check_link
+from downloads.submission import check_link, check_text
 
 
 @pytest.fixture
@@ -16,6 +16,24 @@ def allow(settings: LazySettings):
 
 def test_the_normal_form_is_returned() -> None:
     assert check_link(" HTTPS://Example.ORG/Watch?v=1#t=2 ") == "https://example.org/Watch?v=1"
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("", LinkFault.EMPTY),
+        (" \n", LinkFault.EMPTY),
+        ("no link", LinkFault.NOT_HTTP),
+        ("see ftp://example.org/a", LinkFault.NOT_HTTP),
+        ("see http://127.0.0.1/a", LinkFault.PRIVATE_ADDRESS),
+        ("https://example.org/a or https://example.org/b", LinkFault.SEVERAL),
+    ],
+)
+def test_a_text_without_exactly_one_link_is_refused(text: str, fault: LinkFault) -> None:
+    with pytest.raises(InvalidLink) as refused:
+        check_text(text)
+
+    assert refused.value.code is fault
 
 
 @pytest.mark.parametrize("link", ["https://8.8.8.8/a", "https://[2606:4700::1111]/a"])

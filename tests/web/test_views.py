@@ -145,6 +145,17 @@ def test_a_link_that_is_waiting_is_not_added_twice(browser: Client) -> None:
     assert "1 download added. 1 was waiting or running already." in text_of(answer)
 
 
+def test_words_around_links_are_left_out_and_named(browser: Client) -> None:
+    text = "Watch this: https://example.org/1 via App\n[a](example.org/2).\n<b>\nand more"
+
+    answer = browser.post("/downloads/", {"urls": text, "quality": "best"}, follow=True)
+
+    urls = Download.objects.order_by("id").values_list("url", flat=True)
+    assert list(urls) == ["https://example.org/1", "https://example.org/2"]
+    words = "2 downloads added. Not a link: “Watch this:”, “via App”, “a” and 2 more."
+    assert words in text_of(answer)
+
+
 def test_one_wrong_link_adds_nothing_and_keeps_what_was_typed(browser: Client) -> None:
     answer = add(browser, "https://example.org/1\nftp://example.org/2", quality="480p")
 

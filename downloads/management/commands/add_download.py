@@ -19,7 +19,7 @@ from downloads.rules.links import MAX_LINKS, InvalidLink
 from downloads.rules.options import OPTIONS, DownloadOptions
 from downloads.rules.redaction import escape
 from downloads.rules.states import Outcome
-from downloads.submission import check_link
+from downloads.submission import check_link, links_in
 from downloads.waiting import has_live_worker
 
 ACTOR = "command"
@@ -37,7 +37,12 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("urls", nargs="+", metavar="URL", help="address of the page of a video")
+        parser.add_argument(
+            "urls",
+            nargs="+",
+            metavar="URL",
+            help="address of the page of a video, or a text with such links",
+        )
         parser.add_argument(
             "--preset",
             choices=PRESETS,
@@ -56,7 +61,9 @@ class Command(BaseCommand):
         )
 
     def handle(self, **options: Any) -> None:
-        links = checked(options["urls"])
+        links, left_over = checked(options["urls"])
+        for words in left_over:
+            self.stderr.write(f"Not a link: {escape(words)}")
         with database_errors_as_one_line():
             downloads = self._add(links, options_of(options), owner_of(options["user"]))
             if not options["wait"]:
@@ -140,19 +147,26 @@ class Watch:
         return all(key in ended and ended[key].outcome == Outcome.COMPLETED for key in self.names)
 
 
-def checked(urls: Sequence[str]) -> list[str]:
-    """The links in their normal form. CommandError with a line for each that is wrong."""
-    if len(urls) > MAX_LINKS:
-        raise CommandError(f"At most {MAX_LINKS} links at once.", returncode=WRONG_ARGUMENTS)
-    links, faults = [], []
-    for url in urls:
+def checked(texts: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the links in some texts in their normal form, and the words that are not links.
+
+    Raises CommandError with a line for each link that is wrong, and each text without one.
+    """
+    links: list[str] = []
+    left_over: list[str] = []
+    faults = []
+    for text in texts:
         try:
-            links.append(check_link(url))
+            found = links_in(text)
+            left_over += found.left_over
+            links += [check_link(link.url) for link in found.links]
         except InvalidLink as fault:
-            faults.append(f"{url[:100]!r}: {fault}")
+            faults.append(f"{text[:100]!r}: {fault}")
     if faults:
         raise CommandError("\n".join(faults), returncode=WRONG_ARGUMENTS)
-    return links
+    if len(links) > MAX_LINKS:
+        raise CommandError(f"At most {MAX_LINKS} links at once.", returncode=WRONG_ARGUMENTS)
+    return links, left_over
 
 
 def flag(name: str) -> str:
