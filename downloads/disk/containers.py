@@ -106,29 +106,32 @@ def _frames_of_sound(head: bytes) -> Container | None:
     return MP3 if is_mp3 else None
 
 
-def looks_whole(file: IO[bytes], container: Container, *, size: int) -> bool:
+def looks_whole(file: IO[bytes], container: Container, *, size: int) -> bool | None:
     """Whether a file of `size` bytes is as long as its container says.
 
     Catches a site that announces the length of half a file. False when something is missing or
-    not understood; True for containers that do not state their length.
+    not understood; None when the container does not say where it ends.
     """
-    check: Callable[[IO[bytes], int], bool] | None = {
+    check: Callable[[IO[bytes], int], bool | None] | None = {
         MP4.demuxer: _boxes_are_whole,
         MATROSKA.demuxer: _segment_is_whole,
         WAVE.demuxer: _riff_is_whole,
         AVI.demuxer: _riff_is_whole,
     }.get(container.demuxer)
-    return check is None or check(file, size)
+    return check(file, size) if check else None
 
 
-def _boxes_are_whole(file: IO[bytes], size: int) -> bool:
-    """Whether MP4 boxes reach to the end of the file, the index among them (ISO 14496-12, 4.2)."""
+def _boxes_are_whole(file: IO[bytes], size: int) -> bool | None:
+    """Whether MP4 boxes reach to the end of the file, the index among them (ISO 14496-12, 4.2).
+
+    None when each fragment has an index of its own: nothing says how many there are.
+    """
     kinds = set()
     for kind, end in _boxes(file, size):
         if end > size:
             return False
         kinds.add(kind)
-    return b"moov" in kinds
+    return None if b"moof" in kinds else b"moov" in kinds
 
 
 def _boxes(file: IO[bytes], size: int) -> Iterator[tuple[bytes, int]]:
@@ -148,8 +151,10 @@ def _boxes(file: IO[bytes], size: int) -> Iterator[tuple[bytes, int]]:
         start = end
 
 
-def _segment_is_whole(file: IO[bytes], size: int) -> bool:
-    """Whether the header is followed by one segment that fills the rest, Void aside (RFC 8794)."""
+def _segment_is_whole(file: IO[bytes], size: int) -> bool | None:
+    """Whether the header is followed by one segment that fills the rest, Void aside (RFC 8794).
+
+    None for a segment of unknown size."""
     start = 0
     for _ in range(4):
         head = _read_at(file, start, 16)
@@ -158,7 +163,7 @@ def _segment_is_whole(file: IO[bytes], size: int) -> bool:
             identifier, after = head[:1], start + 1
         length, width, is_known = _element_size(head[after - start :])
         if identifier == SEGMENT:
-            return not is_known or after + width + length <= size
+            return after + width + length <= size if is_known else None
         if identifier not in (EBML, b"\xec"):
             return False
         start = after + width + length
@@ -175,9 +180,9 @@ def _element_size(data: bytes) -> tuple[int, int, bool]:
     return value, width, value != mask
 
 
-def _riff_is_whole(file: IO[bytes], size: int) -> bool:
+def _riff_is_whole(file: IO[bytes], size: int) -> bool | None:
     length = int.from_bytes(_read_at(file, 4, 4), "little")
-    return length in (0, UNKNOWN_SIZE) or length + 8 <= size
+    return None if length in (0, UNKNOWN_SIZE) else length + 8 <= size
 
 
 def _synchsafe(data: bytes) -> int:

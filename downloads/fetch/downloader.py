@@ -12,6 +12,7 @@ import yt_dlp
 from yt_dlp.downloader import fragment
 from yt_dlp.downloader.fragment import FragmentFD
 from yt_dlp.downloader.hls import HlsFD
+from yt_dlp.extractor.common import InfoExtractor
 from yt_dlp.networking import Request, Response
 from yt_dlp.networking._requests import RequestsRH
 from yt_dlp.networking.exceptions import HTTPError
@@ -20,7 +21,7 @@ from yt_dlp.utils import unified_timestamp
 
 from downloads.fetch.extractors import Matcher
 from downloads.fetch.fragments import leaving_clear, of_one_kind, unpadded
-from downloads.fetch.hls import clarifying
+from downloads.fetch.hls import clarifying, ends
 from downloads.fetch.log import Voice
 from downloads.fetch.protocol import Job
 from downloads.fetch.read_limits import Pages, refuse_too_much
@@ -62,6 +63,9 @@ class Downloader(yt_dlp.YoutubeDL):  # type: ignore[misc]
     def __init__(self, params: dict[str, Any]) -> None:
         self.resume: Resume | None = None  # set in the child
         self.pages = Pages()
+        # Whether a body that was fetched ended with its connection, so that nothing proves its end.
+        self.has_open_end = False
+        self._is_fetching = False
         self._validators: dict[str, str] = {}
         super().__init__(params, auto_init="no_verbose_header")
 
@@ -84,6 +88,7 @@ class Downloader(yt_dlp.YoutubeDL):  # type: ignore[misc]
 
     def dl(self, name: str, info: Any, subtitle: bool = False, test: bool = False) -> Any:
         """As yt-dlp's: fetch one file of a video."""
+        self._is_fetching = True
         if self.resume is not None and not subtitle and not test:
             self.resume.begin(name, info)
         return super().dl(name, info, subtitle, test)
@@ -97,6 +102,8 @@ class Downloader(yt_dlp.YoutubeDL):  # type: ignore[misc]
         length = str(response.headers.get("Content-Length", "0"))
         if not (length.isascii() and length.isdecimal()):
             del response.headers["Content-Length"]  # nonsense announces nothing
+        is_framed = "Content-Length" in response.headers or _is_chunked(response)
+        self.has_open_end |= self._is_fetching and not is_framed
         return self.pages.limit(response)
 
     def _open(self, request: Request) -> Response:
@@ -123,6 +130,10 @@ class Downloader(yt_dlp.YoutubeDL):  # type: ignore[misc]
         return super().urlopen(request)
 
 
+def _is_chunked(response: Response) -> bool:
+    return str(response.headers.get("Transfer-Encoding", "")).lower() == "chunked"
+
+
 def build() -> Downloader:
     """A downloader with all that is the same for every download, and its caches warm."""
     ffmpeg, deno = find_ffmpeg(), find_deno()
@@ -130,6 +141,7 @@ def build() -> Downloader:
     FragmentFD.decrypter = leaving_clear(FragmentFD.decrypter)
     fragment.unpad_pkcs7 = unpadded
     HlsFD.real_download = clarifying(HlsFD.real_download)
+    InfoExtractor._parse_m3u8_vod_duration = ends
     if ffmpeg:
         # Where yt-dlp looks for ffmpeg without asking its options, it would take one of the PATH.
         FFmpegPostProcessor._ffmpeg_location.set(str(ffmpeg))

@@ -4,11 +4,14 @@ RFC 8216 lets a playlist leave things out that yt-dlp then guesses, sometimes wr
 written into the playlist here means the same to every other player.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from yt_dlp.utils import parse_m3u8_attributes
 
+DURATION = re.compile(r"#EXTINF:\s*(\d+(?:\.\d+)?)")
+LEAST_SECONDS = 0.001
 KEY, SEQUENCE = "#EXT-X-KEY:", "#EXT-X-MEDIA-SEQUENCE:"
 
 
@@ -25,6 +28,22 @@ def clarifying(real_download: Callable[..., bool]) -> Callable[..., bool]:
         return real_download(self, filename, info)
 
     return clarified_download
+
+
+def ends(_extractor: Any, playlist: str, _video_id: str) -> float | None:
+    """Stand for yt-dlp's `_parse_m3u8_vod_duration`: seconds; None for one that goes on.
+
+    For yt-dlp a stream that lasts less than a second, or that does not say how long, is live.
+    """
+    if "#EXT-X-ENDLIST" not in playlist:
+        return None
+    return sum(map(_seconds, playlist.splitlines())) or LEAST_SECONDS
+
+
+def _seconds(line: str) -> float:
+    """Return the duration that a line announces; 0 for none."""
+    announced = DURATION.match(line)
+    return float(announced[1]) if announced else 0.0
 
 
 def clarified(playlist: str) -> str:

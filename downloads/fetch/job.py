@@ -17,7 +17,7 @@ from downloads.fetch.protocol import (
 )
 from downloads.fetch.read_limits import MAX_TEXT_LENGTH, NotOneVideo, TooLarge
 from downloads.fetch.resume import Resume
-from downloads.fetch.verify import Incomplete, describe, is_cut, read_through
+from downloads.fetch.verify import Incomplete, describe, is_whole, read_through
 from downloads.rules.states import Phase
 from downloads.sandbox.guard import Guard, PolicyBlocked
 
@@ -28,8 +28,9 @@ ADVANCE_INTERVAL_SECONDS = 0.25
 class Fetching:
     """Listens to yt-dlp's hooks: what it knows of one download while it runs."""
 
-    def __init__(self, job: Job, send: Send) -> None:
+    def __init__(self, job: Job, send: Send, downloader: downloading.Downloader) -> None:
         self.job = job
+        self.downloader = downloader
         self.send = send
         self.resume = Resume(
             Path(job.directory), on_resumed=lambda size: send(Resumed(received_bytes=size))
@@ -87,11 +88,16 @@ class Fetching:
         What ffmpeg makes of half a file is whole in itself.
         """
         path = Path(self.job.directory, name)
-        if self.announced.get(name) != self.received[name] or is_cut(path):
+        whole = is_whole(path)
+        if self.announced.get(name) != self.received[name] or whole is False:
             self.enter(Phase.VERIFYING)
             describe(path)
-            read_through(path, announced_seconds=self.duration_seconds)
+            read_through(path, announced_seconds=None if whole else self.only_evidence())
             self.announced[name] = self.received[name]
+
+    def only_evidence(self) -> float | None:
+        """The duration that the site stated, in seconds; None if the transport proved the end."""
+        return self.duration_seconds if self.downloader.has_open_end else None
 
     def _advance(self, report: dict[str, Any], received: int) -> Advance:
         total = report.get("total_bytes") or report.get("total_bytes_estimate")
@@ -135,7 +141,7 @@ def run(downloader: downloading.Downloader, job: Job, guard: Guard, send: Send) 
     Raises whatever yt-dlp raises, and NotOneVideo, TooLarge, Incomplete, PolicyBlocked.
     """
     guard.install()
-    fetching = Fetching(job, send)
+    fetching = Fetching(job, send, downloader)
     downloader.params["logger"].speak_to(send)
     downloading.fit(downloader, job)
     downloader.resume = fetching.resume
@@ -159,7 +165,7 @@ def verified(info: Any, fetching: Fetching) -> Fetched:
     fetched = Fetched(title=fetching.title, files=[describe(path) for path in paths])
     if not fetching.is_proven():
         for path in paths:
-            read_through(path, announced_seconds=fetching.duration_seconds)
+            read_through(path, announced_seconds=fetching.only_evidence())
     return fetched
 
 

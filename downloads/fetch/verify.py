@@ -58,15 +58,15 @@ def describe(path: Path) -> ManifestFile:
     )
 
 
-def is_cut(path: Path) -> bool:
-    """Whether a finished file is shorter than its container says.
+def is_whole(path: Path) -> bool | None:
+    """Whether a finished file is as long as its container says; None when that says nothing.
 
     Costs a few reads and no process. A site may announce the length of half a file.
     """
     with open_finished(path) as file:
         container = container_of(file)
         size = os.fstat(file.fileno()).st_size
-        return container is not None and not looks_whole(file, container, size=size)
+        return looks_whole(file, container, size=size) if container else None
 
 
 def _container_of(file: IO[bytes], path: Path) -> Container:
@@ -105,8 +105,9 @@ def is_text(beginning: bytes) -> bool:
 def read_through(path: Path, *, announced_seconds: float | None) -> None:
     """Read a container to its end and compare durations. Raises Incomplete.
 
-    `announced_seconds` is the duration that the site stated, or None. Does nothing without ffmpeg:
-    a file that cannot be checked is not refused.
+    `announced_seconds` is the duration that the site stated; None when it did not, or when
+    something better proves the end: what a page states is often wrong. Does nothing without
+    ffmpeg: a file that cannot be checked is not refused.
     """
     ffmpeg = find_ffmpeg()
     if ffmpeg is None:

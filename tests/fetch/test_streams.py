@@ -1,5 +1,6 @@
 """Streams of fragments: each rendition arrives whole and as it was made, or it is not complete."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from Cryptodome.Cipher import AES
 from Cryptodome.Util.Padding import pad
+from yt_dlp.extractor.common import InfoExtractor
 
 from downloads.fetch.client import ForkServer
 from downloads.rules.errors import ErrorClass
@@ -78,7 +80,11 @@ def packed(
             init = folder / "init.mp4"
             made[kind, *arguments] = Fragments(
                 init=init.read_bytes() if init.exists() else b"",
-                segments=[(folder / str(number)).read_bytes() for number in range(3)],
+                segments=[
+                    path.read_bytes()
+                    for number in range(3)
+                    if (path := folder / str(number)).exists()
+                ],
             )
         return made[kind, *arguments]
 
@@ -263,3 +269,72 @@ def test_a_chunked_answer_that_breaks_off_is_tried_again(
     ended = fetch(scripted_site.serve(f"/film.{kind}", cut))
 
     assert ended.error_class in (ErrorClass.INCOMPLETE, ErrorClass.NETWORK), ended.broke
+
+
+# Durations that a site states
+
+
+def page_of(scripted_site: ScriptedSite, film: str, *, duration: str) -> str:
+    """Serve a page that says in JSON-LD how long its film is; returns its URL."""
+    video = {"@context": "https://schema.org", "@type": "VideoObject", "name": "A film"}
+    video |= {"contentUrl": scripted_site.url(film), "duration": duration}
+    body = f'<script type="application/ld+json">{json.dumps(video)}</script>'
+    return scripted_site.serve("/page", Answer(body=f"<!doctype html><html>{body}</html>"))
+
+
+@pytest.mark.parametrize("kind", ["mp4", "ts"])
+@pytest.mark.parametrize("ends_with", ["its last chunk", "its connection"])
+def test_a_page_that_misstates_a_duration_refuses_nothing_that_is_proven(
+    fetch: Fetch,
+    scripted_site: ScriptedSite,
+    media_server: MediaServer,
+    packed: Callable[..., Fragments],
+    kind: str,
+    ends_with: str,
+) -> None:
+    film = packed("mpegts").whole
+    if kind == "mp4":
+        film = media_server.file("video.mp4").read_bytes()
+    answer = Answer(body=film, media_type="video/mp4", is_chunked=ends_with == "its last chunk")
+    if not answer.is_chunked:
+        answer = replace(answer, headers={"Content-Length": "unknown"}, cut_after=len(film))
+    scripted_site.serve(f"/film.{kind}", answer)
+
+    ended = fetch(page_of(scripted_site, f"/film.{kind}", duration="PT17S"))
+
+    if kind == "ts" and not answer.is_chunked:
+        # Nothing else says where it ends.
+        assert ended.error_class is ErrorClass.INCOMPLETE
+    else:
+        assert ended.file.read_bytes() == film
+
+
+@pytest.mark.parametrize("announced", ["2.5", "10", "1.6", "0", ""])
+@pytest.mark.parametrize("kind", ["fmp4", "mpegts"])
+def test_a_playlist_that_misstates_every_duration_refuses_nothing(
+    fetch: Fetch, site: Site, packed: Callable[..., Fragments], kind: str, announced: str
+) -> None:
+    film = packed(kind)
+    site.body("/init.mp4", film.init)
+    lines = [INIT] if film.init else []
+    for number, segment in enumerate(film.segments):
+        lines += [f"#EXTINF:{announced},"] if announced else []
+        lines.append(site.body(f"/{number}", segment))
+
+    ended = fetch(site.playlist(*lines))
+
+    assert seconds(ended.file) == pytest.approx(3 * SECONDS, abs=0.2)
+
+
+def test_a_stream_of_less_than_a_second_is_not_live(
+    fetch: Fetch, site: Site, packed: Callable[..., Fragments]
+) -> None:
+    path = site.body("/0", packed("mpegts", "-t", "0.6").segments[0])
+
+    assert seconds(fetch(site.playlist("#EXTINF:0.6,", path)).file) == pytest.approx(0.6, abs=0.1)
+
+
+def test_yt_dlp_alone_takes_a_stream_of_less_than_a_second_for_live() -> None:
+    playlist = "#EXTM3U\n#EXTINF:0.6,\n/0\n#EXT-X-ENDLIST\n"
+
+    assert InfoExtractor()._parse_m3u8_vod_duration(playlist, "x") is None

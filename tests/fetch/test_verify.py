@@ -18,8 +18,8 @@ from downloads.fetch.verify import (
     Incomplete,
     compare_durations,
     describe,
-    is_cut,
     is_text,
+    is_whole,
     read_through,
 )
 from tests.helpers.media_server import MediaServer
@@ -120,7 +120,7 @@ def test_what_only_ffmpeg_can_tell_is_told_by_it(media_server: MediaServer, tmp_
     assert describe(tmp_path / "b").media_type == "audio/mpeg"
 
 
-# is_cut
+# is_whole
 
 
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.99])
@@ -129,8 +129,8 @@ def test_what_its_own_boxes_say_is_cut(
 ) -> None:
     whole = media_server.file("big.mp4")
 
-    assert not is_cut(whole)
-    assert is_cut(cut(whole, tmp_path / "a.mp4", share))
+    assert is_whole(whole)
+    assert is_whole(cut(whole, tmp_path / "a.mp4", share)) is False
 
 
 @pytest.mark.parametrize(
