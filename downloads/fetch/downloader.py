@@ -20,9 +20,10 @@ from yt_dlp.postprocessor import FFmpegPostProcessor, get_postprocessor
 from yt_dlp.utils import unified_timestamp
 
 from downloads.fetch.extractors import Matcher
-from downloads.fetch.fragments import leaving_clear, of_one_kind, unpadded
+from downloads.fetch.fragments import leaving_clear, of_its_length, of_one_kind, unpadded
 from downloads.fetch.hls import clarifying, ends
 from downloads.fetch.log import Voice
+from downloads.fetch.pieces import Pieces, wanted_by
 from downloads.fetch.protocol import Job
 from downloads.fetch.read_limits import Pages, refuse_too_much
 from downloads.fetch.recipe import recipe
@@ -66,6 +67,7 @@ class Downloader(yt_dlp.YoutubeDL):  # type: ignore[misc]
         # Whether a body that was fetched ended with its connection, so that nothing proves its end.
         self.has_open_end = False
         self._is_fetching = False
+        self.pieces: Pieces | None = None  # while a fragment is fetched
         self._validators: dict[str, str] = {}
         super().__init__(params, auto_init="no_verbose_header")
 
@@ -111,6 +113,9 @@ class Downloader(yt_dlp.YoutubeDL):  # type: ignore[misc]
         if self.resume is not None and self.resume.follows(request):
             start = int(rest[1]) if rest else 0
             return self.resume.open(request, start=start, urlopen=super().urlopen)
+        wanted = wanted_by(request.headers)
+        if self.pieces is not None and wanted:
+            return self.pieces.open(request, wanted, urlopen=super().urlopen)
         if rest and request.url in self._validators:
             response = self._go_on(request, self._validators[request.url])
         else:
@@ -138,6 +143,7 @@ def build() -> Downloader:
     """A downloader with all that is the same for every download, and its caches warm."""
     ffmpeg, deno = find_ffmpeg(), find_deno()
     FragmentFD._append_fragment = of_one_kind(FragmentFD._append_fragment)
+    FragmentFD._download_fragment = of_its_length(FragmentFD._download_fragment)
     FragmentFD.decrypter = leaving_clear(FragmentFD.decrypter)
     fragment.unpad_pkcs7 = unpadded
     HlsFD.real_download = clarifying(HlsFD.real_download)

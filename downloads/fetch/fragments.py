@@ -6,9 +6,11 @@ announced length. In the middle of a file ffmpeg does not report them.
 
 import io
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from downloads.disk.containers import MATROSKA, MP4, container_of
+from downloads.fetch.pieces import Pieces, wanted_by
 from downloads.fetch.verify import Incomplete
 
 AES_BLOCK_BYTES = 16
@@ -31,6 +33,31 @@ def of_one_kind(append: Callable[..., None]) -> Callable[..., None]:
                 number = ctx.get("fragment_index")
                 raise Incomplete(f"In the place of fragment {number} came something else")
         append(self, ctx, content)
+
+    return checked
+
+
+def of_its_length(download: Callable[..., bool]) -> Callable[..., bool]:
+    """Wrap the function that fetches one fragment into a file of its own.
+
+    It raises Incomplete when a fragment that is a piece of a file has not the length of the piece.
+    """
+
+    def checked(
+        self: Any, ctx: dict[str, Any], url: str, info: Any, headers: Any = None, *data: Any
+    ) -> bool:
+        wanted = wanted_by(headers)
+        if wanted is None:
+            return download(self, ctx, url, info, headers, *data)
+        self.ydl.pieces = ctx.setdefault("pieces", Pieces())
+        try:
+            is_fetched = download(self, ctx, url, info, headers, *data)
+        finally:
+            self.ydl.pieces = None
+        size = Path(ctx["fragment_filename_sanitized"]).stat().st_size if is_fetched else 0
+        if is_fetched and size != len(wanted):
+            raise Incomplete(f"{size} of {len(wanted)} bytes of a fragment came")
+        return is_fetched
 
     return checked
 

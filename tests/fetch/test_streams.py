@@ -16,7 +16,7 @@ from downloads.fetch.client import ForkServer
 from downloads.rules.errors import ErrorClass
 from tests.helpers.attempts import Ended, attempt, job_for
 from tests.helpers.media_server import MediaServer
-from tests.helpers.scripted_site import Answer, ScriptedSite
+from tests.helpers.scripted_site import Answer, Request, ScriptedSite
 from tests.helpers.transport import with_streams_of_types
 
 Fetch = Callable[..., Ended]
@@ -338,3 +338,69 @@ def test_yt_dlp_alone_takes_a_stream_of_less_than_a_second_for_live() -> None:
     playlist = "#EXTM3U\n#EXTINF:0.6,\n/0\n#EXT-X-ENDLIST\n"
 
     assert InfoExtractor()._parse_m3u8_vod_duration(playlist, "x") is None
+
+
+# Pieces of one file
+
+
+def stream_of_pieces(site: Site, film: Fragments, whole: Callable[[Request], Answer]) -> str:
+    """Serve a playlist of ranges of one file, which `whole` answers; returns its URL."""
+    site.site.serve("/whole", whole)
+    lines, offset = [], len(film.init)
+    if film.init:
+        lines.append(f'#EXT-X-MAP:URI="/whole",BYTERANGE="{len(film.init)}@0"')
+    for segment in film.segments:
+        lines += ["#EXTINF:2,", f"#EXT-X-BYTERANGE:{len(segment)}@{offset}", "/whole"]
+        offset += len(segment)
+    return site.playlist(*lines)
+
+
+def piece(request: Request, body: bytes, *, shift: int = 0, less: int = 0) -> Answer:
+    first, last = map(int, request.headers["Range"].removeprefix("bytes=").split("-"))
+    first, last = first + shift, last + shift - less
+    headers = {"Content-Range": f"bytes {first}-{last}/{len(body)}"}
+    return Answer(body=body[first : last + 1], status=206, media_type="video/mp2t", headers=headers)
+
+
+@pytest.mark.parametrize("kind", ["fmp4", "mpegts"])
+@pytest.mark.parametrize("is_chunked", [True, False])
+def test_pieces_are_cut_out_of_the_whole_when_the_site_ignores_ranges(
+    fetch: Fetch, site: Site, packed: Callable[..., Fragments], kind: str, is_chunked: bool
+) -> None:
+    film = packed(kind)
+    answer = Answer(body=film.whole, media_type="video/mp2t", is_chunked=is_chunked)
+
+    ended = fetch(stream_of_pieces(site, film, lambda _request: answer))
+
+    assert seconds(ended.file) == pytest.approx(3 * SECONDS, abs=0.2)
+    assert kind == "mpegts" or ended.file.read_bytes() == film.whole
+    assert len(site.site.requests_of("/whole")) == 1
+
+
+def test_yt_dlp_alone_takes_the_whole_for_every_piece(
+    fetch_with_yt_dlp: Callable[[str], bytes], site: Site, packed: Callable[..., Fragments]
+) -> None:
+    film = packed("fmp4")
+    answer = Answer(body=film.whole, media_type="video/mp4")
+
+    plain = fetch_with_yt_dlp(stream_of_pieces(site, film, lambda _request: answer))
+
+    assert len(plain) > 2 * len(film.whole)
+
+
+@pytest.mark.parametrize("kind", ["fmp4", "mpegts"])
+@pytest.mark.parametrize("fault", ["another range", "less", "a whole that is cut"])
+def test_a_piece_that_is_not_the_one_that_was_asked_for_is_incomplete(
+    fetch: Fetch, site: Site, packed: Callable[..., Fragments], kind: str, fault: str
+) -> None:
+    film = packed(kind)
+    short = film.whole[: -len(film.segments[-1]) // 2]
+    answers: dict[str, Callable[[Request], Answer]] = {
+        "another range": lambda request: piece(request, film.whole, shift=188),
+        "less": lambda request: piece(request, film.whole, less=188),
+        "a whole that is cut": lambda _request: Answer(body=short, media_type="video/mp2t"),
+    }
+
+    ended = fetch(stream_of_pieces(site, film, answers[fault]))
+
+    assert ended.error_class is ErrorClass.INCOMPLETE
