@@ -185,8 +185,8 @@ def canary() -> Iterator[Canary]:
 @pytest.fixture
 def hasty_stream(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """A stream whose heartbeats and looks at the rights are a moment apart."""
-    from downloads.stream import consumer, tailer
+    from downloads.stream import consumer, listener
 
-    monkeypatch.setattr(tailer, "HEARTBEAT_SECONDS", 0.2)
+    monkeypatch.setattr(listener, "HEARTBEAT_SECONDS", 0.2)
     monkeypatch.setattr(consumer, "RECHECK_SECONDS", 0.2)
     return monkeypatch

@@ -19,7 +19,8 @@ from twisted.internet.error import CannotListenError
 from twisted.logger import STDLibLogObserver, globalLogBeginner
 from twisted.web.http import NO_BODY_CODES
 
-from downloads.stream.consumer import end_streams
+from downloads.stream.events import Bye
+from downloads.stream.listener import STREAM
 from vnsite.asgi import application
 
 reactor: Any = installed_reactor  # its type depends on which one is installed
@@ -211,7 +212,7 @@ class WebServer(Server):  # type: ignore[misc]
     async def _stop_gracefully(self) -> None:
         ends_at = twisted_loop.time() + STOP_SECONDS
         await self._listener.stopListening().asFuture(twisted_loop)
-        end_streams()
+        STREAM.end(Bye.SHUTDOWN)
         if answers := self._applications():
             await asyncio.wait(answers, timeout=STOP_SECONDS)
         # What was written may still be in a buffer here, which stopping the reactor would drop.

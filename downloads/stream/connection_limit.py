@@ -15,13 +15,16 @@ class TooManyConnections(Exception):
 
 
 class ConnectionLimit:
-    """Who has how many streams open."""
+    """The number of open streams of each user."""
 
     def __init__(self) -> None:
         self._taken: Counter[int] = Counter()
 
     def take(self, user_id: int, *, most_of_user: int, most: int) -> None:
-        """Count one more stream of a user; 0: any number. Raises NoSeat, and counts nothing."""
+        """Count one more stream of a user. A limit of 0 means any number.
+
+        Raises TooManyConnections, and then counts nothing.
+        """
         if most_of_user and self._taken[user_id] >= most_of_user:
             raise TooManyConnections(
                 f"You have {most_of_user} live updates open, and no more are allowed. "
@@ -35,6 +38,4 @@ class ConnectionLimit:
         self._taken[user_id] += 1
 
     def give_back(self, user_id: int) -> None:
-        self._taken[user_id] -= 1
-        if not self._taken[user_id]:
-            del self._taken[user_id]
+        self._taken -= Counter([user_id])  # drops a count of 0

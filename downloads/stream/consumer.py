@@ -1,7 +1,7 @@
 """`GET /events/` as a Channels consumer: who may listen, and for how long.
 
-Consumers stand outside of Django's middleware, so host, method and user are checked here. What is
-sent comes from `downloads.stream.tailer`; no channel layer is used.
+Django's middleware does not see consumers, so host, method and user are checked here. The listener
+says what is sent; no channel layer is used.
 """
 
 import asyncio
@@ -26,8 +26,9 @@ from downloads.accounts.tokens import find, look_up, token_in
 from downloads.models import ApiToken, Download, StreamPosition
 from downloads.models.outage import in_words, is_outage
 from downloads.stream.connection_limit import ConnectionLimit, TooManyConnections
-from downloads.stream.frames import HEARTBEAT_SECONDS, Bye, Resync, greeting, resync
-from downloads.stream.tailer import STREAM, Cursor, Listener
+from downloads.stream.cursor import Cursor
+from downloads.stream.events import HEARTBEAT_SECONDS, Bye, Resync, greeting, resync
+from downloads.stream.listener import STREAM, Listener
 from downloads.web.middleware import RETRY_AFTER_SECONDS, SENTENCE
 
 if TYPE_CHECKING:
@@ -37,9 +38,8 @@ logger = logging.getLogger(__name__)
 
 RECHECK_SECONDS = 2 * HEARTBEAT_SECONDS
 MAX_AGE_SECONDS = 15 * 60
-SEATS = ConnectionLimit()
-# Seats become free when somebody leaves; a page asks by itself in the meantime.
-RETRY_SEAT_SECONDS = 15
+LIMIT = ConnectionLimit()
+RETRY_LIMIT_SECONDS = 15  # somebody may have left by then; a page asks for its rows meanwhile
 SEQ_PATTERN = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 HEADERS = [
@@ -54,25 +54,10 @@ HEADERS = [
 class RefusedListener(Exception):
     """The request gets a plain answer instead of a stream."""
 
-    def __init__(
-        self, status: int, sentence: str, headers: tuple[tuple[bytes, bytes], ...] = ()
-    ) -> None:
+    def __init__(self, status: int, sentence: str, *headers: tuple[bytes, bytes]) -> None:
         super().__init__(sentence)
         self.status = status
         self.headers = headers
-
-
-class Away(RefusedListener):
-    """The database does not answer."""
-
-    def __init__(self) -> None:
-        later = ((b"Retry-After", str(RETRY_AFTER_SECONDS).encode()),)
-        super().__init__(503, SENTENCE, later)
-
-
-def end_streams() -> None:
-    """Say goodbye to all listeners of this process, because the server stops."""
-    STREAM.end(Bye.SHUTDOWN)
 
 
 class EventStream(AsyncHttpConsumer):  # type: ignore[misc]
@@ -85,14 +70,14 @@ class EventStream(AsyncHttpConsumer):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._pump: asyncio.Task[None] | None = None
-        self._seat: int | None = None  # of which user it has one
+        self._counted: int | None = None  # the user for whom it counts in LIMIT
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         try:
             await super().__call__(scope, receive, send)
         finally:
-            if self._seat is not None:
-                SEATS.give_back(self._seat)
+            if self._counted is not None:
+                LIMIT.give_back(self._counted)
             if self._pump is not None:
                 self._pump.cancel()
                 with suppress(asyncio.CancelledError):
@@ -103,26 +88,32 @@ class EventStream(AsyncHttpConsumer):  # type: ignore[misc]
             return
         request = ASGIRequest(self.scope, BytesIO())
         try:
-            _check(request)
-            if STREAM.is_stale:
-                raise Away
-            user = await self._user(request, find)
-            if user is None:
-                raise RefusedListener(401, "Sign in first.", ((b"WWW-Authenticate", b"Bearer"),))
-            self._take_seat(user)
-            cursor, first = await database_sync_to_async(_admit)(request, user)
+            user, cursor, first = await self._let_in(request)
         except RefusedListener as refused:
-            await self._refuse(refused)
+            headers = [(b"Content-Type", b"text/plain; charset=utf-8"), *refused.headers]
+            await self.send_response(refused.status, str(refused).encode(), headers=headers)
             raise StopConsumer from refused
-        except Error as error:
-            if not is_outage(error):
-                raise
-            logger.error("No stream of events: %s", in_words(error))
-            await self._refuse(Away())
-            raise StopConsumer from error
         await self.send_headers(headers=HEADERS)
         await self.send_body(first, more_body=True)
         self._pump = asyncio.create_task(self._send_events(request, user, cursor))
+
+    async def _let_in(self, request: ASGIRequest) -> "tuple[User, Cursor, bytes]":
+        """Return who listens, from where, and the first bytes. Raises RefusedListener."""
+        _check(request)
+        away = RefusedListener(503, SENTENCE, _retry_after(RETRY_AFTER_SECONDS))
+        if STREAM.is_stale:
+            raise away
+        try:
+            user = await self._user(request, find)
+            if user is None:
+                raise RefusedListener(401, "Sign in first.", (b"WWW-Authenticate", b"Bearer"))
+            self._count(user)
+            return user, *await database_sync_to_async(_admit)(request, user)
+        except Error as error:
+            if not is_outage(error):
+                raise
+            logger.error("An event stream was refused: %s", in_words(error))
+            raise away from error
 
     async def _send_events(self, request: ASGIRequest, user: "User", cursor: Cursor) -> None:
         listener = Listener(cursor)
@@ -134,12 +125,14 @@ class EventStream(AsyncHttpConsumer):  # type: ignore[misc]
                 ending.cancel()
         except Exception:
             # The browser comes back with its last id: better than a stream that fell silent.
-            logger.exception("A stream of events failed")
+            logger.exception("An event stream failed")
         await self.send_body(b"")
 
     async def _end_in_time(self, request: ASGIRequest, user: "User", listener: Listener) -> None:
-        """End the stream when the rights have changed, or by age; not while the database is away:
-        nobody could connect again."""
+        """End the stream when the user's rights have changed, or by age.
+
+        It stays while the database is away: nobody could connect again.
+        """
         now = asyncio.get_running_loop().time
         began_at = now()
         while True:
@@ -152,7 +145,7 @@ class EventStream(AsyncHttpConsumer):  # type: ignore[misc]
                 return listener.end(Bye.AGE)
 
     async def _has_same_rights(self, request: ASGIRequest, user: "User") -> bool | None:
-        """None: the database does not answer."""
+        """Compare the user with the rows of now; None: the database does not answer."""
         try:
             now = await self._user(request, look_up)
         except Error as error:
@@ -164,7 +157,7 @@ class EventStream(AsyncHttpConsumer):  # type: ignore[misc]
     async def _user(
         self, request: ASGIRequest, find_token: Callable[[str], ApiToken | None]
     ) -> "User | None":
-        """Who listens, by what the database says now and not by what was once loaded."""
+        """Return who listens, by what the database says now."""
         text = token_in(request)
         if text is not None:
             token = await database_sync_to_async(find_token)(text)
@@ -173,19 +166,18 @@ class EventStream(AsyncHttpConsumer):  # type: ignore[misc]
         user: User = await get_user({"session": session.__class__(session.session_key)})
         return user if user and user.is_authenticated else None
 
-    def _take_seat(self, user: "User") -> None:
+    def _count(self, user: "User") -> None:
         configured = settings.VNSITE
         try:
-            SEATS.take(user.pk, most_of_user=configured.user_streams, most=configured.streams)
+            LIMIT.take(user.pk, most_of_user=configured.user_streams, most=configured.streams)
         except TooManyConnections as full:
             status = 429 if full.is_about_the_user else 503
-            later = ((b"Retry-After", str(RETRY_SEAT_SECONDS).encode()),)
-            raise RefusedListener(status, str(full), later) from full
-        self._seat = user.pk
+            raise RefusedListener(status, str(full), _retry_after(RETRY_LIMIT_SECONDS)) from full
+        self._counted = user.pk
 
-    async def _refuse(self, refused: RefusedListener) -> None:
-        headers = [(b"Content-Type", b"text/plain; charset=utf-8"), *refused.headers]
-        await self.send_response(refused.status, str(refused).encode(), headers=headers)
+
+def _retry_after(seconds: int) -> tuple[bytes, bytes]:
+    return b"Retry-After", str(seconds).encode()
 
 
 def _check(request: ASGIRequest) -> None:
@@ -194,17 +186,17 @@ def _check(request: ASGIRequest) -> None:
     except DisallowedHost:
         raise RefusedListener(400, "This host name is not served here.") from None
     if request.method != "GET":
-        raise RefusedListener(405, "Only GET.", ((b"Allow", b"GET"),))
+        raise RefusedListener(405, "Only GET.", (b"Allow", b"GET"))
 
 
 def _admit(request: ASGIRequest, user: "User") -> tuple[Cursor, bytes]:
-    """Where the stream starts, and its first bytes. Refused for what the user may not see."""
+    """Return where the stream starts, and its first bytes. Refuse what the user may not see."""
     correlation_id = request.GET.get("download")
     if correlation_id is not None and not _is_visible(correlation_id, user):
         raise RefusedListener(404, "There is no such download.")
     newest = StreamPosition.current()
     first = greeting(seq=newest, now=timezone.now())
-    # The header is newer: when a browser reconnects, the address still has the id of the page.
+    # The header is newer: a browser that connects again still has the page's id in the address.
     wanted = request.headers.get("Last-Event-ID") or request.GET.get("after")
     after = newest if wanted is None else parse_seq(wanted, newest=newest)
     if after is None:
@@ -224,7 +216,7 @@ def _is_visible(correlation_id: str, user: "User") -> bool:
 
 
 def parse_seq(text: str, *, newest: int) -> int | None:
-    """The seq that a listener has seen last; None when it is no seq of this stream."""
+    """Return the seq that a listener has seen last; None if it is not one of this stream."""
     if not SEQ_PATTERN.fullmatch(text):
         return None
     seq = int(text)

@@ -1,14 +1,7 @@
-"""The frames of the stream: what `GET /events/` sends, byte for byte, and the rows it is made of.
+"""Rows as pieces of the stream, each encoded once for all listeners. Does not know who listens."""
 
-Knows rows and nothing of who listens: `downloads.stream.tailer` sends them.
-"""
-
-import json
-import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Any
 
 from django.conf import settings
@@ -18,78 +11,40 @@ from django.db.models.functions import Now
 from downloads.diagnostics.stats import SPEED_MAX_AGE, free_bytes, workers
 from downloads.models import Counts, Progress, Transition
 from downloads.rules.states import State
+from downloads.stream.events import encode, to_json
 from downloads.waiting import Obstacles
 
-HEARTBEAT_SECONDS = 15
 BATCH_FRAMES = 500  # read from the table at once
-FREE_STEP_BYTES = 2**20  # free space in finer steps would be a change every second
-# After a restart every browser comes back: spread over these seconds, they do not come at once.
-RETRY_MILLISECONDS = (1000, 5000)
+FREE_STEP_BYTES = 2**20  # in finer steps the free space would change every second
 
-
-class Resync(StrEnum):
-    """Why a listener must load its data again."""
-
-    GAP = "gap"  # it was too slow, or something that it missed is not kept
-    UNKNOWN = "unknown"  # its last id is none of ours
-
-
-class Bye(StrEnum):
-    """Why the stream ends. The listener may connect again at once."""
-
-    AGE = "age"
-    SHUTDOWN = "shutdown"
-    SIGNED_OUT = "signed_out"
-
-
-def encode(event: str, data: object, *, seq: int | None = None) -> bytes:
-    """One event as bytes. Only with `seq` does the browser remember it as its last id."""
-    head = "" if seq is None else f"id: {seq}\n"
-    return f"{head}event: {event}\ndata: {_json(data)}\n\n".encode()
-
-
-def retry(milliseconds: int) -> bytes:
-    """How long the browser waits before it connects again."""
-    return f"retry: {milliseconds}\n\n".encode()
-
-
-def hello(*, seq: int, now: datetime) -> bytes:
-    """The first event; `seq` is the newest there is."""
-    return encode("hello", {"seq": seq, "now": _instant(now), "heartbeat": HEARTBEAT_SECONDS})
-
-
-def heartbeat(*, seq: int, now: datetime, is_stale: bool) -> bytes:
-    """Says that the stream lives, and moves the last id past what this listener may not see.
-
-    Stale: the database does not answer, and what happens now is told when it is back.
-    """
-    return encode("heartbeat", {"now": _instant(now), "stale": is_stale}, seq=seq)
-
-
-def resync(why: Resync) -> bytes:
-    return encode("resync", {"why": why})
-
-
-def bye(why: Bye) -> bytes:
-    return encode("bye", {"why": why})
-
-
-def greeting(*, seq: int, now: datetime) -> bytes:
-    """What every stream begins with."""
-    return retry(random.randint(*RETRY_MILLISECONDS)) + hello(seq=seq, now=now)  # noqa: S311
-
-
-def _json(data: object) -> str:
-    return json.dumps(data, separators=(",", ":"))
-
-
-def _instant(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+OWNER = "download__owner_id"
+NAME = "download__correlation_id"
+# The fields of an event, and the column of each.
+TRANSITION = {
+    "correlation_id": NAME,
+    "from": "from_state",
+    "to": "to_state",
+    "at": "at",
+    "actor": "actor",
+    "reason": "reason",
+    "attempt": "attempt",
+    "outcome": "outcome",
+    "error": "error_class",
+}
+PROGRESS = {
+    "correlation_id": NAME,
+    "phase": "phase",
+    "bytes": "received_bytes",
+    "resumed": "resumed_bytes",
+    "total": "total_bytes",
+    "speed": "speed",
+    "eta": "eta_seconds",
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Piece:
-    """Something about one download, encoded once for all listeners."""
+    """Something about one download."""
 
     owner_id: int | None
     correlation_id: str
@@ -107,105 +62,44 @@ class Frame(Piece):
 class Report(Piece):
     """The progress of one download; `data` is one object of the list in the event."""
 
-    version: int  # of the reading in which it was last different
-
-
-def join_reports(reports: Iterable[Report]) -> bytes:
-    """The progress event; empty when there is nothing to say."""
-    objects = b",".join(report.data for report in reports)
-    return b"event: progress\ndata: [" + objects + b"]\n\n" if objects else b""
-
-
-# What is read from rows -----------------------------------------------------------------------
+    version: int  # of the reading in which it last changed
 
 
 def read_frames(*, after: int, upto: int | None = None) -> list[Frame]:
-    """The next transitions after a seq, in order, at most BATCH_FRAMES."""
+    """Return the next transitions after a seq, in order, at most BATCH_FRAMES."""
     rows = Transition.objects.filter(seq__gt=after).order_by("seq")
     if upto is not None:
         rows = rows.filter(seq__lte=upto)
     return [
         Frame(
             seq=row["seq"],
-            owner_id=row["download__owner_id"],
-            correlation_id=row["download__correlation_id"],
-            data=_encode_transition(row),
+            owner_id=row[OWNER],
+            correlation_id=row[NAME],
+            data=encode("transition", _fields(TRANSITION, row), seq=row["seq"]),
         )
-        for row in rows.values(
-            "seq",
-            "download__owner_id",
-            "download__correlation_id",
-            "from_state",
-            "to_state",
-            "at",
-            "actor",
-            "reason",
-            "attempt",
-            "outcome",
-            "error_class",
-        )[:BATCH_FRAMES]
+        for row in rows.values("seq", OWNER, *TRANSITION.values())[:BATCH_FRAMES]
     ]
 
 
-def _encode_transition(row: Mapping[str, Any]) -> bytes:
-    data = {
-        "correlation_id": row["download__correlation_id"],
-        "from": row["from_state"],
-        "to": row["to_state"],
-        "at": _instant(row["at"]),
-        "actor": row["actor"],
-        "reason": row["reason"],
-        "attempt": row["attempt"],
-        "outcome": row["outcome"],
-        "error": row["error_class"],
-    }
-    return encode("transition", data, seq=row["seq"])
-
-
 def read_reports(before: dict[int, Report], *, version: int) -> dict[int, Report]:
-    """The progress of everything that is running; what did not change keeps its old version.
+    """Return the progress of all running downloads; a report that did not change stays the same.
 
-    All rows are read and compared, because what is written at once may have the same `updated_at`.
-    There are only as many as downloads are running.
+    All rows are read and compared: two writes in one instant have the same `updated_at`. There are
+    only as many rows as downloads are running.
     """
     reports = {}
-    for row in Progress.objects.values(
-        "pk",
-        "download__owner_id",
-        "download__correlation_id",
-        "phase",
-        "received_bytes",
-        "resumed_bytes",
-        "total_bytes",
-        "speed",
-        "eta_seconds",
-    ):
-        data = _encode_progress(row)
-        known = before.get(row["pk"])
+    for row in Progress.objects.values("pk", OWNER, *PROGRESS.values()):
+        data, known = to_json(_fields(PROGRESS, row)), before.get(row["pk"])
         reports[row["pk"]] = (
             known
             if known and known.data == data
-            else Report(
-                version=version,
-                owner_id=row["download__owner_id"],
-                correlation_id=row["download__correlation_id"],
-                data=data,
-            )
+            else Report(version=version, owner_id=row[OWNER], correlation_id=row[NAME], data=data)
         )
     return reports
 
 
-def _encode_progress(row: Mapping[str, Any]) -> bytes:
-    data = {
-        "correlation_id": row["download__correlation_id"],
-        "phase": row["phase"],
-        "bytes": row["received_bytes"],
-        "resumed": row["resumed_bytes"],
-        "total": row["total_bytes"],
-        "speed": row["speed"],
-        "eta": row["eta_seconds"],
-    }
-    return _json(data).encode()
+def _fields(columns: Mapping[str, str], row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: row[column] for name, column in columns.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -218,23 +112,19 @@ class Stats:
     workers: int  # alive
     obstacles: Obstacles = field(default_factory=Obstacles)
     wanted: frozenset[tuple[int | None, str]] = frozenset()  # see Obstacles
-    _encoded: dict[int | None, bytes] = field(default_factory=dict, compare=False)
+    _encoded: dict[tuple[str, int | None], bytes] = field(default_factory=dict, compare=False)
 
     @classmethod
     def read(cls) -> "Stats":
         obstacles = Obstacles.read()
-        fresh = Progress.objects.filter(updated_at__gt=Now() - SPEED_MAX_AGE)
+        counts = Counts.objects.exclude(number=0).values_list("owner_key", "state")
+        fresh = Progress.objects.filter(updated_at__gt=Now() - SPEED_MAX_AGE).values_list(OWNER)
         return cls(
             counts={
                 (owner or None, state): number
-                for owner, state, number in Counts.objects.exclude(number=0)
-                .values_list("owner_key", "state")
-                .annotate(Sum("number"))
+                for owner, state, number in counts.annotate(Sum("number"))
             },
-            speeds={
-                row["download__owner_id"]: row["total"] or 0.0
-                for row in fresh.values("download__owner_id").annotate(total=Sum("speed"))
-            },
+            speeds={owner: speed or 0.0 for owner, speed in fresh.annotate(Sum("speed"))},
             free_bytes=_free_bytes(),
             workers=sum(worker.alive for worker in workers()),
             obstacles=obstacles,
@@ -242,39 +132,38 @@ class Stats:
         )
 
     def event_for(self, owner_id: int | None) -> bytes:
-        """The stats event of one owner's downloads, or of all when it is None."""
-        if owner_id not in self._encoded:
-            self._encoded[owner_id] = self._encode_for(owner_id)
-        return self._encoded[owner_id]
+        """Return the stats event of one owner's downloads; None: of all downloads."""
+        return self._encode_once("stats", owner_id, self._numbers_for)
 
     def waiting_event_for(self, owner_id: int | None) -> bytes:
-        """What is in the way of one owner's downloads, or of anybody's when it is None.
+        """Return the event of what is in the way of one owner's downloads; None: of anybody's."""
+        return self._encode_once("waiting", owner_id, self._obstacles_for)
 
-        Nobody is told of a site of which they want nothing.
-        """
-        hosts = {host for owner, host in self.wanted if owner_id in (None, owner)}
-        sites = {host: word for host, word in self.obstacles.sites().items() if host in hosts}
-        owners = self.obstacles.owners()
-        if owner_id is not None:
-            owners = {owner: word for owner, word in owners.items() if owner == str(owner_id)}
-        data = {"sites": dict(sorted(sites.items())), "owners": dict(sorted(owners.items()))}
-        return encode("waiting", data)
+    def _encode_once(
+        self, event: str, owner_id: int | None, data_for: Callable[[int | None], object]
+    ) -> bytes:
+        key = event, owner_id
+        if key not in self._encoded:
+            self._encoded[key] = encode(event, data_for(owner_id))
+        return self._encoded[key]
 
-    def _encode_for(self, owner_id: int | None) -> bytes:
+    def _numbers_for(self, owner_id: int | None) -> object:
         counts = dict.fromkeys((state.value for state in State), 0)
         for (owner, state), number in self.counts.items():
             if owner_id in (None, owner):
                 counts[state] += number
         speed = sum(speed for owner, speed in self.speeds.items() if owner_id in (None, owner))
-        return encode(
-            "stats",
-            {
-                "counts": counts,
-                "speed": round(speed),
-                "free": self.free_bytes,
-                "workers": self.workers,
-            },
-        )
+        numbers = {"speed": round(speed), "free": self.free_bytes, "workers": self.workers}
+        return {"counts": counts, **numbers}
+
+    def _obstacles_for(self, owner_id: int | None) -> object:
+        """Leave out the sites of which this owner wants nothing."""
+        hosts = {host for owner, host in self.wanted if owner_id in (None, owner)}
+        sites = {host: word for host, word in self.obstacles.sites().items() if host in hosts}
+        owners = self.obstacles.owners()
+        if owner_id is not None:
+            owners = {owner: word for owner, word in owners.items() if owner == str(owner_id)}
+        return {"sites": dict(sorted(sites.items())), "owners": dict(sorted(owners.items()))}
 
 
 def _free_bytes() -> int | None:

@@ -22,8 +22,10 @@ from downloads.accounts import tokens
 from downloads.models import Progress, StreamPosition, Transition, submissions
 from downloads.rules.options import DownloadOptions
 from downloads.rules.states import Reason, State
-from downloads.stream import consumer, tailer
+from downloads.stream import consumer, listener
 from downloads.stream.consumer import parse_seq
+from downloads.stream.events import Bye, bye
+from downloads.stream.listener import STREAM
 from tests.helpers import lives
 from tests.helpers.serving import Event, Listening, Serving, headers_of, serving, sign_in
 from tests.helpers.waiting import DEADLINE_SECONDS, wait_for
@@ -447,7 +449,7 @@ async def assert_end(stream: ApplicationCommunicator) -> None:
 async def test_a_quiet_stream_has_a_heartbeat_with_the_last_id(
     shared_db: None, user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tailer, "HEARTBEAT_SECONDS", 0.1)
+    monkeypatch.setattr(listener, "HEARTBEAT_SECONDS", 0.1)
     await sync_to_async(lives.submit)(user)
 
     async with listening_here(user) as stream:
@@ -461,7 +463,7 @@ async def test_a_stream_ends_by_age(
     monkeypatch.setattr(consumer, "MAX_AGE_SECONDS", 0)
 
     async with listening_here(user) as stream:
-        assert await next_event(stream, "bye") == tailer.bye(tailer.Bye.AGE)
+        assert await next_event(stream, "bye") == bye(Bye.AGE)
         await assert_end(stream)
 
 
@@ -486,23 +488,23 @@ async def make_staff(user: User) -> None:
 async def test_a_stream_ends_when_the_rights_change(
     shared_db: None, user: User, monkeypatch: pytest.MonkeyPatch, change: Any
 ) -> None:
-    monkeypatch.setattr(tailer, "HEARTBEAT_SECONDS", 0.1)
+    monkeypatch.setattr(listener, "HEARTBEAT_SECONDS", 0.1)
     monkeypatch.setattr(consumer, "RECHECK_SECONDS", 0.2)
 
     async with listening_here(user) as stream:
         await next_event(stream, "heartbeat")
         await change(user)
 
-        assert await next_event(stream, "bye") == tailer.bye(tailer.Bye.SIGNED_OUT)
+        assert await next_event(stream, "bye") == bye(Bye.SIGNED_OUT)
         await assert_end(stream)
 
 
 async def test_a_stream_ends_when_the_server_stops(shared_db: None, user: User) -> None:
     async with listening_here(user) as stream:
         await next_event(stream, "stats")
-        consumer.end_streams()
+        STREAM.end(Bye.SHUTDOWN)
 
-        assert await next_event(stream, "bye") == tailer.bye(tailer.Bye.SHUTDOWN)
+        assert await next_event(stream, "bye") == bye(Bye.SHUTDOWN)
         await assert_end(stream)
 
 
@@ -541,7 +543,6 @@ async def test_a_stream_leaves_nothing_when_the_browser_left(shared_db: None, us
     async with listening_here(user) as stream:
         await next_event(stream, "stats")
 
-    assert tailer.STREAM.ring is None
     assert not [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
     await asyncio.to_thread(wait_for, lambda: "tailer" not in thread_names())
 

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import pytest
 from django.contrib.auth.models import User
 
-from downloads.stream.frames import HEARTBEAT_SECONDS
+from downloads.stream.events import HEARTBEAT_SECONDS
 from tests.helpers import lives
 from tests.helpers.processes import open_files
 from tests.helpers.serving import headers_of

@@ -13,8 +13,8 @@ from django.test.utils import CaptureQueriesContext
 from downloads.accounts import tokens
 from downloads.models import Download
 from downloads.rules.states import Reason, State
+from downloads.stream.cursor import Cursor
 from downloads.stream.frames import Stats
-from downloads.stream.tailer import Cursor
 from tests.helpers import lives
 from tests.models.test_fairness import claim, configured
 from tests.web.test_views import words_of

@@ -18,8 +18,8 @@ from downloads.diagnostics.checks import Level
 from downloads.models import Download, Site
 from downloads.rules.errors import ErrorClass
 from downloads.rules.states import Reason, State
+from downloads.stream.cursor import Cursor
 from downloads.stream.frames import Stats
-from downloads.stream.tailer import Cursor
 from downloads.templatetags.downloads import instant
 from downloads.waiting import Obstacles
 from tests.helpers import lives

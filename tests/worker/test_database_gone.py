@@ -12,8 +12,9 @@ from django.db import connection, connections
 
 from downloads.models import Download, Worker
 from downloads.stream import consumer
+from downloads.stream.cursor import Cursor
 from downloads.stream.frames import BATCH_FRAMES
-from downloads.stream.tailer import Cursor, Listener
+from downloads.stream.listener import Listener
 from tests.crash.judging import assert_ended_right, assert_nothing_is_left
 from tests.helpers import lives
 from tests.helpers.media_server import MediaServer

@@ -1,0 +1,61 @@
+"""How far one listener is in the stream, and what it may see. Pure: waits for nothing."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from downloads.stream.events import Resync, progress, resync
+from downloads.stream.frames import Piece, Report, Stats
+from downloads.stream.ring import Ring
+
+CHUNK_BYTES = 64 * 1024  # sent at once, about
+
+
+@dataclass(kw_only=True)
+class Cursor:
+    """Each `take_…` returns whole events that were not taken before, or b""."""
+
+    seq: int  # everything up to here was sent, or is not wanted
+    owner_id: int | None  # None: it sees the downloads of all
+    correlation_id: str | None = None  # None: of all downloads, and the stats
+    _version_seen: int = 0  # the highest of all reports
+    _last: dict[str, bytes] = field(default_factory=dict)  # by the name of the event
+
+    def sees(self, piece: Piece) -> bool:
+        is_of_download = self.correlation_id in (None, piece.correlation_id)
+        return is_of_download and self.owner_id in (None, piece.owner_id)
+
+    def take_transitions(self, ring: Ring) -> bytes:
+        """About CHUNK_BYTES at most; resync when the ring has lost some."""
+        if self.seq < ring.start:
+            self.seq = ring.newest
+            return resync(Resync.GAP)
+        chunk = bytearray()
+        for frame in ring.after(self.seq):
+            self.seq = frame.seq
+            if self.sees(frame):
+                chunk += frame.data
+            if len(chunk) > CHUNK_BYTES:
+                break
+        return bytes(chunk)
+
+    def take_reports(self, reports: Iterable[Report]) -> bytes:
+        """The reports that changed since the last time, as one event."""
+        changed = [report for report in reports if report.version > self._version_seen]
+        self._version_seen = max((each.version for each in changed), default=self._version_seen)
+        return progress(report.data for report in changed if self.sees(report))
+
+    def take_stats(self, stats: Stats | None) -> bytes:
+        if stats is None or self.correlation_id is not None:
+            return b""
+        return self._if_changed("stats", stats.event_for(self.owner_id))
+
+    def take_waiting(self, stats: Stats | None) -> bytes:
+        """What is in the way: for one download, too, and always at first. A page may have been
+        drawn just before its site began to wait."""
+        if stats is None:
+            return b""
+        return self._if_changed("waiting", stats.waiting_event_for(self.owner_id))
+
+    def _if_changed(self, name: str, event: bytes) -> bytes:
+        before, self._last[name] = self._last.get(name), event
+        return b"" if event == before else event

@@ -1,0 +1,111 @@
+"""Cursors: everything once, in order, and only what the listener may see."""
+
+from downloads.stream.cursor import Cursor
+from downloads.stream.events import Resync, resync
+from downloads.stream.frames import Frame, Report
+from downloads.stream.ring import Ring
+from tests.stream.test_frames import numbers
+from tests.stream.test_ring import frame, ring_of
+
+
+def report(name: str, *, version: int, owner_id: int | None = 1) -> Report:
+    return Report(
+        version=version, owner_id=owner_id, correlation_id=name, data=f'"{name}"'.encode()
+    )
+
+
+def test_a_cursor_takes_everything_once_and_in_order() -> None:
+    cursor = Cursor(seq=2, owner_id=None)
+    ring = ring_of(1, 2, 3, 4)
+
+    assert cursor.take_transitions(ring) == b"<3><4>"
+    assert cursor.take_transitions(ring) == b""
+    ring.add([frame(5)])
+    assert cursor.take_transitions(ring) == b"<5>"
+
+
+def test_a_cursor_that_is_ahead_of_the_ring_waits_for_it() -> None:
+    cursor = Cursor(seq=5, owner_id=None)
+    ring = ring_of(3, 4)
+
+    assert cursor.take_transitions(ring) == b""
+    ring.add([frame(5), frame(6)])
+    assert cursor.take_transitions(ring) == b"<6>"
+
+
+def test_a_cursor_that_fell_out_is_told_and_goes_on_from_now() -> None:
+    cursor = Cursor(seq=1, owner_id=None)
+    ring = ring_of(1, 2, 3, 4, 5, size=3)
+
+    assert cursor.take_transitions(ring) == resync(Resync.GAP)
+    ring.add([frame(6)])
+    assert cursor.take_transitions(ring) == b"<6>"
+
+
+def test_a_long_backlog_is_taken_in_pieces() -> None:
+    cursor = Cursor(seq=0, owner_id=None)
+    data = b"x" * 1000
+    ring = Ring(0)
+    ring.add(Frame(seq=seq, owner_id=1, correlation_id="a", data=data) for seq in range(1, 101))
+
+    pieces = []
+    while piece := cursor.take_transitions(ring):
+        pieces.append(piece)
+
+    assert b"".join(pieces) == data * 100
+    assert len(pieces) == 2
+
+
+def test_a_user_sees_only_their_own() -> None:
+    cursor = Cursor(seq=0, owner_id=1)
+    ring = Ring(0)
+    ring.add([frame(1, owner_id=1), frame(2, owner_id=2), frame(3, owner_id=None)])
+
+    assert cursor.take_transitions(ring) == b"<1>"
+    assert cursor.seq == 3
+
+
+def test_staff_see_what_nobody_owns() -> None:
+    cursor = Cursor(seq=0, owner_id=None)
+    ring = Ring(0)
+    ring.add([frame(1, owner_id=1), frame(2, owner_id=None)])
+
+    assert cursor.take_transitions(ring) == b"<1><2>"
+
+
+def test_a_cursor_of_one_download_sees_no_other_and_no_stats() -> None:
+    cursor = Cursor(seq=0, owner_id=1, correlation_id="aaa")
+    ring = Ring(0)
+    ring.add([frame(1), frame(2, correlation_id="bbb"), frame(3, owner_id=2)])
+
+    assert cursor.take_transitions(ring) == b"<1>"
+    assert cursor.take_reports([report("bbb", version=1)]) == b""
+    assert cursor.take_stats(numbers()) == b""
+
+
+def test_a_cursor_takes_only_reports_that_are_different() -> None:
+    cursor = Cursor(seq=0, owner_id=1)
+    foreign = report("c", version=2, owner_id=2)
+
+    first = cursor.take_reports([report("a", version=1), report("b", version=1)])
+    second = cursor.take_reports([report("a", version=1), report("b", version=2), foreign])
+
+    assert first == b'event: progress\ndata: ["a","b"]\n\n'
+    assert second == b'event: progress\ndata: ["b"]\n\n'
+    assert cursor.take_reports([report("b", version=2)]) == b""
+
+
+def test_a_slow_cursor_gets_the_newest_report_only() -> None:
+    cursor = Cursor(seq=0, owner_id=None)
+
+    assert cursor.take_reports([report("a", version=9)]) == (b'event: progress\ndata: ["a"]\n\n')
+
+
+def test_a_cursor_takes_stats_only_when_its_own_are_different() -> None:
+    cursor = Cursor(seq=0, owner_id=1)
+
+    assert cursor.take_stats(None) == b""
+    assert cursor.take_stats(numbers()) == numbers().event_for(1)
+    assert cursor.take_stats(numbers()) == b""
+    assert cursor.take_stats(numbers(counts={(1, "created"): 2, (2, "created"): 9})) == b""
+    assert cursor.take_stats(numbers(workers=0)) != b""
