@@ -1,4 +1,4 @@
-"""What a supervisor asks: alive, able, and the numbers for Prometheus."""
+"""Answers for supervisors: alive, able to download, and the numbers for Prometheus."""
 
 from collections.abc import Iterator, Mapping
 
@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 
 from downloads.accounts.tokens import user_of
 from downloads.diagnostics import stats
-from downloads.diagnostics.checks import unapplied_migrations
+from downloads.diagnostics.database import unapplied_migrations
 from downloads.models import Counts, Download, Site, StreamPosition, database_now
 from downloads.waiting import has_live_worker
 
@@ -23,14 +23,14 @@ PLAIN = "text/plain; charset=utf-8"
 @require_safe
 @never_cache
 def healthz(request: HttpRequest) -> HttpResponse:
-    """Alive: this process answers. Touches nothing else, so that a full disk restarts nobody."""
+    """Answer that this process lives. Nothing else is looked at: a full disk restarts nobody."""
     return HttpResponse("ok", content_type=PLAIN)
 
 
 @require_safe
 @never_cache
 def readyz(request: HttpRequest) -> HttpResponse:
-    """Able to download: 200 and `ok`, or 503 and the word of what is missing."""
+    """Answer 200 and `ok` if downloads can run, else 503 and the word of what is missing."""
     missing = _missing()
     return HttpResponse(missing or "ok", status=503 if missing else 200, content_type=PLAIN)
 
@@ -47,7 +47,7 @@ def _missing() -> str:
 @require_safe
 @never_cache
 def metrics(request: HttpRequest) -> HttpResponse:
-    """The numbers of the whole site, so for staff only."""
+    """Answer with the numbers of the whole site, to staff only."""
     user = user_of(request)
     if user is None:
         return HttpResponse(
@@ -64,46 +64,29 @@ def metrics(request: HttpRequest) -> HttpResponse:
 class SiteMetrics(Collector):
     """The numbers of the site, read from the database when they are collected.
 
-    In no registry: the library's default one has numbers of this process, which would differ
+    It is in no registry: the library's default one adds numbers of this process, which differ
     between the processes of one site.
     """
 
     def collect(self) -> Iterator[Metric]:
         alive = [worker for worker in stats.workers() if worker.alive]
-        folders = {"media": settings.VNSITE.media_root, "temp": settings.VNSITE.temp_root}
         yield _gauges("vnsite_downloads", "Downloads by state.", state=Counts.objects.by_state())
-        yield _gauges(
-            "vnsite_outcomes",
-            "Downloads that ended, by outcome.",
-            outcome=Counts.objects.by_outcome(),
-        )
-        yield CounterMetricFamily(
-            "vnsite_transitions", "Changes of state so far.", value=StreamPosition.current()
-        )
-        yield GaugeMetricFamily(
-            "vnsite_workers_alive", "Workers with a fresh heartbeat.", value=len(alive)
-        )
-        yield GaugeMetricFamily(
-            "vnsite_sites_waiting",
-            "Sites that are left alone.",
-            value=Site.objects.waiting(database_now()).count(),
-        )
-        yield GaugeMetricFamily(
-            "vnsite_slots", "Slots of live workers.", value=sum(each.slots for each in alive)
-        )
-        yield GaugeMetricFamily(
-            "vnsite_slots_busy", "Slots in use.", value=sum(each.busy for each in alive)
-        )
-        yield GaugeMetricFamily(
-            "vnsite_speed_bytes_per_second",
-            "Received now, together.",
-            value=stats.speed_of(Download.objects.all()),
-        )
-        yield _gauges(
-            "vnsite_free_bytes",
-            "Free space, by folder.",
-            folder={name: stats.free_bytes(path) for name, path in folders.items()},
-        )
+        outcomes = Counts.objects.by_outcome()
+        yield _gauges("vnsite_outcomes", "Downloads that ended, by outcome.", outcome=outcomes)
+        moves = StreamPosition.current()
+        yield CounterMetricFamily("vnsite_transitions", "Changes of state so far.", value=moves)
+        sites, speed = Site.objects.waiting(database_now()), stats.speed_of(Download.objects.all())
+        for name, about, value in (
+            ("workers_alive", "Workers with a fresh heartbeat.", len(alive)),
+            ("sites_waiting", "Sites that are left alone.", sites.count()),
+            ("slots", "Slots of live workers.", sum(worker.slots for worker in alive)),
+            ("slots_busy", "Slots in use.", sum(worker.busy for worker in alive)),
+            ("speed_bytes_per_second", "Received now, together.", speed),
+        ):
+            yield GaugeMetricFamily(f"vnsite_{name}", about, value=value)
+        folders = {"media": settings.VNSITE.media_root, "temp": settings.VNSITE.temp_root}
+        free = {name: stats.free_bytes(path) for name, path in folders.items()}
+        yield _gauges("vnsite_free_bytes", "Free space, by folder.", folder=free)
 
 
 def _gauges(name: str, about: str, **values: Mapping[str, float]) -> Metric:

@@ -1,6 +1,5 @@
 """What doctor, pages and the start look at: every fault is found, said, and has a remedy."""
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -16,8 +15,7 @@ from django.db import connection
 from django.test import override_settings
 
 from downloads.diagnostics import checks
-from downloads.diagnostics.checks import Check, Level
-from tests.diagnostics.test_health import unreachable_database
+from downloads.diagnostics.verdict import Check, Level
 from tests.helpers import lives
 
 pytestmark = pytest.mark.both_databases
@@ -54,15 +52,6 @@ def test_doctor_looks_at_everything() -> None:
     }  # fmt: skip
 
 
-@pytest.mark.postgresql
-@pytest.mark.django_db
-def test_postgresql_is_named_with_its_version() -> None:
-    check = checks.check_database()[0]
-
-    assert (check.name, check.level) == ("database", Level.OK)
-    assert re.fullmatch(r"PostgreSQL \d+[.\d]* answers\.", check.sentence)
-
-
 @pytest.mark.django_db
 def test_what_is_not_fine_has_a_fix_and_what_is_fine_has_none() -> None:
     with configured(min_free_bytes=2**60):
@@ -70,32 +59,6 @@ def test_what_is_not_fine_has_a_fix_and_what_is_fine_has_none() -> None:
 
     assert {check.level for check in found} >= {Level.OK, Level.FAILURE}
     assert [check for check in found if bool(check.fix) != (check.level is not Level.OK)] == []
-
-
-@pytest.mark.django_db
-def test_a_missing_worker_is_a_failure() -> None:
-    lives.make_worker(heartbeat_at=lives.long_ago())
-
-    check = checks.check_worker()
-
-    assert check.level is Level.FAILURE
-    assert check.sentence == "No worker is running: nothing is downloaded."
-
-
-@pytest.mark.django_db
-def test_a_live_worker_is_named() -> None:
-    worker = lives.make_worker()
-
-    assert worker.name in checks.check_worker().sentence
-
-
-@pytest.mark.django_db
-def test_an_unreachable_database_is_one_failure() -> None:
-    with unreachable_database():
-        (check,) = checks.check_database()
-
-    assert check.level is Level.FAILURE
-    assert "unable to open database file" in check.sentence
 
 
 def test_a_folder_that_can_be_written_is_fine(tmp_path: Path) -> None:
@@ -180,14 +143,6 @@ def test_an_old_yt_dlp_is_noticed(version: str, level: Level) -> None:
     assert checks.check_yt_dlp(version, today=date(2026, 11, 22)).level is level
 
 
-@pytest.mark.parametrize(
-    ("version", "level"),
-    [((3, 40, 1), Level.WARNING), ((3, 51, 2), Level.WARNING), ((3, 51, 3), Level.OK)],
-)
-def test_an_old_sqlite_is_a_warning(version: tuple[int, ...], level: Level) -> None:
-    assert checks.check_sqlite(version).level is level
-
-
 def test_a_secret_key_that_others_can_read_is_a_warning(tmp_path: Path) -> None:
     path = tmp_path / "key"
     path.write_text("k" * 50)
@@ -229,20 +184,6 @@ def test_problems_are_remembered_for_some_seconds() -> None:
 
     with configured(min_free_bytes=2**60):
         assert checks.problems() == []
-
-
-@pytest.mark.parametrize(
-    ("levels", "worst"),
-    [
-        ([], Level.OK),
-        ([Level.OK, Level.WARNING], Level.WARNING),
-        ([Level.WARNING, Level.FAILURE, Level.OK], Level.FAILURE),
-    ],
-)
-def test_the_worst_level_counts(levels: list[Level], worst: Level) -> None:
-    found = [Check(name="x", level=level, sentence="x") for level in levels]
-
-    assert checks.worst(found) is worst
 
 
 @pytest.mark.parametrize(

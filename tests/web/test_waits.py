@@ -13,8 +13,8 @@ from django.utils import timezone
 from django.utils.html import strip_tags
 
 from downloads.accounts import tokens
-from downloads.diagnostics import checks
-from downloads.diagnostics.checks import Level
+from downloads.diagnostics.database import check_sites
+from downloads.diagnostics.verdict import Level
 from downloads.models import Download, Site
 from downloads.rules.errors import ErrorClass
 from downloads.rules.states import Reason, State
@@ -326,10 +326,10 @@ def test_who_may_only_look_has_no_such_action(db: None) -> None:
 
 
 def test_doctor_names_the_sites_that_wait() -> None:
-    assert checks.check_sites().level is Level.OK
+    assert check_sites().level is Level.OK
 
     site = make_wait(error_class=ErrorClass.FORBIDDEN)
-    check = checks.check_sites()
+    check = check_sites()
 
     assert check.level is Level.WARNING
     assert site.waits_until

@@ -8,7 +8,8 @@ from typing import Any
 from django.core.management import BaseCommand
 from django.core.management.base import CommandParser
 
-from downloads.diagnostics.checks import Check, Level, run, worst
+from downloads.diagnostics.checks import run
+from downloads.diagnostics.verdict import Check, Level, worst
 from downloads.rules.redaction import escape
 
 

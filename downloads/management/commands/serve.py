@@ -19,7 +19,7 @@ from django.db import DatabaseError, connection
 from django.urls import reverse
 
 from downloads.accounts import first_admin
-from downloads.diagnostics.checks import FOREIGN_FIX
+from downloads.diagnostics.database import FOREIGN_FIX
 from downloads.models import Worker, database_now
 from downloads.models.notifier import open_doorbell
 from downloads.models.outage import in_words

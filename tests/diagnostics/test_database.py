@@ -1,0 +1,55 @@
+"""The checks of the database, and of what its rows tell."""
+
+import re
+
+import pytest
+
+from downloads.diagnostics import database
+from downloads.diagnostics.verdict import Level
+from tests.diagnostics.test_health import unreachable_database
+from tests.helpers import lives
+
+pytestmark = pytest.mark.both_databases
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db
+def test_postgresql_is_named_with_its_version() -> None:
+    check = database.check_database()[0]
+
+    assert (check.name, check.level) == ("database", Level.OK)
+    assert re.fullmatch(r"PostgreSQL \d+[.\d]* answers\.", check.sentence)
+
+
+@pytest.mark.django_db
+def test_an_unreachable_database_is_one_failure() -> None:
+    with unreachable_database():
+        (check,) = database.check_database()
+
+    assert check.level is Level.FAILURE
+    assert "unable to open database file" in check.sentence
+
+
+@pytest.mark.parametrize(
+    ("version", "level"),
+    [((3, 40, 1), Level.WARNING), ((3, 51, 2), Level.WARNING), ((3, 51, 3), Level.OK)],
+)
+def test_an_old_sqlite_is_a_warning(version: tuple[int, ...], level: Level) -> None:
+    assert database.check_sqlite(version).level is level
+
+
+@pytest.mark.django_db
+def test_a_missing_worker_is_a_failure() -> None:
+    lives.make_worker(heartbeat_at=lives.long_ago())
+
+    check = database.check_worker()
+
+    assert check.level is Level.FAILURE
+    assert check.sentence == "No worker is running: nothing is downloaded."
+
+
+@pytest.mark.django_db
+def test_a_live_worker_is_named() -> None:
+    worker = lives.make_worker()
+
+    assert worker.name in database.check_worker().sentence
