@@ -183,9 +183,9 @@ def build() -> Downloader:
 
 def _warm_up(downloader: Downloader) -> None:
     """Do once what every child would do again: import, compile, build, ask ffmpeg its version."""
+    downloader.matcher.find(NOWHERE)
     for extractor in downloader._ies.values():
         extractor.suitable(NOWHERE)
-    downloader.matcher.find(NOWHERE)
     downloader.get_info_extractor("Generic")  # imports a fifth of yt-dlp
     handler = downloader._request_director.handlers.get(RequestsRH.RH_KEY)
     if handler is not None:

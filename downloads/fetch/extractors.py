@@ -7,7 +7,7 @@ whose text is in the URL are asked. Their own `suitable` still decides.
 """
 
 from collections.abc import Iterable, Iterator
-from re import _constants, _parser  # type: ignore[attr-defined]  # private, but where patterns are taken apart
+from re import _compiler, _constants, _parser  # type: ignore[attr-defined]  # private, but where patterns are taken apart
 from typing import Any
 
 from yt_dlp.extractor.lazy_extractors import LazyLoadExtractor
@@ -55,18 +55,21 @@ class Matcher:
 def needs_of(extractor: Any) -> frozenset[str]:
     """Return texts of which every suitable URL contains at least one; "" is in every URL.
 
-    An extractor with a `suitable` of its own is always asked.
+    An extractor with a `suitable` of its own is always asked. The patterns of the others are left
+    compiled where yt-dlp looks for them: it would parse each once more.
     """
     if extractor.suitable.__func__ is not LazyLoadExtractor.suitable.__func__:
         return ANYTHING
     patterns = extractor._VALID_URL or ()
     patterns = [patterns] if isinstance(patterns, str) else patterns
-    return frozenset().union(*map(needles_of, patterns))
+    parsed = [_parser.parse(pattern) for pattern in patterns]
+    extractor._VALID_URL_RE = tuple(map(_compiler.compile, parsed))
+    return frozenset().union(*map(needles_of, parsed))
 
 
-def needles_of(pattern: str) -> frozenset[str]:
+def needles_of(parsed: Parsed) -> frozenset[str]:
     """Return case-folded texts of which every match of a pattern contains at least one."""
-    return frozenset(needle.casefold() for needle in _strictest(_parser.parse(pattern)))
+    return frozenset(needle.casefold() for needle in _strictest(parsed))
 
 
 def _strictest(parsed: Parsed) -> frozenset[str]:

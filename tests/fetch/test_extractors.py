@@ -1,6 +1,7 @@
 """The extractor of a URL is the one that yt-dlp itself would take."""
 
 import re
+from re import _parser
 
 import pytest
 import yt_dlp
@@ -49,6 +50,23 @@ def test_it_finds_the_extractor_that_yt_dlp_finds(
     assert matcher.find(url) == first
 
 
+def test_the_patterns_are_left_compiled_as_yt_dlp_would_compile_them(
+    downloader: yt_dlp.YoutubeDL, matcher: Matcher
+) -> None:
+    left = {
+        pattern: compiled
+        for extractor in downloader._ies.values()
+        if isinstance(pattern := extractor._VALID_URL, str)
+        for compiled in extractor.__dict__.get("_VALID_URL_RE", ())
+    }
+
+    assert len(left) > 1000
+    for pattern, compiled in left.items():
+        meant = re.compile(pattern)
+        assert (compiled.flags, compiled.groupindex) == (meant.flags, meant.groupindex)
+        assert all(bool(compiled.match(url)) == bool(meant.match(url)) for url in URLS)
+
+
 @pytest.mark.parametrize(
     ("pattern", "needles"),
     [
@@ -63,7 +81,7 @@ def test_it_finds_the_extractor_that_yt_dlp_finds(
     ],
 )
 def test_what_a_pattern_needs(pattern: str, needles: set[str]) -> None:
-    assert needles_of(pattern) == needles
+    assert needles_of(_parser.parse(pattern)) == needles
 
 
 PATTERNS = [
@@ -79,4 +97,4 @@ PATTERNS = [
 def test_every_match_has_a_needle(pattern: str, data: st.DataObject) -> None:
     match = data.draw(st.from_regex(re.compile(pattern), fullmatch=True))
 
-    assert any(needle in match.casefold() for needle in needles_of(pattern))
+    assert any(needle in match.casefold() for needle in needles_of(_parser.parse(pattern)))
