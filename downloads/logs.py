@@ -13,8 +13,8 @@ from contextvars import ContextVar
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from downloads.rules.classify import ERRNOS
-from downloads.rules.errors import ADVICE
+from downloads.rules.classify import ERRNOS, ErrorFacts, code_of
+from downloads.rules.errors import advice_of
 from downloads.rules.redaction import escape, redact
 
 if TYPE_CHECKING:
@@ -52,7 +52,9 @@ def failed(logger: logging.Logger, what: str, error: BaseException) -> None:
     Anything else is a fault of ours and gets its traceback. Call it while `error` is handled.
     """
     if isinstance(error, OSError) and error.errno in ERRNOS:
-        logger.error("%s: %s. %s", what, error, ADVICE[ERRNOS[error.errno]].next_step)
+        code = code_of(ErrorFacts(errno=error.errno))
+        told = advice_of(ERRNOS[error.errno], {"code": code})
+        logger.error("%s: %s. %s", what, error, told.next_step)
     else:
         logger.exception("%s", what)
 

@@ -159,7 +159,7 @@ def test_no_line_of_a_traceback_looks_like_a_line_of_ours(
     ("number", "remedy"),
     [
         (errno.ENOSPC, "Make room"),
-        (errno.EROFS, "manage.py doctor"),
+        (errno.EROFS, "Mount it"),
         (errno.EACCES, "manage.py doctor"),
         (errno.EIO, "manage.py doctor"),
         (errno.ESTALE, "manage.py doctor"),

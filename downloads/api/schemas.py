@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from downloads.models import Download, DownloadQuerySet, Progress, PublishedFile, Transition
-from downloads.rules.errors import ADVICE, ErrorClass
+from downloads.rules.errors import ErrorClass
 from downloads.rules.links import MAX_LINKS
 from downloads.rules.options import OPTIONS, Choice, DownloadOptions
 from downloads.rules.states import Outcome, State
@@ -145,11 +145,10 @@ class ErrorOut(Outgoing):
 
     @classmethod
     def of(cls, download: Download) -> Self | None:
-        if not download.error_class:
+        told = download.advice
+        if told is None:
             return None
-        error_class = ErrorClass(download.error_class)
-        advice = ADVICE[error_class]
-        return cls(class_=error_class, message=advice.sentence, advice=advice.next_step)
+        return cls(class_=download.error_class, message=told.sentence, advice=told.next_step)
 
 
 class ProgressOut(Outgoing):

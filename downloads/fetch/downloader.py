@@ -25,7 +25,7 @@ from downloads.fetch.hls import clarifying, ends
 from downloads.fetch.log import Voice
 from downloads.fetch.pieces import Pieces, wanted_by
 from downloads.fetch.protocol import Job
-from downloads.fetch.read_limits import Pages, refuse_too_much
+from downloads.fetch.read_limits import NotOneVideo, Pages, refuse_too_much
 from downloads.fetch.recipe import recipe
 from downloads.fetch.resume import Resume, strong_etag
 from downloads.rules.options import DownloadOptions
@@ -83,6 +83,12 @@ class Downloader(yt_dlp.YoutubeDL):  # type: ignore[misc]
         """As yt-dlp's, but for the way in which the extractor is found, and how often."""
         self.pages.follow(url)
         return super().extract_info(url, *args, ie_key=ie_key or self.matcher.find(url), **kwargs)
+
+    def _playlist_infodict(self, *args: Any, n_entries: int | None = None, **kwargs: Any) -> Any:
+        """As yt-dlp's. Raises NotOneVideo for a list, before it reads the first entry's page."""
+        if (n_entries or 1) > 1:
+            raise NotOneVideo("This is a playlist, or a page with several videos")
+        return super()._playlist_infodict(*args, n_entries=n_entries, **kwargs)
 
     def process_video_result(self, info_dict: dict[str, Any], download: bool = True) -> Any:
         refuse_too_much(info_dict)

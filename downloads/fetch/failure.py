@@ -16,7 +16,10 @@ MAX_MESSAGE_LENGTH = 2000
 TERMINAL_SEQUENCE = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 # When yt-dlp gives up after its own retries, only its message still holds the status.
 HTTP_ERROR = re.compile(r"\bHTTP Error ([45]\d\d)\b")
-BUG_REPORT = re.compile(r"; please report this issue on .*", re.DOTALL)
+# Nobody is sent to yt-dlp's issue tracker with the words of a machine.
+BUG_REPORT = re.compile(
+    r";?\s*please report this issue on .*?(?:using\s+yt-dlp -U|\Z)", re.DOTALL | re.IGNORECASE
+)
 
 
 def facts_of(error: BaseException, *, refusals: list[str]) -> Broke:

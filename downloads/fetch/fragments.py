@@ -17,6 +17,10 @@ AES_BLOCK_BYTES = 16
 Decrypt = Callable[[dict[str, Any], bytes | None], bytes | None]
 
 
+class NotDecrypted(Incomplete):
+    """A fragment is not what its key and its vector decrypt."""
+
+
 def of_one_kind(append: Callable[..., None]) -> Callable[..., None]:
     """Wrap the function that appends a decrypted fragment to the file.
 
@@ -66,8 +70,8 @@ def leaving_clear(decrypter: Callable[..., Decrypt]) -> Callable[..., Decrypt]:
     """Wrap the maker of the function that decrypts fragments: those that are clear stay so.
 
     RFC 8216, 4.3.2.5 wants a vector in the key of an encrypted EXT-X-MAP; without one the map is
-    clear, though its playlist names the key before it. yt-dlp would decrypt it. Raises Incomplete
-    for a fragment that AES cannot have made.
+    clear, though its playlist names the key before it. yt-dlp would decrypt it. Raises NotDecrypted
+    for a fragment that AES cannot have made, and a key that is not one.
     """
 
     def make(self: Any, info: dict[str, Any]) -> Decrypt:
@@ -78,8 +82,11 @@ def leaving_clear(decrypter: Callable[..., Decrypt]) -> Callable[..., Decrypt]:
             if not content or not is_encrypted or container_of(io.BytesIO(content)) is MP4:
                 return content
             if len(content) % AES_BLOCK_BYTES:
-                raise Incomplete(f"Fragment {fragment['frag_index']} is not a whole encrypted one")
-            return decrypt(fragment, content)
+                raise NotDecrypted(f"Fragment {fragment['frag_index']} is not whole")
+            try:
+                return decrypt(fragment, content)
+            except ValueError as error:  # of the cipher: the key or the vector has a wrong length
+                raise NotDecrypted(str(error)) from error
 
         return decrypt_or_leave
 
@@ -87,12 +94,12 @@ def leaving_clear(decrypter: Callable[..., Decrypt]) -> Callable[..., Decrypt]:
 
 
 def unpadded(content: bytes) -> bytes:
-    """Remove the padding of a decrypted fragment (RFC 5652, 6.3). Raises Incomplete without one.
+    """Remove the padding of a decrypted fragment (RFC 5652, 6.3). Raises NotDecrypted without.
 
     yt-dlp cuts off as many bytes as the last one says, whatever they are. Padding that is wrong
     means that the fragment's end is not the one that was encrypted, or that the key is wrong.
     """
     count = content[-1]
     if not 1 <= count <= AES_BLOCK_BYTES or content[-count:] != bytes([count]) * count:
-        raise Incomplete("An encrypted fragment does not end as it should")
+        raise NotDecrypted("An encrypted fragment does not end as it should")
     return content[:-count]

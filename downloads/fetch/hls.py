@@ -8,15 +8,23 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from yt_dlp.utils import parse_m3u8_attributes
+from yt_dlp.utils import int_or_none, parse_m3u8_attributes
 
 DURATION = re.compile(r"#EXTINF:\s*(\d+(?:\.\d+)?)")
 LEAST_SECONDS = 0.001
+ENCRYPTIONS = frozenset({"NONE", "AES-128"})  # of whole segments (RFC 8216, 4.3.2.4)
 KEY, SEQUENCE = "#EXT-X-KEY:", "#EXT-X-MEDIA-SEQUENCE:"
 
 
+class UnknownEncryption(Exception):
+    """The segments are encrypted with a method that is not supported."""
+
+
 def clarifying(real_download: Callable[..., bool]) -> Callable[..., bool]:
-    """Wrap yt-dlp's downloader of HLS: it is given the playlist that `clarified` makes."""
+    """Wrap yt-dlp's downloader of HLS: it is given the playlist that `clarified` makes.
+
+    Raises UnknownEncryption, where yt-dlp would have ffmpeg fetch the stream by itself.
+    """
 
     def clarified_download(self: Any, filename: str, info: dict[str, Any]) -> bool:
         playlist = info.get("hls_media_playlist_data")
@@ -24,10 +32,19 @@ def clarifying(real_download: Callable[..., bool]) -> Callable[..., bool]:
             response = self.ydl.urlopen(self._prepare_url(info, info["url"]))
             playlist = response.read().decode("utf-8", "ignore")
             info = {**info, "url": response.url}
+        _refuse_encryption(playlist)
         info = {**info, "hls_media_playlist_data": clarified(playlist)}
         return real_download(self, filename, info)
 
     return clarified_download
+
+
+def _refuse_encryption(playlist: str) -> None:
+    for line in playlist.splitlines():
+        if line.startswith(KEY):
+            method = parse_m3u8_attributes(line.removeprefix(KEY)).get("METHOD")
+            if method not in ENCRYPTIONS:
+                raise UnknownEncryption(f"The stream is encrypted with {method}")
 
 
 def ends(_extractor: Any, playlist: str, _video_id: str) -> float | None:
@@ -60,7 +77,7 @@ def _with_vectors(lines: list[str]) -> Iterator[str]:
     key, sequence = "", 0  # the key that applies, when it has no vector
     for line in map(str.strip, lines):
         if line.startswith(SEQUENCE):
-            sequence = int(line.removeprefix(SEQUENCE))
+            sequence = int_or_none(line.removeprefix(SEQUENCE), default=0)
         elif line.startswith(KEY):
             attributes = parse_m3u8_attributes(line.removeprefix(KEY))
             is_plain = attributes.get("METHOD") == "AES-128" and "IV" not in attributes

@@ -6,8 +6,8 @@ from typing import Any
 
 from downloads.disk.names import readable
 from downloads.fetch import downloader as downloading
+from downloads.fetch.forecast import Forecast
 from downloads.fetch.protocol import (
-    Advance,
     Fetched,
     Job,
     Metadata,
@@ -40,6 +40,7 @@ class Fetching:
         self.title = ""
         self.received: dict[str, int] = {}  # bytes of each file that yt-dlp fetches
         self.announced: dict[str, int | None] = {}  # what the transport said of each, or we proved
+        self.forecast = Forecast()
         self._last_advance_at = 0.0
 
     def enter(self, phase: Phase) -> None:
@@ -49,13 +50,13 @@ class Fetching:
 
     def on_video(self, info: dict[str, Any], *, incomplete: bool) -> None:
         """yt-dlp's match filter: sees each video before it is fetched; raises to refuse it."""
-        if (info.get("n_entries") or 1) > 1:
-            raise NotOneVideo("This is a playlist, or a page with several videos")
         if incomplete:
             return
-        for part in info.get("requested_formats") or [info]:
+        parts = info.get("requested_formats") or [info]
+        for part in parts:
             if part.get("protocol") not in downloading.PROTOCOLS:
                 raise PolicyBlocked(f"The protocol {part.get('protocol')!r} is not allowed")
+        self.forecast.expect(parts)
         self.title = readable(title_of(info)[:MAX_TEXT_LENGTH])[:MAX_TITLE_LENGTH]
         duration = info.get("duration")
         self.duration_seconds = float(duration) if isinstance(duration, int | float) else None
@@ -74,10 +75,11 @@ class Fetching:
         finished = report.get("status") == "finished"
         if not finished:
             self.announced[name] = report.get("total_bytes") if _is_one_file(report) else None
+        advance = self.forecast.advance(report)
         now = time.monotonic()
         if finished or now - self._last_advance_at >= ADVANCE_INTERVAL_SECONDS:
             self._last_advance_at = now
-            self.send(self._advance(report, total_received))
+            self.send(advance)
         if finished and _is_one_file(report):
             self._prove(name)
 
@@ -98,15 +100,6 @@ class Fetching:
     def only_evidence(self) -> float | None:
         """The duration that the site stated, in seconds; None if the transport proved the end."""
         return self.duration_seconds if self.downloader.has_open_end else None
-
-    def _advance(self, report: dict[str, Any], received: int) -> Advance:
-        total = report.get("total_bytes") or report.get("total_bytes_estimate")
-        return Advance(
-            received_bytes=received,
-            total_bytes=max(int(total), received) if total else None,
-            speed=report.get("speed"),
-            eta_seconds=report.get("eta"),
-        )
 
     def on_post_processing(self, report: dict[str, Any]) -> None:
         """yt-dlp's hook of post-processors; moving the file into place is not worth a phase."""

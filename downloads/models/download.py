@@ -26,7 +26,7 @@ from downloads.models.transactions import (
 from downloads.models.workers import Worker
 from downloads.rules import redaction
 from downloads.rules.backoff import RETRY_AFTER_CAP_SECONDS
-from downloads.rules.errors import ErrorClass
+from downloads.rules.errors import Advice, ErrorClass, advice_of
 from downloads.rules.states import ACTIVE, ENDED, RUNNING, Outcome, Phase, Reason, State, can_move
 
 if TYPE_CHECKING:
@@ -222,6 +222,13 @@ class Download(models.Model):
         """The rows of its files in the library; none when it left none, or they were deleted."""
         entry: LibraryEntry | None = getattr(self, "entry", None)
         return entry.files.all() if entry else PublishedFile.objects.none()
+
+    @property
+    def advice(self) -> Advice | None:
+        """The words for its error: the last attempt's, as long as the next has no other."""
+        if not self.error_class:
+            return None
+        return advice_of(ErrorClass(self.error_class), self.error_data)
 
     @property
     def is_running(self) -> bool:

@@ -28,6 +28,7 @@ KINDS: tuple[tuple[str, ErrorClass], ...] = (
     ("ProgramKilled", ErrorClass.WORKER_LOST),
     ("ProgramHangs", ErrorClass.STALLED),
     ("ProgramWroteTooMuch", ErrorClass.TOO_LARGE),
+    ("UnknownEncryption", ErrorClass.UNSUPPORTED),
     ("DoesNotFit", ErrorClass.FORMAT_UNAVAILABLE),
     ("Stalled", ErrorClass.STALLED),
     ("TimedOut", ErrorClass.TIMED_OUT),
@@ -38,6 +39,7 @@ KINDS: tuple[tuple[str, ErrorClass], ...] = (
     ("TooLarge", ErrorClass.TOO_LARGE),
     ("NoRoom", ErrorClass.DISK_FULL),
     ("Incomplete", ErrorClass.INCOMPLETE),
+    ("NotDecrypted", ErrorClass.INCOMPLETE),
     ("ContentTooShortError", ErrorClass.INCOMPLETE),
     ("IncompleteRead", ErrorClass.INCOMPLETE),
     ("GeoRestrictedError", ErrorClass.GEO_BLOCKED),
@@ -68,6 +70,9 @@ ERRNOS: dict[int, ErrorClass] = {
 
 # An address or a video's id may hold any word, "drm" and "premieres-in-may" included.
 WHERE = re.compile(r"^\[[^\]]*\] (?:\S+: )?|\w+://\S+")
+
+# What urllib, requests and idna say of an address that a page gives for its video.
+WRONG_ADDRESS = r"invalid ipv6 url|invalid url\b|failed to parse:|label (?:is )?(?:empty|too long)"
 
 
 # Before the status of an answer: these say more than a 403 or a 400 does.
@@ -102,6 +107,7 @@ SAYINGS: tuple[tuple[re.Pattern[str], ErrorClass], ...] = tuple(
          r"|(?:no|not|n't|any|without an?) (?:\w+ ){0,2}(?:video|media|audio)s?\b.*"
          r"(?:found|in the|in this|on the|provided)|(?:not|n't) (?:contain|have) (?:an?|any) video"
          r"|is not a video|extension .* is unusual", ErrorClass.UNSUPPORTED),
+        (WRONG_ADDRESS, ErrorClass.EXTRACTOR_BROKEN),
         (r"certificate", ErrorClass.TLS),
         (r"HTTP Error (?:404|410)\b.*giving up after"  # a fragment, when the page was fine
          r"|\d+ bytes read\b|did not get any data blocks|content too short"
@@ -167,6 +173,32 @@ def classify(facts: ErrorFacts) -> ErrorClass:
         if kinds.intersection(facts.kinds):
             return error_class
     return ErrorClass.INTERNAL
+
+
+# Where the words of the class do not fit, the code of an error's own (`errors.BY_CODE`).
+CODES: tuple[tuple[frozenset[str], re.Pattern[str], str], ...] = tuple(
+    (frozenset(kinds), re.compile(pattern, re.IGNORECASE), code)
+    for kinds, pattern, code in (
+        ({"UnknownEncryption"}, "", "encryption"),
+        ({"NotDecrypted"}, "", "not_decrypted"),
+        ({"NotMedia", "_UnsafeExtensionError"}, "", "media_type"),
+        ({"PolicyBlocked"}, "may not use the network|the protocol .* is not allowed", "protocol"),
+        ({"InvalidSchema"}, "", "protocol"),
+        ({"PolicyBlocked"}, "the program .* is not allowed", "program"),
+        ({"PostProcessingError"}, "unable to obtain file audio codec", "no_sound"),
+        ({"ValueError", "UnicodeError", "InvalidURL"}, WRONG_ADDRESS, "wrong_address"),
+    )
+)
+
+
+def code_of(facts: ErrorFacts) -> str | None:
+    """Return the code of an error whose class alone would give the wrong words; else None."""
+    if facts.errno == errno.EROFS:
+        return "read_only"
+    for kinds, pattern, code in CODES:
+        if kinds.intersection(facts.kinds) and pattern.search(facts.message):
+            return code
+    return None
 
 
 def _of_status(status: int) -> ErrorClass:

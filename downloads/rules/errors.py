@@ -1,7 +1,9 @@
 """The closed set of error classes: what each says, what to do next, whether it is retried."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 
 class ErrorClass(StrEnum):
@@ -148,3 +150,45 @@ ADVICE: dict[ErrorClass, Advice] = {
         next_step="Retry; if it happens again, report it with the details below.",
     ),
 }
+
+
+# Instead of those of the class, when the data of an error have this `code`.
+BY_CODE: dict[str, Advice] = {
+    "encryption": Advice(
+        sentence="The stream is encrypted in a way that is not supported.",
+        next_step="Watch it on the source page.",
+    ),
+    "media_type": Advice(
+        sentence="What the site sent is not a video or sound of a known type.",
+        next_step="Open the source page to see what it is; the details below name its type.",
+    ),
+    "no_sound": Advice(
+        sentence="The video has no sound.",
+        next_step="Add the link again as a video.",
+    ),
+    "not_decrypted": Advice(
+        sentence="A part of the encrypted stream could not be decrypted.",
+        next_step="Retry. If it happens again, the site's key does not fit its stream.",
+    ),
+    "program": Advice(
+        sentence="The download wanted to start a program that is not allowed.",
+        next_step="Look at the details below; manage.py doctor names the programs that are used.",
+    ),
+    "protocol": Advice(
+        sentence="The video comes by a protocol that is not supported.",
+        next_step="Watch it on the source page.",
+    ),
+    "read_only": Advice(
+        sentence="A folder of vnsite is on a disk that is mounted read-only.",
+        next_step="Mount it so that it can be written, then retry.",
+    ),
+    "wrong_address": Advice(
+        sentence="The page gives an address for its video that cannot be right.",
+        next_step="Open the source page to see whether it plays there.",
+    ),
+}
+
+
+def advice_of(error_class: ErrorClass, data: Mapping[str, Any]) -> Advice:
+    """Return the words for an error; only `ADVICE` says whether its class is retried."""
+    return BY_CODE.get(data.get("code", ""), ADVICE[error_class])

@@ -17,7 +17,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from downloads.models import Download, Progress, PublishedFile, Transition
-from downloads.rules.errors import ADVICE, Advice, ErrorClass
+from downloads.rules.errors import ErrorClass
 from downloads.rules.options import DownloadOptions, InvalidOption
 from downloads.rules.states import Phase, Reason, State
 from downloads.waiting import Obstacles, Waiting, Why
@@ -234,12 +234,6 @@ def options_summary(options: dict[str, Any]) -> str:
         return DownloadOptions.from_mapping(options).summary
     except InvalidOption as unknown:
         return str(unknown)
-
-
-@register.filter
-def advice(error_class: str) -> Advice:
-    """What happened, and what to do next."""
-    return ADVICE[ErrorClass(error_class)]
 
 
 @register.filter

@@ -207,6 +207,6 @@ def _for_rows(downloads: DownloadQuerySet) -> DownloadQuerySet:
     files = PublishedFile.objects.only("entry_id", "size")
     return (
         downloads.select_related("owner", "worker", "progress", "entry")
-        .defer("manifest", "error_data")
+        .defer("manifest")
         .prefetch_related(Prefetch("entry__files", queryset=files))
     )

@@ -36,7 +36,7 @@ from downloads.models import (
 )
 from downloads.models.outage import in_words, is_outage
 from downloads.rules.breaker import Verdict
-from downloads.rules.classify import ErrorFacts, classify
+from downloads.rules.classify import ErrorFacts, classify, code_of
 from downloads.rules.errors import ErrorClass
 from downloads.rules.lease import Lease
 from downloads.rules.links import InvalidLink, clean_url
@@ -264,16 +264,16 @@ class AttemptRun:
             self._clean(Outcome.COMPLETED)
 
     def _fail(self, broke: Broke) -> None:
+        facts = ErrorFacts(
+            kinds=tuple(broke.kinds),
+            message=broke.message,
+            http_status=broke.http_status,
+            errno=broke.errno,
+        )
+        code = code_of(facts)
         failure = Failure(
-            error_class=classify(
-                ErrorFacts(
-                    kinds=tuple(broke.kinds),
-                    message=broke.message,
-                    http_status=broke.http_status,
-                    errno=broke.errno,
-                )
-            ),
-            data=broke.error_data,
+            error_class=classify(facts),
+            data={**broke.error_data, **({"code": code} if code else {})},
             retry_after_seconds=broke.retry_after_seconds,
         )
         self._log.note(f"{failure.error_class}: {broke.message or broke.data}", level="error")

@@ -6,6 +6,8 @@ between the two limits keeps downloads from being started and put back in turns.
 
 import os
 import resource
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from django.conf import settings
@@ -26,25 +28,44 @@ def obstacle_to_begin() -> str:
 
 
 def obstacle_to_go_on() -> str:
-    """Return why one of the running downloads must give way now, or ""."""
-    return _obstacle(int(settings.VNSITE.min_free_bytes * GIVE_WAY_PART))
+    """Return why one of the running downloads must make room now, or "".
+
+    A folder that cannot be written does not count: nobody's giving way mends it, and the error of
+    the write says more.
+    """
+    least_bytes = int(settings.VNSITE.min_free_bytes * GIVE_WAY_PART)
+    with suppress(OSError):
+        return _first(_shortage_in(root, least_bytes) for root in _roots() if _is_writable(root))
+    return ""
 
 
 def _obstacle(least_bytes: int) -> str:
-    for root in (settings.VNSITE.temp_root, settings.VNSITE.media_root):
-        if obstacle := _obstacle_in(root, least_bytes):
-            return obstacle
-    return ""
+    return _first(_obstacle_in(root, least_bytes) for root in _roots())
+
+
+def _roots() -> tuple[Path, Path]:
+    return settings.VNSITE.temp_root, settings.VNSITE.media_root
+
+
+def _first(obstacles: Iterable[str]) -> str:
+    return next(filter(None, obstacles), "")
 
 
 def _obstacle_in(root: Path, least_bytes: int) -> str:
     try:
         make_folder(root, _mode_of(root))
-        disk = os.statvfs(root)
+        shortage = _shortage_in(root, least_bytes)
     except OSError as error:
         return f"{root} cannot be used ({error.strerror})"
-    if not os.access(root, os.W_OK | os.X_OK):
-        return f"{root} cannot be written"
+    return shortage if _is_writable(root) else f"{root} cannot be written"
+
+
+def _is_writable(root: Path) -> bool:
+    return os.access(root, os.W_OK | os.X_OK)
+
+
+def _shortage_in(root: Path, least_bytes: int) -> str:
+    disk = os.statvfs(root)
     if disk.f_bavail * disk.f_frsize < least_bytes:
         return f"less than {least_bytes} bytes are free in {root}"
     if disk.f_files and disk.f_favail < MIN_FREE_FILES:  # 0 files: the file system has no limit

@@ -20,6 +20,7 @@ from django.db import connection
 from downloads.models import Download, submissions
 from downloads.rules.options import DownloadOptions
 from downloads.rules.states import State
+from downloads.worker import free_space
 from tests.crash.injecting import fault_in_the_attempt
 from tests.crash.judging import assert_ended_right, assert_nothing_is_left
 from tests.crash.tracing import fork_server_of, require_strace, traced
@@ -186,6 +187,15 @@ def test_on_a_read_only_disk_nothing_begins_until_it_can_be_written(
 
     assert_ended_right(download, media_server.file("small.mp4"))
     assert_nothing_is_left()
+
+
+def test_a_read_only_disk_asks_nobody_to_make_room(small_disk: Mount) -> None:
+    root = small_disk(settings.VNSITE.media_root, "size=1m")
+    assert free_space.obstacle_to_go_on()
+
+    remount(root, "ro")
+
+    assert free_space.obstacle_to_go_on() == ""
 
 
 # A database without room

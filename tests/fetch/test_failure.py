@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from yt_dlp.networking import Response
 from yt_dlp.networking.exceptions import HTTPError, TransportError
-from yt_dlp.utils import DownloadError, ExtractorError
+from yt_dlp.utils import DownloadError, ExtractorError, bug_reports_message
 
 from downloads.fetch.failure import MAX_MESSAGE_LENGTH, clean_message, facts_of, parse_retry_after
 from downloads.fetch.protocol import decode, encode
@@ -45,6 +45,13 @@ def test_the_whole_chain_of_causes_is_named() -> None:
     assert told.kinds[:2] == ["DownloadError", "ExtractorError"]
     assert {"TransportError", "ConnectionRefusedError"} <= set(told.kinds)
     assert told.errno == 111
+
+
+@pytest.mark.parametrize("before", [";", "", ".", "!"])
+def test_nobody_is_sent_to_the_tracker_of_yt_dlp(before: str) -> None:
+    message = clean_message(f"ERROR: [x] 1: It broke{bug_reports_message(before)} (at once)")
+
+    assert message == f"[x] 1: It broke{before.strip(';')} (at once)"
 
 
 def test_a_chain_that_is_a_circle_ends() -> None:

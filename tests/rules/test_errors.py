@@ -2,6 +2,7 @@
 
 import errno
 import random
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,8 +13,8 @@ from downloads.rules.backoff import (
     RETRY_AFTER_CAP_SECONDS,
     retry_delay_seconds,
 )
-from downloads.rules.classify import UNFORESEEN_BY_EXTRACTOR, ErrorFacts, classify
-from downloads.rules.errors import ADVICE, ErrorClass, Retry
+from downloads.rules.classify import UNFORESEEN_BY_EXTRACTOR, ErrorFacts, classify, code_of
+from downloads.rules.errors import ADVICE, BY_CODE, ErrorClass, Retry, advice_of
 
 EXTRACTOR = ("DownloadError", "ExtractorError")
 UNFORESEEN = (*EXTRACTOR, UNFORESEEN_BY_EXTRACTOR)
@@ -170,6 +171,68 @@ def test_every_class_says_what_happened_and_what_to_do(error_class: ErrorClass) 
 
     assert advice.sentence.endswith(".")
     assert advice.next_step.endswith(".")
+
+
+@pytest.mark.parametrize("code", BY_CODE)
+def test_every_code_says_what_happened_and_what_to_do(code: str) -> None:
+    advice = advice_of(ErrorClass.UNSUPPORTED, {"code": code})
+
+    assert advice.sentence.endswith(".")
+    assert advice.next_step.endswith(".")
+    assert advice != advice_of(ErrorClass.UNSUPPORTED, {"code": "of another version"})
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"kinds": ("UnknownEncryption",)}, ("unsupported", "encryption")),
+        ({"kinds": ("NotDecrypted",)}, ("incomplete", "not_decrypted")),
+        ({"kinds": ("NotMedia",)}, ("unsupported", "media_type")),
+        ({"kinds": ("_UnsafeExtensionError",)}, ("unsupported", "media_type")),
+        ({"kinds": ("DownloadError", "InvalidSchema")}, ("policy_blocked", "protocol")),
+        (
+            {"kinds": ("PolicyBlocked",), "message": "ffmpeg may not use the network"},
+            ("policy_blocked", "protocol"),
+        ),
+        (
+            {"kinds": ("PolicyBlocked",), "message": "The protocol 'rtmp' is not allowed"},
+            ("policy_blocked", "protocol"),
+        ),
+        (
+            {"kinds": ("PolicyBlocked",), "message": "the program 'sh' is not allowed"},
+            ("policy_blocked", "program"),
+        ),
+        (
+            {"kinds": ("PolicyBlocked",), "message": "x: 10.0.0.1 is not a public address"},
+            ("policy_blocked", None),
+        ),
+        (
+            {
+                "kinds": ("DownloadError", "PostProcessingError"),
+                "message": "Postprocessing: WARNING: unable to obtain file audio codec with "
+                "ffprobe",
+            },
+            ("format_unavailable", "no_sound"),
+        ),
+        (
+            {"kinds": ("ValueError",), "message": "Invalid IPv6 URL"},
+            ("extractor_broken", "wrong_address"),
+        ),
+        (
+            {"kinds": ("RequestError", "InvalidURL"), "message": "Failed to parse: http://x:9e9/"},
+            ("extractor_broken", "wrong_address"),
+        ),
+        ({"errno": errno.EROFS}, ("storage", "read_only")),
+        ({"errno": errno.EACCES}, ("storage", None)),
+        ({"kinds": ("ValueError",), "message": "something else"}, ("internal", None)),
+    ],
+)
+def test_errors_that_ask_for_other_words_than_their_class_have_a_code(
+    values: dict[str, Any], expected: tuple[str, str | None]
+) -> None:
+    facts = ErrorFacts(**values)
+
+    assert (classify(facts), code_of(facts)) == expected
 
 
 @pytest.mark.parametrize(

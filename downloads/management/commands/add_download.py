@@ -14,7 +14,6 @@ from django.template.defaultfilters import filesizeformat
 from downloads.management.foreseen import database_errors_as_one_line
 from downloads.models import Download, Progress, TooManyWaiting, Transition, submissions
 from downloads.models.notifier import open_doorbell
-from downloads.rules.errors import ADVICE, ErrorClass
 from downloads.rules.links import MAX_LINKS, InvalidLink
 from downloads.rules.options import OPTIONS, DownloadOptions
 from downloads.rules.redaction import escape
@@ -198,9 +197,8 @@ def progress_line(download: Download) -> str:
 
 
 def end_line(download: Download) -> str:
-    if download.outcome == Outcome.FAILED and download.error_class:
-        advice = ADVICE[ErrorClass(download.error_class)]
-        return f"failed: {advice.sentence} {advice.next_step}"
+    if download.outcome == Outcome.FAILED and download.advice:
+        return f"failed: {download.advice.sentence} {download.advice.next_step}"
     if download.outcome == Outcome.COMPLETED:
         return f"completed: {download.library_path}"
     return str(download.outcome)
