@@ -1,4 +1,4 @@
-"""How commands end when something foreseeable is wrong: one clear line, no traceback."""
+"""How a command ends when something foreseeable is wrong: one clear line, no traceback."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,10 +10,14 @@ from downloads.models.outage import in_words
 
 
 @contextmanager
-def database_errors_as_one_line() -> Iterator[None]:
-    """Turn what a missing, old or unreachable database raises into a CommandError."""
+def errors_in_one_line(what: str, *also: type[Exception]) -> Iterator[None]:
+    """Turn an error of the database or of the system into a CommandError that begins with `what`.
+
+    `also`: exceptions whose message is a sentence for a person.
+    """
+    foreseen: tuple[type[Exception], ...] = (DatabaseError, OSError, *also)
     try:
         yield
-    except DatabaseError as error:
+    except foreseen as error:
         line = in_words(error).removesuffix(".")
-        raise CommandError(f"The database is not usable: {line}. Run manage.py doctor.") from error
+        raise CommandError(f"{what}: {line}. Run manage.py doctor.") from error

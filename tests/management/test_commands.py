@@ -13,13 +13,14 @@ from pathlib import Path
 import pytest
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
+from django.core.management.base import OutputWrapper
 from django.db import connection
 from django.utils import timezone
 
 from downloads.accounts import tokens
 from downloads.management.commands.add_download import Command as AddDownload
-from downloads.management.commands.add_download import Watch, progress_line, warn_without_worker
-from downloads.models import ApiToken, Download, Progress
+from downloads.management.commands.add_download import Watch, progress_line
+from downloads.models import ApiToken, Download, Progress, Worker
 from downloads.rules.errors import ErrorClass
 from downloads.rules.links import MAX_LINKS
 from downloads.rules.options import OPTIONS, DownloadOptions
@@ -341,7 +342,7 @@ def test_an_unreachable_database_is_one_line() -> None:
         (["add_download", "nonsense"], 2, "CommandError: 'nonsense': A link must begin with"),
         (["create_token"], 2, "the following arguments are required: USER"),
         (["create_token", "nobody"], 1, "CommandError: There is no user named 'nobody'"),
-        (["create_token", "a", "--expires", "soon"], 2, "is no duration"),
+        (["create_token", "a", "--expires", "soon"], 2, "is not a duration"),
         (["doctor", "--loud"], 2, "unrecognized arguments: --loud"),
     ],
 )
@@ -441,7 +442,7 @@ def test_no_name_in_the_library_steers_the_terminal_of_who_waited() -> None:
     download.move(State.COMPLETED, actor="test", reason=Reason.PUBLISHED)
     out = StringIO()
 
-    Watch(AddDownload(stdout=out), [download]).until_ended()
+    Watch(OutputWrapper(out), [download]).until_ended()
 
     assert out.getvalue().endswith(rf"{download.correlation_id} completed: \x1b[2J" + "\n")
 
@@ -455,19 +456,18 @@ def test_waiting_ends_with_1_when_one_failed(shared_db: None) -> None:
 
 def test_waiting_ends_when_the_download_is_forgotten(shared_db: None) -> None:
     download = lives.submit(url="https://example.org/a")
-    watch = Watch(AddDownload(stdout=StringIO()), [download])
+    watch = Watch(OutputWrapper(StringIO()), [download])
     download.forget()
 
     assert watch.until_ended() is False
 
 
-@pytest.mark.django_db
-def test_waiting_says_that_no_worker_is_running() -> None:
-    err = StringIO()
+def test_waiting_says_that_no_worker_is_running(shared_db: None) -> None:
+    Worker.objects.all().delete()
 
-    warn_without_worker(AddDownload(stderr=err))
+    _, _, err = wait(ending="drm")
 
-    assert err.getvalue() == "No worker is running: the downloads wait until one is.\n"
+    assert err == "No worker is running: the downloads wait until one is.\n"
 
 
 def test_a_terminal_shows_one_line_that_goes_away(shared_db: None) -> None:

@@ -122,15 +122,15 @@ def test_other_host_names_do_not_hinder_the_start(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--port", "70000"], "--port must be a whole number from 0 to 65535"),
-        (["--concurrency", "0"], "--concurrency must be a whole number from 1 to 64"),
+        (["--port", "70000"], "argument --port: must be a whole number from 0 to 65535"),
+        (["--concurrency", "0"], "argument --concurrency: must be a whole number from 1 to 64"),
     ],
 )
 def test_wrong_arguments_are_one_line(arguments: list[str], sentence: str) -> None:
     answer = run(*arguments)
 
-    assert answer.returncode == 1
-    assert answer.stderr == f"CommandError: {sentence}\n"
+    assert answer.returncode == 2
+    assert answer.stderr.endswith(f"error: {sentence}\n")
 
 
 def test_a_database_that_is_none_is_one_line(tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_a_database_that_is_none_is_one_line(tmp_path: Path) -> None:
     assert answer.stderr == (
         "CommandError: The site cannot be made ready: the database is damaged: file is not a"
         " database. Stop vnsite and restore the database from a backup; the library was not"
-        " touched.\n"
+        " touched. Run manage.py doctor.\n"
     )
 
 

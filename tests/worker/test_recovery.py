@@ -431,6 +431,8 @@ def test_the_command_prints_one_line_per_orphan_and_a_total(
         (["--correlation-id", "a*"], "not a correlation id"),
         (["--correlation-id", "../x"], "not a correlation id"),
         (["--older-than", "soon"], "not a duration"),
+        (["--older-than", "90"], "not a duration"),
+        (["--older-than", "99999999999d"], "not a duration"),
     ],
 )
 def test_the_command_refuses_wrong_arguments(arguments: list[str], said: str) -> None:

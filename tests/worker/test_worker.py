@@ -380,7 +380,7 @@ def test_the_worker_beats_and_says_when_it_stops(
 
 
 def test_a_wrong_argument_is_one_line() -> None:
-    with pytest.raises(CommandError, match="--concurrency must be a whole number from 1 to 64"):
+    with pytest.raises(CommandError, match="--concurrency: must be a whole number from 1 to 64"):
         call_command("run_downloads", "--concurrency", "0")
 
 

@@ -1,4 +1,4 @@
-"""`manage.py add_download`: add links from the command line and, with --wait, watch them end."""
+"""`manage.py add_download`: add links and, with --wait, watch the downloads end."""
 
 import shutil
 import sys
@@ -8,10 +8,10 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.core.management import BaseCommand, CommandError
-from django.core.management.base import CommandParser
+from django.core.management.base import CommandParser, OutputWrapper
 from django.template.defaultfilters import filesizeformat
 
-from downloads.management.foreseen import database_errors_as_one_line
+from downloads.management.foreseen import errors_in_one_line
 from downloads.models import Download, Progress, TooManyWaiting, Transition, submissions
 from downloads.models.notifier import open_doorbell
 from downloads.rules.links import MAX_LINKS, InvalidLink
@@ -26,13 +26,13 @@ PRESETS = {word: {name: word} for name in ("quality", "audio") for word in OPTIO
 WRONG_ARGUMENTS = 2
 INTERRUPTED = 130  # 128 and the number of SIGINT, as shells have it
 LOOK_AGAIN_SECONDS = 1.0
-START_OF_LINE = "\r\033[K"  # and what stood there erased
+START_OF_LINE = "\r\033[K"  # erases the line
 
 
 class Command(BaseCommand):
     help = (
-        "Add downloads. All links are checked first: with one that is wrong, none is added. "
-        "Prints the correlation id of each. Ends with 1 when --wait saw one that did not complete."
+        "Add downloads and print the correlation id of each. All links are checked first: if one "
+        "is wrong, none is added. With --wait, ends with 1 when one of them did not complete."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -40,41 +40,43 @@ class Command(BaseCommand):
             "urls",
             nargs="+",
             metavar="URL",
-            help="address of the page of a video, or a text with such links",
+            help="address of a video's page, or a text with such links",
         )
         parser.add_argument(
             "--preset",
             choices=PRESETS,
             default="best",
-            help="short for --quality or --audio with that value; default: best",
+            help="the same as --quality or --audio with that value; default: best",
         )
         for name, option in OPTIONS.items():
             parser.add_argument(
                 flag(name), choices=option.words, help=option.description.replace("%", "%%")
             )
         parser.add_argument(
-            "--user", metavar="NAME", help="whose downloads they are; default: nobody's, for staff"
+            "--user",
+            metavar="NAME",
+            help="the owner of the downloads; default: nobody, only staff sees them",
         )
         parser.add_argument(
-            "--wait", action="store_true", help="show the progress and end when they have ended"
+            "--wait", action="store_true", help="show the progress until all have ended"
         )
 
     def handle(self, **options: Any) -> None:
         links, left_over = checked(options["urls"])
         for words in left_over:
             self.stderr.write(f"Not a link: {escape(words)}")
-        with database_errors_as_one_line():
+        with errors_in_one_line("The database is not usable"):
             downloads = self._add(links, options_of(options), owner_of(options["user"]))
             if not options["wait"]:
                 return
-            warn_without_worker(self)
+            if not has_live_worker():
+                self.stderr.write("No worker is running: the downloads wait until one is.")
             try:
-                code = 0 if Watch(self, downloads).until_ended() else 1
+                if not Watch(self.stdout, downloads).until_ended():
+                    sys.exit(1)
             except KeyboardInterrupt:
                 self.stderr.write("Not watching any more; the downloads go on.")
-                code = INTERRUPTED
-        if code:
-            sys.exit(code)
+                sys.exit(INTERRUPTED)
 
     def _add(
         self, links: Sequence[str], options: DownloadOptions, owner: User | None
@@ -90,25 +92,20 @@ class Command(BaseCommand):
         return [one.download for one in submitted]
 
 
-def warn_without_worker(command: BaseCommand) -> None:
-    if not has_live_worker():
-        command.stderr.write("No worker is running: the downloads wait until one is.")
-
-
 class Watch:
-    """Shows what becomes of some downloads: one line that changes on a terminal, else one line for
-    every transition."""
+    """Shows what becomes of some downloads: on a terminal one line that changes, else a line for
+    each transition."""
 
-    def __init__(self, command: BaseCommand, downloads: Sequence[Download]) -> None:
-        self.out = command.stdout
+    def __init__(self, out: OutputWrapper, downloads: Sequence[Download]) -> None:
+        self.out = out
         self.names = {download.pk: download.correlation_id for download in downloads}
         self.seq = 0  # of the last transition that was shown
 
     def until_ended(self) -> bool:
-        """Block until all have ended or are forgotten; whether all of them completed."""
+        """Block until all have ended or were deleted; return whether all of them completed."""
         with closing(open_doorbell()) as bell:
             while True:
-                # Before the transitions: what ends between the two is shown in the next round.
+                # First the rows: a download that ends meanwhile is shown in the next round.
                 rows = list(Download.objects.filter(pk__in=self.names).select_related("progress"))
                 self._show_transitions()
                 running = [row for row in rows if row.outcome is None]

@@ -1,70 +1,57 @@
-"""Checks the invariants of all downloads, as a command: parse, call, print."""
+"""`manage.py check_lifecycle`: print what breaks an invariant of the downloads."""
 
 import json
 import sys
 from argparse import ArgumentParser
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
-from django.db import DatabaseError
+from django.core.management.base import BaseCommand
 
 from downloads.diagnostics.invariants import Finding, check
-from downloads.models.outage import in_words
+from downloads.management.foreseen import errors_in_one_line
 from downloads.rules.redaction import escape
 
 
 class Command(BaseCommand):
     help = (
         "Check that histories, library, isolated directories and processes are as the downloads "
-        "say. Reads only, and is safe beside living workers. One line for each breach, and for "
-        "each note: something that is allowed but that nobody can be sure of from here. Ends with "
-        "0 when there is no breach, 1 when there is one."
+        "say. Changes nothing, and is safe beside running workers. Prints one line for each "
+        "breach, and one for each note: something that is allowed, but may be a fault. Ends with "
+        "1 when there is a breach, else with 0."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "--hashes", action="store_true", help="read every published file as well (slow)"
         )
-        parser.add_argument("--json", action="store_true", help="one JSON object")
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        try:
+        with errors_in_one_line("Nothing could be checked"):
             findings = check(hashes=options["hashes"])
-        except (DatabaseError, OSError) as error:
-            raise CommandError(f"Nothing could be checked: {in_words(error)}") from error
         breaches = [finding for finding in findings if finding.is_breach]
         notes = [finding for finding in findings if not finding.is_breach]
         if options["json"]:
-            self._print_json(breaches, notes)
+            answer = {"breaches": [*map(_as_dict, breaches)], "notes": [*map(_as_dict, notes)]}
+            self.stdout.write(json.dumps(answer, indent=2))
         else:
             self._print_lines(breaches, notes)
         if breaches:
             sys.exit(1)
 
-    def _print_json(self, breaches: Sequence[Finding], notes: Sequence[Finding]) -> None:
-        answer = {"breaches": list(map(_as_dict, breaches)), "notes": list(map(_as_dict, notes))}
-        self.stdout.write(json.dumps(answer, indent=2))
-
-    def _print_lines(self, breaches: Sequence[Finding], notes: Sequence[Finding]) -> None:
-        for finding in breaches:
-            self.stdout.write(_line(finding))
-        for finding in notes:
-            self.stdout.write(f"note: {_line(finding)}")
+    def _print_lines(self, breaches: list[Finding], notes: list[Finding]) -> None:
+        for finding in breaches + notes:
+            start = "" if finding.is_breach else "note: "
+            sentence = escape(finding.sentence)
+            self.stdout.write(f"{start}{finding.invariant}  {finding.correlation_id}  {sentence}")
         total = f"{_count(breaches, 'breach', 'breaches')}, {_count(notes, 'note', 'notes')}."
         self.stdout.write(total if breaches or notes else "No breaches.")
 
 
-def _line(finding: Finding) -> str:
-    return f"{finding.invariant}  {finding.correlation_id}  {escape(finding.sentence)}"
-
-
 def _as_dict(finding: Finding) -> dict[str, Any]:
-    values = asdict(finding)
-    values.pop("is_breach")
-    return values
+    return {name: value for name, value in asdict(finding).items() if name != "is_breach"}
 
 
-def _count(findings: Sequence[Finding], one: str, many: str) -> str:
+def _count(findings: list[Finding], one: str, many: str) -> str:
     return f"{len(findings)} {one if len(findings) == 1 else many}"

@@ -1,32 +1,18 @@
-"""Recovers what dead workers left, as a command: parse, call, print."""
+"""`manage.py cleanup_orphans`: recover what dead workers left, and print it."""
 
 import json
-import re
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
-from dataclasses import asdict
-from datetime import timedelta
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
-from django.db import DatabaseError
+from django.core.management.base import BaseCommand
 
 from downloads.disk.isolation import is_correlation_id
-from downloads.models.outage import in_words
+from downloads.management.arguments import duration
+from downloads.management.foreseen import errors_in_one_line
 from downloads.rules.redaction import escape
 from downloads.worker.leftovers import Orphan
 from downloads.worker.recovery import recover
-
-DURATION = re.compile(r"(\d+)([smhd]?)")
-UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
-
-
-def duration(text: str) -> timedelta:
-    """`90`, `90s`, `15m`, `2h` or `7d`."""
-    match = DURATION.fullmatch(text)
-    if match is None:
-        raise ArgumentTypeError(f"{text!r} is not a duration like 90s, 15m, 2h or 7d")
-    return timedelta(seconds=int(match[1]) * UNITS[match[2]])
 
 
 def correlation_id(text: str) -> str:
@@ -40,17 +26,19 @@ def correlation_id(text: str) -> str:
 class Command(BaseCommand):
     help = (
         "Give downloads of dead workers their right end, and remove what they left on the disk. "
-        "Safe beside live workers. Directories that no attempt names are reported, not touched. "
+        "Safe beside running workers. Directories that no attempt names are printed, not touched. "
         "Ends with 0 when nothing is left to do, 1 when something could not be mended."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--dry-run", action="store_true", help="say it, change nothing")
+        parser.add_argument(
+            "--dry-run", action="store_true", help="print what would be done, change nothing"
+        )
         parser.add_argument(
             "--older-than",
             type=duration,
             metavar="DURATION",
-            help="only downloads without a change for so long (90s, 15m, 2h, 7d)",
+            help="only downloads that did not change for so long (90s, 15m, 2h, 7d, 4w)",
         )
         parser.add_argument(
             "--correlation-id",
@@ -59,57 +47,44 @@ class Command(BaseCommand):
             metavar="ID",
             help="only this download (may be given several times)",
         )
-        parser.add_argument("--json", action="store_true", help="one JSON object")
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        ids = options["correlation_id"]
-        try:
+        ids, dry_run = options["correlation_id"], options["dry_run"]
+        with errors_in_one_line("Nothing could be recovered"):
             orphans = recover(
                 actor="command:cleanup_orphans",
                 only=frozenset(ids) if ids else None,
                 older_than=options["older_than"],
-                dry_run=options["dry_run"],
+                dry_run=dry_run,
             )
-        except (DatabaseError, OSError) as error:
-            raise CommandError(f"Nothing could be recovered: {in_words(error)}") from error
+        total = {"count": len(orphans), "bytes": sum(orphan.size_bytes for orphan in orphans)}
         if options["json"]:
-            self._print_json(orphans, dry_run=options["dry_run"])
+            found = [_as_dict(orphan) for orphan in orphans]
+            answer = {"dry_run": dry_run, "orphans": found, "total": total}
+            self.stdout.write(json.dumps(answer, indent=2))
         else:
-            self._print_lines(orphans, dry_run=options["dry_run"])
+            for orphan in orphans:
+                self.stdout.write(_line(orphan))
+            word = "orphan" if len(orphans) == 1 else "orphans"
+            note = " (dry run: nothing was changed)" if dry_run else ""
+            summary = f"{total['count']} {word}, {total['bytes']} bytes{note}"
+            self.stdout.write(summary if orphans else "No orphans.")
         if not all(orphan.is_mended for orphan in orphans):
             sys.exit(1)
 
-    def _print_json(self, orphans: list[Orphan], *, dry_run: bool) -> None:
-        answer = {
-            "dry_run": dry_run,
-            "orphans": [_as_dict(orphan) for orphan in orphans],
-            "total": {"count": len(orphans), "bytes": _total_bytes(orphans)},
-        }
-        self.stdout.write(json.dumps(answer, indent=2))
 
-    def _print_lines(self, orphans: list[Orphan], *, dry_run: bool) -> None:
-        for orphan in orphans:
-            path = escape(str(orphan.path or "-"))
-            self.stdout.write(
-                f"{orphan.what}  {orphan.correlation_id}  {path}  {orphan.size_bytes} bytes"
-                f"  {escape(orphan.action)}"
-            )
-        note = " (dry run: nothing was changed)" if dry_run else ""
-        self.stdout.write(
-            f"{len(orphans)} orphan{'s' if len(orphans) > 1 else ''},"
-            f" {_total_bytes(orphans)} bytes{note}"
-            if orphans
-            else "No orphans."
-        )
+def _line(orphan: Orphan) -> str:
+    path, action = escape(str(orphan.path or "-")), escape(orphan.action)
+    size = f"{orphan.size_bytes} bytes"
+    return f"{orphan.what}  {orphan.correlation_id}  {path}  {size}  {action}"
 
 
 def _as_dict(orphan: Orphan) -> dict[str, Any]:
-    values = asdict(orphan)
-    values["path"] = str(orphan.path) if orphan.path else None
-    values["bytes"] = values.pop("size_bytes")
-    values.pop("is_mended")
-    return values
-
-
-def _total_bytes(orphans: list[Orphan]) -> int:
-    return sum(orphan.size_bytes for orphan in orphans)
+    return {
+        "what": orphan.what,
+        "correlation_id": orphan.correlation_id,
+        "path": str(orphan.path) if orphan.path else None,
+        "action": orphan.action,
+        "bytes": orphan.size_bytes,
+    }

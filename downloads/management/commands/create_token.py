@@ -1,8 +1,7 @@
 """`manage.py create_token`: make an API token and print it, once."""
 
-import re
 from argparse import ArgumentTypeError
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -11,10 +10,10 @@ from django.core.management.base import CommandParser
 from django.utils import timezone
 
 from downloads.accounts import tokens
-from downloads.management.foreseen import database_errors_as_one_line
+from downloads.management.arguments import duration
+from downloads.management.foreseen import errors_in_one_line
 from downloads.models import Scope
 
-UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 NAME_LENGTH = 100  # of the column
 
 
@@ -30,18 +29,18 @@ class Command(BaseCommand):
             "--name", type=token_name, default="token", help="what it is for (default: token)"
         )
         parser.add_argument(
-            "--read-only", action="store_true", help="one that changes nothing, for a dashboard"
+            "--read-only", action="store_true", help="make one that cannot change anything"
         )
         parser.add_argument(
             "--expires",
             type=expiry,
             metavar="WHEN",
-            help="30m, 12h, 90d or 4w from now, or a date such as 2030-12-31, which it still "
-            "works on (UTC); default: never",
+            help="after a duration (30m, 12h, 90d, 4w), or at the end of a date (2030-12-31, UTC); "
+            "default: never",
         )
 
     def handle(self, **options: Any) -> None:
-        with database_errors_as_one_line():
+        with errors_in_one_line("No token was made"):
             user = User.objects.filter(username=options["user"]).first()
             if user is None:
                 raise CommandError(f"There is no user named {options['user']!r}.")
@@ -62,26 +61,22 @@ def token_name(text: str) -> str:
 
 
 def expiry(text: str) -> datetime:
-    """The instant of a duration from now, or the end of a day, in the future."""
+    """Parse a duration from now, or a date that ends in the future."""
     try:
-        expires_at = _after(text) or _end_of_day(text)
-    except (ValueError, OverflowError):
+        expires_at = _end_of_day(text) or timezone.now() + duration(text)
+    except (ArgumentTypeError, OverflowError):
         raise ArgumentTypeError(
-            f"{text!r} is no duration such as 30m, 12h, 90d, 4w and no date such as 2030-12-31"
+            f"{text!r} is not a duration like 30m, 12h, 90d, 4w or a date like 2030-12-31"
         ) from None
     if expires_at <= timezone.now():
         raise ArgumentTypeError(f"{text} is in the past")
     return expires_at
 
 
-def _after(text: str) -> datetime | None:
-    duration = re.fullmatch(r"([1-9][0-9]{0,5})([mhdw])", text)
-    if duration is None:
+def _end_of_day(text: str) -> datetime | None:
+    """None: it is not a date."""
+    try:
+        day = datetime.strptime(text, "%Y-%m-%d")
+    except ValueError:
         return None
-    count, unit = duration.groups()
-    return timezone.now() + timedelta(**{UNITS[unit]: int(count)})
-
-
-def _end_of_day(text: str) -> datetime:
-    day = date.fromisoformat(text)
     return datetime.combine(day, time.min, tzinfo=UTC) + timedelta(days=1)

@@ -1,4 +1,4 @@
-"""`manage.py doctor`: what is wrong around vnsite, and what to do about it."""
+"""`manage.py doctor`: print what is wrong around vnsite, and what to do about it."""
 
 import json
 import sys
@@ -15,10 +15,10 @@ from downloads.rules.redaction import escape
 
 class Command(BaseCommand):
     help = (
-        "Check database, folders, free space, worker, yt-dlp, ffmpeg, deno and the secret key. "
-        "Ends with 0 when all is fine or there are only warnings, with 2 on a failure."
+        "Check database, workers, folders, free space, yt-dlp, ffmpeg, deno, the fence of "
+        "downloads and the secret key. Ends with 2 when something fails, else with 0."
     )
-    # It is here to say what the system checks would stop the start for.
+    # Django's own checks would stop it where it has to say what is wrong.
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -29,14 +29,16 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         checks = run()
+        level = worst(checks)
         if options["json"]:
-            report = {"level": worst(checks), "checks": [asdict(check) for check in checks]}
+            report = {"level": level, "checks": [asdict(check) for check in checks]}
             self.stdout.write(json.dumps(report, indent=2))
         else:
             self._print(checks)
-        code = exit_code(worst(checks), strict=options["strict"])
-        if code:
-            sys.exit(code)
+        if level is Level.FAILURE:
+            sys.exit(2)
+        if level is Level.WARNING and options["strict"]:
+            sys.exit(1)
 
     def _print(self, checks: list[Check]) -> None:
         styles = {
@@ -50,9 +52,3 @@ class Command(BaseCommand):
             self.stdout.write(f"{level} {check.name:{width}}  {escape(check.sentence)}")
             if check.fix:
                 self.stdout.write(f"{'':8} {'':{width}}  → {escape(check.fix)}")
-
-
-def exit_code(level: Level, *, strict: bool) -> int:
-    if level is Level.FAILURE:
-        return 2
-    return 1 if level is Level.WARNING and strict else 0

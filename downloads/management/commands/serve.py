@@ -1,4 +1,4 @@
-"""The whole site with one command: the database made ready, the web server, and one worker."""
+"""`manage.py serve`: make the database ready, serve the site, and keep one worker running."""
 
 import http.client
 import os
@@ -9,6 +9,7 @@ import threading
 import time
 from argparse import ArgumentParser
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,27 +21,27 @@ from django.urls import reverse
 
 from downloads.accounts import first_admin
 from downloads.diagnostics.database import FOREIGN_FIX
+from downloads.management.arguments import add_concurrency, whole_number
+from downloads.management.foreseen import errors_in_one_line
 from downloads.models import Worker, database_now
 from downloads.models.notifier import open_doorbell
-from downloads.models.outage import in_words
 from downloads.models.schema import migrations_on_disk, why_foreign
 from vnsite.config import ConfigError
 from vnsite.server import CannotListen, WebServer
 
-PAGE_SECONDS = 30.0  # the first page may take so long on a slow disk
-# A worker gives running downloads 10 s and then puts them back: what takes longer hangs.
-WORKER_STOP_SECONDS = 20.0
+PAGE_SECONDS = 30.0  # for the first page, on a slow disk
+WORKER_STOP_SECONDS = 20.0  # running downloads have 10 s of them; a worker that takes longer hangs
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
-STEADY_SECONDS = 60.0  # a worker that lived so long did not fail at its start
+STEADY_SECONDS = 60.0  # a worker that lived longer did not fail at its start
 
 
 class WorkerKeeper(threading.Thread):
-    """Runs a worker as a process of its own, and another one when it dies, until `stop`.
+    """Runs a worker as a process of its own, and another one when that dies, until `stop`.
 
-    It starts the process in this thread and stays until that has ended: the kernel tells a worker
-    that its parent is gone when the *thread* that started it ends (prctl(2)). The worker begins to
-    work after `let_begin`; until then it only loads its code.
+    This thread starts the process and outlives it: the kernel tells a worker that its parent is
+    gone when the *thread* that started it ends (prctl(2)). Before `let_begin` the worker only loads
+    its code.
     """
 
     def __init__(self, command: list[str], *, complain: Callable[[str], None]) -> None:
@@ -49,11 +50,11 @@ class WorkerKeeper(threading.Thread):
         self._complain = complain
         self._stopping = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
-        self._gate, self._opens_gate = os.pipe()  # the workers' stdin: it ends when they may begin
+        self._gate, self._opens_gate = os.pipe()  # workers wait for the end of their stdin
 
     @property
     def pid(self) -> int | None:
-        """Of the present worker; None before the first one."""
+        """The present worker's; None before the first one."""
         return self._process.pid if self._process else None
 
     def run(self) -> None:
@@ -72,8 +73,8 @@ class WorkerKeeper(threading.Thread):
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
     def _run_once(self) -> int:
-        # A process group of its own: Ctrl-C in a terminal goes to the whole group of `serve`, and
-        # with ours on top the worker would take it for the second one, which ends it at once.
+        # A process group of its own: a terminal sends Ctrl-C to the whole group of `serve`, and
+        # ours would be the worker's second one, which ends it at once.
         self._process = subprocess.Popen(  # noqa: S603 — our own command
             self._command, stdin=self._gate, process_group=0
         )
@@ -82,22 +83,22 @@ class WorkerKeeper(threading.Thread):
         return self._process.wait()
 
     def let_begin(self) -> None:
-        """The database is ready."""
+        """Let the worker work: the database is ready."""
         os.close(self._opens_gate)
 
     def stop(self) -> None:
-        """Ask the worker to stop, once; it is not started again."""
+        """Ask the worker to stop, and do not start another one. A second call does nothing."""
         if not self._stopping.is_set():
             self._stopping.set()
             self.hurry()
 
     def hurry(self) -> None:
-        """Ask it once more, which means at once. Safe in a signal handler."""
+        """Ask it once more: now it ends at once. Safe in a signal handler."""
         if self._process is not None:
             self._process.terminate()
 
     def finish(self) -> None:
-        """Wait until it has stopped; end it when that takes too long."""
+        """Wait until it has stopped; kill it when that takes too long."""
         self.join(WORKER_STOP_SECONDS)
         if self.is_alive() and self._process is not None:
             self._complain("The worker does not stop. Killing it.")
@@ -114,16 +115,14 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--host", default="127.0.0.1", help="address to serve on (%(default)s)")
-        parser.add_argument("--port", type=int, default=8000, help="0: any (%(default)s)")
+        port = whole_number(least=0, most=65535)
+        parser.add_argument("--port", type=port, default=8000, help="0: any (%(default)s)")
+        add_concurrency(parser)
         parser.add_argument(
-            "--concurrency", type=int, metavar="N", help="downloads at once (VNSITE_CONCURRENCY)"
-        )
-        parser.add_argument(
-            "--no-worker", action="store_true", help="only the pages; workers run elsewhere"
+            "--no-worker", action="store_true", help="serve only pages; workers run elsewhere"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        self._check(options)
         self._server = WebServer(options["host"], options["port"])
         self._keeper = (
             None
@@ -144,7 +143,8 @@ class Command(BaseCommand):
             self._prepare()
             if self._keeper is not None:
                 self._keeper.let_begin()
-            self._server.run(on_ready=self._on_ready, on_stop=self._on_stop)
+            announcing = threading.Thread(target=self._announce, name="announce", daemon=True)
+            self._server.run(on_ready=announcing.start, on_stop=self._on_stop)
         finally:
             if self._keeper is not None:
                 self._keeper.stop()
@@ -152,26 +152,17 @@ class Command(BaseCommand):
         if self._failure:
             raise CommandError(self._failure)
 
-    def _check(self, options: dict[str, Any]) -> None:
-        if not 0 <= options["port"] <= 65535:
-            raise CommandError("--port must be a whole number from 0 to 65535")
-        if options["concurrency"] is not None and not 1 <= options["concurrency"] <= 64:
-            raise CommandError("--concurrency must be a whole number from 1 to 64")
-
     def _prepare(self) -> None:
-        """Bring the database up to date, and somebody who may use the site."""
+        """Bring the database up to date, and see to an administrator."""
         self._say(f"Starting. The data is in {settings.VNSITE.data_dir}")
-        try:
+        what = "The site cannot be made ready"
+        with errors_in_one_line(what, ConfigError), closing(connection):
             if reason := why_foreign(migrations_on_disk()):
-                raise CommandError(f"The site cannot be made ready: {reason}. {FOREIGN_FIX}")
+                raise CommandError(f"{what}: {reason}. {FOREIGN_FIX}")
             call_command("migrate", interactive=False, verbosity=0)
             if first_admin.ensure_from_settings():
                 self._say(f"Made the administrator {settings.VNSITE.admin_user}.")
             path = first_admin.setup_path()
-        except (DatabaseError, ConfigError) as error:
-            raise CommandError(f"The site cannot be made ready: {in_words(error)}") from error
-        finally:
-            connection.close()
         if path is not None:
             self._say(f"Make the first administrator here: {self._server.url.rstrip('/')}{path}")
 
@@ -181,9 +172,6 @@ class Command(BaseCommand):
         if self._signals > 1 and self._keeper is not None:
             self._keeper.hurry()
 
-    def _on_ready(self) -> None:
-        threading.Thread(target=self._announce, name="announce", daemon=True).start()
-
     def _on_stop(self) -> None:
         if self._keeper is not None:
             self._say("Stopping. Running downloads get 10 seconds; Ctrl-C again ends at once.")
@@ -192,17 +180,16 @@ class Command(BaseCommand):
     def _announce(self) -> None:
         """Say that the site is ready when it is; stop it when its pages cannot be served."""
         try:
-            self._fetch_page()
-            if self._keeper is not None:
-                self._wait_for_worker(self._keeper)
+            with closing(connection):
+                self._fetch_page()
+                if self._keeper is not None:
+                    self._wait_for_worker(self._keeper)
             if not self._signals:
                 self._say(f"Ready: {self._server.url}")
         except (OSError, http.client.HTTPException, DatabaseError) as error:
             if not self._signals:  # else it does not answer because it stops
                 self._failure = f"The site does not answer: {error}"
                 self._server.stop()
-        finally:
-            connection.close()
 
     def _fetch_page(self) -> None:
         """Get the login page as a browser would. OSError when that is impossible."""
@@ -215,10 +202,9 @@ class Command(BaseCommand):
             raise OSError(f"its login page fails with status {status}")
 
     def _wait_for_worker(self, keeper: WorkerKeeper) -> None:
-        bell = open_doorbell()
-        while not _is_working(keeper.pid) and not self._signals:
-            bell.wait(1.0)
-        bell.close()
+        with closing(open_doorbell()) as bell:
+            while not _is_working(keeper.pid) and not self._signals:
+                bell.wait(1.0)
 
     def _say(self, sentence: str) -> None:
         self.stdout.write(sentence)
@@ -231,7 +217,7 @@ class Command(BaseCommand):
 
 def _worker_command(options: dict[str, Any]) -> list[str]:
     command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "run_downloads"]
-    # What Django's checks find stopped `serve` already; without them recovery begins sooner.
+    # Django's checks were made by `serve`; without them recovery begins sooner.
     command += ["--parent-pid", str(os.getpid()), "--skip-checks"]
     if options["concurrency"] is not None:
         command += ["--concurrency", str(options["concurrency"])]
@@ -239,7 +225,7 @@ def _worker_command(options: dict[str, Any]) -> list[str]:
 
 
 def _is_working(pid: int | None) -> bool:
-    """Whether the worker with this pid has registered and lives."""
+    """Look whether the worker with this pid has registered and lives."""
     if pid is None:
         return False
     now = database_now()
@@ -247,6 +233,6 @@ def _is_working(pid: int | None) -> bool:
 
 
 def _allowed_host() -> str:
-    """A host name that the site answers to."""
+    """Return a host name that the site answers to."""
     first = settings.ALLOWED_HOSTS[0] if settings.ALLOWED_HOSTS else "localhost"
     return "localhost" if first == "*" else first.removeprefix(".")
