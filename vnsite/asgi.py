@@ -1,4 +1,4 @@
-"""The site as one ASGI application: the stream of events by Channels, all else by Django."""
+"""The site as one ASGI application: Channels answers /events/, Django everything else."""
 
 import os
 
@@ -14,21 +14,22 @@ django_application = get_asgi_application()
 # Models need the apps to be loaded.
 from downloads.stream.consumer import EventStream  # noqa: E402
 from vnsite import modes  # noqa: E402
-from vnsite.proxies import behind_proxies  # noqa: E402
+from vnsite.proxies import BehindProxies  # noqa: E402
 
-# A server other than `manage.py serve` may have imported this.
+# Another server than `manage.py serve` may import this.
 modes.report(modes.apply(settings.VNSITE))
 
-# No "websocket" here, on purpose: there is none.
+# Without "websocket": the site has none.
 application = ProtocolTypeRouter(
     {
-        "http": behind_proxies(
+        "http": BehindProxies(
             URLRouter(
                 [
                     path("events/", SessionMiddlewareStack(EventStream.as_asgi())),
                     re_path("", django_application),  # type: ignore[arg-type]
                 ]
-            )
+            ),
+            settings.VNSITE.trusted_proxies,
         )
     }
 )

@@ -1,1 +1,1 @@
-"""How the site is doing: checks, health, statistics, and the invariants of the lifecycle."""
+"""The state of the site: checks, health, statistics, and the invariants of the lifecycle."""

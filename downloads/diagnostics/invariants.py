@@ -1,8 +1,8 @@
-"""What must be true of rows, library, temp root and processes, and where it is not.
+"""Checks what must be true of rows, library, temp root and processes.
 
-Reads only, also beside living workers. The invariants bear the names I1 to I12. Those that only a
-whole run can show are not here: no byte in a foreign file (but see `hashes`), no late write, the
-stream in order for each listener, nothing changed outside, recovery that changes nothing twice.
+Changes nothing, and may run beside living workers. The invariants are named I1 to I12; those that
+only a whole run can show are not here: no byte in a foreign file (but see `hashes`), no late write,
+the stream in order for each listener, nothing changed outside, a second recovery changes nothing.
 """
 
 import hashlib
@@ -10,7 +10,7 @@ import re
 import socket
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
@@ -37,21 +37,19 @@ ENTRY_NAME = re.compile(r".* \[([A-Za-z0-9-]{1,64})\](?: \(\d+\))?")
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One thing that is not as it must be, or (a note) that nobody can be sure of from here."""
+    """A breach of an invariant, or a note: something that is allowed, but may be a fault."""
 
     invariant: str  # "I1" to "I12"
     correlation_id: str  # "-": it is of no download
     sentence: str
-    # False: allowed, but worth a look. A worker was lost and its download waits for recovery; or
-    # something is there without a row.
     is_breach: bool = True
 
 
 def check(*, host: str | None = None, hashes: bool = False) -> list[Finding]:
-    """Everything that breaks an invariant now, and the notes; with `hashes` every file is read.
+    """Return all breaches and notes; with `hashes` every file of the library is read.
 
     `host` is this machine's name for its workers (None: the system's). A living site changes while
-    it is read, so that only what is found twice counts.
+    it is read: only what is found twice in a row counts.
     """
     host = host or socket.gethostname()
     first = list(_Look(host=host, hashes=hashes).findings())
@@ -62,7 +60,7 @@ def check(*, host: str | None = None, hashes: bool = False) -> list[Finding]:
 
 
 class _Look:
-    """One reading of the rows, and what the disk and the processes say against them."""
+    """One reading of the rows, compared with the disk and the processes."""
 
     def __init__(self, *, host: str, hashes: bool) -> None:
         self._host = host
@@ -73,7 +71,7 @@ class _Look:
         self._files: dict[str, list[PublishedFile]] = defaultdict(list)  # by correlation id
         for file in PublishedFile.objects.select_related("entry"):
             self._files[file.entry.correlation_id].append(file)
-        # Of downloads that were deleted without their files.
+        # Their downloads were deleted without the files.
         self._outliving = list(LibraryEntry.objects.filter(download=None))
 
     def findings(self) -> Iterator[Finding]:
@@ -86,7 +84,7 @@ class _Look:
         yield from _count_faults()
 
     def _running(self) -> Iterator[Finding]:
-        """I1: each attempt that runs has a worker that lives, or that recovery takes for dead."""
+        """I1: each running attempt has a worker that lives, or that recovery takes for dead."""
         now = database_now()
         for download in self._downloads:
             if not download.is_running:
@@ -101,13 +99,13 @@ class _Look:
                 yield _breach("I1", download, "Its worker lives, but no longer works on it.")
 
     def _must_be_in_use(self, download: Download) -> bool:
-        """From READY to its end an attempt holds its lock; other machines' locks do not show."""
+        """An attempt holds its lock from READY to its end; locks of other machines do not show."""
         worker = download.worker
         return download.state != State.INITIALIZING and bool(worker and worker.host == self._host)
 
     def _histories(self) -> Iterator[Finding]:
-        """I2 and I11: histories are chains of legal moves to the states of the rows, numbered."""
-        position = StreamPosition.current()  # before: what comes meanwhile does not count
+        """I2, I11: each history is a chain of legal moves to its row's state, without a gap."""
+        position = StreamPosition.current()  # first: moves that come meanwhile do not count
         entries = Transition.objects.order_by("download_id", "seq").iterator()
         by_key = {download.pk: download for download in self._downloads}
         count = 0
@@ -123,7 +121,7 @@ class _Look:
         yield from _numbering_faults(missing=position - count)
 
     def _published(self) -> Iterator[Finding]:
-        """I3: what completed is in the library as its rows say."""
+        """I3: the files of completed downloads are in the library as their rows say."""
         for download in self._downloads:
             if download.outcome != Outcome.COMPLETED:
                 if self._files[download.correlation_id]:
@@ -142,9 +140,8 @@ class _Look:
     def _file_faults(self, entry: str, files: list[PublishedFile]) -> Iterator[str]:
         for file in files:
             try:
-                with library.open_finished(
-                    settings.VNSITE.media_root / entry / file.name
-                ) as content:
+                path = settings.VNSITE.media_root / entry / file.name
+                with library.open_finished(path) as content:
                     size = content.seek(0, 2)
                     if size != file.size:
                         yield f"{entry}/{file.name} has {size} bytes, not {file.size}."
@@ -156,8 +153,7 @@ class _Look:
                 yield f"{entry}/{file.name} cannot be read: {error}."
 
     def _entries(self) -> Iterator[Finding]:
-        """I4: every directory in the library belongs to exactly one download, or was left by one
-        that was deleted."""
+        """I4: each directory in the library belongs to one download, present or deleted."""
         owners: dict[str, list[Download | LibraryEntry]] = defaultdict(list)
         for entry in self._outliving:
             owners[entry.path].append(entry)
@@ -179,34 +175,26 @@ class _Look:
         match = ENTRY_NAME.fullmatch(path.name)
         if match and (download := self._by_id.get(match[1])):
             return _breach("I4", download, f"{path.name} is in the library, but not by its row.")
-        return Finding(
-            invariant="I4",
-            correlation_id=match[1] if match else "-",
-            sentence=f"{path.name} is in the library, and no row knows it.",
-            is_breach=False,
-        )
+        name = match[1] if match else "-"
+        return _note("I4", name, f"{path.name} is in the library, and no row knows it.")
 
     def _entry_faults(self, owner: Download | LibraryEntry, path: Path) -> Iterator[Finding]:
-        if isinstance(owner, Download) and owner.state in RUNNING:  # decided, not completed yet
+        if isinstance(owner, Download) and owner.state in RUNNING:  # it is being published
             return
         known = {file.name for file in self._files[owner.correlation_id]}
         for name in sorted({item.name for item in path.iterdir()} - known):
             yield _breach("I4", owner, f"{path.name}/{name} is of no published file.")
 
     def _directories(self) -> Iterator[Finding]:
-        """I6 and I8: isolated directories and staged files are those of attempts that need them."""
+        """I6, I8: an attempt needs each isolated directory and each staged file."""
         for leftover in leftovers.find():
             download = leftover.download
             is_clean = download is not None and download.state == State.CLEANED
-            yield Finding(
-                invariant="I8" if is_clean else "I6",
-                correlation_id=leftover.correlation_id,
-                sentence=_sentence_of(leftover),
-                is_breach=leftover.is_fault,
-            )
+            find = _breach if leftover.is_fault else _note
+            yield find("I8" if is_clean else "I6", leftover.correlation_id, _sentence_of(leftover))
 
     def _processes(self) -> Iterator[Finding]:
-        """I8: no process is left of an attempt that is over."""
+        """I8: no process outlives its attempt."""
         for process, name in attempts_of_processes().items():
             owner = self._by_directory.get(isolation.final_name(name))
             download = self._by_id.get(isolation.parse_directory_name(name) or "")
@@ -224,7 +212,7 @@ def _sentence_of(leftover: Leftover) -> str:
 
 
 def _link_faults(before: Transition | None, entry: Transition, *, name: str) -> Iterator[Finding]:
-    """What is wrong with one move of a history, after the one before it."""
+    """Compare one move of a history with the move before it."""
     expected = before.to_state if before else None
     outcome = Outcome(before.outcome) if before and before.outcome else None
     attempt = (before.attempt if before else 0) + (entry.to_state == State.INITIALIZING)
@@ -240,41 +228,31 @@ def _link_faults(before: Transition | None, entry: Transition, *, name: str) -> 
         sentence = f"Move {entry.seq} is of attempt {entry.attempt}, not {attempt}."
     else:
         return
-    yield Finding(invariant="I2", correlation_id=name, sentence=sentence)
+    yield _breach("I2", name, sentence)
 
 
 def _numbering_faults(*, missing: int) -> Iterator[Finding]:
-    newest, position = (
-        Transition.objects.aggregate(Max("seq"))["seq__max"],
-        StreamPosition.current(),
-    )
+    newest = Transition.objects.aggregate(newest=Max("seq"))["newest"]
+    position = StreamPosition.current()
     if newest and newest > position:
         sentence = f"The newest number is {newest}, but only {position} were given out."
-        yield Finding(invariant="I11", correlation_id="-", sentence=sentence)
+        yield _breach("I11", "-", sentence)
     elif missing:
-        yield Finding(
-            invariant="I11",
-            correlation_id="-",
-            sentence=f"{missing} numbers of the history are not there; downloads that were deleted "
-            "leave such gaps.",
-            is_breach=False,
-        )
+        sentence = f"{missing} numbers of the history are missing; deleted downloads leave gaps."
+        yield _note("I11", "-", sentence)
 
 
 def _count_faults() -> Iterator[Finding]:
-    """I12: what is counted is what is there."""
+    """I12: the stored counts are those of the rows."""
     for (owner, state, outcome), (counted, true) in wrong_counts(Download.objects.all()).items():
         what = f"{state} ({outcome})" if outcome else state
         whose = f"user {owner}" if owner != NOBODY else "nobody"
-        yield Finding(
-            invariant="I12",
-            correlation_id="-",
-            sentence=f"{counted} downloads of {whose} are counted as {what}; there are {true}.",
-        )
+        sentence = f"{counted} downloads of {whose} are counted as {what}; there are {true}."
+        yield _breach("I12", "-", sentence)
 
 
 def _ending_faults(last: Transition, download: Download) -> Iterator[Finding]:
-    """Where a row differs from the last move of its history."""
+    """Compare a row with the last move of its history."""
     recorded: Mapping[str, object] = {
         "state": last.to_state,
         "attempt": last.attempt,
@@ -293,14 +271,11 @@ def _directories_in(root: Path) -> list[Path]:
         return []
 
 
-def _breach(invariant: str, download: Download | LibraryEntry, sentence: str) -> Finding:
-    return Finding(invariant=invariant, correlation_id=download.correlation_id, sentence=sentence)
+def _breach(invariant: str, about: Download | LibraryEntry | str, sentence: str) -> Finding:
+    """`about`: a row, or a correlation id."""
+    name = about if isinstance(about, str) else about.correlation_id
+    return Finding(invariant=invariant, correlation_id=name, sentence=sentence)
 
 
-def _note(invariant: str, download: Download, sentence: str) -> Finding:
-    return Finding(
-        invariant=invariant,
-        correlation_id=download.correlation_id,
-        sentence=sentence,
-        is_breach=False,
-    )
+def _note(invariant: str, about: Download | str, sentence: str) -> Finding:
+    return replace(_breach(invariant, about, sentence), is_breach=False)

@@ -1,4 +1,4 @@
-"""How the whole site is doing, in numbers: for the API, the metrics and the checks. Reads only."""
+"""The numbers of the whole site: for API, metrics, pages and checks. Changes nothing."""
 
 import shutil
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 from downloads.models import DownloadQuerySet, Progress, Worker, database_now
 from downloads.rules.states import RUNNING
 
-SPEED_MAX_AGE = timedelta(seconds=10)  # an older speed is no speed any more
+SPEED_MAX_AGE = timedelta(seconds=10)  # an older speed counts as none
 WORKER_REMEMBERED = timedelta(days=1)
 
 
@@ -26,7 +26,7 @@ class WorkerStatus:
 
 
 def workers() -> list[WorkerStatus]:
-    """The workers that have not stopped, the lost ones of the last day included, by name."""
+    """Return the workers that have not stopped, with those lost in the last day, by name."""
     now = database_now()
     rows = (
         Worker.objects.filter(stopped_at=None, heartbeat_at__gt=now - WORKER_REMEMBERED)
@@ -47,16 +47,16 @@ def workers() -> list[WorkerStatus]:
 
 
 def speed_of(downloads: DownloadQuerySet) -> float:
-    """What these downloads receive together, in bytes per second."""
+    """Return what these downloads receive together, in bytes per second."""
     fresh = Progress.objects.filter(download__in=downloads, updated_at__gt=Now() - SPEED_MAX_AGE)
     return float(fresh.aggregate(total=Sum("speed"))["total"] or 0.0)
 
 
 def free_bytes(folder: Path) -> int:
-    """Free space where a folder is, or will be when it is not made yet. OSError when unreadable."""
+    """Return the free space where a folder is, or where it will be made. May raise OSError."""
     return shutil.disk_usage(nearest_existing(folder)).free
 
 
 def nearest_existing(folder: Path) -> Path:
-    """The folder itself, or the innermost one around it that is there."""
+    """Return the folder itself or, if it is missing, the innermost one around it."""
     return next(path for path in (folder, *folder.parents) if path.exists())
