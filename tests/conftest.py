@@ -104,7 +104,8 @@ def touches_database(item: pytest.Item) -> bool:
 def media_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MediaServer]:
     if shutil.which("ffmpeg") is None:
         pytest.skip("ffmpeg is not installed: apt-get install ffmpeg")
-    with MediaServer(tmp_path_factory.mktemp("media")) as server:
+    # Beside the folders of the processes of one run: whoever comes first makes the media for all.
+    with MediaServer(tmp_path_factory.getbasetemp().parent / "media") as server:
         yield server
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError, call_command, execute_from_command_line
 from django.core.management.base import OutputWrapper
 from django.db import connection
 from django.utils import timezone
@@ -40,14 +40,6 @@ def run(*arguments: str, out: StringIO | None = None) -> tuple[int, str, str]:
     except SystemExit as ending:
         return int(ending.code or 0), out.getvalue(), err.getvalue()
     return 0, out.getvalue(), err.getvalue()
-
-
-@pytest.fixture(scope="module")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The environment of a site of its own, with tables."""
-    environment = site_in(tmp_path_factory.mktemp("site"))
-    manage(environment, "migrate", "--verbosity=0")
-    return environment
 
 
 def site_in(folder: Path) -> dict[str, str]:
@@ -347,13 +339,19 @@ def test_an_unreachable_database_is_one_line() -> None:
     ],
 )
 def test_a_mistake_is_one_clear_line(
-    migrated: dict[str, str], arguments: list[str], code: int, line: str
+    shared_db: None,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    code: int,
+    line: str,
 ) -> None:
-    done = manage(migrated, *arguments)
+    with pytest.raises(SystemExit) as ending:
+        execute_from_command_line(["manage.py", *arguments])
 
-    assert done.returncode == code
-    assert line in done.stderr
-    assert "Traceback" not in done.stderr
+    said = capsys.readouterr().err
+    assert ending.value.code == code
+    assert line in said
+    assert "Traceback" not in said
 
 
 def test_a_database_without_tables_is_one_clear_line(tmp_path: Path) -> None:
@@ -365,11 +363,12 @@ def test_a_database_without_tables_is_one_clear_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["doctor", "create_token", "add_download"])
-def test_a_command_explains_itself(migrated: dict[str, str], command: str) -> None:
-    done = manage(migrated, command, "--help")
+def test_a_command_explains_itself(capsys: pytest.CaptureFixture[str], command: str) -> None:
+    with pytest.raises(SystemExit) as ending:
+        execute_from_command_line(["manage.py", command, "--help"])
 
-    assert done.returncode == 0
-    assert f"manage.py {command}" in done.stdout
+    assert ending.value.code == 0
+    assert f"manage.py {command}" in capsys.readouterr().out
 
 
 # add_download --wait

@@ -1,8 +1,11 @@
 """What migrations leave: an append-only history, and no database of another version."""
 
+import shutil
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -25,12 +28,21 @@ def manage(data_dir: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> sqlite3.Connection:
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A new database with one download in it."""
-    assert manage(tmp_path, "migrate", "--verbosity", "0").returncode == 0
-    assert manage(tmp_path, "add_download", "https://example.org/x").returncode == 0
-    return sqlite3.connect(tmp_path / "vnsite.sqlite3")
+    data = tmp_path_factory.mktemp("template")
+    assert manage(data, "migrate", "--verbosity", "0").returncode == 0
+    assert manage(data, "add_download", "https://example.org/x").returncode == 0
+    return data / "vnsite.sqlite3"
+
+
+@pytest.fixture
+def database(tmp_path: Path, template: Path) -> Iterator[sqlite3.Connection]:
+    """A copy for one test."""
+    shutil.copy(template, tmp_path)
+    with closing(sqlite3.connect(tmp_path / template.name)) as database:
+        yield database
 
 
 def test_the_history_is_append_only(database: sqlite3.Connection) -> None:

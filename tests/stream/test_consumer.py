@@ -461,6 +461,7 @@ async def test_a_stream_ends_by_age(
     shared_db: None, user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(consumer, "MAX_AGE_SECONDS", 0)
+    monkeypatch.setattr(consumer, "RECHECK_SECONDS", 0.1)
 
     async with listening_here(user) as stream:
         assert await next_event(stream, "bye") == bye(Bye.AGE)
