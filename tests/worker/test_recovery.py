@@ -38,22 +38,6 @@ CONTENT = BOXES + bytes(range(256)) * 64
 
 
 @pytest.fixture
-def dead_worker() -> Worker:
-    """A worker of this host whose process is gone."""
-    now = timezone.now()
-    return Worker.objects.create(
-        name="dead",
-        host="here",
-        pid=os.getpid(),
-        pid_started=1,
-        boot_id=recovery.boot_id(),
-        slots=4,
-        started_at=now,
-        heartbeat_at=now,
-    )
-
-
-@pytest.fixture
 def live_worker(dead_worker: Worker) -> Worker:
     process = Process.of(os.getpid())
     assert process is not None

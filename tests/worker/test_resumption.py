@@ -1,6 +1,5 @@
 """Bytes that go from one attempt to the next: rows, directories and history, with real workers."""
 
-import os
 import shutil
 import signal
 from collections.abc import Callable
@@ -196,22 +195,6 @@ def test_what_vanished_meanwhile_is_fetched_again(show: Show) -> None:
 
 
 # With rows alone
-
-
-@pytest.fixture
-def dead_worker() -> Worker:
-    """A worker of this host whose process is gone."""
-    now = timezone.now()
-    return Worker.objects.create(
-        name="dead",
-        host="here",
-        pid=os.getpid(),
-        pid_started=1,
-        boot_id=recovery.boot_id(),
-        slots=4,
-        started_at=now,
-        heartbeat_at=now,
-    )
 
 
 def claimed_by(worker: Worker) -> Download:
