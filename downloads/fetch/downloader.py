@@ -10,6 +10,7 @@ from typing import Any
 
 import yt_dlp
 from yt_dlp.downloader import fragment
+from yt_dlp.downloader.dash import DashSegmentsFD
 from yt_dlp.downloader.fragment import FragmentFD
 from yt_dlp.downloader.hls import HlsFD
 from yt_dlp.extractor.common import InfoExtractor
@@ -20,7 +21,14 @@ from yt_dlp.postprocessor import FFmpegPostProcessor, get_postprocessor
 from yt_dlp.utils import unified_timestamp
 
 from downloads.fetch.extractors import Matcher
-from downloads.fetch.fragments import leaving_clear, of_its_length, of_one_kind, unpadded
+from downloads.fetch.fragments import (
+    announcing,
+    as_announced,
+    finishing,
+    leaving_clear,
+    of_its_length,
+    unpadded,
+)
 from downloads.fetch.hls import clarifying, ends
 from downloads.fetch.log import Voice
 from downloads.fetch.pieces import Pieces, wanted_by
@@ -148,7 +156,9 @@ def _is_chunked(response: Response) -> bool:
 def build() -> Downloader:
     """A downloader with all that is the same for every download, and its caches warm."""
     ffmpeg, deno = find_ffmpeg(), find_deno()
-    FragmentFD._append_fragment = of_one_kind(FragmentFD._append_fragment)
+    FragmentFD._append_fragment = as_announced(FragmentFD._append_fragment)
+    FragmentFD._finish_frag_download = finishing(FragmentFD._finish_frag_download)
+    DashSegmentsFD.real_download = announcing(DashSegmentsFD.real_download)
     FragmentFD._download_fragment = of_its_length(FragmentFD._download_fragment)
     FragmentFD.decrypter = leaving_clear(FragmentFD.decrypter)
     fragment.unpad_pkcs7 = unpadded

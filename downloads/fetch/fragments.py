@@ -1,7 +1,7 @@
 """Checks that every fragment of a stream is what it should be before it is appended.
 
-An error page, or meaningless bytes, can arrive in a fragment's place with status 200 and the
-announced length. In the middle of a file ffmpeg does not report them.
+An error page, meaningless bytes, or half a fragment can arrive in a fragment's place with status
+200 and the announced length. In the middle of a file ffmpeg does not report them.
 """
 
 import io
@@ -9,8 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from downloads.disk.containers import MATROSKA, MP4, container_of
+from downloads.disk import timing
+from downloads.disk.containers import MATROSKA, MP4, TRANSPORT_STREAM, Container, container_of
 from downloads.fetch.pieces import Pieces, wanted_by
+from downloads.fetch.timeline import Announced, Timeline
 from downloads.fetch.verify import Incomplete
 
 AES_BLOCK_BYTES = 16
@@ -21,24 +23,95 @@ class NotDecrypted(Incomplete):
     """A fragment is not what its key and its vector decrypt."""
 
 
-def of_one_kind(append: Callable[..., None]) -> Callable[..., None]:
-    """Wrap the function that appends a decrypted fragment to the file.
+class Stream:
+    """What is known of a stream from the fragments that were appended."""
 
-    It raises Incomplete for a fragment that is not media when the first one was. In Matroska only
-    the first fragment has a known beginning.
-    """
+    def __init__(self) -> None:
+        self._container: Container | None = None
+        self._tracks: dict[int, timing.Track] = {}  # of an MP4
+        self._last = 0  # the hash of the last fragment
+        self.timeline = Timeline()
+
+    def take(self, content: bytes, announced: Announced) -> bytes:
+        """Return what is to be appended for a fragment. Raises Incomplete.
+
+        In Matroska only the first fragment has a known beginning.
+        """
+        container = container_of(io.BytesIO(content))
+        self._container = self._container or container
+        if self._container and container is None and self._container.demuxer != MATROSKA.demuxer:
+            raise Incomplete("In the place of a fragment came something else")
+        try:
+            if self._container is MP4:
+                return self._take_mp4(content, announced)
+            if self._container is TRANSPORT_STREAM:
+                self._place(content, timing.span_of_packets(content), announced)
+        except timing.Malformed as cut:
+            raise Incomplete(f"A fragment is cut: {cut}") from cut
+        return content
+
+    def _take_mp4(self, content: bytes, announced: Announced) -> bytes:
+        """Keep one beginning, and have the times of every fragment follow those before it.
+
+        Sites send fragments that each begin at 0, or with a beginning of their own. yt-dlp appends
+        them as they are: then all of them play at once.
+        """
+        tracks, rest = timing.without_beginning(content)
+        if tracks and self._tracks:
+            if tracks != self._tracks:
+                raise Incomplete("The stream changes its form, and parts of two forms do not fit")
+            content = rest
+        self._tracks = self._tracks or tracks
+        runs = timing.runs_of(content, self._tracks)
+        shift = self._place(content, timing.span_of(runs), announced)
+        return timing.moved(content, runs, shift) if shift else content
+
+    def _place(self, content: bytes, span: timing.Span | None, announced: Announced) -> float:
+        """Place a fragment in time; 0 for one without. A site may send one twice for two."""
+        if span is None:
+            return 0.0
+        last, self._last = self._last, hash(content)
+        if last == self._last and not announced.begins_anew:
+            raise Incomplete("The site sent the same fragment twice")
+        return self.timeline.place(span, announced)
+
+
+def as_announced(append: Callable[..., None]) -> Callable[..., None]:
+    """Wrap the function that appends a decrypted fragment to the file. It raises Incomplete."""
 
     def checked(self: Any, ctx: dict[str, Any], content: bytes) -> None:
         if content:
-            container = container_of(io.BytesIO(content))
-            first = ctx.setdefault("container", container)
-            is_known = first is not None and first.demuxer != MATROSKA.demuxer
-            if is_known and container is None:
-                number = ctx.get("fragment_index")
-                raise Incomplete(f"In the place of fragment {number} came something else")
+            stream = ctx.setdefault("stream", Stream())
+            place = ctx["fragment_index"] - 1
+            announced = getattr(self, "announced", [])[place : place + 1] or [Announced()]
+            content = stream.take(content, announced[0])
         append(self, ctx, content)
 
     return checked
+
+
+def finishing(finish: Callable[..., bool]) -> Callable[..., bool]:
+    """Wrap the function that is called after the last fragment. It raises Incomplete."""
+
+    def checked(self: Any, ctx: dict[str, Any], info: dict[str, Any]) -> bool:
+        if "stream" in ctx:
+            ctx["stream"].timeline.finish()
+        return finish(self, ctx, info)
+
+    return checked
+
+
+def announcing(real_download: Callable[..., bool]) -> Callable[..., bool]:
+    """Wrap yt-dlp's downloader of DASH: it knows how long each fragment should last."""
+
+    def with_durations(self: Any, filename: str, info: dict[str, Any]) -> bool:
+        fragments = info.get("fragments")
+        if isinstance(fragments, list):
+            durations = [float(each.get("duration") or 0) for each in fragments]
+            self.announced = [Announced(seconds=seconds) for seconds in durations]
+        return real_download(self, filename, info)
+
+    return with_durations
 
 
 def of_its_length(download: Callable[..., bool]) -> Callable[..., bool]:

@@ -10,10 +10,17 @@ from typing import Any
 
 from yt_dlp.utils import int_or_none, parse_m3u8_attributes
 
+from downloads.fetch.timeline import Announced
+
 DURATION = re.compile(r"#EXTINF:\s*(\d+(?:\.\d+)?)")
+# Of Anvato and Uplynk, as in yt-dlp's HlsFD.
+ADVERTISEMENT = re.compile(
+    r"#ANVATO-SEGMENT-INFO.*type=(?:(?P<advertisement>ad)|master)|#UPLYNK-SEGMENT.*,(?:(?P<ad>ad)|segment)$"
+)
 LEAST_SECONDS = 0.001
 ENCRYPTIONS = frozenset({"NONE", "AES-128"})  # of whole segments (RFC 8216, 4.3.2.4)
-KEY, SEQUENCE = "#EXT-X-KEY:", "#EXT-X-MEDIA-SEQUENCE:"
+KEY, MAP, RANGE = "#EXT-X-KEY:", "#EXT-X-MAP:", "#EXT-X-BYTERANGE:"
+SEQUENCE = "#EXT-X-MEDIA-SEQUENCE:"
 
 
 class UnknownEncryption(Exception):
@@ -21,7 +28,7 @@ class UnknownEncryption(Exception):
 
 
 def clarifying(real_download: Callable[..., bool]) -> Callable[..., bool]:
-    """Wrap yt-dlp's downloader of HLS: it is given the playlist that `clarified` makes.
+    """Wrap yt-dlp's downloader of HLS: it is given a `Playlist`.
 
     Raises UnknownEncryption, where yt-dlp would have ffmpeg fetch the stream by itself.
     """
@@ -33,7 +40,9 @@ def clarifying(real_download: Callable[..., bool]) -> Callable[..., bool]:
             playlist = response.read().decode("utf-8", "ignore")
             info = {**info, "url": response.url}
         _refuse_encryption(playlist)
-        info = {**info, "hls_media_playlist_data": clarified(playlist)}
+        clear = Playlist(playlist)
+        self.announced = clear.announced
+        info = {**info, "hls_media_playlist_data": clear.text}
         return real_download(self, filename, info)
 
     return clarified_download
@@ -63,27 +72,76 @@ def _seconds(line: str) -> float:
     return float(announced[1]) if announced else 0.0
 
 
-def clarified(playlist: str) -> str:
-    """Write its initialization vector beside every segment of a media playlist.
+class Playlist:
+    """A media playlist that says explicitly what yt-dlp would guess.
 
-    Without one it is the segment's sequence number (RFC 8216, 5.2). yt-dlp counts EXT-X-MAP as a
-    segment, but not an advertisement that it leaves out: each shifts the numbers of the segments
-    after it, and 16 bytes of each are wrong.
+    - A segment without an initialization vector has its sequence number for one (RFC 8216, 5.2).
+      yt-dlp counts EXT-X-MAP as a segment, but not an advertisement that it leaves out: each shifts
+      the numbers of the segments after it, and 16 bytes of each are wrong.
+    - yt-dlp gives up at an EXT-X-MAP after the first segment. The same one is left out here;
+      another one becomes a segment, and what is made of it is decided by what it holds.
     """
-    return "\n".join(_with_vectors(playlist.splitlines())) + "\n"
 
+    def __init__(self, text: str) -> None:
+        self.announced: list[Announced] = []  # of every fragment, as yt-dlp counts them
+        self._key = ""  # the one that applies, when it has no vector
+        self._map = ""  # the one that applies
+        self._sequence = 0
+        self._range_end = 0
+        self._seconds = 0.0
+        self._begins_anew = False
+        self._is_advertisement = False
+        self.text = "\n".join(clear for line in text.splitlines() for clear in self._clear(line))
 
-def _with_vectors(lines: list[str]) -> Iterator[str]:
-    key, sequence = "", 0  # the key that applies, when it has no vector
-    for line in map(str.strip, lines):
+    def _clear(self, line: str) -> Iterator[str]:
+        """Yield what stands for a line."""
+        line = line.strip()
         if line.startswith(SEQUENCE):
-            sequence = int_or_none(line.removeprefix(SEQUENCE), default=0)
+            self._sequence = int_or_none(line.removeprefix(SEQUENCE), default=0)
         elif line.startswith(KEY):
             attributes = parse_m3u8_attributes(line.removeprefix(KEY))
             is_plain = attributes.get("METHOD") == "AES-128" and "IV" not in attributes
-            key = line if is_plain else ""
-        elif line and not line.startswith("#"):
-            if key:
-                yield f"{key},IV=0x{sequence:032x}"
-            sequence += 1
-        yield line
+            self._key = line if is_plain else ""
+        elif line.startswith(RANGE):
+            line = self._with_offset(line.removeprefix(RANGE))
+        elif line == "#EXT-X-DISCONTINUITY":
+            self._begins_anew = True
+        elif mark := ADVERTISEMENT.match(line):
+            self._is_advertisement = bool(mark["ad"] or mark["advertisement"])
+        self._seconds = _seconds(line) or self._seconds
+        if line.startswith(MAP):
+            yield from self._beginning(line)
+        elif not line or line.startswith("#"):
+            yield line
+        else:
+            yield from self._segment(line)
+
+    def _with_offset(self, wanted: str) -> str:
+        """Write where a range begins: without that it follows the one before."""
+        length, _, offset = wanted.partition("@")
+        start = int(offset) if offset else self._range_end
+        self._range_end = start + int(length)
+        return f"{RANGE}{length}@{start}"
+
+    def _beginning(self, line: str) -> Iterator[str]:
+        if line != self._map:
+            self.announced.append(Announced())
+            yield from _as_segment(line) if self._map else (line,)
+        self._map = line
+
+    def _segment(self, line: str) -> Iterator[str]:
+        if not self._is_advertisement:
+            self.announced.append(Announced(seconds=self._seconds, begins_anew=self._begins_anew))
+            self._seconds, self._begins_anew = 0.0, False
+            if self._key:
+                yield f"{self._key},IV=0x{self._sequence:032x}"
+            yield line
+        self._sequence += 1
+
+
+def _as_segment(line: str) -> Iterator[str]:
+    attributes = parse_m3u8_attributes(line.removeprefix(MAP))
+    if "BYTERANGE" in attributes:
+        length, _, offset = attributes["BYTERANGE"].partition("@")
+        yield f"{RANGE}{length}@{offset or 0}"
+    yield attributes.get("URI", "")

@@ -12,6 +12,7 @@ from Cryptodome.Cipher import AES
 from Cryptodome.Util.Padding import pad
 from yt_dlp.extractor.common import InfoExtractor
 
+from downloads.disk import timing
 from downloads.fetch.client import ForkServer
 from downloads.rules.errors import ErrorClass
 from tests.helpers.attempts import Ended, attempt, job_for
@@ -404,3 +405,145 @@ def test_a_piece_that_is_not_the_one_that_was_asked_for_is_incomplete(
     ended = fetch(stream_of_pieces(site, film, answers[fault]))
 
     assert ended.error_class is ErrorClass.INCOMPLETE
+
+
+# What comes in the place of a fragment
+
+
+def stream_of(
+    site: Site, bodies: list[bytes], *, init: bytes = b"", name: str = "", last: str = "2"
+) -> str:
+    """Serve a playlist of fragments of 2 s, the last of which lasts `last`; returns its URL."""
+    lines = [f'#EXT-X-MAP:URI="{site.body(f"/{name}init.mp4", init)}"'] if init else []
+    for number, body in enumerate(bodies):
+        lines += [f"#EXTINF:{2 if number < len(bodies) - 1 else last},"]
+        lines.append(site.body(f"/{name}{number}", body))
+    return site.playlist(*lines, path=f"/{name}index.m3u8")
+
+
+def half(segment: bytes, *, of: int = 1) -> bytes:
+    """Cut a segment to half, at a multiple of some bytes."""
+    return segment[: len(segment) // 2 // of * of]
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+@pytest.mark.parametrize("kind", ["fmp4", "mpegts"])
+def test_half_a_segment_with_a_length_that_fits_is_incomplete(
+    fetch: Fetch, site: Site, packed: Callable[..., Fragments], kind: str, number: int
+) -> None:
+    film = packed(kind)
+    bodies = [half(body) if at == number else body for at, body in enumerate(film.segments)]
+
+    assert fetch(stream_of(site, bodies, init=film.init)).error_class is ErrorClass.INCOMPLETE
+
+
+@pytest.mark.parametrize(("number", "share"), [(0, "beginning"), (1, "beginning"), (1, "end")])
+def test_half_a_segment_that_is_cut_between_packets_is_incomplete(
+    fetch: Fetch, site: Site, packed: Callable[..., Fragments], number: int, share: str
+) -> None:
+    bodies = list(packed("mpegts").segments)
+    front = half(bodies[number], of=188)
+    bodies[number] = front if share == "beginning" else bodies[number][len(front) :]
+
+    assert fetch(stream_of(site, bodies)).error_class is ErrorClass.INCOMPLETE
+
+
+def test_half_of_the_last_segment_is_incomplete_when_its_duration_was_measured(
+    fetch: Fetch, site: Site, packed: Callable[..., Fragments]
+) -> None:
+    *bodies, last = packed("mpegts").segments
+
+    ended = fetch(stream_of(site, [*bodies, half(last, of=188)], last="1.96"))
+
+    assert ended.error_class is ErrorClass.INCOMPLETE
+
+
+@pytest.mark.parametrize("kind", ["fmp4", "mpegts"])
+@pytest.mark.parametrize("every", ["the first segment", "the whole film"])
+def test_a_site_that_answers_every_segment_with_the_same_is_incomplete(
+    fetch: Fetch, site: Site, packed: Callable[..., Fragments], kind: str, every: str
+) -> None:
+    film = packed(kind)
+    body = film.segments[0] if every == "the first segment" else b"".join(film.segments)
+
+    assert fetch(stream_of(site, [body] * 3, init=film.init)).error_class is ErrorClass.INCOMPLETE
+
+
+def test_a_film_for_every_segment_is_longer_than_announced(
+    fetch: Fetch, site: Site, packed: Callable[..., Fragments]
+) -> None:
+    """Of three films that differ, so that none came twice."""
+    bodies = [packed("mpegts", "-metadata", f"title={number}").whole for number in range(3)]
+
+    assert fetch(stream_of(site, bodies)).error_class is ErrorClass.INCOMPLETE
+
+
+# Fragments that begin again
+
+
+def at_the_beginning(film: Fragments) -> list[bytes]:
+    """The segments of a film in fragments, each with the time of the first."""
+    tracks, _ = timing.without_beginning(film.init)
+    found = []
+    for segment in film.segments:
+        runs = timing.runs_of(segment, tracks)
+        span = timing.span_of(runs)
+        assert span is not None
+        found.append(timing.moved(segment, runs, -span.start))
+    return found
+
+
+SILENT, SOUND = ("-an",), ("-vn",)
+
+
+def packets(path: Path, kind: str) -> list[str]:
+    """Time and hash of the packets of the pictures ("v") or the sound ("a") of a file."""
+    command = ["ffmpeg", "-v", "error", "-i", path, "-map", f"0:{kind}", "-c", "copy"]
+    command += ["-f", "framemd5", "-"]
+    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    return [line for line in lines if not line.startswith("#")]
+
+
+@pytest.mark.parametrize("has_own_beginnings", [False, True])
+def test_fragments_that_each_begin_at_zero_follow_one_another(
+    fetch: Fetch, site: Site, packed: Callable[..., Fragments], has_own_beginnings: bool
+) -> None:
+    film = packed("fmp4", *SILENT)
+    bodies = at_the_beginning(film)
+    if has_own_beginnings:
+        bodies = [film.init + body for body in bodies]
+    init = b"" if has_own_beginnings else film.init
+
+    ended = fetch(stream_of(site, bodies, init=init))
+
+    assert ended.file.read_bytes() == film.whole
+
+
+def test_yt_dlp_alone_has_them_all_begin_at_once(
+    fetch_with_yt_dlp: Callable[[str], bytes], site: Site, packed: Callable[..., Fragments]
+) -> None:
+    film = packed("fmp4", *SILENT)
+    bodies = at_the_beginning(film)
+
+    plain = fetch_with_yt_dlp(stream_of(site, bodies, init=film.init))
+
+    assert plain == film.init + b"".join(bodies)
+
+
+@pytest.mark.parametrize("kind", ["fmp4", "mpegts"])
+def test_parts_after_a_discontinuity_follow_the_part_before(
+    fetch: Fetch, site: Site, packed: Callable[..., Fragments], kind: str
+) -> None:
+    """Program, advertisement, program: the advertisement begins at 0, the program goes on."""
+    film, other = packed(kind), packed(kind, "-vf", "negate")
+    parts = [film.segments[0], other.segments[0], film.segments[1]]
+    init = [f'#EXT-X-MAP:URI="{site.body("/init.mp4", film.init)}"'] if film.init else []
+    lines = []
+    for number, part in enumerate(parts):
+        lines += ["#EXT-X-DISCONTINUITY"] if number else []
+        lines += [*init, "#EXTINF:2,", site.body(f"/{number}", part)]
+
+    ended = fetch(site.playlist(*lines))
+
+    assert seconds(ended.file) == pytest.approx(3 * SECONDS, abs=0.2)
+    assert len(packets(ended.file, "v")) == 3 * SECONDS * 25
