@@ -31,6 +31,7 @@ from downloads.fetch.fragments import (
 )
 from downloads.fetch.hls import clarifying, ends
 from downloads.fetch.log import Voice
+from downloads.fetch.master import with_sound
 from downloads.fetch.pieces import Pieces, wanted_by
 from downloads.fetch.protocol import Job
 from downloads.fetch.read_limits import NotOneVideo, Pages, refuse_too_much
@@ -164,6 +165,9 @@ def build() -> Downloader:
     fragment.unpad_pkcs7 = unpadded
     HlsFD.real_download = clarifying(HlsFD.real_download)
     InfoExtractor._parse_m3u8_vod_duration = ends
+    InfoExtractor._parse_m3u8_formats_and_subtitles = with_sound(
+        InfoExtractor._parse_m3u8_formats_and_subtitles
+    )
     if ffmpeg:
         # Where yt-dlp looks for ffmpeg without asking its options, it would take one of the PATH.
         FFmpegPostProcessor._ffmpeg_location.set(str(ffmpeg))

@@ -547,3 +547,86 @@ def test_parts_after_a_discontinuity_follow_the_part_before(
 
     assert seconds(ended.file) == pytest.approx(3 * SECONDS, abs=0.2)
     assert len(packets(ended.file, "v")) == 3 * SECONDS * 25
+
+
+# Sound in a rendition of its own
+
+
+BOTH, SOUND_URI = 'CODECS="avc1.42c00b,mp4a.40.2"', 'URI="/sound-index.m3u8"'
+
+
+def master(site: Site, *, variant: str, rendition: str) -> str:
+    """Serve a master of one variant and one rendition of sound; returns its URL."""
+    lines = ["#EXTM3U", f'#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="a",NAME="main",{rendition}']
+    lines += [f"#EXT-X-STREAM-INF:{variant}", "/picture-index.m3u8"]
+    media_type = "application/vnd.apple.mpegurl"
+    return site.site.serve(
+        "/master.m3u8", Answer(body="\n".join([*lines, ""]), media_type=media_type)
+    )
+
+
+def serve_apart(site: Site, packed: Callable[..., Fragments], kind: str = "fmp4") -> None:
+    """Serve pictures and sound as two streams, the sound's fragments each from zero."""
+    picture, sound = packed(kind, *SILENT), packed(kind, *SOUND)
+    stream_of(site, picture.segments, init=picture.init, name="picture-")
+    bodies = at_the_beginning(sound) if kind == "fmp4" else sound.segments
+    stream_of(site, bodies, init=sound.init, name="sound-")
+
+
+@pytest.mark.parametrize(
+    "variant",
+    [
+        f"BANDWIDTH=1,{BOTH}",  # the variant does not name the group
+        'BANDWIDTH=1,AUDIO="a"',  # nor what is in it
+        "BANDWIDTH=1",
+        f'BANDWIDTH=1,AUDIO="a",{BOTH}',
+    ],
+)
+@pytest.mark.parametrize("kind", ["fmp4", "mpegts"])
+def test_pictures_and_sound_each_arrive_whole(
+    fetch: Fetch, site: Site, packed: Callable[..., Fragments], variant: str, kind: str
+) -> None:
+    serve_apart(site, packed, kind)
+
+    ended = fetch(master(site, variant=variant, rendition=f"DEFAULT=YES,{SOUND_URI}"))
+
+    assert seconds(ended.file, "v") == pytest.approx(3 * SECONDS, abs=0.1)
+    assert seconds(ended.file, "a") == pytest.approx(3 * SECONDS, abs=0.1)
+
+
+def test_yt_dlp_alone_leaves_the_sound_away(
+    fetch_with_yt_dlp: Callable[[str], bytes],
+    site: Site,
+    packed: Callable[..., Fragments],
+    directory: Path,
+) -> None:
+    serve_apart(site, packed)
+
+    fetch_with_yt_dlp(master(site, variant=f"BANDWIDTH=1,{BOTH}", rendition=SOUND_URI))
+
+    assert packets(directory / "plain.mp4", "v")
+    with pytest.raises(subprocess.CalledProcessError):
+        packets(directory / "plain.mp4", "a")
+
+
+@pytest.mark.parametrize(
+    ("variant", "rendition"),
+    [
+        (f'BANDWIDTH=1,AUDIO="a",{BOTH}', "DEFAULT=YES"),  # it is in the variant itself
+        (f"BANDWIDTH=1,{BOTH}", f"AUTOSELECT=NO,{SOUND_URI}"),  # a commentary
+    ],
+)
+def test_sound_that_comes_with_the_pictures_is_kept(
+    fetch: Fetch,
+    site: Site,
+    packed: Callable[..., Fragments],
+    variant: str,
+    rendition: str,
+) -> None:
+    stream_of(site, packed("mpegts").segments, name="picture-")
+    stream_of(site, packed("mpegts", *SOUND).segments, name="sound-")
+
+    ended = fetch(master(site, variant=variant, rendition=rendition))
+
+    assert seconds(ended.file, "a") == pytest.approx(3 * SECONDS, abs=0.1)
+    assert not site.site.requests_of("/sound-0")
