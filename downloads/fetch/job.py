@@ -17,7 +17,7 @@ from downloads.fetch.protocol import (
 )
 from downloads.fetch.read_limits import MAX_TEXT_LENGTH, NotOneVideo, TooLarge
 from downloads.fetch.resume import Resume
-from downloads.fetch.verify import Incomplete, describe, is_whole, read_through
+from downloads.fetch.verify import Incomplete, describe, has_no_sound, is_whole, read_through
 from downloads.rules.states import Phase
 from downloads.sandbox.guard import Guard, PolicyBlocked
 
@@ -155,11 +155,12 @@ def verified(info: Any, fetching: Fetching) -> Fetched:
     paths = finished_paths(info, Path(fetching.job.directory))
     fetching.enter(Phase.VERIFYING)
     # Before anything else opens it: ffmpeg would follow a link and wait for ever at a pipe.
-    fetched = Fetched(title=fetching.title, files=[describe(path) for path in paths])
+    files = [describe(path) for path in paths]
     if not fetching.is_proven():
         for path in paths:
             read_through(path, announced_seconds=fetching.only_evidence())
-    return fetched
+    data = {"code": "without_sound"} if any(map(has_no_sound, paths)) else {}
+    return Fetched(title=fetching.title, files=files, data=data)
 
 
 def finished_paths(info: Any, directory: Path) -> list[Path]:

@@ -78,6 +78,7 @@ class Fetched:
 
     title: str
     files: list[ManifestFile] = field(default_factory=list)
+    data: dict[str, Any] = field(default_factory=dict)  # for the history: codes and numbers
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,14 @@ import subprocess
 from pathlib import Path
 from typing import IO
 
-from downloads.disk.containers import CONTAINERS, Container, container_of, looks_whole
+from downloads.disk.containers import (
+    CONTAINERS,
+    MP4,
+    Container,
+    container_of,
+    is_silent,
+    looks_whole,
+)
 from downloads.disk.library import open_finished
 from downloads.disk.names import MEDIA_TYPES, NotMedia
 from downloads.fetch.protocol import ManifestFile
@@ -67,6 +74,12 @@ def is_whole(path: Path) -> bool | None:
         container = container_of(file)
         size = os.fstat(file.fileno()).st_size
         return looks_whole(file, container, size=size) if container else None
+
+
+def has_no_sound(path: Path) -> bool:
+    """Whether a finished file is a film without sound. Costs a few reads; True only for MP4."""
+    with open_finished(path) as file:
+        return container_of(file) is MP4 and is_silent(file, size=os.fstat(file.fileno()).st_size)
 
 
 def _container_of(file: IO[bytes], path: Path) -> Container:

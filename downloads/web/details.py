@@ -10,6 +10,7 @@ CODES = {
     "no_room": "The disk ran full while it was downloading.",
     "worker_stopped": "The worker stopped in the last attempt.",
     "wrote_too_much": "It wrote more than the limit of what may be written.",
+    "without_sound": "The site offers it without sound.",
     "child_ended": "The download process ended without a result.",
 }
 

@@ -37,6 +37,7 @@ def publish(row: OwnedRow, fetched: Fetched, *, directory: Path) -> None:
     )
     manifest: Manifest = {
         "title": title,
+        "data": fetched.data,
         "files": [
             {**asdict(file), "name": name} for file, name in zip(fetched.files, names, strict=True)
         ],
@@ -87,7 +88,8 @@ def finish(row: Row) -> None:
             # Somebody else may have finished it between our look and our rename.
             if not _is_published(download):
                 raise
-    row.complete(manifest["files"], title=manifest["title"], data=_resumed(row))
+    data = manifest.get("data", {}) | _resumed(row)
+    row.complete(manifest["files"], title=manifest["title"], data=data)
 
 
 def _resumed(row: Row) -> dict[str, int]:

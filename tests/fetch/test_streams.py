@@ -630,3 +630,22 @@ def test_sound_that_comes_with_the_pictures_is_kept(
 
     assert seconds(ended.file, "a") == pytest.approx(3 * SECONDS, abs=0.1)
     assert not site.site.requests_of("/sound-0")
+
+
+@pytest.mark.parametrize("kind", ["fmp4", "mpegts"])
+@pytest.mark.parametrize("arguments", [SILENT, SOUND, ()])
+def test_pictures_without_sound_are_said_to_be_that(
+    fetch: Fetch,
+    site: Site,
+    packed: Callable[..., Fragments],
+    kind: str,
+    arguments: tuple[str, ...],
+) -> None:
+    film = packed(kind, *arguments)
+    variants = ["#EXTM3U", f"#EXT-X-STREAM-INF:BANDWIDTH=1,{BOTH}", "/index.m3u8"]
+    stream_of(site, film.segments, init=film.init)
+    body, media_type = "\n".join([*variants, ""]), "application/vnd.apple.mpegurl"
+
+    ended = fetch(site.site.serve("/master.m3u8", Answer(body=body, media_type=media_type)))
+
+    assert ended.fetched.data == ({"code": "without_sound"} if arguments == SILENT else {})

@@ -16,6 +16,7 @@ from downloads.web.details import detail_of
         ({"signal": "SIGKILL"}, "The download process was killed by SIGKILL."),
         ({"status": 0}, "The download process exited with 0."),
         ({"code": "no_room"}, "The disk ran full while it was downloading."),
+        ({"code": "without_sound"}, "The site offers it without sound."),
         ({"code": "of a later version", "neither": 1}, ""),
         ({"message": "HTTP {404}"}, "HTTP {404}"),
         (

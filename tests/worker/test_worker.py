@@ -18,6 +18,7 @@ from downloads.fetch.processes import Process
 from downloads.models import Download, Progress, Worker
 from downloads.rules.links import InvalidLink
 from tests.helpers.media_server import MediaServer
+from tests.helpers.scripted_site import Answer, ScriptedSite
 from tests.helpers.waiting import wait_for
 from tests.helpers.worker import (
     child_of,
@@ -64,6 +65,21 @@ def test_a_video_goes_from_created_to_cleaned_and_its_file_is_in_the_library(
     assert path.parent.name == f"video [{download.correlation_id}]"
     assert sha256(path) == sha256(media_server.file("video.mp4")) == download.files.get().sha256
     assert temp_entries() == staged_entries() == []
+
+
+def test_the_history_says_that_a_video_has_no_sound(
+    scripted_site: ScriptedSite, media_server: MediaServer, tmp_path: Path
+) -> None:
+    silent = tmp_path / "silent.mp4"
+    command = ["ffmpeg", "-v", "error", "-i", media_server.file("video.mp4"), "-an", "-c", "copy"]
+    subprocess.run([*command, silent], check=True)
+    answer = Answer(body=silent.read_bytes(), media_type="video/mp4")
+    download = submit(scripted_site.serve("/silent.mp4", answer))
+
+    with running_worker("--once", VNSITE_ALLOW_PRIVATE_HOSTS=scripted_site.origin) as worker:
+        assert worker.wait() == 0
+
+    assert download.transitions.get(reason="published").data == {"code": "without_sound"}
 
 
 @pytest.mark.parametrize("path", ["/video.mp4", "/hls/index.m3u8"])
