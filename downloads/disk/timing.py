@@ -14,6 +14,10 @@ LONGEST_TICKS = 2**32  # half of the clock's circle (ISO 13818-1, 2.4.3.7)
 BEGINS = re.compile(rb"[\x40-\x7f\xc0-\xff]")  # second bytes of packets in which a unit begins
 PICTURES_OR_SOUND = re.compile(rb"\x00\x00\x01[\xc0-\xef\xfd]..[\x80-\xbf][\x80-\xff].", re.DOTALL)
 KIND = re.compile(rb"[A-Za-z0-9 ]{4}")
+ENTRY_BYTES = (78, 28)  # before the boxes of an entry for pictures, for sound (8.5.2)
+CONFIGURATIONS = frozenset({b"avcC", b"hvcC", b"av1C", b"vpcC", b"dOps", b"dac3", b"dec3", b"dfLa"})
+# Descriptors in esds, one within the other, and the bytes before the next (ISO 14496-1, 7.2.6).
+DESCRIPTORS = {3: 3, 4: 13, 5: 0}
 # Flags of tfhd and trun (ISO 14496-12, 8.8.7 and 8.8.8): which of their fields are there.
 BASE_OFFSET, DESCRIPTION, DEFAULT_DURATION = 0x1, 0x2, 0x8
 DATA_OFFSET, FIRST_FLAGS, DURATIONS = 0x1, 0x4, 0x100
@@ -38,7 +42,7 @@ class Track:
 
     timescale: int  # ticks a second
     sample_ticks: int  # of samples that do not say their own duration
-    description: bytes  # how it is decoded
+    form: bytes  # the codec and its configuration: streams of one form play as one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,9 +135,36 @@ def _tracks(content: bytes, moov: Box) -> dict[int, Track]:
         found[number] = Track(
             timescale=_number(content, media.start + (20 if _is_wide(content, media) else 12)),
             sample_ticks=defaults.get(number, 0),
-            description=content[table.start : table.end],
+            form=_form(content, table),
         )
     return found
+
+
+def _form(content: bytes, table: Box) -> bytes:
+    """Return what a decoder has to know; bit rates and the like do not belong to it."""
+    entry = next(boxes(content, table.start + 8, table.end), None)
+    if entry is None:
+        return b""
+    for head in ENTRY_BYTES:
+        parts = list(boxes(content, entry.start + head, entry.end))
+        found = [content[part.start : part.end] for part in parts if part.kind in CONFIGURATIONS]
+        found += [_decoder(content, part) for part in parts if part.kind == b"esds"]
+        if found:
+            return entry.kind + b"".join(found)
+    return content[table.start : table.end]
+
+
+def _decoder(content: bytes, esds: Box) -> bytes:
+    """Return what the decoder of MPEG-4 sound has to know; all of the box if it is not found."""
+    place, length = esds.start + 4, 0
+    for tag, head in DESCRIPTORS.items():
+        if _number(content, place, 1) != tag:
+            return content[esds.start : esds.end]
+        length, place = 0x80, place + 1
+        while length & 0x80 and place < esds.end:  # only the last byte has no high bit
+            length, place = _number(content, place, 1), place + 1
+        place += head
+    return content[place : place + length]
 
 
 def runs_of(content: bytes, tracks: dict[int, Track]) -> list[Run]:

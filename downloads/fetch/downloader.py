@@ -9,11 +9,6 @@ import re
 from typing import Any
 
 import yt_dlp
-from yt_dlp.downloader import fragment
-from yt_dlp.downloader.dash import DashSegmentsFD
-from yt_dlp.downloader.fragment import FragmentFD
-from yt_dlp.downloader.hls import HlsFD
-from yt_dlp.extractor.common import InfoExtractor
 from yt_dlp.networking import Request, Response
 from yt_dlp.networking._requests import RequestsRH
 from yt_dlp.networking.exceptions import HTTPError
@@ -21,17 +16,8 @@ from yt_dlp.postprocessor import FFmpegPostProcessor, get_postprocessor
 from yt_dlp.utils import unified_timestamp
 
 from downloads.fetch.extractors import Matcher
-from downloads.fetch.fragments import (
-    announcing,
-    as_announced,
-    finishing,
-    leaving_clear,
-    of_its_length,
-    unpadded,
-)
-from downloads.fetch.hls import clarifying, ends
 from downloads.fetch.log import Voice
-from downloads.fetch.master import with_sound
+from downloads.fetch.mending import mend
 from downloads.fetch.pieces import Pieces, wanted_by
 from downloads.fetch.protocol import Job
 from downloads.fetch.read_limits import NotOneVideo, Pages, refuse_too_much
@@ -157,17 +143,7 @@ def _is_chunked(response: Response) -> bool:
 def build() -> Downloader:
     """A downloader with all that is the same for every download, and its caches warm."""
     ffmpeg, deno = find_ffmpeg(), find_deno()
-    FragmentFD._append_fragment = as_announced(FragmentFD._append_fragment)
-    FragmentFD._finish_frag_download = finishing(FragmentFD._finish_frag_download)
-    DashSegmentsFD.real_download = announcing(DashSegmentsFD.real_download)
-    FragmentFD._download_fragment = of_its_length(FragmentFD._download_fragment)
-    FragmentFD.decrypter = leaving_clear(FragmentFD.decrypter)
-    fragment.unpad_pkcs7 = unpadded
-    HlsFD.real_download = clarifying(HlsFD.real_download)
-    InfoExtractor._parse_m3u8_vod_duration = ends
-    InfoExtractor._parse_m3u8_formats_and_subtitles = with_sound(
-        InfoExtractor._parse_m3u8_formats_and_subtitles
-    )
+    mend()
     if ffmpeg:
         # Where yt-dlp looks for ffmpeg without asking its options, it would take one of the PATH.
         FFmpegPostProcessor._ffmpeg_location.set(str(ffmpeg))

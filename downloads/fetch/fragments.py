@@ -107,8 +107,13 @@ def announcing(real_download: Callable[..., bool]) -> Callable[..., bool]:
     def with_durations(self: Any, filename: str, info: dict[str, Any]) -> bool:
         fragments = info.get("fragments")
         if isinstance(fragments, list):
-            durations = [float(each.get("duration") or 0) for each in fragments]
-            self.announced = [Announced(seconds=seconds) for seconds in durations]
+            self.announced = [
+                Announced(
+                    seconds=float(each.get("duration") or 0),
+                    begins_anew=bool(each.get("begins_anew")),
+                )
+                for each in fragments
+            ]
         return real_download(self, filename, info)
 
     return with_durations

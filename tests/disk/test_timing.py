@@ -46,7 +46,7 @@ def packets(folder: Path) -> bytes:
 
 def test_a_beginning_names_its_tracks(tracks: dict[int, timing.Track]) -> None:
     assert [track.timescale for track in tracks.values()] == [12800, 44100]
-    assert [track.description[12:16] for track in tracks.values()] == [b"avc1", b"mp4a"]
+    assert [track.form[:4] for track in tracks.values()] == [b"avc1", b"mp4a"]
 
 
 def test_a_beginning_is_parted_from_what_follows_it(folder: Path, fragment: bytes) -> None:

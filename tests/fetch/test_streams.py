@@ -649,3 +649,104 @@ def test_pictures_without_sound_are_said_to_be_that(
     ended = fetch(site.site.serve("/master.m3u8", Answer(body=body, media_type=media_type)))
 
     assert ended.fetched.data == ({"code": "without_sound"} if arguments == SILENT else {})
+
+
+# Periods of DASH
+
+
+def adaptation(kind: str, codecs: str, *, bandwidth: int) -> str:
+    template = f'initialization="{kind}-init.mp4" media="{kind}-$Number$.m4s" startNumber="0"'
+    return (
+        f'<AdaptationSet mimeType="{kind}/mp4"><Representation id="{kind}" codecs="{codecs}" '
+        f'bandwidth="{bandwidth}"><SegmentTemplate timescale="1" duration="{SECONDS}" {template}/>'
+        "</Representation></AdaptationSet>"
+    )
+
+
+def period(site: Site, name: str, films: dict[str, Fragments], *, attributes: str = "") -> str:
+    """Serve the fragments of a period of pictures and sound; returns its part of the manifest."""
+    sets = []
+    for kind, film in films.items():
+        site.body(f"/{name}/{kind}-init.mp4", film.init)
+        for number, segment in enumerate(film.segments):
+            site.body(f"/{name}/{kind}-{number}.m4s", segment)
+        codecs = "avc1.42c00b" if kind == "video" else "mp4a.40.2"
+        sets.append(adaptation(kind, codecs, bandwidth=len(film.whole)))
+    return f"<Period {attributes}><BaseURL>/{name}/</BaseURL>{''.join(sets)}</Period>"
+
+
+def manifest(site: Site, *periods: str) -> str:
+    total = f'mediaPresentationDuration="PT{3 * SECONDS * len(periods)}S"'
+    body = f'<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static" {total}>'
+    answer = Answer(body=f"{body}{''.join(periods)}</MPD>", media_type="application/dash+xml")
+    return site.site.serve("/index.mpd", answer)
+
+
+@pytest.fixture
+def films(packed: Callable[..., Fragments]) -> Callable[..., dict[str, Fragments]]:
+    def films(*arguments: str) -> dict[str, Fragments]:
+        return {
+            "video": packed("fmp4", *SILENT, *arguments),
+            "audio": packed("fmp4", *SOUND, *arguments),
+        }
+
+    return films
+
+
+@pytest.mark.parametrize(("second", "says"), [("the same", "duration"), ("negate", "start")])
+def test_all_periods_follow_one_another(
+    fetch: Fetch,
+    site: Site,
+    films: Callable[..., dict[str, Fragments]],
+    second: str,
+    says: str,
+) -> None:
+    lasts = 3 * SECONDS
+    one = films()
+    two = one if second == "the same" else films("-vf", second, "-b:a", "96k")
+    attributes = [
+        f'{says}="PT{number * lasts if says == "start" else lasts}S"' for number in (0, 1)
+    ]
+
+    ended = fetch(
+        manifest(
+            site,
+            period(site, "one", one, attributes=attributes[0]),
+            period(site, "two", two, attributes=attributes[1]),
+        )
+    )
+
+    assert seconds(ended.file, "v") == pytest.approx(2 * lasts, abs=0.2)
+    assert seconds(ended.file, "a") == pytest.approx(2 * lasts, abs=0.2)
+    assert len(packets(ended.file, "v")) == 2 * lasts * 25
+
+
+def test_a_period_without_sound_among_others_is_incomplete(
+    fetch: Fetch, site: Site, films: Callable[..., dict[str, Fragments]]
+) -> None:
+    silent = {"video": films()["video"]}
+    lasts = f'duration="PT{3 * SECONDS}S"'
+
+    ended = fetch(
+        manifest(
+            site,
+            period(site, "one", films(), attributes=lasts),
+            period(site, "two", silent, attributes=lasts),
+        )
+    )
+
+    assert ended.error_class is ErrorClass.INCOMPLETE
+
+
+def test_yt_dlp_alone_has_periods_play_at_once(
+    fetch_with_yt_dlp: Callable[[str], bytes],
+    site: Site,
+    films: Callable[..., dict[str, Fragments]],
+    directory: Path,
+) -> None:
+    lasts = f'duration="PT{3 * SECONDS}S"'
+    parts = [period(site, name, films(), attributes=lasts) for name in ("one", "two")]
+
+    fetch_with_yt_dlp(manifest(site, *parts))
+
+    assert seconds(directory / "plain.mp4") < 4 * SECONDS

@@ -1,0 +1,29 @@
+"""The places at which yt-dlp is mended.
+
+Each says what yt-dlp does there; a test notices when it no longer does.
+"""
+
+from yt_dlp.downloader import fragment
+from yt_dlp.downloader.dash import DashSegmentsFD
+from yt_dlp.downloader.fragment import FragmentFD
+from yt_dlp.downloader.hls import HlsFD
+from yt_dlp.extractor.common import InfoExtractor
+
+from downloads.fetch import fragments, hls, master, periods
+
+
+def mend() -> None:
+    """Wrap functions of yt-dlp, for this process and those that are forked from it."""
+    InfoExtractor._parse_m3u8_vod_duration = hls.ends
+    InfoExtractor._parse_m3u8_formats_and_subtitles = master.with_sound(
+        InfoExtractor._parse_m3u8_formats_and_subtitles
+    )
+    InfoExtractor._parse_mpd_periods = periods.with_durations(InfoExtractor._parse_mpd_periods)
+    InfoExtractor._merge_mpd_periods = periods.joining(InfoExtractor._merge_mpd_periods)
+    HlsFD.real_download = hls.clarifying(HlsFD.real_download)
+    DashSegmentsFD.real_download = fragments.announcing(DashSegmentsFD.real_download)
+    FragmentFD._download_fragment = fragments.of_its_length(FragmentFD._download_fragment)
+    FragmentFD.decrypter = fragments.leaving_clear(FragmentFD.decrypter)
+    fragment.unpad_pkcs7 = fragments.unpadded
+    FragmentFD._append_fragment = fragments.as_announced(FragmentFD._append_fragment)
+    FragmentFD._finish_frag_download = fragments.finishing(FragmentFD._finish_frag_download)
