@@ -3,7 +3,8 @@
 File system only. A child that fetches one file over HTTP writes a `Proof` beside it: what the site
 said of that body. If another attempt follows, `keep` reduces the isolated directory to these two,
 and `bring` moves them into the next attempt's directory. Only the site can then say whether the
-body is still the same (`downloads.fetch.resume`).
+body is still the same (`downloads.fetch.resume`). What was recorded of a live stream
+(`downloads.disk.recording`) goes the same way, however little it is: nobody can fetch it again.
 """
 
 import json
@@ -17,6 +18,7 @@ from typing import Self
 
 from downloads.disk import isolation
 from downloads.disk.library import RefusedFile, open_finished, sync_directory
+from downloads.disk.recording import RECORDING
 
 PROOF = "resume.json"
 # Inside an isolated directory: what an earlier attempt left, or what will be left of this one.
@@ -119,6 +121,8 @@ def _gather(directory: Path) -> int:
         carried.mkdir(mode=0o700)
     if not stat.S_ISDIR(carried.lstat().st_mode):
         return 0
+    if recorded := _gather_recording(directory, carried):
+        return recorded
     proof = Proof.read(directory) or Proof.read(carried)
     if proof is None:
         return 0
@@ -129,6 +133,20 @@ def _gather(directory: Path) -> int:
             sync_directory(carried)
             return kept
     return 0
+
+
+def _gather_recording(directory: Path, carried: Path) -> int:
+    with suppress(FileNotFoundError):
+        (directory / RECORDING).rename(carried / RECORDING)
+    recording = carried / RECORDING
+    if not (os.path.lexists(recording) and stat.S_ISDIR(recording.lstat().st_mode)):
+        return 0
+    for path in recording.iterdir():
+        with open_finished(path) as file:
+            os.fsync(file.fileno())
+    sync_directory(recording)
+    sync_directory(carried)
+    return isolation.directory_size(recording)
 
 
 def _settle(path: Path, target: Path, proof: Proof) -> int:

@@ -27,7 +27,7 @@ from downloads.fetch.processes import (
     end_process,
     wait_for_any,
 )
-from downloads.fetch.protocol import GO, Job, Message, decode
+from downloads.fetch.protocol import GO, KEEP, Job, Message, decode
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 START_TIMEOUT_SECONDS = 60.0
@@ -168,11 +168,19 @@ class Child:
         self._attempt = attempt
         self._buffer = b""
         self._at_end = False
+        self._is_keep_asked = False
 
     def go(self) -> None:
         """Let it begin. A child that is gone already shows at the first `receive`."""
         with suppress(BrokenPipeError, ConnectionResetError):
             self._channel.sendall(GO)
+
+    def keep(self) -> None:
+        """Ask it to stop recording, and to finish what is there. Asking twice is asking once."""
+        if not self._is_keep_asked:
+            self._is_keep_asked = True
+            with suppress(OSError):  # it has ended
+                self._channel.sendall(KEEP)
 
     def receive(self, *, timeout_seconds: float, wake: int) -> list[Message] | None:
         """The messages that came, or None at the end.

@@ -16,6 +16,7 @@ from yt_dlp.postprocessor import FFmpegPostProcessor, get_postprocessor
 from yt_dlp.utils import unified_timestamp
 
 from downloads.fetch.extractors import Matcher
+from downloads.fetch.live import Live
 from downloads.fetch.log import Voice
 from downloads.fetch.mending import mend
 from downloads.fetch.pieces import Pieces, wanted_by
@@ -58,6 +59,7 @@ class Downloader(yt_dlp.YoutubeDL):  # type: ignore[misc]
 
     def __init__(self, params: dict[str, Any]) -> None:
         self.resume: Resume | None = None  # set in the child
+        self.live: Live | None = None  # set in the child
         self.pages = Pages()
         # Whether a body that was fetched ended with its connection, so that nothing proves its end.
         self.has_open_end = False
@@ -87,10 +89,20 @@ class Downloader(yt_dlp.YoutubeDL):  # type: ignore[misc]
 
     def process_video_result(self, info_dict: dict[str, Any], download: bool = True) -> Any:
         refuse_too_much(info_dict)
+        if self.live is not None:
+            self.live.narrow(info_dict)
         return super().process_video_result(info_dict, download)
+
+    def process_info(self, info_dict: dict[str, Any]) -> Any:
+        if self.live is not None:
+            self.live.look(info_dict)
+        return super().process_info(info_dict)
 
     def dl(self, name: str, info: Any, subtitle: bool = False, test: bool = False) -> Any:
         """As yt-dlp's: fetch one file of a video."""
+        if self.live is not None and not subtitle and self.live.takes(info):
+            self.live.record(name, info)
+            return True, True
         self._is_fetching = True
         if self.resume is not None and not subtitle and not test:
             self.resume.begin(name, info)

@@ -23,7 +23,7 @@ from downloads.fetch import downloader as downloading
 from downloads.fetch import job as jobs
 from downloads.fetch import processes
 from downloads.fetch.failure import facts_of
-from downloads.fetch.protocol import GO, Job, sender
+from downloads.fetch.protocol import GO, Job, Wishes, sender
 from downloads.sandbox import guard as guarding
 from downloads.sandbox import landlock, limits, seccomp
 from downloads.sandbox.addresses import AllowedHosts
@@ -160,7 +160,8 @@ def carry_out(fork_server: Server, job: Job, channel: socket.socket) -> None:
         landlock.confine(directory, readable=fork_server.readable)
         seccomp.keep_session()
         confine_programs(stall_seconds=job.stall_seconds)
-        send(jobs.run(fork_server.downloader, job, guard, send))
+        wishes = Wishes(channel)
+        send(jobs.run(fork_server.downloader, job, guard, send=send, wishes=wishes))
     except Exception as error:
         send(facts_of(error, refusals=guard.refusals))
 

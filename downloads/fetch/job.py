@@ -1,12 +1,14 @@
 """One download, in the child: extract, fetch, verify, and say so."""
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from downloads.disk.names import readable
 from downloads.fetch import downloader as downloading
 from downloads.fetch.forecast import Forecast
+from downloads.fetch.live import Live
 from downloads.fetch.protocol import (
     Fetched,
     Job,
@@ -14,6 +16,7 @@ from downloads.fetch.protocol import (
     PhaseBegan,
     Resumed,
     Send,
+    Wishes,
 )
 from downloads.fetch.read_limits import MAX_TEXT_LENGTH, NotOneVideo, TooLarge
 from downloads.fetch.resume import Resume
@@ -35,6 +38,7 @@ class Fetching:
         self.resume = Resume(
             Path(job.directory), on_resumed=lambda size: send(Resumed(received_bytes=size))
         )
+        self.live: Live | None = None
         self.phase = Phase.EXTRACTING
         self.duration_seconds: float | None = None
         self.title = ""
@@ -83,6 +87,17 @@ class Fetching:
         if finished and _is_one_file(report):
             self._prove(name)
 
+    def on_recorded(self, size_bytes: int) -> None:
+        """The recorder's hook: how much of a live stream is on the disk."""
+        if self.phase is not Phase.RECORDING:
+            self.duration_seconds = None
+            if size_bytes:
+                self.send(Resumed(received_bytes=size_bytes))
+        self.enter(Phase.RECORDING)
+        if (now := time.monotonic()) - self._last_advance_at >= ADVANCE_INTERVAL_SECONDS:
+            self._last_advance_at = now
+            self.send(Advance(received_bytes=size_bytes))
+
     def _prove(self, name: str) -> None:
         """Read through a file whose length nobody announced, or whose container says that there
         is more of it, as long as it is what the site sent.
@@ -128,7 +143,9 @@ def _is_one_file(report: dict[str, Any]) -> bool:
     return info.get("protocol") in ("http", "https") and "fragment_index" not in report
 
 
-def run(downloader: downloading.Downloader, job: Job, guard: Guard, send: Send) -> Fetched:
+def run(
+    downloader: downloading.Downloader, job: Job, guard: Guard, *, send: Send, wishes: Wishes
+) -> Fetched:
     """Fetch what the job says into its directory.
 
     Raises whatever yt-dlp raises, and NotOneVideo, TooLarge, Incomplete, PolicyBlocked.
@@ -141,13 +158,32 @@ def run(downloader: downloading.Downloader, job: Job, guard: Guard, send: Send) 
     downloader.params["match_filter"] = fetching.on_video
     downloader.add_progress_hook(fetching.on_progress)
     downloader.add_postprocessor_hook(fetching.on_post_processing)
-    info = downloader.extract_info(job.url)
+    fetching.live = downloader.live = Live(
+        downloader,
+        job,
+        wishes=wishes,
+        on_recorded=fetching.on_recorded,
+        on_joining=partial(fetching.enter, Phase.POST_PROCESSING),
+    )
+    info = extracted(downloader, fetching.live, job.url)
     try:
         fetched = verified(info, fetching)
     except Exception:
         fetching.resume.forget()  # or the next attempt would end the same way
         raise
     return fetched
+
+
+def extracted(downloader: downloading.Downloader, live: Live, url: str) -> Any:
+    """What yt-dlp fetched from an address; or what was recorded of it before the site failed."""
+    if live.is_stopped:
+        return live.finish()
+    try:
+        return downloader.extract_info(url)
+    except Exception as error:
+        if not live.can_finish(error):
+            raise
+    return live.finish()
 
 
 def verified(info: Any, fetching: Fetching) -> Fetched:
@@ -159,7 +195,9 @@ def verified(info: Any, fetching: Fetching) -> Fetched:
     if not fetching.is_proven():
         for path in paths:
             read_through(path, announced_seconds=fetching.only_evidence())
-    data = {"code": "without_sound"} if any(map(has_no_sound, paths)) else {}
+    data = fetching.live.data if fetching.live else {}
+    if any(map(has_no_sound, paths)):
+        data = {"code": "without_sound", **data}
     return Fetched(title=fetching.title, files=files, data=data)
 
 

@@ -1,16 +1,19 @@
 """The messages between worker and child: JSON lines over one socket an attempt.
 
-The child sends; the worker's only message is "go". Both ends are on the same machine and run the
-same version, so that the format may change freely.
+The child sends; the worker says "go", and later perhaps "keep". Both ends are on the same machine
+and run the same version, so that the format may change freely.
 """
 
 import json
+import select
 import socket
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 GO = b"go\n"
+KEEP = b"keep\n"  # stop the recording of a live stream, and finish what is there
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +26,9 @@ class Job:
     max_bytes: int
     stall_seconds: float
     allow_private_hosts: tuple[str, ...]
+    max_seconds: float  # of a recording
+    min_free_bytes: int  # what a recording leaves free on the disk
+    is_last_try: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +125,24 @@ def decode(line: bytes) -> Message:
     except (TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ValueError(f"not a message: {line[:200]!r}") from error
     return message
+
+
+class Wishes:
+    """What the worker asks of a child that runs."""
+
+    def __init__(self, channel: socket.socket) -> None:
+        self._is_keep_asked = False
+        self._channel = channel
+
+    def is_keep_asked(self, *, within_seconds: float = 0) -> bool:
+        """Whether it is asked to stop and keep; waits so long when it was not asked before."""
+        waiting = select.poll()
+        waiting.register(self._channel, select.POLLIN)
+        if not self._is_keep_asked and waiting.poll(within_seconds * 1000):
+            self._is_keep_asked = self._channel.recv(len(KEEP)) == KEEP
+            if not self._is_keep_asked:
+                time.sleep(within_seconds)  # the worker is gone, and this process soon killed
+        return self._is_keep_asked
 
 
 Send = Callable[[Message], None]

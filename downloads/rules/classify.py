@@ -23,6 +23,8 @@ class ErrorFacts:
 KINDS: tuple[tuple[str, ErrorClass], ...] = (
     ("PolicyBlocked", ErrorClass.POLICY_BLOCKED),
     ("NotOneVideo", ErrorClass.UNSUPPORTED),
+    ("NotRecordable", ErrorClass.FORMAT_UNAVAILABLE),
+    ("ProtectedByDRM", ErrorClass.DRM),
     ("ChildDied", ErrorClass.WORKER_LOST),
     ("ChildFailed", ErrorClass.WORKER_LOST),
     ("ProgramKilled", ErrorClass.WORKER_LOST),
@@ -40,6 +42,7 @@ KINDS: tuple[tuple[str, ErrorClass], ...] = (
     ("NoRoom", ErrorClass.DISK_FULL),
     ("Incomplete", ErrorClass.INCOMPLETE),
     ("NotDecrypted", ErrorClass.INCOMPLETE),
+    ("BadPlaylist", ErrorClass.INCOMPLETE),
     ("ContentTooShortError", ErrorClass.INCOMPLETE),
     ("IncompleteRead", ErrorClass.INCOMPLETE),
     ("GeoRestrictedError", ErrorClass.GEO_BLOCKED),

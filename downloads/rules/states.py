@@ -46,9 +46,22 @@ class Phase(StrEnum):
 
     EXTRACTING = "extracting"
     FETCHING = "fetching"
+    RECORDING = "recording"  # a live stream: it goes on until somebody or something stops it
     POST_PROCESSING = "post-processing"
     VERIFYING = "verifying"
     PUBLISHING = "publishing"
+
+
+class Stop(StrEnum):
+    """Why a recording ended."""
+
+    ENDED = "ended"  # by the site
+    SILENT = "silent"  # no segment came for VNSITE_STALL_SECONDS
+    ASKED = "asked"
+    TIME = "time"
+    SIZE = "size"
+    SPACE = "space"
+    LOST = "lost"  # after an interruption the site did not offer it any more
 
 
 WAITING = frozenset({State.CREATED})

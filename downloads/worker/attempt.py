@@ -216,6 +216,9 @@ class AttemptRun:
             max_bytes=settings.VNSITE.max_bytes,
             stall_seconds=settings.VNSITE.stall_seconds,
             allow_private_hosts=settings.VNSITE.allow_private_hosts,
+            max_seconds=settings.VNSITE.max_seconds,
+            min_free_bytes=settings.VNSITE.min_free_bytes,
+            is_last_try=self.download.tries >= self.download.max_attempts,
         )
 
     def _listen(self, child: Child, directory: Path) -> LastWord | None:

@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 PROGRESS_INTERVAL_SECONDS = 0.5
 # Other phases receive no bytes: their silence is not a stall.
-MAY_STALL = frozenset({Phase.EXTRACTING, Phase.FETCHING})
+MAY_STALL = frozenset({Phase.EXTRACTING, Phase.FETCHING, Phase.RECORDING})
 
 
 class ProgressReport:

@@ -70,6 +70,9 @@ def job_for(url: str, directory: Path, **values: object) -> Job:
         max_bytes=10**9,
         stall_seconds=STALL_SECONDS,
         allow_private_hosts=(),
+        max_seconds=3600,
+        min_free_bytes=0,
+        is_last_try=False,
     )
     return replace(job, **values)  # type: ignore[arg-type]
 
