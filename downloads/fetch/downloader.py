@@ -15,6 +15,7 @@ from yt_dlp.networking.exceptions import HTTPError
 from yt_dlp.postprocessor import FFmpegPostProcessor, get_postprocessor
 from yt_dlp.utils import unified_timestamp
 
+from downloads.fetch import premiere
 from downloads.fetch.extractors import Matcher
 from downloads.fetch.live import Live
 from downloads.fetch.log import Voice
@@ -86,6 +87,10 @@ class Downloader(yt_dlp.YoutubeDL):  # type: ignore[misc]
         if (n_entries or 1) > 1:
             raise NotOneVideo("This is a playlist, or a page with several videos")
         return super()._playlist_infodict(*args, n_entries=n_entries, **kwargs)
+
+    def _wait_for_video(self, ie_result: dict[str, Any] | None = None) -> None:
+        """Raise NotStarted for a video that is announced, where yt-dlp would sleep until then."""
+        premiere.refuse_announced(ie_result or {})
 
     def process_video_result(self, info_dict: dict[str, Any], download: bool = True) -> Any:
         refuse_too_much(info_dict)

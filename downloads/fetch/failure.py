@@ -8,7 +8,8 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from downloads.fetch.protocol import Broke
-from downloads.rules.classify import UNFORESEEN_BY_EXTRACTOR
+from downloads.rules.classify import UNFORESEEN_BY_EXTRACTOR, ErrorFacts, classify
+from downloads.rules.errors import ErrorClass
 from downloads.rules.redaction import MAX_LOOKED_AT, redact
 from downloads.sandbox.guard import PolicyBlocked
 
@@ -42,6 +43,20 @@ def facts_of(error: BaseException, *, refusals: list[str]) -> Broke:
         http_status=_first(chain, "status") or _status_in(message),
         errno=_first(chain, "errno"),
         retry_after_seconds=_retry_after(chain),
+        data={"starts_at": starts_at} if (starts_at := _first(chain, "starts_at")) else {},
+    )
+
+
+def class_of(error: BaseException) -> ErrorClass:
+    """Name the class of an error as the worker will."""
+    broke = facts_of(error, refusals=[])
+    return classify(
+        ErrorFacts(
+            kinds=tuple(broke.kinds),
+            message=broke.message,
+            http_status=broke.http_status,
+            errno=broke.errno,
+        )
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from downloads.disk.names import readable
 from downloads.fetch import downloader as downloading
+from downloads.fetch import premiere
 from downloads.fetch.forecast import Forecast
 from downloads.fetch.live import Live
 from downloads.fetch.protocol import (
@@ -182,6 +183,7 @@ def extracted(downloader: downloading.Downloader, live: Live, url: str) -> Any:
         return downloader.extract_info(url)
     except Exception as error:
         if not live.can_finish(error):
+            premiere.raise_with_start(error, downloader, url)
             raise
     return live.finish()
 

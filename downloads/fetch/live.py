@@ -15,11 +15,10 @@ from yt_dlp.networking.exceptions import RequestError
 
 from downloads.disk.partial import CARRIED
 from downloads.disk.recording import RECORDING
-from downloads.fetch.failure import facts_of
+from downloads.fetch.failure import class_of
 from downloads.fetch.join import join
-from downloads.fetch.protocol import Broke, Job, Wishes
+from downloads.fetch.protocol import Job, Wishes
 from downloads.fetch.recorder import MAX_PLAYLIST_BYTES, Recorder
-from downloads.rules.classify import ErrorFacts, classify
 from downloads.rules.errors import ADVICE, Retry
 from downloads.rules.playlist import is_unfinished
 from downloads.rules.states import Stop
@@ -139,7 +138,7 @@ class Live:
         """Whether what was recorded is all that there will be, because of how the site failed."""
         if not self.is_begun or self.is_stopped:
             return False
-        return self._job.is_last_try or _is_final(facts_of(error, refusals=[]))
+        return self._job.is_last_try or ADVICE[class_of(error)].retry is Retry.NEVER
 
     def finish(self) -> Any:
         """Finish what was recorded without asking the site; returns yt-dlp's info."""
@@ -159,13 +158,3 @@ def _is_hls(part: dict[str, Any]) -> bool:
 
 def _is_dash(part: dict[str, Any]) -> bool:
     return part.get("protocol") == "http_dash_segments"
-
-
-def _is_final(broke: Broke) -> bool:
-    facts = ErrorFacts(
-        kinds=tuple(broke.kinds),
-        message=broke.message,
-        http_status=broke.http_status,
-        errno=broke.errno,
-    )
-    return ADVICE[classify(facts)].retry is Retry.NEVER

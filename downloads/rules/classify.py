@@ -51,6 +51,7 @@ KINDS: tuple[tuple[str, ErrorClass], ...] = (
     ("SSLZeroReturnError", ErrorClass.NETWORK),
     ("SSLError", ErrorClass.TLS),
     ("UserNotLive", ErrorClass.LIVE_NOT_STARTED),
+    ("NotStarted", ErrorClass.LIVE_NOT_STARTED),
     ("MemoryError", ErrorClass.TOO_LARGE),
     ("TimeoutExpired", ErrorClass.TIMED_OUT),
     ("_UnsafeExtensionError", ErrorClass.UNSUPPORTED),
