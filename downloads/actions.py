@@ -16,7 +16,7 @@ from django.contrib.auth import get_user_model
 from django.db import IntegrityError
 from django.utils import timezone
 
-from downloads.disk import isolation, library
+from downloads.disk import isolation, library, partial
 from downloads.models import (
     Counts,
     Download,
@@ -73,6 +73,28 @@ def cancel(download: Download, *, actor: str) -> Download:
     raise NotAllowed(download, f"It cannot be cancelled: it is {download.state}.")
 
 
+def stop_and_keep(download: Download, *, actor: str) -> Download:
+    """Have the recording of a live stream stopped, finished and published.
+
+    Asking twice is asking once. Raises NotAllowed when nothing of it is recorded or a recording is
+    over.
+    """
+    _look_again(download)
+    if not download.is_recording and not _carries_recording(download):
+        raise NotAllowed(download, "It is not recording a live stream.")
+    asked = download.ask_to_keep(actor=actor)
+    _look_again(download)
+    if not asked:
+        raise NotAllowed(download, "It is too late to stop it: it is ending already.")
+    return download
+
+
+def _carries_recording(download: Download) -> bool:
+    """Whether it waits to go on with a recording, on this machine."""
+    is_waiting = download.state == State.CREATED and download.carried
+    return bool(is_waiting) and partial.holds_recording(settings.VNSITE.temp_root, download.carried)
+
+
 def let_go_of_all_of(user: "User", *, actor: str) -> None:
     """Cancel what a user has waiting and running, and count all that they have as nobody's.
 
@@ -124,6 +146,7 @@ def retry(download: Download, *, actor: str) -> Download:
             uncounted=download.attempt,
             max_attempts=settings.VNSITE.max_attempts,
             not_before=None,
+            keep_requested_by="",
             error_class=None,
             error_data={},
         )

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Self
 
@@ -21,6 +21,7 @@ class Why(StrEnum):
     """What is in the way of a download that waits, in the order in which it is said."""
 
     SITE = "site"  # its site refused us several times in a row and is left alone
+    PREMIERE = "premiere"  # the site says when it starts
     NOT_BEFORE = "not_before"  # the time of its next try has not come
     NO_WORKER = "no_worker"
     USER_LIMIT = "user_limit"  # as many of its owner's downloads run as may
@@ -80,6 +81,8 @@ class Obstacles:
         if site in self.open_sites:
             return self.open_sites[site]
         if due_at is not None and self.now < due_at:
+            if starts_at := _starts_at(download):
+                return Waiting(why=Why.PREMIERE, site=site, until=starts_at)
             return Waiting(why=Why.NOT_BEFORE, site=site, until=due_at)
         if not self.has_worker:
             return Waiting(why=Why.NO_WORKER, site=site)
@@ -126,6 +129,14 @@ class Obstacles:
 def has_live_worker() -> bool:
     lease = timedelta(seconds=settings.VNSITE.lease_seconds)
     return Worker.objects.filter(stopped_at=None, heartbeat_at__gt=database_now() - lease).exists()
+
+
+def _starts_at(download: Download) -> datetime | None:
+    """When the video starts, as its site said at the last try; None for all but premieres."""
+    if download.error_class != ErrorClass.LIVE_NOT_STARTED:
+        return None
+    starts_at = download.error_data.get("starts_at")
+    return datetime.fromtimestamp(starts_at, UTC) if starts_at else None
 
 
 def _of_site(site: Site) -> Waiting:

@@ -95,6 +95,11 @@ def keep(root: Path, name: str) -> int:
     return 0
 
 
+def holds_recording(root: Path, name: str) -> bool:
+    """Whether a directory holds, or carries, the recording of a live stream."""
+    return any((root / name / path).is_dir() for path in (RECORDING, f"{CARRIED}/{RECORDING}"))
+
+
 def bring(root: Path, name: str, directory: Path) -> bool:
     """Move what `keep` kept into the directory of the next attempt, by one rename.
 

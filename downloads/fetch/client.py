@@ -168,16 +168,20 @@ class Child:
         self._attempt = attempt
         self._buffer = b""
         self._at_end = False
-        self._is_keep_asked = False
+        self._has_begun = self._is_keep_asked = False
 
     def go(self) -> None:
         """Let it begin. A child that is gone already shows at the first `receive`."""
         with suppress(BrokenPipeError, ConnectionResetError):
             self._channel.sendall(GO)
+        self._has_begun = True
 
     def keep(self) -> None:
-        """Ask it to stop recording, and to finish what is there. Asking twice is asking once."""
-        if not self._is_keep_asked:
+        """Ask it to stop recording, and to finish what is there; from any thread, again and again.
+
+        Nothing happens before it was let go.
+        """
+        if self._has_begun and not self._is_keep_asked:
             self._is_keep_asked = True
             with suppress(OSError):  # it has ended
                 self._channel.sendall(KEEP)

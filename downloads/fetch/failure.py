@@ -1,6 +1,7 @@
 """Turns an exception into facts that can be sent to the worker."""
 
 import re
+import time
 import unicodedata
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -37,13 +38,14 @@ def facts_of(error: BaseException, *, refusals: list[str]) -> Broke:
     if refusals:
         kinds.insert(0, PolicyBlocked.__name__)
         message = clean_message(refusals[0])  # the site chose the host's name
+    starts_at = _first(chain, "starts_at")
     return Broke(
         kinds=kinds,
         message=message,
         http_status=_first(chain, "status") or _status_in(message),
         errno=_first(chain, "errno"),
-        retry_after_seconds=_retry_after(chain),
-        data={"starts_at": starts_at} if (starts_at := _first(chain, "starts_at")) else {},
+        retry_after_seconds=starts_at - time.time() if starts_at else _retry_after(chain),
+        data={"starts_at": starts_at} if starts_at else {},
     )
 
 

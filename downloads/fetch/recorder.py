@@ -23,7 +23,7 @@ from downloads.fetch.protocol import Job, Wishes
 from downloads.fetch.read_limits import MIB, TooLarge
 from downloads.fetch.verify import Incomplete, is_text
 from downloads.rules import playlist
-from downloads.rules.playlist import BadPlaylist, Playlist, Resource, Segment
+from downloads.rules.playlist import BadPlaylist, Playlist, ProtectedByDRM, Resource, Segment
 from downloads.rules.states import Stop
 
 BLOCK_BYTES = 2**16
@@ -37,6 +37,10 @@ SIZE_SHARE = 0.6
 
 Headers = Mapping[str, str]
 Open = Callable[[Request], Response]
+
+
+# A site may send such things for a while; what was recorded before is not their fault.
+FAILURES = (RequestError, BadPlaylist, ProtectedByDRM, Incomplete, TooLarge, TimeoutError)
 
 
 class Stopped(Exception):
@@ -152,7 +156,7 @@ class Recorder:
             return
         try:
             listed = self._playlist(source)
-        except (RequestError, BadPlaylist, TimeoutError):
+        except FAILURES:
             source.failures = 0  # nothing can be had: it is not the segment's fault
             if not self.has_recorded:
                 raise
@@ -189,7 +193,7 @@ class Recorder:
                 raise Incomplete("The site does not have this segment")
             content = self._content(source, segment)
             start = self._start_of(source, segment)
-        except (RequestError, Incomplete, TimeoutError):
+        except FAILURES:
             source.failures += 1
             if source.failures < TRIES and not segment.is_missing:
                 return False

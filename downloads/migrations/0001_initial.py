@@ -142,6 +142,7 @@ class Migration(migrations.Migration):
                 ("not_before", models.DateTimeField(blank=True, null=True)),
                 ("cancel_requested_at", models.DateTimeField(blank=True, null=True)),
                 ("cancel_requested_by", models.CharField(blank=True, default="", max_length=200)),
+                ("keep_requested_by", models.CharField(blank=True, default="", max_length=200)),
                 ("directory", models.CharField(blank=True, default="", max_length=160)),
                 ("carried", models.CharField(blank=True, default="", max_length=160)),
                 ("child_pid", models.PositiveIntegerField(blank=True, null=True)),

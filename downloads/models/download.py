@@ -25,7 +25,7 @@ from downloads.models.transactions import (
 )
 from downloads.models.workers import Worker
 from downloads.rules import redaction
-from downloads.rules.backoff import RETRY_AFTER_CAP_SECONDS
+from downloads.rules.backoff import LONGEST_WAIT_SECONDS
 from downloads.rules.errors import Advice, ErrorClass, advice_of
 from downloads.rules.states import ACTIVE, ENDED, RUNNING, Outcome, Phase, Reason, State, can_move
 
@@ -65,7 +65,7 @@ class DownloadQuerySet(models.QuerySet["Download"]):
         A `not_before` beyond the longest possible wait means that the clock was set back: it counts
         as due.
         """
-        longest = timedelta(seconds=RETRY_AFTER_CAP_SECONDS)
+        longest = timedelta(seconds=LONGEST_WAIT_SECONDS)
         due = Q(not_before=None) | Q(not_before__lte=now) | Q(not_before__gt=now + longest)
         return self.filter(due, Likely(Q(state=State.CREATED))).order_by("-priority", "id")
 
@@ -124,6 +124,8 @@ class Download(models.Model):
     not_before = models.DateTimeField(null=True, blank=True)  # None: at once
     cancel_requested_at = models.DateTimeField(null=True, blank=True)  # None: nobody asked
     cancel_requested_by = models.CharField(max_length=200, blank=True, default="")
+    # Not "": who asked to stop the recording and keep what is there. It stays over attempts.
+    keep_requested_by = models.CharField(max_length=200, blank=True, default="")
 
     worker = models.ForeignKey(Worker, null=True, blank=True, on_delete=models.SET_NULL)
     directory = models.CharField(max_length=160, blank=True, default="")  # under the temp root
@@ -248,6 +250,12 @@ class Download(models.Model):
         return self.state in ACTIVE and not self.library_path and not self.cancel_requested_at
 
     @property
+    def is_recording(self) -> bool:
+        """Whether it records a live stream now."""
+        progress: Progress | None = getattr(self, "progress", None)
+        return progress is not None and progress.phase == Phase.RECORDING
+
+    @property
     def is_cleanable(self) -> bool:
         """Whether it has ended and its directory is still there or not yet known to be gone."""
         return self.state in ENDED
@@ -362,6 +370,18 @@ class Download(models.Model):
                 cancel_requested_at=timezone.now(), cancel_requested_by=actor
             )
             or askable.exists()
+        )
+
+    def ask_to_keep(self, *, actor: str) -> bool:
+        """Ask the worker to stop recording and to finish what is there. A request, as a cancel.
+
+        False when it has ended, is being published, or was cancelled. Asking twice is asking once.
+        """
+        askable = Download.objects.filter(
+            pk=self.pk, library_path="", cancel_requested_at=None
+        ).active()
+        return bool(
+            askable.filter(keep_requested_by="").update(keep_requested_by=actor) or askable.exists()
         )
 
     def forget(self) -> None:

@@ -7,6 +7,10 @@ from downloads.rules.errors import ADVICE, ErrorClass, Retry
 BACKOFF_BASE_SECONDS = 2.0
 BACKOFF_CAP_SECONDS = 60.0
 RETRY_AFTER_CAP_SECONDS = 3600.0
+# The site is asked again before a premiere that is further away: it may be put off.
+PREMIERE_CAP_SECONDS = 6 * 3600.0
+PREMIERE_LEAST_SECONDS = 30.0
+LONGEST_WAIT_SECONDS = max(RETRY_AFTER_CAP_SECONDS, PREMIERE_CAP_SECONDS)
 
 
 def retry_delay_seconds(

@@ -101,6 +101,16 @@ class AttemptRun:
                 os.write(self._waker, b"!")
 
     @property
+    def is_recorded(self) -> bool:
+        """Whether it is, or was, the recording of a live stream."""
+        return self._progress.is_recorded
+
+    def keep(self) -> None:
+        """Have its child stop recording and finish what is there, if it records already."""
+        if self._child is not None:
+            self._child.keep()
+
+    @property
     def is_asked(self) -> bool:
         """Whether it was asked to end."""
         return self._request is not None
@@ -294,6 +304,7 @@ class AttemptRun:
             tries=self.download.tries,
             max_attempts=self.download.max_attempts,
             is_decided=bool(self.download.library_path),
+            has_recorded=self._progress.has_recorded,
             asked_by=asked_by,
         )
 

@@ -9,7 +9,11 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from downloads.rules.backoff import retry_delay_seconds
+from downloads.rules.backoff import (
+    PREMIERE_CAP_SECONDS,
+    PREMIERE_LEAST_SECONDS,
+    retry_delay_seconds,
+)
 from downloads.rules.breaker import Verdict, verdict_of
 from downloads.rules.errors import ErrorClass
 from downloads.rules.states import Reason, State
@@ -46,10 +50,11 @@ class Facts:
     can_finish: bool = False  # it is, and the files are there, staged or published
     is_cancel_asked: bool = False
     asked_by: str = ""  # the actor who asked to cancel
+    has_recorded: bool = False  # more of a live stream than the attempts before
 
     @property
     def has_tries_left(self) -> bool:
-        return self.tries < self.max_attempts
+        return self.has_recorded or self.tries < self.max_attempts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +63,8 @@ class Failure:
 
     error_class: ErrorClass
     data: Mapping[str, Any]  # codes and numbers, as of a transition
-    retry_after_seconds: float | None = None  # None: the site did not say
+    # Until the site may be asked again, or until a premiere. None: the site did not say.
+    retry_after_seconds: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +98,8 @@ NOT_BEGUN = Ending(
 def after_failure(failure: Failure, facts: Facts, *, chance: random.Random | None = None) -> Ending:
     """Return the ending of an attempt that broke: another try, or FAILED."""
     error_class = failure.error_class
+    if "starts_at" in failure.data and not facts.is_decided:
+        return _until_it_starts(failure)
     delay = retry_delay_seconds(
         error_class,
         tries=facts.tries,
@@ -115,6 +123,7 @@ def after_failure(failure: Failure, facts: Facts, *, chance: random.Random | Non
         error_class=error_class,
         delay_seconds=delay,
         directory=Directory.REDUCE,
+        counts=not facts.has_recorded,
         verdict=verdict_of(error_class),
     )
 
@@ -156,7 +165,12 @@ def after_loss(facts: Facts) -> Ending:
     if facts.is_cancel_asked:
         return _cancelled(facts, directory=Directory.REMOVE)
     if facts.has_tries_left:
-        return Ending(to=State.CREATED, reason=Reason.WORKER_LOST, directory=Directory.REDUCE)
+        return Ending(
+            to=State.CREATED,
+            reason=Reason.WORKER_LOST,
+            directory=Directory.REDUCE,
+            counts=not facts.has_recorded,
+        )
     return Ending(
         to=State.FAILED,
         reason=ErrorClass.WORKER_LOST,
@@ -164,6 +178,20 @@ def after_loss(facts: Facts) -> Ending:
         error_class=ErrorClass.WORKER_LOST,
         directory=Directory.REMOVE,
         withdraws=facts.is_decided,
+    )
+
+
+def _until_it_starts(failure: Failure) -> Ending:
+    """The ending of an attempt that came before a premiere, or before a part of the wait for it."""
+    seconds = failure.retry_after_seconds or 0
+    return Ending(
+        to=State.CREATED,
+        reason=Reason.WILL_RETRY,
+        data=failure.data,
+        error_class=failure.error_class,
+        delay_seconds=min(max(seconds, PREMIERE_LEAST_SECONDS), PREMIERE_CAP_SECONDS),
+        directory=Directory.REMOVE,
+        counts=False,
     )
 
 

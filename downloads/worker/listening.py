@@ -54,7 +54,11 @@ class ChildListener:
         silent_seconds = time.monotonic() - self._heard_at
         if self._progress.may_stall and silent_seconds > settings.VNSITE.stall_seconds:
             return Broke(kinds=["Stalled"], data={"silent_seconds": round(silent_seconds)})
-        return self._pace.measure(now=time.monotonic(), received_bytes=self._progress.fetched_bytes)
+        return self._pace.measure(
+            now=time.monotonic(),
+            received_bytes=self._progress.fetched_bytes,
+            is_recorded=self._progress.is_recorded,
+        )
 
     def report(self) -> None:
         """Write what is due. It may wait for the database, and meanwhile nobody listens."""

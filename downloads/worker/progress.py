@@ -29,6 +29,7 @@ class ProgressReport:
         self._advance = Advance(received_bytes=0)
         self._resumed_bytes = 0
         self._title = ""
+        self._is_recorded = False
         self._is_new = False
         self._written_at = time.monotonic()
 
@@ -41,11 +42,23 @@ class ProgressReport:
         """Bytes received so far; None while nothing is fetched."""
         return self._advance.received_bytes if self._phase is Phase.FETCHING else None
 
+    @property
+    def is_recorded(self) -> bool:
+        """Whether it is, or was, the recording of a live stream."""
+        return self._is_recorded
+
+    @property
+    def has_recorded(self) -> bool:
+        """Whether it records, and got further than the attempts before."""
+        is_further = self._advance.received_bytes > self._resumed_bytes
+        return self._phase is Phase.RECORDING and is_further
+
     def take(self, message: Message) -> None:
         match message:
             case Metadata():
                 self._title = message.title
             case PhaseBegan():
+                self._is_recorded |= message.phase == Phase.RECORDING
                 self._phase = Phase(message.phase)
             case Resumed():
                 self._resumed_bytes = message.received_bytes

@@ -16,6 +16,7 @@ from downloads.disk.names import entry_name, file_names, suffix_of
 from downloads.fetch.protocol import Fetched
 from downloads.models import Download, Progress
 from downloads.models.outage import is_outage
+from downloads.rules.states import Stop
 from downloads.worker.owned import LeaseOver, OwnedRow, Row
 
 Manifest = dict[str, Any]
@@ -88,7 +89,7 @@ def finish(row: Row) -> None:
             # Somebody else may have finished it between our look and our rename.
             if not _is_published(download):
                 raise
-    data = manifest.get("data", {}) | _resumed(row)
+    data = manifest.get("data", {}) | _resumed(row) | _stopped_by(row, manifest)
     row.complete(manifest["files"], title=manifest["title"], data=data)
 
 
@@ -98,6 +99,15 @@ def _resumed(row: Row) -> dict[str, int]:
     rows = Progress.objects.filter(download_id=download.pk, attempt=download.attempt)
     resumed_bytes = row.ask(rows.values_list("resumed_bytes", flat=True).first)
     return {"resumed_bytes": resumed_bytes} if resumed_bytes else {}
+
+
+def _stopped_by(row: Row, manifest: Manifest) -> dict[str, str]:
+    """For the history: who asked to stop a recording."""
+    if manifest.get("data", {}).get("stopped") != Stop.ASKED:
+        return {}
+    rows = Download.objects.filter(pk=row.download.pk)
+    asked_by = row.ask(rows.values_list("keep_requested_by", flat=True).first)
+    return {"asked_by": asked_by or ""}
 
 
 def withdraw(row: Row) -> None:

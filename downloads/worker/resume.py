@@ -52,12 +52,13 @@ def keep(download: Download, *, is_over: bool) -> Kept:
 
     `is_over`: nothing of it runs any more, for certain, and since then this machine did not start
     anew. Otherwise somebody may still write there, or the bytes may not be on the disk, and the
-    directory is removed; also when its disk is too full for any download to begin. What was
-    carried and not taken yet stays as it is.
+    directory is removed; also when its disk is too full for any download to begin, unless it
+    holds a recording, which nobody can fetch again. What was carried and not taken yet stays.
     """
     root = settings.VNSITE.temp_root
     size_bytes = 0
-    if is_over and not free_space.obstacle_to_begin():
+    is_recording = partial.holds_recording(root, download.directory)
+    if is_over and (is_recording or not free_space.obstacle_to_begin()):
         size_bytes = partial.keep(root, download.directory)
     if not size_bytes:
         isolation.remove_directory(root, download.directory)
@@ -81,6 +82,8 @@ def make_room() -> None:
     waiting = Download.objects.filter(state=State.CREATED).exclude(carried="")
     for download in waiting.order_by("-id"):
         obstacle = free_space.obstacle_to_begin()
+        if partial.holds_recording(settings.VNSITE.temp_root, download.carried):
+            continue  # nobody can fetch it again
         if obstacle and actions.is_carried_here(download):
             logger.warning("%s will be fetched from the beginning: %s", download, obstacle)
             with suppress(LostDownload):  # it was claimed meanwhile

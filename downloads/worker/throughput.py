@@ -25,11 +25,17 @@ class ThroughputWatchdog:
         self._window: tuple[float, int] | None = None  # when it was opened, with how many bytes
         self._received_bytes = 0  # by the last report
 
-    def measure(self, *, now: float, received_bytes: int | None) -> Broke | None:
-        """Return why the attempt must end, or None. `received_bytes` None: nothing is fetched."""
+    def measure(
+        self, *, now: float, received_bytes: int | None, is_recorded: bool = False
+    ) -> Broke | None:
+        """Return why the attempt must end, or None. `received_bytes` None: nothing is fetched.
+
+        The child ends a recording itself when its time is over; as long again it may finish it.
+        """
         limits = self._limits
-        if now - self._began > limits.max_seconds:
-            return Broke(kinds=["TimedOut"], data={"after_seconds": round(limits.max_seconds)})
+        max_seconds = limits.max_seconds * (2 if is_recorded else 1)
+        if now - self._began > max_seconds:
+            return Broke(kinds=["TimedOut"], data={"after_seconds": round(max_seconds)})
         if received_bytes is None:
             self._window = None
             return None

@@ -259,7 +259,8 @@ class DownloadManager:
 
     def _make_room(self) -> None:
         """When a disk runs full, have the youngest attempt give way: one at a time, as each frees
-        what it had. The last one alone does not fit, and fails."""
+        what it had. The last one alone does not fit, and fails. Recordings are stopped and kept,
+        and after all others: nobody can fetch them again."""
         now = time.monotonic()
         if now < self._room_due_at or not self._running:
             return
@@ -267,12 +268,16 @@ class DownloadManager:
         if any(attempt.is_asked for attempt, _ in self._running.values()):
             return
         if obstacle := free_space.obstacle_to_go_on():
-            youngest = list(self._running.values())[-1][0]
+            attempts = [attempt for attempt, _ in self._running.values()]
+            youngest = ([each for each in attempts if not each.is_recorded] or attempts)[-1]
             with logs.about(
                 correlation_id=youngest.download.correlation_id, attempt=youngest.epoch
             ):
                 logger.warning("%s gives way: %s", youngest.download, obstacle)
-            youngest.ask(StopRequest.GIVE_WAY if len(self._running) > 1 else StopRequest.NO_ROOM)
+            if youngest.is_recorded:
+                youngest.keep()
+            else:
+                youngest.ask(StopRequest.GIVE_WAY if len(attempts) > 1 else StopRequest.NO_ROOM)
 
     def _begin(self, download: Download, doorbell: Doorbell, term: int) -> None:
         actor = worker_actor(self._worker)
@@ -299,11 +304,11 @@ class DownloadManager:
         if now < self._requests_due_at:
             return
         self._requests_due_at = now + REQUESTS_SECONDS
-        rows: dict[int, tuple[int, datetime | None]] = {
-            key: (attempt, asked_at)
-            for key, attempt, asked_at in Download.objects.running()
+        rows: dict[int, tuple[int, datetime | None, str]] = {
+            key: (attempt, cancelled_at, kept_by)
+            for key, attempt, cancelled_at, kept_by in Download.objects.running()
             .filter(worker=self._worker)
-            .values_list("pk", "attempt", "cancel_requested_at")
+            .values_list("pk", "attempt", "cancel_requested_at", "keep_requested_by")
         }
         for key, (attempt, _) in self._running.items():
             row = rows.get(key)
@@ -311,6 +316,8 @@ class DownloadManager:
                 attempt.ask(StopRequest.LEAVE)
             elif row[1] is not None:
                 attempt.ask(StopRequest.CANCEL)
+            elif row[2]:
+                attempt.keep()
         # Nobody works on them: the database hung up before it said that they were claimed, or when
         # their attempt was about to end.
         self._abandoned |= {(key, rows[key][0]) for key in rows.keys() - self._running.keys()}

@@ -4,8 +4,9 @@ from django.contrib.auth.models import User
 
 from downloads import actions
 from downloads.disk.isolation import IsolatedDownload
-from downloads.models import Download, LibraryEntry, StreamPosition
-from downloads.rules.states import Outcome, State
+from downloads.disk.recording import RECORDING
+from downloads.models import Download, LibraryEntry, Progress, StreamPosition
+from downloads.rules.states import Outcome, Reason, State
 from tests.helpers import lives
 
 pytestmark = [
@@ -203,3 +204,59 @@ def test_a_stale_page_cannot_remove_the_directory_of_an_attempt_that_runs_again(
         with pytest.raises(actions.NotAllowed):
             actions.forget(stale)
         assert directory.exists()
+
+
+# Stop and keep
+
+
+def recording(phase: str = "recording") -> Download:
+    download = lives.start(lives.submit())
+    Progress.objects.filter(download=download).update(phase=phase)
+    return download
+
+
+def test_stop_and_keep_only_asks() -> None:
+    download = actions.stop_and_keep(recording(), actor=ACTOR)
+
+    assert download.state == State.DOWNLOADING
+    assert download.keep_requested_by == ACTOR
+    assert actions.stop_and_keep(download, actor="user:otto").keep_requested_by == ACTOR
+
+
+@pytest.mark.parametrize("phase", ["fetching", "post-processing"])
+def test_what_does_not_record_cannot_be_stopped_and_kept(phase: str) -> None:
+    download = recording(phase)
+
+    with pytest.raises(actions.NotAllowed, match="not recording"):
+        actions.stop_and_keep(download, actor=ACTOR)
+
+    download.refresh_from_db()
+    assert download.keep_requested_by == ""
+
+
+def test_what_is_cancelled_cannot_be_kept_and_what_is_kept_can_be_cancelled() -> None:
+    cancelled, kept = recording(), recording()
+    actions.cancel(cancelled, actor=ACTOR)
+    actions.stop_and_keep(kept, actor=ACTOR)
+
+    with pytest.raises(actions.NotAllowed, match="too late"):
+        actions.stop_and_keep(cancelled, actor=ACTOR)
+
+    assert actions.cancel(kept, actor=ACTOR).cancel_requested_at
+
+
+def test_a_recording_that_waits_for_its_next_attempt_can_be_kept() -> None:
+    download = lives.start(lives.submit())
+    recorded = settings.VNSITE.temp_root / download.directory / RECORDING
+    recorded.mkdir()
+    (recorded / "0-0").write_bytes(b"some")
+    download.move(State.CREATED, actor=ACTOR, reason=Reason.SHUTDOWN, carried=download.directory)
+
+    assert actions.stop_and_keep(download, actor=ACTOR).keep_requested_by == ACTOR
+
+
+def test_a_retry_records_anew() -> None:
+    download = actions.stop_and_keep(recording(), actor=ACTOR)
+    download.move(State.CANCELLED, actor=ACTOR, reason=Reason.CANCELLED)
+
+    assert actions.retry(download, actor=ACTOR).keep_requested_by == ""

@@ -5,12 +5,12 @@ from datetime import timedelta
 import pytest
 
 from downloads.models import Download, database_now
-from downloads.rules.backoff import RETRY_AFTER_CAP_SECONDS
+from downloads.rules.backoff import LONGEST_WAIT_SECONDS
 from tests.helpers import lives
 
 pytestmark = [pytest.mark.both_databases, pytest.mark.django_db]
 
-LONGEST = timedelta(seconds=RETRY_AFTER_CAP_SECONDS)
+LONGEST = timedelta(seconds=LONGEST_WAIT_SECONDS)
 MINUTE = timedelta(minutes=1)
 
 
@@ -22,7 +22,7 @@ MINUTE = timedelta(minutes=1)
         (LONGEST - MINUTE, False),
         (LONGEST + MINUTE, True),  # nothing waits for so long: the clock was set back
     ],
-    ids=["past", "soon", "an hour", "set back"],
+    ids=["past", "soon", "the longest wait", "set back"],
 )
 def test_a_download_is_due(ahead: timedelta, is_due: bool) -> None:
     now = database_now()

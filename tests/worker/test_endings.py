@@ -5,7 +5,11 @@ from typing import Any
 
 import pytest
 
-from downloads.rules.backoff import BACKOFF_BASE_SECONDS
+from downloads.rules.backoff import (
+    BACKOFF_BASE_SECONDS,
+    PREMIERE_CAP_SECONDS,
+    PREMIERE_LEAST_SECONDS,
+)
 from downloads.rules.breaker import Verdict
 from downloads.rules.errors import ErrorClass
 from downloads.rules.states import State, can_move
@@ -62,6 +66,43 @@ def test_an_attempt_that_broke_is_tried_again_or_fails(
     assert (ending.error_class, ending.data, ending.counts) == (error_class, SAID, True)
     assert ending.withdraws == of.is_decided
     assert (ending.delay_seconds is None) == (to == "failed")
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        failed(ErrorClass.NETWORK, facts(tries=3, has_recorded=True)),
+        after_loss(facts(tries=3, has_recorded=True)),
+    ],
+    ids=["failed", "lost"],
+)
+def test_an_attempt_that_recorded_something_does_not_count(ending: Ending) -> None:
+    assert (ending.to, ending.directory, ending.counts) == ("created", Directory.REDUCE, False)
+
+
+@pytest.mark.parametrize(
+    ("starts_in_seconds", "delay_seconds"),
+    [
+        (3000.0, 3000.0),
+        (-5.0, PREMIERE_LEAST_SECONDS),
+        (10 * PREMIERE_CAP_SECONDS, PREMIERE_CAP_SECONDS),
+    ],
+    ids=["soon", "late already", "in days"],
+)
+def test_a_premiere_is_waited_for_without_using_up_tries(
+    starts_in_seconds: float, delay_seconds: float
+) -> None:
+    failure = Failure(
+        error_class=ErrorClass.LIVE_NOT_STARTED,
+        data={"starts_at": 1800000000},
+        retry_after_seconds=starts_in_seconds,
+    )
+
+    ending = after_failure(failure, facts(tries=3))
+
+    assert (ending.to, ending.reason, ending.counts) == ("created", "will_retry", False)
+    assert ending.delay_seconds == delay_seconds
+    assert ending.data == {"starts_at": 1800000000}
 
 
 @pytest.mark.parametrize(

@@ -71,3 +71,13 @@ def test_without_a_minimum_any_speed_will_do() -> None:
 def test_no_attempt_takes_longer_than_the_limit_however_fast_it_is() -> None:
     assert ended_by((999, 10**9), (1000, 2 * 10**9), (1000.5, 3 * 10**9)) == (1000.5, "TimedOut")
     assert ended_by((1001, None)) == (1001, "TimedOut")
+
+
+def test_a_recording_may_be_finished_after_its_time() -> None:
+    pace = ThroughputWatchdog(LIMITS, now=0)
+
+    ends = [
+        pace.measure(now=now, received_bytes=None, is_recorded=True) for now in (1001, 2000, 2001)
+    ]
+
+    assert [broke and broke.data for broke in ends] == [None, None, {"after_seconds": 2000}]
