@@ -11,6 +11,7 @@ from downloads.fetch import premiere
 from downloads.fetch.forecast import Forecast
 from downloads.fetch.live import Live
 from downloads.fetch.protocol import (
+    Advance,
     Fetched,
     Job,
     Metadata,
