@@ -1,1 +1,1 @@
-"""How the site is put together: configuration, URLs, ASGI, the server."""
+"""The site, put together: configuration, URLs, ASGI, the server."""

@@ -1,13 +1,15 @@
-"""What the person who runs vnsite can set: the environment, or `.env` in the data directory.
+"""The settings of vnsite, from the environment or from `.env` in the data directory.
 
-Knows names, types, ranges and defaults; imports nothing of Django.
+Knows their names, types, ranges and defaults; imports nothing of Django.
 """
 
 import os
 import re
 import secrets
+from contextlib import suppress
 from ipaddress import ip_network
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Annotated, Literal
 from urllib.parse import quote
 
@@ -18,11 +20,11 @@ from downloads.sandbox.addresses import AllowedHosts
 
 PREFIX = "VNSITE_"
 MIN_KEY_LENGTH = 32
-USER_INFO = re.compile(r"//.*@")  # of the database's URL: its password is not shown
+USER_INFO = re.compile(r"//.*@")  # a URL's user and password, which are not shown
 
 
 class ConfigError(Exception):
-    """A setting has a value that is not allowed. The message names it, its value and what is."""
+    """A setting has a wrong value. The message names the setting, the value and what is allowed."""
 
 
 def _split(value: object) -> object:
@@ -39,7 +41,7 @@ CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 
 
 class Config(BaseSettings):
-    """All settings. Each description says what is allowed, in words for an error message."""
+    """All settings. Each description completes the error message "Allowed: …"."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, env_ignore_empty=True, extra="ignore", frozen=True
@@ -141,7 +143,7 @@ class Config(BaseSettings):
 
     @property
     def temp_root(self) -> Path:
-        """Where the isolated directories are made."""
+        """The folder of the isolated directories."""
         return self.temp_dir or self.data_dir / "tmp"
 
     @property
@@ -150,9 +152,9 @@ class Config(BaseSettings):
         return self.database_url or f"sqlite:///{quote(str(self.data_dir / 'vnsite.sqlite3'))}"
 
     def read_secret_key(self) -> str:
-        """The secret key; made on the first start, readable by this user only.
+        """Return the secret key; the first start makes it, readable by this user only.
 
-        Two processes that start at once agree: only one of them can create the file.
+        Two processes that start at once get the same one. Raises ConfigError.
         """
         if self.secret_key:
             return self.secret_key
@@ -167,7 +169,7 @@ class Config(BaseSettings):
         return key
 
     def read_admin_password(self) -> str:
-        """The password of the first administrator, or "" when none was given."""
+        """Return the first administrator's password, "" if none is set. Raises ConfigError."""
         if self.admin_password_file:
             return _read_line(self.admin_password_file, "ADMIN_PASSWORD_FILE")
         return self.admin_password
@@ -175,19 +177,12 @@ class Config(BaseSettings):
 
 def _create_once(path: Path, content: str) -> None:
     """Make `path` with `content`, mode 0600, whole or not at all; an existing file is kept."""
-    # Not the pid: in a container it is the same at every start, and a crash may have left a draft.
-    draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "w") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        path.hardlink_to(draft)
-    except FileExistsError:
-        pass
-    finally:
-        draft.unlink()
+    with NamedTemporaryFile("w", dir=path.parent, prefix=f"{path.name}.") as draft:
+        draft.write(content)
+        draft.flush()
+        os.fsync(draft.fileno())
+        with suppress(FileExistsError):
+            path.hardlink_to(draft.name)
 
 
 def _read_line(path: Path, name: str) -> str:
@@ -201,10 +196,7 @@ def _read_line(path: Path, name: str) -> str:
 
 
 def load_config() -> Config:
-    """Read the settings from the environment and from `.env` in the data directory.
-
-    Raises ConfigError, with one line per wrong value.
-    """
+    """Read the settings. Raises ConfigError, with one line per wrong value."""
     env_file = Path(os.environ.get(f"{PREFIX}DATA_DIR") or "var") / ".env"
     try:
         return Config(_env_file=env_file)

@@ -1,4 +1,4 @@
-"""Closes vnsite's own files to others, whatever the umask, and opens the library as configured.
+"""Closes vnsite's own files to other users, and opens the library as configured.
 
 Runs before every command, and when a server imports the site. Imports nothing of Django.
 """
@@ -21,10 +21,10 @@ logger = logging.getLogger(__name__)
 
 
 def apply(config: Config) -> list[Path]:
-    """Set the umask, make the folders, and return what had been open to others and is closed.
+    """Set the umask, make the folders, and return the paths that had to be closed.
 
-    A folder that was there before and lies outside the data directory keeps its mode: it may be
-    shared on purpose. Raises OSError when the data directory cannot be made.
+    An existing folder outside the data directory keeps its mode: it may be shared on purpose.
+    Raises OSError when the data directory cannot be made.
     """
     os.umask(0o077)
     way = _way_to_the_library(config)
@@ -35,20 +35,20 @@ def apply(config: Config) -> list[Path]:
         for path in (data, *_own(config))
         if _close(path, PASS_THROUGH if path in way else OWNER_ONLY)
     ]
-    with suppress(OSError):  # a command that needs the library says so
+    with suppress(OSError):  # a command that needs the library reports it
         make_folder(config.media_root, folder_mode(config.library_mode))
     return closed
 
 
 def report(closed: list[Path]) -> None:
-    """Log in one line what was closed. Call it when logging is configured."""
+    """Log in one line what was closed. Call this after logging is configured."""
     if closed:
         paths = ", ".join(map(str, closed))
-        logger.warning("Other users of this machine could read or enter; closed: %s", paths)
+        logger.warning("Closed to other users of this machine: %s", paths)
 
 
 def _way_to_the_library(config: Config) -> set[Path]:
-    """The folders that others pass through to the library; none when it is its owner's alone."""
+    """Return the folders that others pass through to the library; none if it is private."""
     if not config.library_mode & READABLE_BY_OTHERS:
         return set()
     library = config.media_root
@@ -56,7 +56,7 @@ def _way_to_the_library(config: Config) -> set[Path]:
 
 
 def _own(config: Config) -> Iterator[Path]:
-    """What lies in the data directory, the library left out, and SQLite's files elsewhere."""
+    """Yield what lies in the data directory, except the library, and SQLite's files elsewhere."""
     library = config.media_root.resolve()
     yield from (path for path in config.data_dir.resolve().iterdir() if path != library)
     if config.database_url.startswith(SQLITE):
@@ -65,8 +65,8 @@ def _own(config: Config) -> Iterator[Path]:
 
 
 def _close(path: Path, most: int) -> bool:
-    """Take away every right beyond `most`, and say if there was one; never follows a link."""
-    with suppress(OSError):  # missing, or somebody else's: `doctor` warns of what matters
+    """Take away every right beyond `most`; return whether there was one. Follows no link."""
+    with suppress(OSError):  # missing, or another user's: `doctor` warns of what matters
         mode = path.lstat().st_mode
         if not path.is_symlink() and mode & 0o777 & ~most:
             path.chmod(mode & 0o7777 & ~(0o777 & ~most))

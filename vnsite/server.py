@@ -1,6 +1,6 @@
 """The web server: Daphne with back-pressure, limits, and a graceful stop.
 
-Importing this module installs Twisted's asyncio reactor, which is why nothing but `serve` does.
+Only `serve` imports this module: the import installs Twisted's asyncio reactor.
 """
 
 import asyncio
@@ -25,11 +25,11 @@ from vnsite.asgi import application
 
 reactor: Any = installed_reactor  # its type depends on which one is installed
 
-STOP_SECONDS = 5.0  # how long answers may go on when the server stops
-CANCEL_SECONDS = 2.0  # how long what was cut off may take to clean up
+STOP_SECONDS = 5.0  # for answers to end when the server stops
+CANCEL_SECONDS = 2.0  # for cancelled requests to clean up
 BACKLOG = 1024  # after a restart every browser connects again at once
 OPEN_FILES = 65536
-# A browser that is gone without a word is noticed after 20 and three times 10 seconds.
+# A connection that broke silently is noticed after 20 + 3 · 10 seconds.
 KEEPALIVE_IDLE_SECONDS, KEEPALIVE_INTERVAL_SECONDS, KEEPALIVE_PROBES = 20, 10, 3
 UNACKNOWLEDGED_SECONDS = 45
 
@@ -39,9 +39,9 @@ class CannotListen(Exception):
 
 
 class BoundedRequest(WebRequest):  # type: ignore[misc]
-    """One request. To Twisted it is a producer: the transport pauses it when its buffer is full."""
+    """One request, and Twisted's producer: the transport pauses it when its buffer is full."""
 
-    # Daphne's own names itself.
+    # Daphne's own template names Daphne.
     error_template = "<!doctype html><title>%(title)s</title><h1>%(title)s</h1><p>%(body)s</p>"
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -51,13 +51,13 @@ class BoundedRequest(WebRequest):  # type: ignore[misc]
         self._received_bytes = 0
 
     def process(self) -> Any:
-        # There are no WebSockets here: a request to upgrade gets the answer of an ordinary one.
+        # There are no WebSockets here: a request to upgrade is answered as an ordinary one.
         self.requestHeaders.removeHeader(b"upgrade")
         # Daphne lets anybody move the site below another path by this header.
         self.requestHeaders.removeHeader(b"daphne-root-path")
         return super().process()
 
-    # What comes in: Daphne would write a body of any size to the disk before anybody sees it.
+    # Incoming: Daphne would write a body of any size to the disk before Django sees it.
 
     def gotLength(self, length: int | None) -> None:
         if length is not None and length > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
@@ -83,11 +83,11 @@ class BoundedRequest(WebRequest):  # type: ignore[misc]
         )
         self.channel.loseConnection()
 
-    # What goes out.
+    # Outgoing.
 
     def handle_reply(self, message: dict[str, Any]) -> None:
         if message["type"] == "http.response.body" and self.method == b"HEAD":
-            # Twisted leaves out only the first part of a body, Daphne would write the others.
+            # Twisted drops only the first part of a body; Daphne would write the others.
             message = {**message, "body": b""}
         super().handle_reply(message)
         if message["type"] == "http.response.start" and self.channel is not None:
@@ -97,8 +97,8 @@ class BoundedRequest(WebRequest):  # type: ignore[misc]
 
     def handle_exception(self, exception: BaseException) -> None:
         if self._response_started:
-            # Too late for a page that says so. Daphne raises here, and its checker of all
-            # applications is never called again.
+            # Too late for an error page. Daphne would raise here and never again call its checker
+            # of all applications.
             self.transport.abortConnection()
         else:
             super().handle_exception(exception)
@@ -110,7 +110,7 @@ class BoundedRequest(WebRequest):  # type: ignore[misc]
         self._room.set()
         super().finish()
         if is_short:
-            # The browser would wait for the rest, or take the next answer for it.
+            # Else the browser waits for the rest, or takes the next answer for it.
             self.transport.abortConnection()
 
     def connectionLost(self, reason: Any) -> None:
@@ -118,7 +118,7 @@ class BoundedRequest(WebRequest):  # type: ignore[misc]
         super().connectionLost(reason)
 
     async def wait_for_room(self) -> None:
-        """Wait until what was written has left for the kernel, or nobody is there any more."""
+        """Wait until the transport's buffer has room again, or the connection is closed."""
         await self._room.wait()
 
     def pauseProducing(self) -> None:
@@ -131,14 +131,14 @@ class BoundedRequest(WebRequest):  # type: ignore[misc]
         self._room.set()
 
     def _is_short(self) -> bool:
-        """Whether less was sent than was announced."""
+        """Compare what was sent with the announced length."""
         announced = self.responseHeaders.getRawHeaders(b"content-length")
         has_body = self.method != b"HEAD" and self.code not in NO_BODY_CODES
         return bool(announced and has_body and self.sentLength < int(announced[0]))
 
     def _notice_a_silent_end(self) -> None:
-        """Keep-alive probes rest while heartbeats wait for their acknowledgement, which is tried
-        for 15 minutes. Not for media: a paused player acknowledges nothing either."""
+        """Bound the wait for acknowledgements: meanwhile the kernel sends no keep-alive probes, and
+        tries again for 15 minutes. Not for media: a paused player acknowledges nothing either."""
         if hasattr(socket, "TCP_USER_TIMEOUT"):
             self.transport.socket.setsockopt(
                 socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_SECONDS * 1000
@@ -157,7 +157,7 @@ class WebServer(Server):  # type: ignore[misc]
 
     def __init__(self, host: str, port: int) -> None:
         """`port` 0: any that is free."""
-        # Daphne ends the process when it is given no endpoint. This class listens by itself.
+        # This class listens by itself, but without an endpoint Daphne would end the process.
         super().__init__(application, endpoints=["listen"], signal_handlers=False, server_name="")
         self.connections: dict[BoundedRequest, dict[str, Any]] = {}
         self._host = host
@@ -168,7 +168,7 @@ class WebServer(Server):  # type: ignore[misc]
 
     @property
     def url(self) -> str:
-        """Where a browser on this machine finds the site. Only after `listen`."""
+        """The site's address for a browser on this machine, after `listen`."""
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._host, self._host)  # noqa: S104
         return f"http://{f'[{host}]' if ':' in host else host}:{self._listener.getHost().port}/"
 
@@ -187,8 +187,7 @@ class WebServer(Server):  # type: ignore[misc]
         self._keep_alive()
 
     def run(self, *, on_ready: Callable[[], None], on_stop: Callable[[], None]) -> None:
-        """Answer requests until `stop`. `on_ready` and `on_stop` are called in the event loop when
-        that begins, and must not block."""
+        """Answer requests until `stop`. Both callbacks run in the event loop and must not block."""
         self._on_stop = on_stop
         asyncio.set_event_loop(twisted_loop)
         reactor.callLater(1, self.application_checker)
@@ -197,8 +196,8 @@ class WebServer(Server):  # type: ignore[misc]
         twisted_loop.run_until_complete(_cancel_tasks())
 
     def stop(self) -> None:
-        """Say goodbye to streams, let other answers end, return from `run`; the second call: at
-        once. Safe in threads and signal handlers."""
+        """Make `run` say goodbye to streams, let other answers end, and return; a second call makes
+        it return at once. Safe in threads and signal handlers."""
         self._stops += 1
         twisted_loop.call_soon_threadsafe(self._begin_to_stop)
 
@@ -215,10 +214,10 @@ class WebServer(Server):  # type: ignore[misc]
         STREAM.end(Bye.SHUTDOWN)
         if answers := self._applications():
             await asyncio.wait(answers, timeout=STOP_SECONDS)
-        # What was written may still be in a buffer here, which stopping the reactor would drop.
+        # Stopping the reactor would drop what is still in the buffers.
         for transport in _transports():
             transport.loseConnection()  # type: ignore[no-untyped-call]
-        # Nothing tells when all have closed.
+        # No event says that all have closed.
         while _transports() and twisted_loop.time() < ends_at:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         if reactor.running:
@@ -233,7 +232,7 @@ class WebServer(Server):  # type: ignore[misc]
         return [task for task in tasks if task is not None and not task.done()]
 
     def _keep_alive(self) -> None:
-        """Accepted connections inherit these from the listening socket."""
+        """Set the probes on the listening socket: accepted connections inherit them."""
         listener = self._listener.socket
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for name, value in (
@@ -246,7 +245,7 @@ class WebServer(Server):  # type: ignore[misc]
 
     @staticmethod
     def _allow_many_connections() -> None:
-        """The usual soft limit of 1,024 open files is too little for 1,000 streams."""
+        """Raise the limit of open files: the usual 1,024 are too few for 1,000 streams."""
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
         if soft != resource.RLIM_INFINITY and soft < wanted:
@@ -261,8 +260,8 @@ class WebServer(Server):  # type: ignore[misc]
 
 
 async def _cancel_tasks() -> None:
-    """What is still pending when the interpreter ends is torn down by its garbage collector, and
-    that crashed (Python 3.11.7) with a request of Django inside `Queue.get`."""
+    """Cancel all tasks. The garbage collector of the ending interpreter would tear them down, and
+    crashed (Python 3.11.7) on a request of Django inside `Queue.get`."""
     tasks = asyncio.all_tasks() - {asyncio.current_task()}
     for task in tasks:
         task.cancel()
@@ -271,6 +270,6 @@ async def _cancel_tasks() -> None:
 
 
 def _transports() -> list[tcp.Server]:
-    """The connections that are open."""
+    """Return the open connections."""
     selectables = {*reactor.getReaders(), *reactor.getWriters()}
     return [selectable for selectable in selectables if isinstance(selectable, tcp.Server)]

@@ -1,4 +1,4 @@
-"""Django's settings, made from `vnsite.config`. Nothing here is read from anywhere else."""
+"""Django's settings. `vnsite.config` is the only source of their values."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -46,8 +46,8 @@ AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
     "django.contrib.auth.backends.ModelBackend",
 ]
-# Wrong passwords for one account from one address. Not for the account alone: with that anybody
-# could keep its owner out.
+# Wrong passwords count for one account from one address: if they counted for the account alone,
+# anybody could lock its owner out.
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_FAILURE_LIMIT = 10
 AXES_COOLOFF_TIME = timedelta(minutes=15)
@@ -88,35 +88,35 @@ SQLITE_OPTIONS: dict[str, Any] = {
 }
 
 
-# A server that is gone without a word, its machine dead or the network cut, is noticed within 20
-# to 25 s, before a worker's lease is over; libpq's own times are minutes and hours.
+# A dead machine or a cut network is noticed within 20 to 25 s, before a worker's lease is over;
+# libpq's own times are minutes and hours.
 POSTGRESQL_OPTIONS: dict[str, Any] = {
     "connect_timeout": 10,
     "tcp_user_timeout": 20_000,
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
-    # A machine that is suspended in the middle of a transaction would keep its locks for hours, and
-    # one of them is the counter that every move needs.
+    # A machine that is suspended in a transaction would keep its locks for hours, and one of them
+    # is the counter that every move needs.
     "options": "-c idle_in_transaction_session_timeout=10s",
 }
 
 
 def database_of(url: str) -> dict[str, Any]:
-    """Django's settings of the database that a URL names; options in the URL win over ours.
+    """Return Django's settings of the database at a URL, whose options win over ours.
 
-    Connections end with the request: under ASGI each request has a thread of its own, and one
-    that stayed open would never be used again. The worker keeps its own.
+    Connections end with the request: under ASGI each request has its own thread, and an open
+    connection would never be used again. The worker keeps its own.
     """
     database: dict[str, Any] = dict(dj_database_url.parse(url))
     if database["ENGINE"] == "django.db.backends.sqlite3":
         database["OPTIONS"] = SQLITE_OPTIONS
         Path(database["NAME"]).parent.mkdir(parents=True, exist_ok=True)
         return database
-    from psycopg import IsolationLevel  # takes 50 ms, and who uses SQLite has no need of it
+    from psycopg import IsolationLevel  # takes 50 ms, which sites with SQLite need not pay
 
-    # READ COMMITTED, whatever the server's default is: an UPDATE that waited for another one looks
-    # at the row again, which is what "state and attempt are still those" needs.
+    # READ COMMITTED, whatever the server's default: an UPDATE that waited for another one looks at
+    # the row again, as "state and attempt are still those" requires.
     forced = {"isolation_level": IsolationLevel.READ_COMMITTED}
     database["OPTIONS"] = {**POSTGRESQL_OPTIONS, **database.get("OPTIONS", {}), **forced}
     database["CONN_HEALTH_CHECKS"] = True
@@ -150,7 +150,7 @@ SERVESTATIC_USE_FINDERS = True
 SERVESTATIC_AUTOREFRESH = False
 
 X_FRAME_OPTIONS = "DENY"
-# Whatever a title or an error smuggles into a page: nothing of it runs, loads or sends.
+# Nothing that a title or an error smuggles into a page can run, load or send.
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": ["'none'"],
@@ -167,17 +167,16 @@ CONTENT_SECURITY_POLICY = {
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 SESSION_COOKIE_HTTPONLY = True
-# VNSITE_HTTPS: a proxy in front speaks https with the browsers, and nothing else is spoken.
+# With VNSITE_HTTPS a proxy in front speaks https with the browsers; http is redirected.
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = VNSITE.https
-SECURE_REDIRECT_EXEMPT = ["^healthz$", "^readyz$"]  # asked by machines, past the proxy
+SECURE_REDIRECT_EXEMPT = ["^healthz$", "^readyz$"]  # machines ask these, past the proxy
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if VNSITE.https else 0
-# This site does not speak for other hosts of its domain: neither for those below it, nor to be
-# written into browsers for good.
+# They ask for HSTS of subdomains and for preloading; this site does not decide for other hosts.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 # A batch of 1,000 links of 2,048 characters, and what surrounds it.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 2**20
 
-# Of what the libraries say only what is wrong. There is no log of requests: a proxy has one.
+# Libraries log only what is wrong. There is no log of requests: a proxy has one.
 LEVEL_OF_OTHERS = "ERROR" if VNSITE.log_level == "error" else "WARNING"
 LOGGING = {
     "version": 1,
@@ -188,10 +187,10 @@ LOGGING = {
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": LEVEL_OF_OTHERS},
     "loggers": {
-        "django": {"level": LEVEL_OF_OTHERS},  # whose own is INFO
+        "django": {"level": LEVEL_OF_OTHERS},  # Django's own configuration sets INFO
         "downloads": {"level": VNSITE.log_level.upper()},
         "django.request": {"level": "ERROR"},
-        # A wrong host name is the browser's affair, and would be a traceback in the log.
+        # A wrong host name is a mistake of the client; it would be a traceback in the log.
         "django.security.DisallowedHost": {"level": "CRITICAL"},
     },
 }

@@ -1,4 +1,4 @@
-"""Which part of the site answers which path. /events/ is not here: see vnsite.asgi."""
+"""The paths of the site, but for /events/: see vnsite.asgi."""
 
 from django.contrib import admin
 from django.contrib.auth.views import LogoutView
