@@ -5,6 +5,10 @@ from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Callable
 from datetime import timedelta
 
+from django.contrib.auth.models import User
+from django.core.management import CommandError
+
+WRONG_ARGUMENTS = 2
 DURATION = re.compile("([0-9]{1,5})([smhdw])")  # more digits would leave the calendar
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -26,6 +30,13 @@ def duration(text: str) -> timedelta:
     if match is None:
         raise ArgumentTypeError(f"{text!r} is not a duration like 90s, 15m, 2h, 7d or 4w")
     return timedelta(**{UNITS[match[2]]: int(match[1])})
+
+
+def user_named(name: str) -> User:
+    user = User.objects.filter(username=name).first()
+    if user is None:
+        raise CommandError(f"There is no user named {name!r}.", returncode=WRONG_ARGUMENTS)
+    return user
 
 
 def add_concurrency(parser: ArgumentParser) -> None:

@@ -11,11 +11,11 @@ from downloads.models.outage import in_words
 
 @contextmanager
 def errors_in_one_line(what: str, *also: type[Exception]) -> Iterator[None]:
-    """Turn an error of the database or of the system into a CommandError that begins with `what`.
+    """Turn an error of the database into a CommandError that begins with `what`.
 
-    `also`: exceptions whose message is a sentence for a person.
+    `also`: other exceptions whose message a person understands.
     """
-    foreseen: tuple[type[Exception], ...] = (DatabaseError, OSError, *also)
+    foreseen: tuple[type[Exception], ...] = (DatabaseError, *also)
     try:
         yield
     except foreseen as error:

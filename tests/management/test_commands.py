@@ -333,7 +333,7 @@ def test_an_unreachable_database_is_one_line() -> None:
         (["add_download", "http://e.org", "--audio", "wav"], 2, "invalid choice: 'wav'"),
         (["add_download", "nonsense"], 2, "CommandError: 'nonsense': A link must begin with"),
         (["create_token"], 2, "the following arguments are required: USER"),
-        (["create_token", "nobody"], 1, "CommandError: There is no user named 'nobody'"),
+        (["create_token", "nobody"], 2, "CommandError: There is no user named 'nobody'"),
         (["create_token", "a", "--expires", "soon"], 2, "is not a duration"),
         (["doctor", "--loud"], 2, "unrecognized arguments: --loud"),
     ],

@@ -11,6 +11,7 @@ from django.core.management import BaseCommand, CommandError
 from django.core.management.base import CommandParser, OutputWrapper
 from django.template.defaultfilters import filesizeformat
 
+from downloads.management.arguments import WRONG_ARGUMENTS, user_named
 from downloads.management.foreseen import errors_in_one_line
 from downloads.models import Download, Progress, TooManyWaiting, Transition, submissions
 from downloads.models.notifier import open_doorbell
@@ -23,7 +24,6 @@ from downloads.waiting import has_live_worker
 
 ACTOR = "command"
 PRESETS = {word: {name: word} for name in ("quality", "audio") for word in OPTIONS[name].words}
-WRONG_ARGUMENTS = 2
 INTERRUPTED = 130  # 128 and the number of SIGINT, as shells have it
 LOOK_AGAIN_SECONDS = 1.0
 START_OF_LINE = "\r\033[K"  # erases the line
@@ -53,9 +53,7 @@ class Command(BaseCommand):
                 flag(name), choices=option.words, help=option.description.replace("%", "%%")
             )
         parser.add_argument(
-            "--user",
-            metavar="NAME",
-            help="the owner of the downloads; default: nobody, only staff sees them",
+            "--user", metavar="NAME", help="owner of the downloads; default: nobody, staff see them"
         )
         parser.add_argument(
             "--wait", action="store_true", help="show the progress until all have ended"
@@ -66,7 +64,9 @@ class Command(BaseCommand):
         for words in left_over:
             self.stderr.write(f"Not a link: {escape(words)}")
         with errors_in_one_line("The database is not usable"):
-            downloads = self._add(links, options_of(options), owner_of(options["user"]))
+            name = options["user"]
+            owner = None if name is None else user_named(name)
+            downloads = self._add(links, options_of(options), owner)
             if not options["wait"]:
                 return
             if not has_live_worker():
@@ -102,7 +102,7 @@ class Watch:
         self.seq = 0  # of the last transition that was shown
 
     def until_ended(self) -> bool:
-        """Block until all have ended or were deleted; return whether all of them completed."""
+        """Wait until all have ended or were deleted; return whether all of them completed."""
         with closing(open_doorbell()) as bell:
             while True:
                 # First the rows: a download that ends meanwhile is shown in the next round.
@@ -173,15 +173,6 @@ def options_of(arguments: Mapping[str, Any]) -> DownloadOptions:
     """Return the options of the preset, overridden by each flag that was given."""
     given = {name: arguments[name] for name in OPTIONS if arguments[name] is not None}
     return DownloadOptions(**{**PRESETS[arguments["preset"]], **given})
-
-
-def owner_of(name: str | None) -> User | None:
-    if name is None:
-        return None
-    user = User.objects.filter(username=name).first()
-    if user is None:
-        raise CommandError(f"There is no user named {name!r}.", returncode=WRONG_ARGUMENTS)
-    return user
 
 
 def progress_line(download: Download) -> str:

@@ -28,7 +28,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        with errors_in_one_line("Nothing could be checked"):
+        with errors_in_one_line("Nothing could be checked", OSError):
             findings = check(hashes=options["hashes"])
         breaches = [finding for finding in findings if finding.is_breach]
         notes = [finding for finding in findings if not finding.is_breach]

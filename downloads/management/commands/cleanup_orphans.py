@@ -51,7 +51,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         ids, dry_run = options["correlation_id"], options["dry_run"]
-        with errors_in_one_line("Nothing could be recovered"):
+        with errors_in_one_line("Nothing could be recovered", OSError):
             orphans = recover(
                 actor="command:cleanup_orphans",
                 only=frozenset(ids) if ids else None,

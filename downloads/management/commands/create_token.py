@@ -4,13 +4,12 @@ from argparse import ArgumentTypeError
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
-from django.contrib.auth.models import User
-from django.core.management import BaseCommand, CommandError
+from django.core.management import BaseCommand
 from django.core.management.base import CommandParser
 from django.utils import timezone
 
 from downloads.accounts import tokens
-from downloads.management.arguments import duration
+from downloads.management.arguments import duration, user_named
 from downloads.management.foreseen import errors_in_one_line
 from downloads.models import Scope
 
@@ -41,11 +40,8 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         with errors_in_one_line("No token was made"):
-            user = User.objects.filter(username=options["user"]).first()
-            if user is None:
-                raise CommandError(f"There is no user named {options['user']!r}.")
             text = tokens.issue(
-                user,
+                user_named(options["user"]),
                 name=options["name"],
                 scope=Scope.READ if options["read_only"] else Scope.WRITE,
                 expires_at=options["expires"],

@@ -56,5 +56,5 @@ class Command(BaseCommand):
             sys.stdin.read()  # ends when the parent has made the database ready
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: manager.stop())
-        with errors_in_one_line("The worker cannot run", ChildFailed, Outdated):
+        with errors_in_one_line("The worker cannot run", OSError, ChildFailed, Outdated):
             manager.run(once=options["once"])
