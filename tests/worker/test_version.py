@@ -1,5 +1,6 @@
 """A worker notices that the database was migrated, or its code exchanged, and makes way."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -75,7 +76,18 @@ def test_a_migration_during_a_download_has_the_worker_put_it_back_and_end(
     wait_for(lambda: not child.is_alive(), what="the child to end")
 
 
-def test_a_worker_of_older_code_does_not_begin(recorder: MigrationRecorder) -> None:
+@pytest.fixture
+def signals_back() -> Iterator[None]:
+    """The command takes the signals of its process: here Ctrl-C has to end the tests."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def test_a_worker_of_older_code_does_not_begin(
+    recorder: MigrationRecorder, signals_back: None
+) -> None:
     recorder.record_applied(*NEWER)
 
     with pytest.raises(CommandError, match="made by another version"):
