@@ -361,7 +361,7 @@ def test_everything_forgotten_is_answered_with_resync(server: Serving, user: Use
 
 
 def test_no_reconnect_misses_or_repeats_a_transition(server: Serving, user: User) -> None:
-    total = 300
+    total = 150
 
     def write() -> None:
         for _ in range(total):
@@ -381,7 +381,7 @@ def test_no_reconnect_misses_or_repeats_a_transition(server: Serving, user: User
             connections += 1
     writer.join()
 
-    assert connections >= 60
+    assert connections >= 30
     assert seen == stored()
 
 
@@ -411,9 +411,11 @@ def test_a_listener_who_does_not_read_is_told_to_load_again(server: Serving, use
         lines = ["GET /events/?after=0 HTTP/1.0", *(": ".join(item) for item in head.items())]
         browser.sendall("\r\n".join([*lines, "", ""]).encode())
         assert browser.recv(12) == b"HTTP/1.0 200"
-        for _ in range(8):  # more than the kernel's buffers and the ring can hold
+        # More than the kernel's buffers and the ring can hold, and soon: after 45 s without reading
+        # the connection ends. An emoji takes 12 bytes.
+        for _ in range(3):
             with configured(user_waiting=0):
-                submit_many(2500, user, actor="x" * 200)
+                submit_many(2500, user, actor="\N{FILM PROJECTOR}" * 200)
 
         received = b""
         deadline = time.monotonic() + DEADLINE_SECONDS
