@@ -6,6 +6,7 @@ Built once in the fork server; a forked child sets what belongs to its download 
 import _strptime  # type: ignore[import-not-found]  # no stub: it is private
 import functools
 import re
+from collections.abc import Callable
 from typing import Any
 
 import yt_dlp
@@ -26,6 +27,7 @@ from downloads.fetch.read_limits import NotOneVideo, Pages, refuse_too_much
 from downloads.fetch.recipe import recipe
 from downloads.fetch.resume import Resume, strong_etag
 from downloads.rules.options import DownloadOptions
+from downloads.rules.states import Phase
 from downloads.sandbox.programs import find_deno, find_ffmpeg
 
 OUTPUT_NAME = "media"
@@ -59,8 +61,10 @@ class Downloader(yt_dlp.YoutubeDL):  # type: ignore[misc]
     """
 
     def __init__(self, params: dict[str, Any]) -> None:
-        self.resume: Resume | None = None  # set in the child
-        self.live: Live | None = None  # set in the child
+        # Set in the child, as the next two.
+        self.resume: Resume | None = None
+        self.live: Live | None = None
+        self.enter: Callable[[Phase], None] = lambda phase: None
         self.pages = Pages()
         # Whether a body that was fetched ended with its connection, so that nothing proves its end.
         self.has_open_end = False

@@ -11,9 +11,11 @@ from typing import Any
 
 from downloads.disk import timing
 from downloads.disk.containers import MATROSKA, MP4, TRANSPORT_STREAM, Container, container_of
+from downloads.fetch.joining import join, require_fit
 from downloads.fetch.pieces import Pieces, wanted_by
 from downloads.fetch.timeline import Announced, Timeline
 from downloads.fetch.verify import Incomplete
+from downloads.rules.states import Phase
 
 AES_BLOCK_BYTES = 16
 Decrypt = Callable[[dict[str, Any], bytes | None], bytes | None]
@@ -31,6 +33,9 @@ class Stream:
         self._tracks: dict[int, timing.Track] = {}  # of an MP4
         self._last = 0  # the hash of the last fragment
         self.timeline = Timeline()
+        self.begins_part = (
+            False  # the last fragment, one that `joining` must join with those before
+        )
 
     def take(self, content: bytes, announced: Announced) -> bytes:
         """Return what is to be appended for a fragment. Raises Incomplete.
@@ -41,6 +46,7 @@ class Stream:
         self._container = self._container or container
         if self._container and container is None and self._container.demuxer != MATROSKA.demuxer:
             raise Incomplete("In the place of a fragment came something else")
+        self.begins_part = False
         try:
             if self._container is MP4:
                 return self._take_mp4(content, announced)
@@ -58,10 +64,12 @@ class Stream:
         """
         tracks, rest = timing.without_beginning(content)
         if tracks and self._tracks:
-            if tracks != self._tracks:
-                raise Incomplete("The stream changes its form, and parts of two forms do not fit")
-            content = rest
-        self._tracks = self._tracks or tracks
+            self.begins_part = tracks != self._tracks
+            if self.begins_part:
+                require_fit(self._tracks.values(), tracks.values())
+            else:
+                content = rest
+        self._tracks = tracks or self._tracks
         runs = timing.runs_of(content, self._tracks)
         shift = self._place(content, timing.span_of(runs), announced)
         return timing.moved(content, runs, shift) if shift else content
@@ -85,6 +93,8 @@ def as_announced(append: Callable[..., None]) -> Callable[..., None]:
             place = ctx["fragment_index"] - 1
             announced = getattr(self, "announced", [])[place : place + 1] or [Announced()]
             content = stream.take(content, announced[0])
+            if stream.begins_part:
+                ctx.setdefault("parts", []).append(ctx["dest_stream"].tell())
         append(self, ctx, content)
 
     return checked
@@ -96,6 +106,9 @@ def finishing(finish: Callable[..., bool]) -> Callable[..., bool]:
     def checked(self: Any, ctx: dict[str, Any], info: dict[str, Any]) -> bool:
         if "stream" in ctx:
             ctx["stream"].timeline.finish()
+        if "parts" in ctx:
+            self.ydl.enter(Phase.POST_PROCESSING)
+            join(Path(ctx["tmpfilename"]), ctx["parts"])
         return finish(self, ctx, info)
 
     return checked

@@ -156,7 +156,7 @@ def run(
     fetching = Fetching(job, send, downloader)
     downloader.params["logger"].speak_to(send)
     downloading.fit(downloader, job)
-    downloader.resume = fetching.resume
+    downloader.resume, downloader.enter = fetching.resume, fetching.enter
     downloader.params["match_filter"] = fetching.on_video
     downloader.add_progress_hook(fetching.on_progress)
     downloader.add_postprocessor_hook(fetching.on_post_processing)

@@ -97,13 +97,8 @@ def _container_of(file: IO[bytes], path: Path) -> Container:
 
 def _ask_ffmpeg(path: Path) -> Container | None:
     """Return the container that ffmpeg finds; None for one that is not published."""
-    ffmpeg = find_ffmpeg()
-    if ffmpeg is None:
-        return None
-    looked = _run(
-        [str(ffmpeg), "-nostdin", "-hide_banner", "-i", f"file:{path}"], LOOK_TIMEOUT_SECONDS
-    )
-    found = INPUT.search(looked.stderr)
+    looked = run_ffmpeg(["-i", f"file:{path}"], LOOK_TIMEOUT_SECONDS)
+    found = INPUT.search(looked.stderr) if looked else None
     return next((each for each in CONTAINERS if found and each.demuxer == found[1]), None)
 
 
@@ -122,14 +117,12 @@ def read_through(path: Path, *, announced_seconds: float | None) -> None:
     something better proves the end: what a page states is often wrong. Does nothing without
     ffmpeg: a file that cannot be checked is not refused.
     """
-    ffmpeg = find_ffmpeg()
-    if ffmpeg is None:
+    # Without -xerror ffmpeg reports success for a file that was cut in the middle. Without
+    # -ignore_unknown it refuses a file in which one stream is of a type that it lacks.
+    command = ["-xerror", "-i", f"file:{path}", "-map", "0", "-ignore_unknown", "-c", "copy"]
+    finished = run_ffmpeg([*command, "-f", "null", "-"], READ_THROUGH_TIMEOUT_SECONDS)
+    if finished is None:
         return
-    # Without -xerror ffmpeg reports success for a file that was cut in the middle.
-    command = [str(ffmpeg), "-nostdin", "-hide_banner", "-xerror", "-i", f"file:{path}"]
-    # Without -ignore_unknown it refuses a file in which one stream is of a type that it lacks.
-    command += ["-map", "0", "-ignore_unknown", "-c", "copy", "-f", "null", "-"]
-    finished = _run(command, READ_THROUGH_TIMEOUT_SECONDS)
     if finished.returncode:
         raise Incomplete(f"ffmpeg cannot read {path.name} to its end")
     compare_durations(
@@ -139,10 +132,18 @@ def read_through(path: Path, *, announced_seconds: float | None) -> None:
     )
 
 
-def _run(command: list[str], timeout_seconds: float) -> subprocess.CompletedProcess[str]:
-    """Run ffmpeg on local files; it dies with the child. Raises subprocess.TimeoutExpired."""
+def run_ffmpeg(
+    arguments: list[str], timeout_seconds: float
+) -> subprocess.CompletedProcess[str] | None:
+    """Run ffmpeg on local files; it dies with the child. None without ffmpeg.
+
+    Raises subprocess.TimeoutExpired.
+    """
+    ffmpeg = find_ffmpeg()
+    if ffmpeg is None:
+        return None
     return subprocess.run(  # noqa: S603 — our own command
-        without_network(command),
+        without_network([str(ffmpeg), "-nostdin", "-hide_banner", *arguments]),
         capture_output=True,
         text=True,
         errors="replace",

@@ -750,3 +750,58 @@ def test_yt_dlp_alone_has_periods_play_at_once(
     fetch_with_yt_dlp(manifest(site, *parts))
 
     assert seconds(directory / "plain.mp4") < 4 * SECONDS
+
+
+# A stream that changes its form
+
+
+def test_pictures_of_another_size_after_a_discontinuity_follow(
+    fetch: Fetch, site: Site, packed: Callable[..., Fragments]
+) -> None:
+    lines = []
+    for name, film in (("one", packed("fmp4")), ("two", packed("fmp4", "-s", "320x180"))):
+        lines += ["#EXT-X-DISCONTINUITY"] if lines else []
+        lines.append(f'#EXT-X-MAP:URI="{site.body(f"/{name}-init.mp4", film.init)}"')
+        for number, segment in enumerate(film.segments):
+            lines += ["#EXTINF:2,", site.body(f"/{name}-{number}", segment)]
+
+    ended = fetch(site.playlist(*lines))
+
+    assert seconds(ended.file, "v") == pytest.approx(6 * SECONDS, abs=0.2)
+    assert seconds(ended.file, "a") == pytest.approx(6 * SECONDS, abs=0.2)
+    assert len(packets(ended.file, "v")) == 6 * SECONDS * 25
+    assert decoding_errors(ended.file) == ""
+    assert {path.name for path in ended.directory.iterdir()} == {ended.file.name}
+
+
+def decoding_errors(path: Path) -> str:
+    command = ["ffmpeg", "-v", "error", "-i", path, "-f", "null", "-"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [("-c:v", "mpeg4"), ("-ar", "22050"), SILENT, ("-c:a", "libopus", "-strict", "-2")]
+)
+def test_a_part_that_does_not_fit_is_said_to_be_that(
+    fetch: Fetch, site: Site, packed: Callable[..., Fragments], arguments: tuple[str, ...]
+) -> None:
+    lines = []
+    for name, film in (("one", packed("fmp4")), ("two", packed("fmp4", *arguments))):
+        lines.append(f'#EXT-X-MAP:URI="{site.body(f"/{name}-init.mp4", film.init)}"')
+        lines += ["#EXTINF:2,", site.body(f"/{name}", film.segments[0]), "#EXT-X-DISCONTINUITY"]
+
+    ended = fetch(site.playlist(*lines))
+
+    assert ended.error_class is ErrorClass.FORMAT_UNAVAILABLE
+    assert "The stream changes from avc1" in ended.broke.message
+
+
+def test_yt_dlp_alone_gives_up_at_a_second_beginning(
+    fetch_with_yt_dlp: Callable[[str], bytes], site: Site, packed: Callable[..., Fragments]
+) -> None:
+    film = packed("fmp4")
+    site.body("/init.mp4", film.init)
+    lines = [INIT, "#EXTINF:2,", site.body("/0", film.segments[0]), INIT]
+
+    with pytest.raises(subprocess.CalledProcessError):
+        fetch_with_yt_dlp(site.playlist(*lines, "#EXTINF:2,", site.body("/1", film.segments[1])))

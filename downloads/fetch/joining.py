@@ -1,0 +1,53 @@
+"""Joins the parts of a stream that changes its form: another resolution, another encoder.
+
+Appended to one another, the second part of an MP4 would be decoded with the first one's settings.
+"""
+
+import os
+from collections.abc import Iterable
+from itertools import pairwise
+from pathlib import Path
+from typing import IO
+
+from downloads.disk.timing import Track
+from downloads.fetch.verify import READ_THROUGH_TIMEOUT_SECONDS, run_ffmpeg
+from downloads.sandbox.programs import DoesNotFit
+
+# Their pictures may carry settings of their own. ffmpeg moves those of AVC into the pictures.
+CARRY_SETTINGS = frozenset({b"avc1", b"avc3", b"vp09"})
+
+
+def require_fit(one: Iterable[Track], other: Iterable[Track]) -> None:
+    """Raise DoesNotFit unless two parts with these streams can be joined without encoding."""
+    forms, others = [track.form for track in one], [track.form for track in other]
+    fit = len(forms) == len(others) and all(
+        form == next_form or (form[:4] == next_form[:4] and form[:4] in CARRY_SETTINGS)
+        for form, next_form in zip(forms, others, strict=True)
+    )
+    if not fit:
+        names = [b"+".join(form[:4] for form in each).decode() for each in (forms, others)]
+        raise DoesNotFit(f"The stream changes from {names[0]} to {names[1]}: the two do not fit")
+
+
+def join(path: Path, starts: list[int]) -> None:
+    """Replace a file by one in which the parts that begin at these places follow one another."""
+    ends = [0, *starts, path.stat().st_size]
+    parts = [path.with_name(f"part-{number}.mp4") for number in range(len(ends) - 1)]
+    listed, joined = path.with_name("parts.txt"), path.with_name("joined.mp4")
+    with path.open("rb") as whole:
+        for part, (start, end) in zip(parts, pairwise(ends), strict=True):
+            _copy(whole, part, start=start, count=end - start)
+    listed.write_text("".join(f"file {part.name}\n" for part in parts))
+    command = ["-f", "concat", "-i", f"file:{listed}", "-map", "0", "-c", "copy", "-y"]
+    finished = run_ffmpeg([*command, f"file:{joined}"], READ_THROUGH_TIMEOUT_SECONDS)
+    if finished is None or finished.returncode:
+        raise DoesNotFit("ffmpeg cannot join the parts of the stream")
+    joined.replace(path)
+    for each in (*parts, listed):
+        each.unlink()
+
+
+def _copy(whole: IO[bytes], part: Path, *, start: int, count: int) -> None:
+    with part.open("wb") as file:
+        while sent := os.sendfile(file.fileno(), whole.fileno(), start, count):
+            start, count = start + sent, count - sent
