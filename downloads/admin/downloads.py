@@ -32,7 +32,7 @@ from downloads.models import (
     Transition,
     user_actor,
 )
-from downloads.templatetags.downloads import options_summary
+from downloads.web.detail_view import options_in_words
 from downloads.web.details import detail_of
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ class DownloadAdmin(DownloadModelAdmin):
 
     @admin.display(description="options")
     def chosen_options(self, download: Download) -> str:
-        return options_summary(download.options)
+        return options_in_words(download.options)
 
     @admin.display(description="host")
     def host(self, download: Download) -> str:

@@ -1,11 +1,10 @@
-"""The dashboard: the list of downloads, adding links, trying a site again.
+"""The dashboard: the list of downloads, adding links, trying a site again. Wiring only.
 
-Wiring only. Every action works without JavaScript (POST and redirect); a request of one of our
-scripts says so in a header and gets the fragment or the status alone.
+Every action works without JavaScript (POST and redirect); a request of one of our scripts says so
+in a header and gets the fragment or the status alone.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
@@ -32,21 +31,16 @@ from downloads.models import (
     user_actor,
 )
 from downloads.waiting import Obstacles
+from downloads.web import dashboard_view
+from downloads.web.format import UNKNOWN, counted, size
 from downloads.web.forms import AddForm, shorten
-from downloads.web.listing import (
-    PAGE_SIZE,
-    Filter,
-    ListQuery,
-    Sort,
-    counts_by_filter,
-    page_of,
-)
+from downloads.web.listing import PAGE_SIZE, Filter, ListQuery, counts_by_filter, page_of
 from downloads.web.requests import SignedInRequest, is_of_script, next_path, visible
+from downloads.web.row_view import DownloadView
 
 # What live.js may ask for at once: the rows that it shows and as many that may join them.
 MAX_ROWS = 2 * PAGE_SIZE
 MAX_LEFT_OVER = 3  # texts that are not links and are repeated
-
 REMEMBERED_OPTIONS = "add_options"  # in the session
 
 
@@ -62,7 +56,7 @@ def dashboard(request: SignedInRequest) -> HttpResponse:
 @never_cache
 @login_required
 def rows(request: SignedInRequest) -> HttpResponse:
-    """The rows of `ids` as they are now, the counts and the banners, for a page that shows them.
+    """Answer the rows of `ids` as they are now, the counts and the banners.
 
     Rows that the filter and the search of the page would leave out are marked.
     """
@@ -71,9 +65,17 @@ def rows(request: SignedInRequest) -> HttpResponse:
     ids = request.GET.get("ids", "").replace("\0", "").split(",")[:MAX_ROWS]
     asked = visible(request).filter(correlation_id__in=ids)
     matching = set(query.select(asked).values_list("pk", flat=True))
-    downloads = list(_for_rows(asked).order_by("-id"))
-    for_rows = [(download, download.pk in matching) for download in downloads]
-    context = {"rows": for_rows, **_summary_context(request, query)}
+    obstacles = Obstacles.read()
+    shown = [
+        DownloadView(
+            download=download,
+            obstacles=obstacles,
+            viewer=request.user,
+            matches=download.pk in matching,
+        )
+        for download in _for_rows(asked).order_by("-id")
+    ]
+    context = {"rows": shown, **_summary(request, query, obstacles)}
     return render(request, "downloads/rows.html", context)
 
 
@@ -130,12 +132,10 @@ def _remember_options(request: SignedInRequest, form: AddForm) -> None:
 def _sentence_about(submitted: list[Submitted], left_over: Sequence[str]) -> str:
     added = sum(answer.created for answer in submitted)
     present = len(submitted) - added
-    sentences = []
-    if added:
-        sentences.append(f"{added:,} download{'s' if added != 1 else ''} added.")
+    sentences = [f"{counted(added, 'download')} added."] if added else []
     if present:
-        were = "was" if present == 1 else "were"
-        sentences.append(f"{present:,} {were} waiting or running already.")
+        verb = "was" if present == 1 else "were"
+        sentences.append(f"{present:,} {verb} waiting or running already.")
     if left_over:
         shown = [f"“{shorten(words)}”" for words in left_over[:MAX_LEFT_OVER]]
         more = len(left_over) - len(shown)
@@ -149,34 +149,35 @@ def _dashboard_context(request: SignedInRequest, form: AddForm) -> dict[str, Any
     seq = StreamPosition.current()
     query = ListQuery.parse(request.GET.dict())
     page = page_of(_for_rows(visible(request)), query)
+    obstacles = Obstacles.read()
+    shown = [
+        DownloadView(download=each, obstacles=obstacles, viewer=request.user)
+        for each in page.downloads
+    ]
     return {
         "seq": seq,
         "form": form,
-        "page": page,
-        "rows": [(download, True) for download in page.downloads],
         "page_size": PAGE_SIZE,
-        "sorts": list(Sort),
-        "newest_first": replace(query.first_page, sort=Sort.NEWEST),
-        "without_search": replace(query.first_page, text=""),
-        **_summary_context(request, query),
+        "list": dashboard_view.ListView(query=query, page=page, rows=shown),
+        **_summary(request, query, obstacles),
     }
 
 
-def _summary_context(request: SignedInRequest, query: ListQuery) -> dict[str, Any]:
-    downloads = visible(request)
-    obstacles = Obstacles.read()
-    counts = counts_by_filter(request.user)
+def _summary(request: SignedInRequest, query: ListQuery, obstacles: Obstacles) -> dict[str, Any]:
+    downloads, counts = visible(request), counts_by_filter(request.user)
+    speed = stats.speed_of(downloads)
+    banners = dashboard_view.banners(
+        obstacles=obstacles,
+        waiting=counts[Filter.WAITING],
+        problems=checks.problems(),
+        sites=obstacles.open_among(downloads),
+    )
     return {
-        "query": query,
-        "filters": [
-            (item, counts[item], replace(query.first_page, filter=item)) for item in Filter
-        ],
-        "counts": counts,
-        "speed": stats.speed_of(downloads),
-        "free_bytes": _free_bytes(),
-        "problems": checks.problems(),
-        "obstacles": obstacles,
-        "open_sites": obstacles.open_among(downloads),
+        "banners": list(banners),
+        "has_worker": obstacles.has_worker,
+        "filters": dashboard_view.filter_links(query, counts),
+        "speed": f"{size(speed)}/s" if speed else UNKNOWN,
+        "free": size(_free_bytes()),
     }
 
 

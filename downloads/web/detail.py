@@ -13,33 +13,25 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from downloads import actions
-from downloads.models import (
-    Download,
-    StreamPosition,
-    user_actor,
-)
+from downloads.models import Download, StreamPosition, user_actor
 from downloads.waiting import Obstacles
+from downloads.web.detail_view import DetailView
 from downloads.web.requests import SignedInRequest, is_of_script, next_path, visible
-from downloads.web.timeline import steps_of
-
-MAX_LOGS = 3  # on the page of a download: each may have 64 KiB; to older ones there is a link
 
 
 @require_safe
 @never_cache
 @login_required
 def download(request: SignedInRequest, correlation_id: str) -> HttpResponse:
-    context = _download_context(request, correlation_id)
-    return render(request, "downloads/download.html", context)
+    return render(request, "downloads/download.html", _context(request, correlation_id))
 
 
 @require_safe
 @never_cache
 @login_required
 def fragment(request: SignedInRequest, correlation_id: str) -> HttpResponse:
-    """The parts of the page of one download as they are now."""
-    context = _download_context(request, correlation_id)
-    return render(request, "downloads/parts.html", context)
+    """Answer the parts of the page of one download as they are now."""
+    return render(request, "downloads/parts.html", _context(request, correlation_id))
 
 
 @require_POST
@@ -88,35 +80,19 @@ def _act(
 
 
 def _refuse(request: SignedInRequest, found: Download, refusal: actions.NotAllowed) -> HttpResponse:
-    """409, with the state that the download has now, in words."""
+    """Answer 409, with the state that the download has now, in words."""
     context = {"download": found, "sentence": str(refusal)}
     name = "downloads/partials/refusal.html" if is_of_script(request) else "409.html"
     return render(request, name, context, status=HTTPStatus.CONFLICT)
 
 
-def _download_context(request: SignedInRequest, correlation_id: str) -> dict[str, Any]:
+def _context(request: SignedInRequest, correlation_id: str) -> dict[str, Any]:
     seq = StreamPosition.current()  # first, as in the dashboard
     found = _find(request, correlation_id)
-    history = list(found.transitions.order_by("seq"))
+    obstacles = Obstacles.around([found])
     return {
         "seq": seq,
-        "download": found,
-        "history": history[::-1],
-        "steps": steps_of(history),
-        "files": list(found.files),
-        **_logs_of(found),
-        "cleanup": actions.preview_cleanup(found) if found.is_cleanable else None,
-        "obstacles": Obstacles.around([found]),
-    }
-
-
-def _logs_of(found: Download) -> dict[str, Any]:
-    """The logs of the newest attempts, oldest first, and the numbers of those before them."""
-    attempts = list(found.logs.order_by("attempt").values_list("attempt", flat=True))
-    shown = attempts[-MAX_LOGS:]
-    return {
-        "logs": list(found.logs.filter(attempt__in=shown).order_by("attempt")) if shown else [],
-        "older_logs": attempts[:-MAX_LOGS],
+        "view": DetailView(download=found, obstacles=obstacles, viewer=request.user),
     }
 
 

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from downloads.models import Transition
 from downloads.rules.states import State
+from downloads.web.format import LOOKS, Look, duration
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,31 +23,39 @@ class Step:
     def is_taken(self) -> bool:
         return self.entered_at is not None
 
+    @property
+    def look(self) -> Look:
+        return LOOKS[self.state]
+
+    @property
+    def lasted(self) -> str:
+        return "" if self.seconds is None else duration(self.seconds)
+
+    @property
+    def since(self) -> str:
+        return f"Since {self.entered_at:%Y-%m-%d %H:%M:%S} UTC" if self.entered_at else ""
+
 
 def steps_of(history: Sequence[Transition]) -> list[Step]:
-    """Every state in the order of a life, with what the present way took of it.
+    """Return every state in the order of a life, with what the present way took of it.
 
     `history` is the oldest first. The present way begins where the download last became CREATED:
     by being submitted, or by being tried again.
     """
-    way = list(history[_start_of_present_way(history) :])
+    starts = [index for index, entry in enumerate(history) if entry.to_state == State.CREATED]
+    way = history[starts[-1] if starts else 0 :]
     entered = {State(entry.to_state): entry.at for entry in way}
     lasted = {
         State(entry.to_state): (following.at - entry.at).total_seconds()
         for entry, following in pairwise(way)
     }
-    current = State(way[-1].to_state) if way else None
+    current = way[-1].to_state if way else None
     return [
         Step(
             state=state,
             entered_at=entered.get(state),
             seconds=lasted.get(state),
-            is_current=state is current,
+            is_current=state == current,
         )
         for state in State
     ]
-
-
-def _start_of_present_way(history: Sequence[Transition]) -> int:
-    starts = [index for index, entry in enumerate(history) if entry.to_state == State.CREATED]
-    return starts[-1] if starts else 0

@@ -2,14 +2,14 @@
 
 import json
 import subprocess
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from django.utils import timezone
 
 from downloads.sandbox.programs import find_deno
-from downloads.templatetags.downloads import ago, duration, in_words, instant, since, size
+from downloads.web.format import duration, instant, since, size
 
 FORMAT_JS = Path(__file__).resolve().parent.parent.parent / "downloads/static/downloads/format.js"
 
@@ -94,17 +94,8 @@ def test_an_instant_is_written_whole_and_as_it_is_shown(
     assert written == f"{head} {rest}</time>"
 
 
-def test_ago() -> None:
-    assert ago(timezone.now() - timedelta(minutes=3, seconds=20)) == "3 min ago"
-
-
-def test_what_is_not_known_is_a_dash() -> None:
-    assert (size(None), duration(None), ago(None)) == ("—", "—", "—")
-
-
-def test_bytes_in_a_detail_are_written_as_sizes() -> None:
-    assert in_words({"freed_bytes": 295698432}) == "282 MiB freed"
-    assert in_words({"message": "295698432 bytes"}) == "295698432 bytes"
+def test_a_size_that_is_not_known_is_a_dash() -> None:
+    assert size(None) == "—"
 
 
 @pytest.mark.parametrize(

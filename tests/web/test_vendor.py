@@ -39,9 +39,9 @@ def test_a_folder_has_a_version_and_a_licence(name: str) -> None:
 
 def icons_in_use() -> set[str]:
     templates = "".join(path.read_text() for path in (ROOT / "templates").rglob("*.html"))
-    looks = (ROOT / "downloads/templatetags/downloads.py").read_text()
+    views = "".join(path.read_text() for path in (ROOT / "downloads/web").glob("*.py"))
     return set(re.findall(r'{% icon "([a-z0-9-]+)" %}', templates)) | set(
-        re.findall(r'icon="([a-z0-9-]+)"', looks)
+        re.findall(r'icon="([a-z0-9-]+)"', views)
     )
 
 

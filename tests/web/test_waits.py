@@ -20,8 +20,8 @@ from downloads.rules.errors import ErrorClass
 from downloads.rules.states import Reason, State
 from downloads.stream.cursor import Cursor
 from downloads.stream.frames import Stats
-from downloads.templatetags.downloads import instant
 from downloads.waiting import Obstacles
+from downloads.web.format import instant
 from tests.helpers import lives
 from tests.web.test_views import path_of, words_of
 

@@ -1,5 +1,5 @@
-// How sizes, durations and instants are written. The twins of templatetags/downloads.py: both write
-// to the same places, and tests/web/test_format.py keeps them equal.
+// How sizes, durations and instants are written. The twins of web/format.py: both write to the
+// same places, and tests/web/test_format.py keeps them equal.
 
 const UNITS = ["KiB", "MiB", "GiB", "TiB", "PiB"];
 const LENGTHS = [

@@ -1,0 +1,126 @@
+"""The dashboard in words, around its rows: banners, filters with counts, and the list's frame."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from django.utils.html import format_html
+
+from downloads.diagnostics.checks import Check
+from downloads.waiting import Obstacles, Waiting
+from downloads.web.format import counted
+from downloads.web.listing import Filter, ListQuery, Page, Sort
+from downloads.web.row_view import START_A_WORKER, DownloadView, site_waits
+
+MAX_SITES = 3  # that have a banner of their own
+
+
+class Banner(NamedTuple):
+    """A warning above the list."""
+
+    level: str
+    icon: str
+    title: str = ""
+    text: str = ""
+    fix: str = ""
+    site: Waiting | None = None  # the site that it is about
+
+
+def banners(
+    *, obstacles: Obstacles, waiting: int, problems: list[Check], sites: list[tuple[Waiting, int]]
+) -> Iterator[Banner]:
+    """Say what is wrong, the worst first. `waiting` downloads wait; `sites` are left alone."""
+    if waiting and not obstacles.has_worker:
+        title, verb = "No worker is running.", "is" if waiting == 1 else "are"
+        text = f"{counted(waiting, 'download')} {verb} waiting."
+        yield Banner("error", icon="triangle-alert", title=title, text=text, fix=START_A_WORKER)
+    for each in problems:
+        yield Banner(each.level, icon="triangle-alert", title=each.sentence, fix=each.fix)
+    for site, count in sites[:MAX_SITES]:
+        who = f"{counted(count, 'download')} {'waits' if count == 1 else 'wait'}"
+        text = format_html("{}. {} for it.", site_waits(site), who)
+        yield Banner("warning", icon="clock", text=text, site=site)
+    if more := len(sites[MAX_SITES:]):
+        text = f"{counted(more, 'more site')} {'waits' if more == 1 else 'wait'}."
+        yield Banner("warning", icon="clock", text=text)
+
+
+class FilterLink(NamedTuple):
+    filter: Filter
+    number: int
+    address: str
+    is_current: bool
+
+
+def filter_links(query: ListQuery, counts: Mapping[Filter, int]) -> list[FilterLink]:
+    return [
+        FilterLink(
+            filter=each,
+            number=counts[each],
+            address=replace(query.first_page, filter=each).address,
+            is_current=each is query.filter,
+        )
+        for each in Filter
+    ]
+
+
+class Empty(NamedTuple):
+    """What stands in the place of rows."""
+
+    icon: str
+    sentence: str
+    way_out: str = ""  # the words of a link to all downloads
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListView:
+    """The list of downloads: its rows, its order, the pages beside it, and why it is empty."""
+
+    query: ListQuery
+    page: Page
+    rows: list[DownloadView]
+
+    @property
+    def state(self) -> str:
+        """The filter, unless it is the default."""
+        return "" if self.query.filter is Filter.ALL else self.query.filter
+
+    @property
+    def orders(self) -> list[tuple[str, str, bool]]:
+        """Value, label and whether it is chosen."""
+        return [(each, f"{each.capitalize()} first", each is self.query.sort) for each in Sort]
+
+    @property
+    def is_newest_first(self) -> bool:
+        return self.query.sort is Sort.NEWEST
+
+    @property
+    def takes_new(self) -> bool:
+        """Whether a download that is added now belongs on this page."""
+        return self.query.is_first_page and self.is_newest_first
+
+    @property
+    def to_newest(self) -> str:
+        return replace(self.query.first_page, sort=Sort.NEWEST).address
+
+    @property
+    def without_search(self) -> str:
+        return replace(self.query.first_page, text="").address
+
+    @property
+    def to_next(self) -> str:
+        """The next page; this one while there is none, for rows.js to go on from."""
+        return (self.page.next or self.query).address
+
+    @property
+    def empty(self) -> Empty:
+        query = self.query
+        if query.is_narrowed:
+            text = f" “{query.text}”" if query.text else ""
+            place = f" in {query.filter.label}" if self.state else ""
+            sentence = f"No downloads match{text}{place}."
+            return Empty(icon="search", sentence=sentence, way_out="Show all downloads")
+        if query.is_first_page:
+            return Empty(icon="inbox", sentence="Nothing here yet. Add a link above.")
+        sentence = "There is nothing on this page any more."
+        return Empty(icon="inbox", sentence=sentence, way_out="To the first page")

@@ -1,0 +1,103 @@
+"""How states, sizes, durations and instants are written on a page.
+
+`size`, `duration` and `since` have twins in static/downloads/format.js, which patches the same
+places: tests/web/test_format.py keeps them equal.
+"""
+
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from downloads.rules.states import State
+
+UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB")
+UNKNOWN = "—"
+
+
+class Look(NamedTuple):
+    """How a state appears everywhere. Its colour is the class `state-<state>`."""
+
+    label: str
+    icon: str
+
+
+LOOKS: dict[State, Look] = {
+    State.CREATED: Look(label="Waiting", icon="circle-dashed"),
+    State.INITIALIZING: Look(label="Preparing", icon="folder-plus"),
+    State.READY: Look(label="Ready", icon="clock"),
+    State.DOWNLOADING: Look(label="Downloading", icon="arrow-down-to-line"),
+    State.COMPLETED: Look(label="Completed", icon="circle-check"),
+    State.FAILED: Look(label="Failed", icon="circle-x"),
+    State.CANCELLED: Look(label="Cancelled", icon="ban"),
+    State.CLEANED: Look(label="Cleaned", icon="sparkles"),
+}
+
+
+def size(count: float | None) -> str:
+    """Write bytes with a binary prefix: three digits at most before the unit changes."""
+    if count is None:
+        return UNKNOWN
+    if count < 1000:
+        return f"{int(count)} B"
+    value, units = count / 1024, iter(UNITS)
+    unit = next(units)
+    while value >= 999.5 and unit != UNITS[-1]:
+        value, unit = value / 1024, next(units)
+    return f"{value:.1f} {unit}" if value < 9.95 else f"{value:.0f} {unit}"
+
+
+def duration(seconds: float) -> str:
+    """Write a length of time in its two biggest units; under a minute in seconds."""
+    if seconds < 0.95:
+        return f"{max(seconds, 0):.1f} s"
+    whole = int(seconds + 0.5)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    if whole < 86400:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return f"{whole // 86400} d {whole % 86400 // 3600} h"
+
+
+def since(seconds: float) -> str:
+    """Write an age in one unit; a negative one is still to come."""
+    age = abs(seconds)
+    if age < 5:
+        return "now"
+    lengths = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+    length, unit = next(each for each in lengths if age >= each[0])
+    written = f"{int(age // length)} {unit}"
+    return f"{written} ago" if seconds > 0 else f"in {written}"
+
+
+def instant(
+    at: datetime, *, relative: bool = False, clock: bool = False, due: bool = False
+) -> SafeString:
+    """Make a <time>: relative to now, or the date and time in UTC until patch.js makes it local.
+
+    `clock`: hours and minutes alone, of an instant near to now. `due`: when it comes, live.js asks
+    for the part again that it stands in.
+    """
+    full = f"{at:%Y-%m-%d %H:%M:%S} UTC"
+    kind, words = "local", full
+    if relative:
+        kind, words = "ago", since((timezone.now() - at).total_seconds())
+    elif clock:  # rounded up: what is said to end then has ended
+        kind, words = "clock", f"{at + timedelta(seconds=59):%H:%M} UTC"
+    return format_html(
+        '<time datetime="{}" title="{}" data-{}{}>{}</time>',
+        at.isoformat(),
+        full,
+        kind,
+        " data-due" if due else "",
+        words,
+    )
+
+
+def counted(number: int, noun: str) -> str:
+    """Write a number with its noun: "1 file", "1,000 files"."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

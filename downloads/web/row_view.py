@@ -1,0 +1,207 @@
+"""One download in words: what its row shows, and its page as well."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+from typing import Self
+from urllib.parse import urlsplit
+
+from django.contrib.auth.models import User
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from downloads.models import Download, Progress
+from downloads.rules.errors import Advice, ErrorClass
+from downloads.rules.options import DownloadOptions, InvalidOption
+from downloads.rules.states import Outcome, Phase, State
+from downloads.waiting import Obstacles, Waiting, Why
+from downloads.web.format import counted, duration, instant, size
+
+FRESH = timedelta(seconds=10)  # an older speed and remaining time say nothing about now
+
+PHASES: dict[str, str] = {
+    Phase.EXTRACTING: "Reading the page",
+    Phase.FETCHING: "Fetching",
+    Phase.POST_PROCESSING: "Processing",
+    Phase.VERIFYING: "Checking",
+    Phase.PUBLISHING: "Publishing",
+}
+START_A_WORKER = SafeString(
+    "Start <code>bin/serve</code>, or <code>manage.py run_downloads</code> beside the web server."
+)
+REFUSALS: dict[ErrorClass | None, str] = {
+    ErrorClass.NETWORK: "not reached",
+    ErrorClass.RATE_LIMITED: "rate limited",
+    ErrorClass.FORBIDDEN: "refused (403)",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProgressView:
+    """How far a running download is. "" is not known, or does not apply."""
+
+    words: str  # what it does
+    phase: str = ""  # the code of that
+    resumed: str = ""
+    value: str = ""  # of the bar, 0 to 100
+    percent: str = ""
+    received: str = ""
+    speed: str = ""
+    left: str = ""
+
+    @classmethod
+    def of(cls, download: Download) -> Self:
+        progress: Progress | None = getattr(download, "progress", None)
+        if progress is None:
+            return cls(words=f"On {download.worker.name}" if download.worker else "")
+        percent, total = progress.percent, progress.total_bytes
+        resumed, speed, left = progress.resumed_percent, progress.speed, progress.eta_seconds
+        received = size(progress.received_bytes) if progress.received_bytes else ""
+        is_fresh = timezone.now() - progress.updated_at < FRESH
+        return cls(
+            words=PHASES.get(progress.phase, progress.phase),
+            phase=progress.phase,
+            # Rounded down: what is not finished never says 100 %.
+            resumed="" if resumed is None else f", resumed at {int(resumed)} %",
+            value="" if percent is None else f"{percent:.1f}",
+            percent="" if percent is None else f"{int(percent)} %",
+            received=f"{received} of {size(total)}" if received and total else received,
+            speed="" if speed is None or not is_fresh else f"{size(speed)}/s",
+            left="" if left is None or not is_fresh else f"{duration(left)} left",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DownloadView:
+    """What the row of a download shows, and its page as well."""
+
+    download: Download
+    obstacles: Obstacles
+    viewer: User
+    matches: bool = True  # whether the filter and the search of the page let it through
+
+    @property
+    def name(self) -> str:
+        return self.download.title or self.download.url
+
+    @property
+    def host(self) -> str:
+        return host_of(self.download.url)
+
+    @property
+    def attempt(self) -> str:
+        """Empty for the first attempt."""
+        tries = self.download.tries
+        return f"attempt {tries} of {self.download.max_attempts}" if tries > 1 else ""
+
+    @property
+    def facts(self) -> list[str]:
+        """What its row says beside the site."""
+        try:
+            chosen = DownloadOptions.from_mapping(self.download.options).label
+        except InvalidOption:  # of a newer version: the row says so, and the page goes on
+            chosen = "unknown options"
+        return [fact for fact in (chosen, self.attempt) if fact]
+
+    @cached_property
+    def progress(self) -> ProgressView | None:
+        return ProgressView.of(self.download) if self.download.is_running else None
+
+    @property
+    def advice(self) -> Advice | None:
+        return self.download.advice
+
+    @property
+    def failure(self) -> str:
+        failed = self.download.outcome == Outcome.FAILED
+        return self.advice.sentence if self.advice and failed else ""
+
+    @property
+    def note(self) -> str:
+        """How it is or how it ended, where that is neither progress nor a failure."""
+        download = self.download
+        if download.state == State.CREATED:
+            error = f"{self.advice.sentence} " if self.advice else ""
+            return format_html("{}{}", error, self.why_it_waits)
+        if download.outcome == Outcome.FAILED:
+            return self.advice.next_step if self.advice else ""
+        if download.outcome == Outcome.COMPLETED:
+            return self._result()
+        if download.outcome == Outcome.CANCELLED and download.finished_at:
+            who = actor_in_words(download.cancel_requested_by)
+            by = f"By {who}, " if who else ""
+            return format_html("{}{}", by, instant(download.finished_at, relative=True))
+        return ""
+
+    def _result(self) -> str:
+        download, files = self.download, list(self.download.files)
+        result = size(sum(file.size for file in files)) if files else "Files deleted"
+        if len(files) > 1:
+            result += f" in {counted(len(files), 'file')}"
+        if download.attempt == 1 and download.started_at and download.finished_at:
+            took = duration((download.finished_at - download.started_at).total_seconds())
+            result += f" · took {took}"
+        return result
+
+    @cached_property
+    def waiting(self) -> Waiting | None:
+        return self.obstacles.of(self.download)
+
+    @property
+    def waiting_data(self) -> dict[str, object]:
+        """Attributes by which live.js sees that what is in the way of it has changed."""
+        download = self.download
+        if download.state != State.CREATED:
+            return {}
+        word = self.obstacles.word_of(download)
+        return {"site": download.site, "owner": download.owner_id or "", "waiting": word}
+
+    @property
+    def why_it_waits(self) -> str:
+        """Without a full stop."""
+        waiting = self.waiting
+        if waiting is None:
+            return "In the queue"
+        if waiting.why == Why.NO_WORKER:
+            return "No worker is running"
+        if waiting.why == Why.SITE:
+            return site_waits(waiting)
+        if waiting.until:
+            when = instant(waiting.until, relative=True, due=True)
+            attempt, most = self.download.tries + 1, self.download.max_attempts
+            return format_html("Next try {}, attempt {} of {}", when, attempt, most)
+        whose = waiting.site if waiting.why == Why.SITE_LIMIT else self._whose()
+        verb = "is" if waiting.running == 1 else "are"
+        running = f"{waiting.running} of {whose} {verb} running"
+        return f"Waiting for its turn: {running}, and at most {waiting.limit} may"
+
+    def _whose(self) -> str:
+        owner = self.download.owner
+        if owner == self.viewer:
+            return "yours"
+        return owner.get_username() if owner else "the command"
+
+
+def site_waits(waiting: Waiting) -> SafeString:
+    """Say until when and why a site is left alone, without a full stop."""
+    assert waiting.until  # noqa: S101 — such a site has an end of its wait
+    assert waiting.failures  # noqa: S101 — and a beginning
+    return format_html(
+        "Waiting for {} until {} ({} in a row, the last: {})",
+        waiting.site,
+        instant(waiting.until, clock=True, due=True),
+        counted(waiting.failures, "failure"),
+        REFUSALS[waiting.error_class],
+    )
+
+
+def host_of(url: str) -> str:
+    """Return the site of a URL, without the port and `www.`."""
+    return (urlsplit(url).hostname or url).removeprefix("www.")
+
+
+def actor_in_words(actor: str) -> str:
+    """Write `user:ann` as "ann", and everybody else with what they are: "worker box-1"."""
+    kind, _, name = actor.partition(":")
+    return name if kind == "user" else f"{kind} {name}".strip()
