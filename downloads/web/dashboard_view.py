@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from django.utils.html import format_html
 
-from downloads.diagnostics.checks import Check
+from downloads.diagnostics.verdict import Check
 from downloads.waiting import Obstacles, Waiting
 from downloads.web.format import counted
 from downloads.web.listing import Filter, ListQuery, Page, Sort
