@@ -81,7 +81,7 @@ def stop_and_keep(download: Download, *, actor: str) -> Download:
     """
     _look_again(download)
     if not download.is_recording and not _carries_recording(download):
-        raise NotAllowed(download, "It is not recording a live stream.")
+        raise NotAllowed(download, "It cannot be stopped and kept: it is not recording.")
     asked = download.ask_to_keep(actor=actor)
     _look_again(download)
     if not asked:

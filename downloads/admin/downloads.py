@@ -108,6 +108,7 @@ class DownloadAdmin(DownloadModelAdmin):
                     "not_before",
                     "cancel_requested_at",
                     "cancel_requested_by",
+                    "keep_requested_by",
                     "published_files",
                 )
             },

@@ -206,6 +206,13 @@ def cancel(request: HttpRequest, correlation_id: str) -> DownloadDetail:
     return _detail(_find(request, correlation_id))
 
 
+@api.post("/downloads/{correlation_id}/keep", response=ACTION, by_alias=True, summary="Keep")
+def keep(request: HttpRequest, correlation_id: str) -> DownloadDetail:
+    """Stop recording a live stream, and publish what is there."""
+    actions.stop_and_keep(_find(request, correlation_id), actor=user_actor(user_of(request)))
+    return _detail(_find(request, correlation_id))
+
+
 @api.post("/downloads/{correlation_id}/retry", response=ACTION, by_alias=True, summary="Retry")
 def retry(request: HttpRequest, correlation_id: str) -> DownloadDetail:
     actions.retry(_find(request, correlation_id), actor=user_actor(user_of(request)))

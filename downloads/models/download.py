@@ -253,7 +253,20 @@ class Download(models.Model):
     def is_recording(self) -> bool:
         """Whether it records a live stream now."""
         progress: Progress | None = getattr(self, "progress", None)
-        return progress is not None and progress.phase == Phase.RECORDING
+        return progress is not None and progress.is_recording
+
+    @property
+    def has_recorded(self) -> bool:
+        """Whether its attempt records a live stream, and got further than those before."""
+        progress: Progress | None = getattr(self, "progress", None)
+        is_further = progress is not None and progress.received_bytes > progress.resumed_bytes
+        return self.is_recording and is_further
+
+    @property
+    def is_keepable(self) -> bool:
+        """Whether asking to stop the recording and keep it can still have an effect."""
+        is_asked = self.cancel_requested_at or self.keep_requested_by
+        return self.is_recording and not is_asked and not self.library_path
 
     @property
     def is_cleanable(self) -> bool:

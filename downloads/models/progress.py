@@ -1,21 +1,8 @@
 """How far a running download is."""
 
-from typing import TYPE_CHECKING
-
 from django.db import models
-from django.db.models import F
 
 from downloads.rules.states import Phase
-
-if TYPE_CHECKING:
-    from downloads.models.download import Download
-
-
-class ProgressQuerySet(models.QuerySet["Progress"]):
-    def has_recorded(self, download: "Download") -> bool:
-        """Whether the attempt records a live stream, and got further than those before."""
-        rows = self.filter(download_id=download.pk, attempt=download.attempt)
-        return rows.filter(phase=Phase.RECORDING, received_bytes__gt=F("resumed_bytes")).exists()
 
 
 class Progress(models.Model):
@@ -31,14 +18,17 @@ class Progress(models.Model):
     eta_seconds = models.FloatField(null=True)
     updated_at = models.DateTimeField()
 
-    objects = ProgressQuerySet.as_manager()
-
     class Meta:
         verbose_name_plural = "progress"
         indexes = [models.Index(fields=["updated_at"], name="progress_updated")]
 
     def __str__(self) -> str:
         return f"{self.phase} {self.received_bytes}/{self.total_bytes}"
+
+    @property
+    def is_recording(self) -> bool:
+        """Whether a live stream is recorded now."""
+        return self.phase == Phase.RECORDING
 
     @property
     def percent(self) -> float | None:

@@ -42,6 +42,12 @@ def cancel(request: SignedInRequest, correlation_id: str) -> HttpResponse:
 
 @require_POST
 @login_required
+def keep(request: SignedInRequest, correlation_id: str) -> HttpResponse:
+    return _act(request, correlation_id, actions.stop_and_keep)
+
+
+@require_POST
+@login_required
 def retry(request: SignedInRequest, correlation_id: str) -> HttpResponse:
     return _act(request, correlation_id, actions.retry)
 

@@ -4,7 +4,10 @@ Made when they are shown. Only `message` is a stored text: somebody else's, as t
 """
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
+
+from downloads.rules.states import Stop
 
 CODES = {
     "no_room": "The disk ran full while it was downloading.",
@@ -12,6 +15,17 @@ CODES = {
     "wrote_too_much": "It wrote more than the limit of what may be written.",
     "without_sound": "The site offers it without sound.",
     "child_ended": "The download process ended without a result.",
+}
+
+# Why a recording ended.
+STOPS: dict[str, str] = {
+    Stop.ENDED: "The stream ended.",
+    Stop.SILENT: "The stream brought nothing more.",
+    Stop.ASKED: "It was stopped and kept.",
+    Stop.TIME: "The recording reached its longest time.",
+    Stop.SIZE: "The recording reached its largest size.",
+    Stop.SPACE: "The recording ended before the disk was full.",
+    Stop.LOST: "After an interruption the site did not offer the stream any more.",
 }
 
 SENTENCES = {
@@ -25,8 +39,13 @@ SENTENCES = {
     "resumed_bytes": "{} came from an earlier attempt",
     "kept_bytes": "{} kept for the next attempt",
     "asked_by": "asked by {}",
+    "recorded_seconds": "{} s recorded",
+    "gaps": "gaps: {}",
+    "missed_segments": "segments missed: at least {}",
+    "starts_at": "It starts at {}.",
 }
 ARE_BYTES = frozenset({"bytes_per_second", "freed_bytes", "resumed_bytes", "kept_bytes"})
+ARE_INSTANTS = frozenset({"starts_at"})
 
 
 def plain_bytes(number: int) -> str:
@@ -36,8 +55,16 @@ def plain_bytes(number: int) -> str:
 def detail_of(data: Mapping[str, Any], *, write_bytes: Callable[[int], str] = plain_bytes) -> str:
     """Return one line for each thing that the data says; keys that have no sentence say nothing."""
     lines = [CODES[data["code"]]] if data.get("code") in CODES else []
+    lines += [STOPS[data["stopped"]]] if data.get("stopped") in STOPS else []
     for key, sentence in SENTENCES.items():
         if key in data:
-            value = data[key]
-            lines.append(sentence.format(write_bytes(value) if key in ARE_BYTES else value))
+            lines.append(sentence.format(_written(key, data[key], write_bytes)))
     return "\n".join(lines)
+
+
+def _written(key: str, value: Any, write_bytes: Callable[[int], str]) -> Any:
+    if key in ARE_BYTES:
+        return write_bytes(value)
+    if key in ARE_INSTANTS:
+        return f"{datetime.fromtimestamp(value, UTC):%Y-%m-%d %H:%M} UTC"
+    return value

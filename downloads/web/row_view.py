@@ -23,6 +23,7 @@ FRESH = timedelta(seconds=10)  # an older speed and remaining time say nothing a
 PHASES: dict[str, str] = {
     Phase.EXTRACTING: "Reading the page",
     Phase.FETCHING: "Fetching",
+    Phase.RECORDING: "Recording",
     Phase.POST_PROCESSING: "Processing",
     Phase.VERIFYING: "Checking",
     Phase.PUBLISHING: "Publishing",
@@ -42,6 +43,7 @@ class ProgressView:
     """How far a running download is. "" is not known, or does not apply."""
 
     words: str  # what it does
+    stops: str  # what it was asked to do instead
     phase: str = ""  # the code of that
     resumed: str = ""
     value: str = ""  # of the bar, 0 to 100
@@ -53,14 +55,16 @@ class ProgressView:
     @classmethod
     def of(cls, download: Download) -> Self:
         progress: Progress | None = getattr(download, "progress", None)
+        stops = _stops(download)
         if progress is None:
-            return cls(words=f"On {download.worker.name}" if download.worker else "")
+            return cls(words=f"On {download.worker.name}" if download.worker else "", stops=stops)
         percent, total = progress.percent, progress.total_bytes
         resumed, speed, left = progress.resumed_percent, progress.speed, progress.eta_seconds
         received = size(progress.received_bytes) if progress.received_bytes else ""
         is_fresh = timezone.now() - progress.updated_at < FRESH
         return cls(
             words=PHASES.get(progress.phase, progress.phase),
+            stops=stops,
             phase=progress.phase,
             # Rounded down: what is not finished never says 100 %.
             resumed="" if resumed is None else f", resumed at {int(resumed)} %",
@@ -169,6 +173,8 @@ class DownloadView:
             return site_waits(waiting)
         if waiting.until:
             when = instant(waiting.until, relative=True, due=True)
+            if waiting.why == Why.PREMIERE:
+                return format_html("Starts {}", when)
             attempt, most = self.download.tries + 1, self.download.max_attempts
             return format_html("Next try {}, attempt {} of {}", when, attempt, most)
         whose = waiting.site if waiting.why == Why.SITE_LIMIT else self._whose()
@@ -181,6 +187,12 @@ class DownloadView:
         if owner == self.viewer:
             return "yours"
         return owner.get_username() if owner else "the command"
+
+
+def _stops(download: Download) -> str:
+    if download.cancel_requested_at:
+        return "Cancelling…"
+    return "Stopping…" if download.keep_requested_by and download.is_recording else ""
 
 
 def site_waits(waiting: Waiting) -> SafeString:

@@ -22,6 +22,7 @@ urlpatterns = [
     path("downloads/<correlation_id:correlation_id>/", detail.download, name="download"),
     path("downloads/<correlation_id:correlation_id>/fragment", detail.fragment, name="fragment"),
     path("downloads/<correlation_id:correlation_id>/cancel", detail.cancel, name="cancel"),
+    path("downloads/<correlation_id:correlation_id>/keep", detail.keep, name="keep"),
     path("downloads/<correlation_id:correlation_id>/retry", detail.retry, name="retry"),
     path("downloads/<correlation_id:correlation_id>/cleanup", detail.cleanup, name="cleanup"),
     path("downloads/<correlation_id:correlation_id>/delete", detail.delete, name="delete"),

@@ -16,7 +16,7 @@ from django.conf import settings
 from downloads import actions, logs
 from downloads.disk import isolation, library
 from downloads.fetch.processes import ChildFailed, Process, end_attempt
-from downloads.models import Download, LostDownload, Progress, Worker, database_now
+from downloads.models import Download, LostDownload, Worker, database_now
 from downloads.rules.states import Outcome, State
 from downloads.worker import endings, leftovers, publication, resume
 from downloads.worker.attempt import should_clean
@@ -192,7 +192,7 @@ def _ending_of(download: Download) -> Ending:
             can_finish=_can_finish(download),
             is_cancel_asked=download.cancel_requested_at is not None,
             asked_by=download.cancel_requested_by,
-            has_recorded=Progress.objects.has_recorded(download),
+            has_recorded=download.has_recorded,
         )
     )
 

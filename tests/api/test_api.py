@@ -19,7 +19,7 @@ from downloads.accounts import tokens
 from downloads.models import Download, IdempotentAnswer, Progress, Transition
 from downloads.rules.errors import ErrorClass
 from downloads.rules.options import OPTIONS, DownloadOptions
-from downloads.rules.states import Outcome, State
+from downloads.rules.states import Outcome, Phase, State
 from tests.helpers import lives
 
 pytestmark = pytest.mark.both_databases
@@ -564,6 +564,7 @@ class Request(Protocol):
 REQUESTS: dict[str, Request] = {
     "get": lambda caller, name: caller.get(f"/downloads/{name}"),
     "cancel": lambda caller, name: caller.post(f"/downloads/{name}/cancel"),
+    "keep": lambda caller, name: caller.post(f"/downloads/{name}/keep"),
     "retry": lambda caller, name: caller.post(f"/downloads/{name}/retry"),
     "cleanup": lambda caller, name: caller.post(f"/downloads/{name}/cleanup"),
     "delete": lambda caller, name: caller.delete(f"/downloads/{name}"),
@@ -693,6 +694,17 @@ def test_a_running_download_is_asked_to_stop(caller: Caller, user: User) -> None
     assert download.cancel_requested_by == "user:ursula"
 
 
+def test_a_recording_is_asked_to_stop_and_keep(caller: Caller, user: User) -> None:
+    download = lives.start(lives.submit(user))
+    Progress.objects.filter(download=download).update(phase=Phase.RECORDING)
+
+    response = caller.post(f"/downloads/{download.correlation_id}/keep")
+
+    assert (response.status_code, response.json()["state"]) == (200, "downloading")
+    download.refresh_from_db()
+    assert download.keep_requested_by == "user:ursula"
+
+
 def test_a_failed_download_is_retried(caller: Caller, user: User) -> None:
     download = lives.fail(lives.submit(user))
 
@@ -718,6 +730,8 @@ def test_a_kept_directory_is_cleaned_up(caller: Caller, user: User) -> None:
     [
         ("cancel", lives.complete, "completed"),
         ("cancel", lives.fail, "failed"),
+        ("keep", lives.start, "downloading"),
+        ("keep", lives.complete, "completed"),
         ("retry", lives.complete, "completed"),
         ("retry", lives.start, "downloading"),
         ("retry", lambda download: download, "created"),
@@ -832,6 +846,7 @@ def test_openapi_describes_every_path_of_the_contract(caller: Caller) -> None:
         ("get", "/api/v1/downloads/{correlation_id}/log"),
         ("delete", "/api/v1/downloads/{correlation_id}"),
         ("post", "/api/v1/downloads/{correlation_id}/cancel"),
+        ("post", "/api/v1/downloads/{correlation_id}/keep"),
         ("post", "/api/v1/downloads/{correlation_id}/retry"),
         ("post", "/api/v1/downloads/{correlation_id}/cleanup"),
         ("get", "/api/v1/stats"),

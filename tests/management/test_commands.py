@@ -24,7 +24,7 @@ from downloads.models import ApiToken, Download, Progress, Worker
 from downloads.rules.errors import ErrorClass
 from downloads.rules.links import MAX_LINKS
 from downloads.rules.options import OPTIONS, DownloadOptions
-from downloads.rules.states import Reason, State
+from downloads.rules.states import Phase, Reason, State
 from tests.diagnostics.test_checks import configured
 from tests.diagnostics.test_health import unreachable_database
 from tests.helpers import lives
@@ -193,6 +193,32 @@ def test_a_wrong_expiry_makes_no_token(user: User, text: str) -> None:
 def test_an_unknown_user_gets_no_token() -> None:
     with pytest.raises(CommandError, match="There is no user named 'nobody'"):
         run("create_token", "nobody")
+
+
+# stop_and_keep
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("clean_disk")
+def test_a_recording_is_asked_to_stop() -> None:
+    download = lives.start(lives.submit())
+    Progress.objects.filter(download=download).update(phase=Phase.RECORDING)
+
+    code, out, _ = run("stop_and_keep", download.correlation_id)
+
+    download.refresh_from_db()
+    assert (code, download.keep_requested_by) == (0, "command:stop_and_keep")
+    assert out == f"{download.correlation_id} is asked to stop\n"
+
+
+@pytest.mark.django_db
+def test_what_does_not_record_is_refused_with_the_reason() -> None:
+    waiting = lives.submit().correlation_id
+
+    with pytest.raises(CommandError, match=f"{waiting}: .* not recording"):
+        run("stop_and_keep", waiting)
+    with pytest.raises(CommandError, match="0123456789ab: there is no such download"):
+        run("stop_and_keep", "0123456789ab")
 
 
 # add_download

@@ -17,6 +17,11 @@ from downloads.web.details import detail_of
         ({"status": 0}, "The download process exited with 0."),
         ({"code": "no_room"}, "The disk ran full while it was downloading."),
         ({"code": "without_sound"}, "The site offers it without sound."),
+        (
+            {"stopped": "ended", "recorded_seconds": 12, "gaps": 1, "missed_segments": 3},
+            "The stream ended.\n12 s recorded\ngaps: 1\nsegments missed: at least 3",
+        ),
+        ({"starts_at": 1800000000}, "It starts at 2027-01-15 08:00 UTC."),
         ({"code": "of a later version", "neither": 1}, ""),
         ({"message": "HTTP {404}"}, "HTTP {404}"),
         (

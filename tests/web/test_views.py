@@ -638,7 +638,7 @@ def test_unknown_and_malformed_ids_are_not_found(browser: Client, name: str, act
     assert "There is nothing here" in text_of(answer)
 
 
-@pytest.mark.parametrize("action", ["cancel", "retry", "cleanup", "delete"])
+@pytest.mark.parametrize("action", ["cancel", "keep", "retry", "cleanup", "delete"])
 def test_nobody_touches_what_is_not_theirs(browser: Client, staff: User, action: str) -> None:
     foreign = lives.submit(staff)
 
@@ -651,7 +651,7 @@ def test_nobody_touches_what_is_not_theirs(browser: Client, staff: User, action:
 # Actions.
 
 
-@pytest.mark.parametrize("action", ["cancel", "retry", "cleanup", "delete"])
+@pytest.mark.parametrize("action", ["cancel", "keep", "retry", "cleanup", "delete"])
 def test_actions_are_posted(browser: Client, user: User, action: str) -> None:
     download = lives.submit(user)
 
@@ -666,6 +666,20 @@ def test_cancel(browser: Client, user: User) -> None:
     download.refresh_from_db()
     assert (answer.status_code, answer["Location"]) == (302, "/?state=waiting")
     assert (download.state, download.outcome) == (State.CLEANED, Outcome.CANCELLED)
+
+
+def test_a_recording_is_stopped_and_kept(browser: Client, user: User) -> None:
+    download = lives.start(lives.submit(user))
+    Progress.objects.filter(download=download).update(phase=Phase.RECORDING)
+    before = text_of(browser.get(path_of(download)))
+
+    answer = browser.post(path_of(download, "keep"))
+
+    download.refresh_from_db()
+    assert (answer.status_code, download.keep_requested_by) == (302, "user:ursula")
+    assert ("Stop and keep" in before, "Recording" in before) == (True, True)
+    after = text_of(browser.get(path_of(download)))
+    assert ("Stop and keep" in after, "Stopping…" in after) == (False, True)
 
 
 def test_retry(browser: Client, user: User) -> None:

@@ -7,6 +7,7 @@ const FRESH_MS = 10_000; // older speeds and remaining times say nothing about n
 const PHASES = {
   extracting: "Reading the page",
   fetching: "Fetching",
+  recording: "Recording",
   "post-processing": "Processing",
   verifying: "Checking",
   publishing: "Publishing",
