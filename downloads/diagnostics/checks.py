@@ -18,6 +18,7 @@ from django.utils import timezone
 from downloads.diagnostics import stats
 from downloads.diagnostics.database import check_database
 from downloads.diagnostics.verdict import Check, Level, failure, ok, warning
+from downloads.disk import shares
 from downloads.sandbox import landlock, seccomp
 from downloads.sandbox.programs import find_deno, find_ffmpeg, media_tools
 from downloads.sandbox.trial import why_not
@@ -34,6 +35,7 @@ def run() -> list[Check]:
         *check_database(),
         *check_folders(),
         *check_free_space(),
+        check_library(settings.VNSITE.media_root),
         check_yt_dlp(importlib.metadata.version("yt-dlp"), today=timezone.now().date()),
         check_ffmpeg(),
         check_deno(),
@@ -83,6 +85,29 @@ def check_folder(setting: str, folder: Path) -> Check:
         fix = f"Give vnsite's user the right to write there, or set {setting}."
         return failure(setting, sentence, fix)
     return ok(setting, f"{folder} can be written.")
+
+
+WEAKNESSES = {
+    "modes": "it decides by itself who may read a file",
+    "replace": "what another program puts there at the same moment under an entry's name may be"
+    " replaced",
+    "whole": "an entry appears file by file",
+    "durable": "the latest names may be lost in a power cut",
+}
+
+
+def check_library(folder: Path) -> Check:
+    """Try what publishing relies on, in a folder of its own that is removed again."""
+    try:
+        found = shares.weaknesses(folder) if folder.is_dir() else []
+    except OSError as error:
+        sentence = f"What {folder} can promise cannot be tried ({error.strerror})."
+        return warning("library", sentence, "Give vnsite's user the right to make folders there.")
+    if not found:
+        return ok("library", f"{folder} keeps every promise.")
+    weak = ", and ".join(WEAKNESSES[code] for code in found)
+    fix = "Nothing needs to be done: files are complete all the same. A local disk does it all."
+    return warning("library", f"On the file system of {folder} {weak}.", fix)
 
 
 def folder_conflict(media: Path, temp: Path) -> str:

@@ -5,26 +5,26 @@ Files are gathered in a staging directory on the same file system first, so that
 shows half a copy.
 """
 
-import ctypes
 import errno
 import hashlib
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
+
+from downloads.disk import shares
 
 STAGING = ".staging"
 BLOCK_BYTES = 2**20
 # Others may pass through a folder to the library inside it, but not list it.
 PASS_THROUGH = 0o711
-RENAME_NOREPLACE = 1
-AT_FDCWD = -100
-
-_libc = ctypes.CDLL(None, use_errno=True)
+# In a staging directory: the entry's folder was made, and is filled file by file.
+CLAIM = ".claimed"
 
 
 class RefusedFile(Exception):
@@ -64,25 +64,26 @@ def make_folder(path: Path, mode: int) -> None:
 
 
 def _open_to(path: Path, mode: int) -> None:
-    path.chmod(mode | path.stat().st_mode & stat.S_ISGID)
+    shares.set_mode(path, mode | path.stat().st_mode & stat.S_ISGID)
 
 
 def stage(
     root: Path,
     key: str,
-    files: Iterable[StagedFile],
+    files: Collection[StagedFile],
     *,
     mode: int = 0o644,
     require: Callable[[], None] = lambda: None,
 ) -> Path:
     """Gather the files in `root`/.staging/`key`, on the library's file system, and make it durable.
 
-    They get `mode`, and the folder its `folder_mode`, whatever the umask.
-    Files are moved; those of another file system or mount are copied, compared with their hash,
-    and the sources kept. What an interrupted staging left under this key is removed first.
+    They get `mode`, and the folder its `folder_mode`, whatever the umask, and the group of a setgid
+    library. Files are moved; those that cannot be are copied, compared with their hash, and the
+    sources kept. What an interrupted staging left under this key is removed first.
     `require` is called directly before each effect; what it raises ends the staging. Raises
     RefusedFile when a file is not what its manifest says, OSError when the disk does not take it.
-    After any exception the staging directory is gone.
+    After any exception the files are where they were, and the staging directory is gone, unless
+    the disk refuses that as well.
     """
     directory = _staged(root, key)
     require()
@@ -95,9 +96,9 @@ def stage(
             require()
             _bring(file, directory / file.name, mode=mode)
         _open_to(directory, folder_mode(mode))
-        sync_directory(directory)
+        shares.sync_directory(directory)
     except BaseException:
-        discard(root, key)
+        bring_back(root, key, files)
         raise
     return directory
 
@@ -126,27 +127,30 @@ def _bring(file: StagedFile, target: Path, *, mode: int) -> None:
         status = os.fstat(descriptor)
         if status.st_size != file.size:
             raise RefusedFile(f"{file.source.name} has {status.st_size} bytes, not {file.size}")
-        try:
-            file.source.rename(target)
-        except OSError as error:
-            # st_dev does not tell: two mounts of one file system have the same.
-            if error.errno != errno.EXDEV:
-                raise
-            _copy(source, target, sha256=file.sha256, mode=mode)
-        else:
-            _require_same(status, target)
-            os.fchmod(descriptor, mode)
-            os.fsync(descriptor)
+        if not shares.takes_group_of(target.parent, descriptor) or not shares.moves(
+            file.source, target
+        ):
+            _copy(source, file, target, mode=mode)
+            return
+    with open_finished(target) as moved:  # the handle of before may be stale on a share
+        _require_same(status, moved, sha256=file.sha256)
+        shares.set_mode(moved.fileno(), mode)
+        shares.sync(moved.fileno())
 
 
-def _require_same(status: os.stat_result, target: Path) -> None:
-    """Refuse a file that was exchanged between the check and the move."""
-    moved = target.lstat()
-    if (moved.st_dev, moved.st_ino) != (status.st_dev, status.st_ino):
-        raise RefusedFile(f"{target.name} was exchanged while it was moved")
+def _require_same(status: os.stat_result, moved: BufferedReader, *, sha256: str) -> None:
+    """Refuse a file that was exchanged between the check and the move.
+
+    Some shares give a file another number when it is moved: then its content decides.
+    """
+    found = os.fstat(moved.fileno())
+    if (found.st_dev, found.st_ino) == (status.st_dev, status.st_ino):
+        return
+    if hashlib.file_digest(moved, "sha256").hexdigest() != sha256:
+        raise RefusedFile("a file was exchanged while it was moved")
 
 
-def _copy(source: IO[bytes], target: Path, *, sha256: str, mode: int) -> None:
+def _copy(source: BufferedReader, file: StagedFile, target: Path, *, mode: int) -> None:
     digest = hashlib.sha256()
     descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb") as copy:
@@ -154,41 +158,101 @@ def _copy(source: IO[bytes], target: Path, *, sha256: str, mode: int) -> None:
             digest.update(block)
             copy.write(block)
         copy.flush()
-        os.fchmod(descriptor, mode)
-        os.fsync(descriptor)
-    if digest.hexdigest() != sha256:
+        shares.set_mode(descriptor, mode)
+        shares.sync(descriptor)
+    if digest.hexdigest() != file.sha256:
         raise RefusedFile(f"{target.name} changed after it was verified")
+    if target.stat().st_size != file.size:
+        raise OSError(errno.EIO, "The copy is not complete", str(target))
 
 
 def publish(root: Path, key: str, name: str) -> None:
     """Give the staged directory its final name, durably, by a rename that replaces nothing.
 
-    Raises FileExistsError when the name is taken, FileNotFoundError when nothing is staged.
+    Where directories cannot be renamed, the entry is filled file by file, and goes on where it was
+    interrupted. Raises FileExistsError when the name is taken, FileNotFoundError when nothing is
+    staged.
     """
-    rename_without_replacing(_staged(root, key), root / name)
-    sync_directory(root)
+    staged, target = _staged(root, key), root / name
+    with suppress(OSError):
+        staged.rmdir()  # empty: the entry was filled, and then we were interrupted
+    if (staged / CLAIM).exists() or not _renamed(staged, target):
+        _fill(staged, target)
+    shares.sync_directory(root)
 
 
-def rename_without_replacing(source: Path, target: Path) -> None:
-    """rename(2) of a directory that raises FileExistsError instead of replacing anything.
-
-    Where the file system does not support RENAME_NOREPLACE (FUSE, CIFS), the plain call is used: it
-    lets a directory replace nothing but an empty directory.
-    """
-    result = _libc.renameat2(
-        AT_FDCWD, os.fsencode(source), AT_FDCWD, os.fsencode(target), RENAME_NOREPLACE
-    )
-    if not result:
-        return
-    code = ctypes.get_errno()
-    if code not in (errno.EINVAL, errno.ENOSYS):
-        raise OSError(code, os.strerror(code), str(source), None, str(target))
+def _renamed(staged: Path, target: Path) -> bool:
     try:
-        source.rename(target)
+        shares.rename_without_replacing(staged, target)
     except OSError as error:
-        if error.errno not in (errno.ENOTEMPTY, errno.ENOTDIR):
+        if error.errno not in shares.NOT_MOVED:
             raise
-        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from error
+        return False
+    return True
+
+
+def _fill(staged: Path, target: Path) -> None:
+    """Make the entry's folder, which nobody else can have made then, and move the files into it."""
+    claim = staged / CLAIM
+    if not claim.exists():
+        with suppress(OSError):
+            target.rmdir()  # empty: made by us before an interruption, as a rename would replace it
+        target.mkdir()
+        _open_to(target, stat.S_IMODE(staged.stat().st_mode))
+        claim.touch()
+    for path in staged.iterdir():
+        if path != claim:
+            _carry(path, target / path.name)
+    shares.sync_directory(target)
+    claim.unlink()
+    staged.rmdir()
+
+
+def _carry(source: Path, target: Path) -> None:
+    """Move one of our own files, by copying where it cannot be renamed."""
+    if shares.moves(source, target):
+        return
+    target.unlink(missing_ok=True)  # half a copy
+    with source.open("rb") as original:
+        file = StagedFile(
+            source=source,
+            name=target.name,
+            size=os.fstat(original.fileno()).st_size,
+            sha256=hashlib.file_digest(original, "sha256").hexdigest(),
+        )
+        original.seek(0)
+        _copy(original, file, target, mode=stat.S_IMODE(os.fstat(original.fileno()).st_mode))
+    source.unlink()
+
+
+def bring_back(root: Path, key: str, files: Collection[StagedFile], *, name: str = "") -> None:
+    """Undo a staging, and the publication as `name` if the caller knows that entry to be its own.
+
+    The files go back to their sources; one that is still, or again, there stays. Nothing is staged
+    or published after this. Raises OSError, with nothing lost, when the disk refuses; may be done
+    again then.
+    """
+    staged = _staged(root, key)
+    # Staged without a claim: another's entry may bear that name.
+    is_published = bool(name) and ((staged / CLAIM).exists() or not staged.exists())
+    for folder in (staged, root / name) if is_published else (staged,):
+        for file in files:
+            if file.source.parent.is_dir() and not _is_whole(file):
+                with suppress(FileNotFoundError):
+                    _carry(folder / file.name, file.source)
+    if is_published:
+        remove(root, name)
+    elif name:
+        with suppress(OSError):
+            (root / name).rmdir()  # empty: made for a claim that was interrupted
+    discard(root, key)
+
+
+def _is_whole(file: StagedFile) -> bool:
+    try:
+        return file.source.lstat().st_size == file.size
+    except FileNotFoundError:
+        return False
 
 
 def _staged(root: Path, key: str) -> Path:
@@ -240,15 +304,3 @@ def remove(root: Path, name: str) -> int:
     freed = sum(path.lstat().st_size for path in entry.rglob("*") if not path.is_dir())
     shutil.rmtree(entry)
     return freed
-
-
-def sync_directory(path: Path) -> None:
-    """Make the names in a directory durable, where its file system can (CIFS cannot)."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno != errno.EINVAL:
-            raise
-    finally:
-        os.close(descriptor)

@@ -101,20 +101,24 @@ def cut(text: str, max_bytes: int) -> str:
     return text
 
 
-def entry_name(title: str, correlation_id: str, *, copy: int = 1) -> str:
+def entry_name(
+    title: str, correlation_id: str, *, copy: int = 1, max_bytes: int = MAX_NAME_BYTES
+) -> str:
     """Return `<title> [<correlation id>]`, with ` (2)` and so on for further copies."""
     tail = f" [{correlation_id}]" + (f" ({copy})" if copy > 1 else "")
-    head = safe_name(title, fallback="video", max_bytes=MAX_NAME_BYTES - len(tail))
+    head = safe_name(title, fallback="video", max_bytes=max_bytes - len(tail))
     return head + tail
 
 
-def file_names(title: str, suffixes: Sequence[str]) -> list[str]:
+def file_names(
+    title: str, suffixes: Sequence[str], *, max_bytes: int = MAX_NAME_BYTES
+) -> list[str]:
     """Return the file names of an entry: `<title><suffix>`, numbered where that is not unique."""
     chosen: list[str] = []
     for suffix in suffixes:
         for number in range(1, len(suffixes) + 1):
             tail = (f" ({number})" if number > 1 else "") + suffix
-            head = safe_name(title, fallback="video", max_bytes=MAX_NAME_BYTES - len(tail))
+            head = safe_name(title, fallback="video", max_bytes=max_bytes - len(tail))
             if head + tail not in chosen:
                 chosen.append(head + tail)
                 break

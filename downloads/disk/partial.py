@@ -1,10 +1,12 @@
-"""The partial file that an ended attempt leaves for the next one, with its proof.
+"""The files that an ended attempt leaves for the next one: a partial file, or all, finished.
 
 File system only. A child that fetches one file over HTTP writes a `Proof` beside it: what the site
-said of that body. If another attempt follows, `keep` reduces the isolated directory to these two,
-and `bring` moves them into the next attempt's directory. Only the site can then say whether the
-body is still the same (`downloads.fetch.resume`). What was recorded of a live stream
-(`downloads.disk.recording`) goes the same way, however little it is: nobody can fetch it again.
+said of that body. Before finished files are published, `Finished` is written beside them. If
+another attempt follows, `keep` reduces the isolated directory to these, and `bring` moves them into
+the next attempt's directory. Of a partial file only the site can then say whether the body is still
+the same (`downloads.fetch.resume`); finished files are published without asking the site. What was
+recorded of a live stream (`downloads.disk.recording`) goes the same way, however little it is:
+nobody can fetch it again.
 """
 
 import json
@@ -14,13 +16,15 @@ import stat
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from downloads.disk import isolation
-from downloads.disk.library import RefusedFile, open_finished, sync_directory
+from downloads.disk.library import RefusedFile, open_finished
 from downloads.disk.recording import RECORDING
+from downloads.disk.shares import sync, sync_directory
 
 PROOF = "resume.json"
+FINISHED = "finished.json"
 # Inside an isolated directory: what an earlier attempt left, or what will be left of this one.
 CARRIED = "carried"
 # Fetching fewer bytes again is faster than proving them.
@@ -63,14 +67,68 @@ class Proof:
         return proof if is_right and (proof.etag or proof.last_modified) else None
 
     def write(self, directory: Path) -> None:
-        """Write the proof atomically: a killed process leaves all of it or nothing."""
-        unfinished = directory / f"{PROOF}.new"
-        unfinished.unlink(missing_ok=True)
-        with unfinished.open("x") as file:  # never through a planted link
-            json.dump(asdict(self), file)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(directory / PROOF)
+        _write(directory / PROOF, asdict(self))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """The files that were fetched and verified, and what is published of them."""
+
+    title: str
+    files: list[dict[str, Any]]  # as `downloads.fetch.protocol.ManifestFile`
+    published_as: list[str]  # the files' names in the library, in the same order
+    data: dict[str, Any]  # as of `downloads.fetch.protocol.Fetched`
+
+    @classmethod
+    def read(cls, directory: Path) -> Self | None:
+        """Read what `write` wrote in a directory; None for anything else."""
+        try:
+            with open_finished(directory / FINISHED) as file:
+                finished = cls(**json.loads(file.read(MAX_PROOF_BYTES)))
+            is_right = all(
+                is_file_name(file["name"]) and isinstance(file["size"], int)
+                for file in finished.files
+            ) and len(finished.files) == len(finished.published_as)
+        except (OSError, RefusedFile, ValueError, TypeError, KeyError):
+            return None
+        return finished if is_right and finished.files else None
+
+    def write(self, directory: Path) -> None:
+        """Write it down for as long as the machine runs."""
+        _write(directory / FINISHED, asdict(self), is_durable=False)
+
+    def gather(self, directory: Path, *, to: Path) -> bool:
+        """Move the files into `to`, durably; False when one has another size.
+
+        Each may be there already. Raises FileNotFoundError when one is missing.
+        """
+        for name, size in ((file["name"], file["size"]) for file in self.files):
+            with suppress(FileNotFoundError):
+                (directory / name).rename(to / name)
+            with open_finished(to / name) as opened:
+                if os.fstat(opened.fileno()).st_size != size:
+                    return False
+                sync(opened.fileno())
+        _write(to / FINISHED, asdict(self))
+        sync_directory(to)
+        return True
+
+    @staticmethod
+    def forget(directory: Path) -> None:
+        """Have the files fetched again: they are not what they should be."""
+        (directory / FINISHED).unlink(missing_ok=True)
+
+
+def _write(path: Path, content: dict[str, Any], *, is_durable: bool = True) -> None:
+    """Write JSON atomically: a killed process leaves all of it or nothing."""
+    unfinished = path.with_name(f"{path.name}.new")
+    unfinished.unlink(missing_ok=True)
+    with unfinished.open("x") as file:  # never through a planted link
+        json.dump(content, file)
+        file.flush()
+        if is_durable:
+            sync(file.fileno())
+    unfinished.replace(path)
 
 
 def is_file_name(name: object) -> bool:
@@ -79,7 +137,9 @@ def is_file_name(name: object) -> bool:
 
 
 def keep(root: Path, name: str) -> int:
-    """Reduce an isolated directory to the partial file and its proof; return the bytes kept.
+    """Reduce an isolated directory to its finished files, or to the partial file with its proof.
+
+    Returns the bytes kept.
 
     Only for a directory in which nothing runs any more, on this machine since this boot: after a
     power cut a file may have its length but not its bytes. What is kept is durable, under the same
@@ -116,9 +176,9 @@ def bring(root: Path, name: str, directory: Path) -> bool:
 
 
 def _gather(directory: Path) -> int:
-    """Move the partial file and its proof into CARRIED; return its bytes, 0 for too few.
+    """Move the files and what is known of them into CARRIED; return their bytes, 0 for too few.
 
-    Either may be there already, when the child did not reach fetching or was killed between the two
+    Any may be there already, when the child did not reach fetching or was killed between the two
     renames that take them out.
     """
     carried = directory / CARRIED
@@ -126,6 +186,11 @@ def _gather(directory: Path) -> int:
         carried.mkdir(mode=0o700)
     if not stat.S_ISDIR(carried.lstat().st_mode):
         return 0
+    finished = Finished.read(directory) or Finished.read(carried)
+    if finished is not None:
+        with suppress(FileNotFoundError):
+            if finished.gather(directory, to=carried):
+                return sum(file["size"] for file in finished.files)
     if recorded := _gather_recording(directory, carried):
         return recorded
     proof = Proof.read(directory) or Proof.read(carried)

@@ -21,7 +21,7 @@ from downloads.fetch.protocol import (
     Wishes,
 )
 from downloads.fetch.read_limits import MAX_TEXT_LENGTH, NotOneVideo, TooLarge
-from downloads.fetch.resume import Resume
+from downloads.fetch.resume import Resume, take_finished
 from downloads.fetch.verify import Incomplete, describe, has_no_sound, is_whole, read_through
 from downloads.rules.states import Phase
 from downloads.sandbox.guard import Guard, PolicyBlocked
@@ -148,11 +148,13 @@ def _is_one_file(report: dict[str, Any]) -> bool:
 def run(
     downloader: downloading.Downloader, job: Job, guard: Guard, *, send: Send, wishes: Wishes
 ) -> Fetched:
-    """Fetch what the job says into its directory.
+    """Fetch what the job says into its directory, unless an earlier attempt has finished it.
 
     Raises whatever yt-dlp raises, and NotOneVideo, TooLarge, Incomplete, PolicyBlocked.
     """
     guard.install()
+    if (finished := take_finished(Path(job.directory))) is not None:
+        return finished
     fetching = Fetching(job, send, downloader)
     downloader.params["logger"].speak_to(send)
     downloading.fit(downloader, job)

@@ -1,4 +1,4 @@
-"""Going on with the body of one file: within an attempt, and where an earlier attempt ended.
+"""Going on with what is here: within the body of one file, and where an earlier attempt ended.
 
 yt-dlp's own resume asks for the rest by `Range` and appends whatever comes; when the file changed
 in between, that splices two versions with exit code 0. Here the site must prove that it is the same
@@ -22,11 +22,25 @@ from yt_dlp.networking import Request, Response
 from yt_dlp.networking.exceptions import HTTPError
 
 from downloads.disk.library import RefusedFile, open_finished
-from downloads.disk.partial import CARRIED, LEAST_BYTES, PROOF, Proof, is_file_name
+from downloads.disk.partial import CARRIED, LEAST_BYTES, PROOF, Finished, Proof, is_file_name
+from downloads.fetch.protocol import Fetched, ManifestFile
 
 OVERLAP_BYTES = 64 * 1024
 
 Open = Callable[[Request], Response]
+
+
+def take_finished(directory: Path) -> Fetched | None:
+    """Take what an earlier attempt finished and could not publish; None when there is no such."""
+    carried = directory / CARRIED
+    finished = Finished.read(carried)
+    if finished is None:
+        return None
+    with suppress(OSError, RefusedFile, TypeError):
+        files = [ManifestFile(**file) for file in finished.files]
+        if finished.gather(carried, to=directory):
+            return Fetched(title=finished.title, files=files, data=finished.data)
+    return None
 
 
 class Resume:

@@ -31,11 +31,16 @@ def retry_delay_seconds(
         return None
     if rule is Retry.AT_ONCE:
         return 0.0
-    ceiling = min(BACKOFF_CAP_SECONDS, BACKOFF_BASE_SECONDS * 2 ** (tries - 1))
-    delay = (chance or random.SystemRandom()).uniform(0, ceiling)
+    delay = jittered_seconds(tries, chance=chance)
     if retry_after_seconds is None:
         return delay
     return max(delay, clamp_retry_after(retry_after_seconds))
+
+
+def jittered_seconds(tries: int, *, chance: random.Random | None = None) -> float:
+    """How long to wait after so many tries, from 1: up to 2 s, twice as long each time, 60 s."""
+    ceiling = min(BACKOFF_CAP_SECONDS, BACKOFF_BASE_SECONDS * 2.0 ** min(tries - 1, 16))
+    return (chance or random.SystemRandom()).uniform(0, ceiling)
 
 
 def clamp_retry_after(seconds: float) -> float:

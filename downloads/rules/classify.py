@@ -20,6 +20,7 @@ class ErrorFacts:
     errno: int | None = None
 
 
+NOT_PUBLISHED = "NotPublished"  # whatever its errno is, the site has no part in it
 KINDS: tuple[tuple[str, ErrorClass], ...] = (
     ("PolicyBlocked", ErrorClass.POLICY_BLOCKED),
     ("NotOneVideo", ErrorClass.UNSUPPORTED),
@@ -165,6 +166,8 @@ def classify(facts: ErrorFacts) -> ErrorClass:
             return error_class
     if facts.errno in ERRNOS:
         return ERRNOS[facts.errno]
+    if NOT_PUBLISHED in facts.kinds:
+        return ErrorClass.STORAGE
     if facts.http_status == 429:
         return ErrorClass.RATE_LIMITED
     said = WHERE.sub("", facts.message)

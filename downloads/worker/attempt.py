@@ -48,6 +48,7 @@ from downloads.worker.endings import Ending, Facts, Failure, StopRequest
 from downloads.worker.listening import ChildListener
 from downloads.worker.owned import LeaseOver, OwnedRow
 from downloads.worker.progress import ProgressReport
+from downloads.worker.publication import NotPublished
 
 logger = logging.getLogger(__name__)
 
@@ -272,11 +273,19 @@ class AttemptRun:
             publication.publish(self.row, fetched, directory=directory)
         except CancelWasAsked:
             self._end(endings.after_request(StopRequest.CANCEL, self._facts()))
+        except NotPublished as error:
+            self._has_ended = True  # its files are where they were
+            self._fail(_broke(error), ending_after=endings.after_refusal)
         else:
             self.row.ask(partial(Site.objects.answered, self.download.site))
             self._clean(Outcome.COMPLETED)
 
-    def _fail(self, broke: Broke) -> None:
+    def _fail(
+        self,
+        broke: Broke,
+        *,
+        ending_after: Callable[[Failure, Facts], Ending] = endings.after_failure,
+    ) -> None:
         facts = ErrorFacts(
             kinds=tuple(broke.kinds),
             message=broke.message,
@@ -291,7 +300,7 @@ class AttemptRun:
         )
         self._log.note(f"{failure.error_class}: {broke.message or broke.data}", level="error")
         self._log.write_unless_away()  # before the page hears of the end and asks for it
-        ending = endings.after_failure(failure, self._facts())
+        ending = ending_after(failure, self._facts())
         self._end(ending, first=partial(self._judge_site, ending, failure))
 
     def _facts(self) -> Facts:
@@ -303,6 +312,7 @@ class AttemptRun:
         return Facts(
             tries=self.download.tries,
             max_attempts=self.download.max_attempts,
+            uncounted=self.download.uncounted,
             is_decided=bool(self.download.library_path),
             has_recorded=self._progress.has_recorded,
             asked_by=asked_by,
@@ -361,6 +371,8 @@ class AttemptRun:
 def _broke(error: Exception) -> Broke:
     """What broke on the worker's side: its disk, the child's start, or something unforeseen."""
     kinds = [type(error).__name__]
-    if not isinstance(error, OSError | ChildFailed | InvalidLink | NotMedia | RefusedFile):
+    if not isinstance(
+        error, OSError | ChildFailed | InvalidLink | NotMedia | NotPublished | RefusedFile
+    ):
         kinds.append(ErrorClass.INTERNAL)
     return Broke(kinds=kinds, message=str(error), errno=getattr(error, "errno", None))

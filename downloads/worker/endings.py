@@ -5,13 +5,14 @@ Nothing is written or removed here, and Django is not imported.
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
 from downloads.rules.backoff import (
     PREMIERE_CAP_SECONDS,
     PREMIERE_LEAST_SECONDS,
+    jittered_seconds,
     retry_delay_seconds,
 )
 from downloads.rules.breaker import Verdict, verdict_of
@@ -46,6 +47,7 @@ class Facts:
 
     tries: int  # that count, this one included
     max_attempts: int
+    uncounted: int = 0  # attempts before this one that do not count
     is_decided: bool = False  # the decision to publish is written
     can_finish: bool = False  # it is, and the files are there, staged or published
     is_cancel_asked: bool = False
@@ -125,6 +127,26 @@ def after_failure(failure: Failure, facts: Facts, *, chance: random.Random | Non
         directory=Directory.REDUCE,
         counts=not facts.has_recorded,
         verdict=verdict_of(error_class),
+    )
+
+
+def after_refusal(failure: Failure, facts: Facts, *, chance: random.Random | None = None) -> Ending:
+    """Return the ending of an attempt whose finished files the library's file system refused.
+
+    They are kept, and publishing is tried again until it works or somebody cancels.
+    """
+    if facts.asked_by:
+        return _cancelled(facts, directory=Directory.LEAVE)
+    if failure.error_class is not ErrorClass.STORAGE:
+        return after_failure(failure, replace(facts, is_decided=False), chance=chance)
+    return Ending(
+        to=State.CREATED,
+        reason=Reason.WILL_RETRY,
+        data=failure.data,
+        error_class=failure.error_class,
+        delay_seconds=jittered_seconds(facts.uncounted + 1, chance=chance),
+        directory=Directory.REDUCE,
+        counts=False,
     )
 
 

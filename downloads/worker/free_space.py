@@ -27,6 +27,14 @@ def obstacle_to_begin() -> str:
     return _obstacle(settings.VNSITE.min_free_bytes) or _obstacle_in_descriptors()
 
 
+def obstacle_to_carry() -> str:
+    """Return why nothing may wait in the temp root for its next attempt, or "".
+
+    A library that is full or away is none of its making.
+    """
+    return _obstacle_in(settings.VNSITE.temp_root, settings.VNSITE.min_free_bytes)
+
+
 def obstacle_to_go_on() -> str:
     """Return why one of the running downloads must make room now, or "".
 

@@ -5,6 +5,7 @@ directory, then the row says under which name they will appear, then one rename 
 then the row says that they did.
 """
 
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,10 @@ from typing import Any
 from django.conf import settings
 
 from downloads.disk import library
-from downloads.disk.names import entry_name, file_names, suffix_of
+from downloads.disk.library import StagedFile
+from downloads.disk.names import MAX_NAME_BYTES, entry_name, file_names, suffix_of
+from downloads.disk.partial import Finished
+from downloads.disk.shares import longest_name_bytes
 from downloads.fetch.protocol import Fetched
 from downloads.models import Download, Progress
 from downloads.models.outage import is_outage
@@ -22,19 +26,33 @@ from downloads.worker.owned import LeaseOver, OwnedRow, Row
 Manifest = dict[str, Any]
 
 
+class NotPublished(Exception):
+    """The library's file system refused. The finished files are in their directory again."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(str(error))
+        self.errno = error.errno
+
+
+class OutOfReach(LeaseOver):
+    """The file system refuses to give the finished files back: recovery will try again."""
+
+
 def publish(row: OwnedRow, fetched: Fetched, *, directory: Path) -> None:
     """Put what was fetched into the library and say so; DOWNLOADING → COMPLETED.
 
     Raises CancelWasAsked or LostDownload before anything is visible, NotMedia for a type that is
-    not published, RefusedFile when a file is not what was verified, OSError when the disk does not
-    take it; nothing is staged then, but after the decision something may be published: see
-    `withdraw`. A lease that is over and a database that does not answer leave everything as it is:
-    recovery will see what was decided.
+    not published, RefusedFile when a file is not what was verified, NotPublished when the disk does
+    not take it; nothing is staged or published then. A lease that is over, files that are
+    OutOfReach and a database that does not answer leave everything as it is: recovery will see what
+    was decided.
     """
     download = row.download
     title = fetched.title or download.title
     names = file_names(
-        title, [suffix_of(file.name, media_type=file.media_type) for file in fetched.files]
+        title,
+        [suffix_of(file.name, media_type=file.media_type) for file in fetched.files],
+        max_bytes=_max_name_bytes(),
     )
     manifest: Manifest = {
         "title": title,
@@ -43,30 +61,73 @@ def publish(row: OwnedRow, fetched: Fetched, *, directory: Path) -> None:
             {**asdict(file), "name": name} for file, name in zip(fetched.files, names, strict=True)
         ],
     }
-    library.stage(
-        settings.VNSITE.media_root,
-        download.directory,
-        [
-            library.StagedFile(
-                source=directory / file.name, name=name, size=file.size, sha256=file.sha256
-            )
-            for file, name in zip(fetched.files, names, strict=True)
-        ],
-        mode=settings.VNSITE.library_mode,
-        require=row.require,
+    finished = Finished(
+        title=title,
+        files=[asdict(file) for file in fetched.files],
+        published_as=names,
+        data=fetched.data,
     )
+    with suppress(OSError):  # then what breaks now makes it be fetched again
+        finished.write(directory)
     try:
+        library.stage(
+            settings.VNSITE.media_root,
+            download.directory,
+            _to_publish(finished, directory),
+            mode=settings.VNSITE.library_mode,
+            require=row.require,
+        )
         _decide(row, manifest)
         finish(row)
     except BaseException as error:
-        if not isinstance(error, LeaseOver) and not is_outage(error):
-            library.discard(settings.VNSITE.media_root, download.directory)
+        if isinstance(error, LeaseOver) or is_outage(error):
+            raise
+        if isinstance(error, OSError):
+            row.require()  # else somebody else may have finished it
+            bring_back(download)
+            raise NotPublished(error) from error
+        library.discard(settings.VNSITE.media_root, download.directory)
+        Finished.forget(directory)
         raise
 
 
+def _to_publish(finished: Finished, directory: Path) -> list[StagedFile]:
+    return [
+        StagedFile(
+            source=directory / file["name"], name=name, size=file["size"], sha256=file["sha256"]
+        )
+        for file, name in zip(finished.files, finished.published_as, strict=True)
+    ]
+
+
+def bring_back(download: Download) -> None:
+    """Undo what a publication that did not come to its end did to the finished files.
+
+    Raises OutOfReach when their file system refuses that.
+    """
+    root, directory = settings.VNSITE.media_root, settings.VNSITE.temp_root / download.directory
+    finished = Finished.read(directory)
+    is_ours = _is_published(download) or library.is_staged(root, download.directory)
+    try:
+        library.bring_back(
+            root,
+            download.directory,
+            _to_publish(finished, directory) if finished else [],
+            name=download.library_path if is_ours else "",
+        )
+    except OSError as error:
+        raise OutOfReach(f"its files cannot be moved back: {error}") from error
+
+
 def _decide(row: Row, manifest: Manifest, *, copy: int = 1) -> None:
-    name = entry_name(manifest["title"], row.download.correlation_id, copy=copy)
+    name = entry_name(
+        manifest["title"], row.download.correlation_id, copy=copy, max_bytes=_max_name_bytes()
+    )
     row.decide_to_publish(library_path=name, manifest=manifest)
+
+
+def _max_name_bytes() -> int:
+    return longest_name_bytes(settings.VNSITE.media_root, most=MAX_NAME_BYTES)
 
 
 def finish(row: Row) -> None:

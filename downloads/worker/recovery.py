@@ -23,6 +23,7 @@ from downloads.worker.attempt import should_clean
 from downloads.worker.endings import Ending, Facts
 from downloads.worker.leftovers import Orphan
 from downloads.worker.owned import Row
+from downloads.worker.publication import OutOfReach
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +84,7 @@ def recover(
                 orphans.append(_recover_row(download, actor=actor, host=host, dry_run=dry_run))
         except (LostDownload, actions.NotAllowed):
             continue  # somebody else recovered, retried or deleted it meanwhile
-        except (OSError, ChildFailed) as error:
+        except (OSError, ChildFailed, OutOfReach) as error:
             logger.warning("%s could not be recovered: %s", download, error)
             orphans.append(_orphan(download, action=f"failed: {error}", is_mended=False))
     if older_than is None:
@@ -229,7 +230,7 @@ def _end_attempt(download: Download, *, actor: str, host: str) -> None:
     if ending.to is State.COMPLETED:
         publication.finish(Row(download, actor=actor))
         return
-    library.discard(settings.VNSITE.media_root, download.directory)
+    publication.bring_back(download)
     name = download.directory
     kept = resume.settle(download, ending.directory, is_over=_was_here(download.worker, host=host))
     try:

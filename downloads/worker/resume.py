@@ -58,7 +58,7 @@ def keep(download: Download, *, is_over: bool) -> Kept:
     root = settings.VNSITE.temp_root
     size_bytes = 0
     is_recording = partial.holds_recording(root, download.directory)
-    if is_over and (is_recording or not free_space.obstacle_to_begin()):
+    if is_over and (is_recording or not free_space.obstacle_to_carry()):
         size_bytes = partial.keep(root, download.directory)
     if not size_bytes:
         isolation.remove_directory(root, download.directory)
@@ -75,13 +75,13 @@ def bring(download: Download, directory: Path) -> None:
 
 
 def make_room() -> None:
-    """While a disk is too full for any download to begin, give up what waiting ones carry.
+    """While their disk is too full for any download to begin, give up what waiting ones carry.
 
     Else they might wait for the room that they take themselves.
     """
     waiting = Download.objects.filter(state=State.CREATED).exclude(carried="")
     for download in waiting.order_by("-id"):
-        obstacle = free_space.obstacle_to_begin()
+        obstacle = free_space.obstacle_to_carry()
         if partial.holds_recording(settings.VNSITE.temp_root, download.carried):
             continue  # nobody can fetch it again
         if obstacle and actions.is_carried_here(download):

@@ -130,17 +130,20 @@ def test_equal_titles_at_once_get_an_entry_each(
 # Failing disks
 
 
-@pytest.mark.parametrize("number", [1, 2])
-def test_what_could_not_be_made_durable_is_not_published(
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_what_could_not_be_made_durable_is_published_by_another_try(
     media_server: MediaServer, tmp_path: Path, number: int
 ) -> None:
-    """The file in the staging directory, and the staging directory."""
+    """The file in the staging directory, that directory, and the library after the rename."""
     with fault_in_the_attempt(f"fsync:error=EIO:when={number}", media_server, tmp_path):
-        download = submit(media_server.url("/small/2.mp4"))
+        download = submit(media_server.url(f"/small/2.mp4?fsync={number}"))
         wait_for_state(download, State.CLEANED)
 
-    assert (download.outcome, download.error_class) == ("failed", "storage")
-    assert not list(settings.VNSITE.media_root.glob(f"*{download.correlation_id}*"))
+    assert_ended_right(download, media_server.file("small.mp4"))
+    again = download.transitions.get(reason="will_retry")
+    assert (again.error_class, download.uncounted) == ("storage", 1)
+    # Once to see what it is, once to fetch it: as without the fault.
+    assert media_server.hits_of(f"/small/2.mp4?fsync={number}", "GET") == 2
     assert_nothing_is_left()
 
 

@@ -6,7 +6,6 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from django.conf import settings
 from django.db import connection
 
 from downloads import actions
@@ -39,20 +38,6 @@ COMPLETED = [
     ("completed", "published"),
     ("cleaned", "cleaned"),
 ]
-
-
-@pytest.mark.sqlite
-def test_an_entry_that_could_not_be_made_durable_is_taken_back(
-    media_server: MediaServer, tmp_path: Path
-) -> None:
-    # The third fsync is the library's own: after the rename.
-    with fault_in_the_attempt("fsync:error=EIO:when=3", media_server, tmp_path):
-        download = submit(media_server.url("/small/2.mp4"))
-        wait_for_state(download, State.CLEANED)
-
-    assert (download.outcome, download.error_class) == ("failed", "storage")
-    assert not list(settings.VNSITE.media_root.glob(f"*{download.correlation_id}*"))
-    assert_nothing_is_left()
 
 
 @pytest.mark.sqlite  # whose commit is a call that can fail

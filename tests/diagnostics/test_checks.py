@@ -17,6 +17,7 @@ from django.test import override_settings
 from downloads.diagnostics import checks
 from downloads.diagnostics.verdict import Check, Level
 from tests.helpers import lives
+from tests.helpers.share import ALL, share
 
 pytestmark = pytest.mark.both_databases
 
@@ -48,7 +49,7 @@ def test_doctor_looks_at_everything() -> None:
     of_sqlite = {"SQLite"} if connection.vendor == "sqlite" else set()
     assert names_of(found) == of_sqlite | {
         "database", "worker", "sites", "VNSITE_DATA_DIR", "VNSITE_MEDIA_DIR", "VNSITE_TEMP_DIR",
-        "free space", "yt-dlp", "ffmpeg", "deno", "fence", "secret key",
+        "free space", "library", "yt-dlp", "ffmpeg", "deno", "fence", "secret key",
     }  # fmt: skip
 
 
@@ -67,6 +68,20 @@ def test_a_folder_that_can_be_written_is_fine(tmp_path: Path) -> None:
 
 def test_a_look_at_a_folder_leaves_nothing_behind(tmp_path: Path) -> None:
     checks.check_folder("VNSITE_MEDIA_DIR", tmp_path)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_library_cannot_promise_is_a_warning(tmp_path: Path) -> None:
+    with share(tmp_path / "media", tmp_path / "share", *ALL):
+        check = checks.check_library(tmp_path / "media")
+
+    assert check.level is Level.WARNING
+    assert all(sentence in check.sentence for sentence in checks.WEAKNESSES.values())
+
+
+def test_a_library_on_a_disk_promises_all(tmp_path: Path) -> None:
+    assert checks.check_library(tmp_path).level is Level.OK
 
     assert list(tmp_path.iterdir()) == []
 

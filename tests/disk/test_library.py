@@ -161,7 +161,7 @@ def test_only_a_file_system_that_cannot_sync_directories_is_excused(
 ) -> None:
     done = injected(
         f"fsync:error={fault}",
-        "import sys; from pathlib import Path; from downloads.disk.library import sync_directory\n"
+        "import sys; from pathlib import Path; from downloads.disk.shares import sync_directory\n"
         "sync_directory(Path(sys.argv[1]))",
         root,
     )

@@ -1,6 +1,8 @@
 """The lease is looked at directly before every effect on the library."""
 
+from dataclasses import replace
 from itertools import count
+from pathlib import Path
 
 import pytest
 from django.conf import settings
@@ -17,6 +19,7 @@ from downloads.worker import publication
 from downloads.worker.owned import LeaseOver, OwnedRow
 from tests.helpers import lives
 from tests.helpers.films import BOXES
+from tests.helpers.share import share
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_disk")]
 
@@ -75,6 +78,21 @@ def test_with_the_lease_it_is_published(downloading: Download) -> None:
         downloading.library_path,
         {"v.mp4": len(BOXES) + 5, "v (2).mp4": len(BOXES) + 5},
     )
+
+
+def test_names_are_as_long_as_the_library_takes(downloading: Download, tmp_path: Path) -> None:
+    root = settings.VNSITE.media_root
+    long = replace(fetched(downloading), title="\u65e5" * 200)
+    directory = settings.VNSITE.temp_root / downloading.directory
+    with share(root, tmp_path / "share", "names=143"):
+        publication.publish(row_whose_looks_take(downloading, 0), long, directory=directory)
+
+        names = [
+            downloading.library_path,
+            *(f["name"] for f in (downloading.manifest or {})["files"]),
+        ]
+
+    assert all(140 <= len(name.encode()) <= 143 for name in names)
 
 
 def test_without_the_lease_the_library_is_not_touched(downloading: Download) -> None:
