@@ -120,7 +120,6 @@ class DownloadAdmin(DownloadModelAdmin):
                     "worker",
                     "directory",
                     "carried",
-                    "child_pid",
                     "library_path",
                     "manifest",
                 )

@@ -49,6 +49,13 @@ class Process:
         return Process.of(self.pid) == self
 
 
+def boot_id() -> str:
+    """Return the name of this run of the machine's kernel; "" where the kernel does not say."""
+    with suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return ""
+
+
 def end_with_parent(pid: int) -> bool:
     """Ask the kernel to send SIGTERM to this process when its parent's main thread ends.
 

@@ -145,8 +145,6 @@ class Migration(migrations.Migration):
                 ("keep_requested_by", models.CharField(blank=True, default="", max_length=200)),
                 ("directory", models.CharField(blank=True, default="", max_length=160)),
                 ("carried", models.CharField(blank=True, default="", max_length=160)),
-                ("child_pid", models.PositiveIntegerField(blank=True, null=True)),
-                ("child_started", models.BigIntegerField(blank=True, null=True)),
                 ("library_path", models.CharField(blank=True, default="", max_length=255)),
                 ("manifest", models.JSONField(blank=True, null=True)),
                 ("created_at", models.DateTimeField()),
@@ -397,6 +395,9 @@ class Migration(migrations.Migration):
                 ("host", models.CharField(max_length=255)),
                 ("directory", models.CharField(max_length=160, unique=True)),
                 ("started_at", models.DateTimeField()),
+                ("boot_id", models.CharField(default="", max_length=64)),
+                ("child_pid", models.PositiveIntegerField(null=True)),
+                ("child_started", models.BigIntegerField(null=True)),
                 (
                     "download",
                     models.ForeignKey(

@@ -35,6 +35,10 @@ class Attempt(models.Model):
     host = models.CharField(max_length=255)
     directory = models.CharField(max_length=160, unique=True)  # under the host's temp root
     started_at = models.DateTimeField()
+    # Which run of the host's kernel it belongs to: a pid of an earlier one names a stranger.
+    boot_id = models.CharField(max_length=64, default="")
+    child_pid = models.PositiveIntegerField(null=True)  # None: no child was started
+    child_started = models.BigIntegerField(null=True)  # clock ticks since boot
 
     objects = AttemptQuerySet.as_manager()
 
@@ -44,3 +48,7 @@ class Attempt(models.Model):
 
     def __str__(self) -> str:
         return f"attempt {self.number}"
+
+    def was_on(self, host: str, *, boot_id: str) -> bool:
+        """Whether it ran on this host since its last boot."""
+        return (self.host, self.boot_id) == (host, boot_id)

@@ -152,6 +152,7 @@ def _send(
         download=download,
         number=download.attempt,
         host=worker.host,
+        boot_id=worker.boot_id,
         directory=download.directory,
         started_at=now,
     )

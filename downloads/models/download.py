@@ -131,8 +131,6 @@ class Download(models.Model):
     directory = models.CharField(max_length=160, blank=True, default="")  # under the temp root
     # Under the temp root: proven bytes of an earlier attempt for the next one.
     carried = models.CharField(max_length=160, blank=True, default="")
-    child_pid = models.PositiveIntegerField(null=True, blank=True)
-    child_started = models.BigIntegerField(null=True, blank=True)  # clock ticks since boot
     # Not "": the decision to publish was made, under this name in the library.
     library_path = models.CharField(max_length=255, blank=True, default="")
     manifest = models.JSONField(null=True, blank=True)
@@ -453,13 +451,12 @@ def _tellable(data: Mapping[str, Any]) -> dict[str, str | int]:
 def _columns_of(to: State, now: datetime) -> dict[str, Any]:
     """What every move to a state writes beside it."""
     if to in ENDED:
-        return {"outcome": Outcome(to.value), "finished_at": now, "worker": None, "child_pid": None}
+        return {"outcome": Outcome(to.value), "finished_at": now, "worker": None}
     if to is State.CREATED:
         return {
             "outcome": None,
             "directory": "",
             "worker": None,
-            "child_pid": None,
             "finished_at": None,
             "cancel_requested_at": None,
             "cancel_requested_by": "",

@@ -21,7 +21,7 @@ from downloads.disk.isolation import IsolatedDownload
 from downloads.disk.library import RefusedFile
 from downloads.disk.names import NotMedia
 from downloads.fetch.client import Child, ForkServer
-from downloads.fetch.processes import ChildFailed
+from downloads.fetch.processes import ChildFailed, Process
 from downloads.fetch.protocol import (
     Broke,
     Fetched,
@@ -188,11 +188,13 @@ class AttemptRun:
             logs.failed(logger, f"{self.download}: the attempt broke", error)
             self._fail(_broke(error))
 
-    def _move_to_ready(self) -> None:
+    def _move_to_ready(self, child: Process) -> None:
         """Together with the next move: nothing happens between them that anybody waits for."""
         self.download.move(
             State.READY, actor=self.row.actor, reason=Reason.DIRECTORY_MADE, carried=""
         )
+        present = self.download.attempts.filter(number=self.epoch)
+        present.update(child_pid=child.pid, child_started=child.started)
 
     def _fetch(self, directory: Path) -> LastWord:
         """Run the child to its end, however it ends; no process of it is left after this."""
@@ -202,9 +204,7 @@ class AttemptRun:
             self.row.move(
                 State.DOWNLOADING,
                 Reason.CHILD_STARTED,
-                first=self._move_to_ready,
-                child_pid=child.process.pid,
-                child_started=child.process.started,
+                first=partial(self._move_to_ready, child.process),
             )
             child.go()
             last_word = self._listen(child, directory)

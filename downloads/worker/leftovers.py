@@ -13,7 +13,7 @@ from pathlib import Path
 from django.conf import settings
 
 from downloads.disk import isolation, library
-from downloads.fetch.processes import ChildFailed, end_attempt
+from downloads.fetch.processes import ChildFailed, Process, boot_id, end_attempt
 from downloads.models import Attempt, Download
 
 logger = logging.getLogger(__name__)
@@ -86,9 +86,16 @@ def find(*, only: frozenset[str] | None = None) -> list[Leftover]:
     ]
 
 
-def remove(*, only: frozenset[str] | None, dry_run: bool) -> list[Orphan]:
+def remove(*, host: str, only: frozenset[str] | None, dry_run: bool) -> list[Orphan]:
     """Remove what attempts left that are over, and report what is of none; says what was done."""
-    return list(_remove_each(find(only=only), dry_run=dry_run))
+    return list(_remove_each(find(only=only), host=host, dry_run=dry_run))
+
+
+def child_of(attempt: Attempt, *, host: str) -> Process | None:
+    """Return the attempt's child; None when its pid says nothing on this host since its boot."""
+    if attempt.child_pid is None or not attempt.was_on(host, boot_id=boot_id()):
+        return None
+    return Process(attempt.child_pid, attempt.child_started or 0)
 
 
 def forget_attempts(now: datetime, *, host: str) -> None:
@@ -98,7 +105,7 @@ def forget_attempts(now: datetime, *, host: str) -> None:
             attempt.delete()
 
 
-def _remove_each(leftovers: list[Leftover], *, dry_run: bool) -> Iterator[Orphan]:
+def _remove_each(leftovers: list[Leftover], *, host: str, dry_run: bool) -> Iterator[Orphan]:
     for leftover in leftovers:
         if not leftover.path.exists():
             continue  # its worker has just removed it
@@ -108,10 +115,11 @@ def _remove_each(leftovers: list[Leftover], *, dry_run: bool) -> Iterator[Orphan
         elif leftover.what == STAGING or not isolation.is_owned(
             settings.VNSITE.temp_root, leftover.name
         ):
-            yield _remove_one(leftover, dry_run=dry_run)
+            child = child_of(leftover.attempt, host=host)
+            yield _remove_one(leftover, child=child, dry_run=dry_run)
 
 
-def _remove_one(leftover: Leftover, *, dry_run: bool) -> Orphan:
+def _remove_one(leftover: Leftover, *, child: Process | None, dry_run: bool) -> Orphan:
     orphan = _orphan(leftover, "remove")
     if dry_run:
         return orphan
@@ -120,7 +128,7 @@ def _remove_one(leftover: Leftover, *, dry_run: bool) -> Orphan:
         if leftover.what == STAGING:
             library.discard(settings.VNSITE.media_root, leftover.path.name)
         else:
-            end_attempt(leftover.name)
+            end_attempt(leftover.name, child)
             isolation.remove_directory(settings.VNSITE.temp_root, leftover.name)
     except (OSError, ChildFailed) as error:
         logger.warning("%s could not be removed: %s", leftover.path, error)

@@ -9,19 +9,18 @@ import logging
 import socket
 from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from django.conf import settings
 
 from downloads import actions, logs
 from downloads.disk import isolation, library
-from downloads.fetch.processes import ChildFailed, Process, end_attempt
-from downloads.models import Download, LostDownload, Worker, database_now
+from downloads.fetch.processes import ChildFailed, Process, boot_id, end_attempt
+from downloads.models import Attempt, Download, LostDownload, Worker, database_now
 from downloads.rules.states import Outcome, State
 from downloads.worker import endings, leftovers, publication, resume
 from downloads.worker.attempt import should_clean
 from downloads.worker.endings import Ending, Facts
-from downloads.worker.leftovers import Orphan
+from downloads.worker.leftovers import Orphan, child_of
 from downloads.worker.owned import Row
 from downloads.worker.publication import OutOfReach
 
@@ -34,14 +33,6 @@ ACTIONS = {
     State.CREATED: "requeue",
     State.FAILED: "fail",
 }
-
-
-def boot_id() -> str:
-    """Names the present run of this machine's kernel; "" where the kernel does not say."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return ""
 
 
 def is_dead(worker: Worker | None, now: datetime, *, host: str) -> bool:
@@ -88,7 +79,7 @@ def recover(
             logger.warning("%s could not be recovered: %s", download, error)
             orphans.append(_orphan(download, action=f"failed: {error}", is_mended=False))
     if older_than is None:
-        orphans += leftovers.remove(only=only, dry_run=dry_run)
+        orphans += leftovers.remove(host=host, only=only, dry_run=dry_run)
         if not dry_run:
             leftovers.forget_attempts(database_now(), host=host)
     return orphans
@@ -211,18 +202,12 @@ def _can_finish(download: Download) -> bool:
 
 def _end_processes(download: Download, *, host: str) -> None:
     """Nothing of a dead attempt may still write when its directory is removed."""
-    # A pid of another machine, or of an earlier run of this one, names somebody else's process.
-    child = None
-    is_here = _was_here(download.worker, host=host)
-    if is_here and download.child_pid and download.child_started is not None:
-        child = Process(download.child_pid, download.child_started)
     if download.directory:
-        end_attempt(download.directory, child)
+        end_attempt(download.directory, child_of(_present_attempt(download), host=host))
 
 
-def _was_here(worker: Worker | None, *, host: str) -> bool:
-    """Whether it is, or was, a worker of this machine in the present run of its kernel."""
-    return worker is not None and worker.host == host and worker.boot_id == boot_id()
+def _present_attempt(download: Download) -> Attempt:
+    return download.attempts.get(number=download.attempt)
 
 
 def _end_attempt(download: Download, *, actor: str, host: str) -> None:
@@ -232,7 +217,8 @@ def _end_attempt(download: Download, *, actor: str, host: str) -> None:
         return
     publication.bring_back(download)
     name = download.directory
-    kept = resume.settle(download, ending.directory, is_over=_was_here(download.worker, host=host))
+    is_over = _present_attempt(download).was_on(host, boot_id=boot_id())
+    kept = resume.settle(download, ending.directory, is_over=is_over)
     try:
         Row(download, actor=actor).move(
             ending.to,

@@ -22,7 +22,7 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connectio
 from downloads import actions, logs
 from downloads.disk import isolation
 from downloads.fetch.client import ForkServer
-from downloads.fetch.processes import ChildFailed, Process
+from downloads.fetch.processes import ChildFailed, Process, boot_id
 from downloads.models import (
     Download,
     LostDownload,
@@ -184,7 +184,7 @@ class DownloadManager:
             host=self.host,
             pid=os.getpid(),
             pid_started=process.started if process else 0,
-            boot_id=recovery.boot_id(),
+            boot_id=boot_id(),
             slots=self.slots,
             started_at=now,
             heartbeat_at=now,

@@ -18,9 +18,8 @@ from downloads import actions
 from downloads.diagnostics import invariants
 from downloads.disk import isolation
 from downloads.disk.isolation import IsolatedDownload
-from downloads.fetch.processes import Process
+from downloads.fetch.processes import Process, boot_id
 from downloads.models import Counts, Download, PublishedFile, StreamPosition, Transition, Worker
-from downloads.worker import recovery
 from tests.helpers import lives
 from tests.helpers.waiting import wait_for
 
@@ -40,7 +39,7 @@ def worker() -> Worker:
     process = Process.of(os.getpid())
     assert process is not None
     Worker.objects.filter(pk=worker.pk).update(
-        host=HOST, pid=process.pid, pid_started=process.started, boot_id=recovery.boot_id()
+        host=HOST, pid=process.pid, pid_started=process.started, boot_id=boot_id()
     )
     worker.refresh_from_db()
     return worker

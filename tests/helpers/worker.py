@@ -160,6 +160,7 @@ def staged_entries() -> list[str]:
 
 
 def child_of(download: Download) -> Process:
-    assert download.child_pid is not None
-    assert download.child_started is not None
-    return Process(download.child_pid, download.child_started)
+    attempt = download.attempts.get(number=download.attempt)
+    assert attempt.child_pid is not None
+    assert attempt.child_started is not None
+    return Process(attempt.child_pid, attempt.child_started)

@@ -274,7 +274,7 @@ def test_a_requeued_download_carries_nothing_of_its_attempt(worker: Worker) -> N
     walk(download, State.CREATED)
 
     download.refresh_from_db()
-    assert (download.directory, download.worker, download.child_pid) == ("", None, None)
+    assert (download.directory, download.worker) == ("", None)
     assert download.cancel_requested_at is None
 
 

@@ -4,6 +4,8 @@ The hosts have a temp root each; they share the database and the library.
 """
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -17,6 +19,7 @@ from downloads import actions
 from downloads.diagnostics import invariants
 from downloads.disk import isolation, library
 from downloads.disk.isolation import IsolatedDownload
+from downloads.fetch.processes import Process, boot_id
 from downloads.models import Attempt, Download, Worker, submissions, worker_actor
 from downloads.models.attempt import FORGET_AFTER
 from downloads.rules.errors import ErrorClass
@@ -25,6 +28,7 @@ from downloads.rules.states import State
 from downloads.worker import recovery
 from tests.diagnostics.test_checks import configured
 from tests.helpers import lives
+from tests.helpers.waiting import wait_for
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_disk")]
 
@@ -248,3 +252,40 @@ def test_what_is_staged_by_a_running_attempt_stays(
         assert recover("three") == []
 
     assert staged.exists()
+
+
+def test_a_child_of_an_attempt_that_is_over_is_ended_without_its_mark(
+    left: tuple[Download, Path], roots: dict[str, Path]
+) -> None:
+    download, directory = left
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        process = Process.of(child.pid)
+        assert process is not None
+        attempt = download.attempts.filter(directory=directory.name)
+        attempt.update(child_pid=process.pid, child_started=process.started, boot_id=boot_id())
+
+        with on_host(roots, "one"):
+            recover("one")
+
+        wait_for(lambda: child.poll() is not None, what="the child to end")
+    assert not directory.exists()
+
+
+@pytest.mark.parametrize("column", ["host", "boot_id"])
+def test_a_pid_of_another_host_or_boot_is_not_signalled(
+    left: tuple[Download, Path], roots: dict[str, Path], column: str
+) -> None:
+    download, directory = left
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as stranger:
+        process = Process.of(stranger.pid)
+        assert process is not None
+        attempt = download.attempts.filter(directory=directory.name)
+        attempt.update(child_pid=process.pid, child_started=process.started, boot_id=boot_id())
+        attempt.update(**{column: "another"})
+
+        with on_host(roots, "one"):
+            recover("one")
+
+        assert process.is_alive()
+        stranger.kill()
+    assert not directory.exists()

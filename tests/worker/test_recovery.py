@@ -368,8 +368,9 @@ def test_a_pid_of_an_earlier_boot_is_not_signalled(
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as stranger:
         process = Process.of(stranger.pid)
         assert process is not None
-        download.note(child_pid=process.pid, child_started=process.started)
-        Worker.objects.filter(pk=dead_worker.pk).update(boot_id="earlier")
+        download.attempts.update(
+            child_pid=process.pid, child_started=process.started, boot_id="earlier"
+        )
 
         recover()
 
