@@ -5,8 +5,7 @@ transaction that names the state and the attempt that it expects, takes the next
 counter row and inserts the transition. Imports of this project: the pure floor only.
 """
 
-from downloads.models.access import ApiToken, IdempotentAnswer, Scope
-from downloads.models.actors import user_actor, worker_actor
+from downloads.models.access import ApiToken, IdempotentAnswer, Scope, user_actor
 from downloads.models.attempt import Attempt
 from downloads.models.counts import Counts
 from downloads.models.download import Download, DownloadQuerySet
@@ -50,5 +49,4 @@ __all__ = [
     "fingerprint",
     "short_transaction",
     "user_actor",
-    "worker_actor",
 ]

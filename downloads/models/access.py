@@ -1,8 +1,18 @@
 """Who may use the API, and what it has answered already."""
 
+from typing import TYPE_CHECKING
+
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AnonymousUser, User
+
+
+def user_actor(user: "User | AnonymousUser") -> str:
+    """Return how the history names a user."""
+    return f"user:{user.get_username()}"
 
 
 class Scope(models.TextChoices):

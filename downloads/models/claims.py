@@ -12,7 +12,6 @@ from django.contrib.auth import get_user_model
 from django.db import connection
 from django.db.models import OuterRef, Subquery
 
-from downloads.models.actors import worker_actor
 from downloads.models.attempt import Attempt
 from downloads.models.download import Download
 from downloads.models.sites import Site
@@ -55,12 +54,17 @@ def _claim(
     slots: int,
     directory_name: Callable[[str], str],
 ) -> list[Download]:
-    now, running = database_now(), running_now()
+    now = database_now()
+    # Nothing depends on it while one owner waits and nothing is limited: saves a query, mostly.
+    running = running_now() if limits() != ConcurrencyLimits() else None
     shut = frozenset(site.host for site in Site.objects.waiting(now))
     claimed: list[Download] = []
     passed_over: list[int] = []  # being cancelled at this moment
     while len(claimed) < slots:
-        turn = first_of(_turns(now, running, shut, passed_over), running)
+        turns = _turns(now, running or Running(), shut, passed_over)
+        if running is None and len(turns) > 1:
+            running = running_now()
+        turn = first_of(turns, running or Running())
         if turn is None:
             break
         download = _locked(turn.download_id)
@@ -68,7 +72,8 @@ def _claim(
             passed_over.append(turn.download_id)
             continue
         _send(download, worker, directory_name, now)
-        running.add(download.owner_id, download.site)
+        if running is not None:
+            running.add(download.owner_id, download.site)
         claimed.append(download)
     return claimed
 
@@ -81,7 +86,7 @@ def limits() -> ConcurrencyLimits:
 
 
 def running_now() -> Running:
-    return Running.count(Download.objects.running().values_list("owner_id", "site"))
+    return Running.count(Download.objects.running().order_by().values_list("owner_id", "site"))
 
 
 def _turns(
@@ -138,7 +143,7 @@ def _send(
 ) -> None:
     download.move(
         State.INITIALIZING,
-        actor=worker_actor(worker),
+        actor=worker.actor,
         reason=Reason.CLAIMED,
         attempt=download.attempt + 1,
         worker=worker,

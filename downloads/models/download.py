@@ -352,7 +352,8 @@ class Download(models.Model):
 
         Raises LostDownload when the row has another state or attempt by now.
         """
-        self._write(columns)
+        with short_transaction():
+            self._write(columns)
         self._show(columns)
 
     def decide_to_publish(self, *, library_path: str, manifest: dict[str, Any]) -> None:
@@ -428,10 +429,10 @@ class Download(models.Model):
         return rows.filter(library_path=self.library_path) if self.is_running else rows
 
     def _write(self, columns: dict[str, Any]) -> None:
+        """Write columns, fenced, in the caller's transaction."""
         values = {name: storable(value) for name, value in columns.items()}
-        with short_transaction():
-            if self._fenced().update(**values) != 1:
-                raise LostDownload(self.correlation_id)
+        if self._fenced().update(**values) != 1:
+            raise LostDownload(self.correlation_id)
 
     def _show(self, columns: dict[str, Any]) -> None:
         for name, value in columns.items():

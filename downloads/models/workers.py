@@ -1,4 +1,4 @@
-"""Who works."""
+"""The worker processes."""
 
 from datetime import datetime, timedelta
 
@@ -25,6 +25,11 @@ class Worker(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def actor(self) -> str:
+        """How the history names it."""
+        return f"worker:{self.name}"
 
     def is_alive(self, now: datetime) -> bool:
         """Whether its heartbeat is younger than the lease and it has not stopped.

@@ -47,21 +47,18 @@ class Row:
         data: Mapping[str, Any] | None = None,
         *,
         first: Callable[[], object] | None = None,
-        then: Callable[[], object] | None = None,
         **columns: Any,
     ) -> None:
-        """Write a change of state; `first` and `then` come with it in one transaction.
+        """Write a change of state; `first` comes with it in one transaction.
 
         Raises what `Download.move` and `require` raise.
         """
 
         def write() -> None:
-            with short_transaction() if first or then else nullcontext():
+            with short_transaction() if first else nullcontext():
                 if first:
                     first()
                 self.download.move(to, actor=self.actor, reason=reason, data=data, **columns)
-                if then:
-                    then()
 
         self._write(write, state=to)
         logger.info("%s is %s (%s)", self.download, to, reason)

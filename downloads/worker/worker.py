@@ -4,12 +4,9 @@ Wiring: what an attempt does is in `attempt`, what is done about dead workers in
 """
 
 import logging
-import os
-import secrets
 import socket
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -22,23 +19,16 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connectio
 from downloads import actions, logs
 from downloads.disk import isolation
 from downloads.fetch.client import ForkServer
-from downloads.fetch.processes import ChildFailed, Process, boot_id
-from downloads.models import (
-    Download,
-    LostDownload,
-    Worker,
-    claims,
-    database_now,
-    submissions,
-    worker_actor,
-)
+from downloads.fetch.processes import ChildFailed
+from downloads.models import Download, LostDownload, Worker, claims, database_now, submissions
 from downloads.models.notifier import Doorbell, open_doorbell
 from downloads.models.outage import in_words, is_damaged, is_outage
-from downloads.rules.lease import Lease, boot_seconds, heartbeat_seconds
+from downloads.rules.lease import heartbeat_seconds
 from downloads.rules.links import clean_url
 from downloads.rules.options import DownloadOptions
 from downloads.worker import free_space, recovery, resume
 from downloads.worker.attempt import AttemptRun
+from downloads.worker.background import Background, Heartbeat
 from downloads.worker.endings import NOT_BEGUN, StopRequest
 from downloads.worker.version import Release
 
@@ -48,10 +38,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 10.0
-AGAIN_SECONDS = 1.0  # after a step in the background that the database did not answer
 FENCE_SECONDS = 0.25  # how often the worker looks whether its lease is over
 GRACE_SECONDS = 10.0
-MAX_HOST_LENGTH = 90  # in a worker's name
 # How long the loop sleeps when nobody rings: a download that waits for its time, or for room on
 # the disk, is not announced by a commit.
 PATIENCE_SECONDS = 1.0
@@ -84,7 +72,6 @@ class DownloadManager:
         self.grace_seconds = grace_seconds
         self._stops = 0
         self._doorbell: Doorbell | None = None  # None: it does not run
-        self._lease = Lease(settings.VNSITE.lease_seconds)
         self._damage = ""  # why the database cannot be used any more
         self._requests_due_at = 0.0
         self._room_due_at = 0.0
@@ -148,26 +135,22 @@ class DownloadManager:
             raise Outdated(reason)
         self._doorbell = doorbell = open_doorbell()
         self._fork_server = ForkServer()
-        self._worker = self._register()
-        self._ended = threading.Event()
+        self._heartbeat = heartbeat = Heartbeat(host=self.host, slots=self.slots)
+        self._lease = heartbeat.lease
         self._pool = ThreadPoolExecutor(self.slots, thread_name_prefix="attempt")
-        # A thread for each: one that waits for the database must not hold up the others.
-        background = [
-            threading.Thread(target=self._repeat, args=(step, seconds), daemon=True)
-            for step, seconds in (
-                (self._beat, heartbeat_seconds(settings.VNSITE.lease_seconds)),
-                (self._sweep, SWEEP_SECONDS),
-                (self._fence, FENCE_SECONDS),
-            )
-        ]
-        with logs.about(worker=self._worker.name):
+        name = heartbeat.worker.name
+        background = Background(guard=self._database_may_be_gone, worker=name)
+        with logs.about(worker=name):
             try:
                 # First of all: what follows may take longer than a short lease.
-                for thread in background:
-                    thread.start()
-                recovery.recover(actor=f"recovery:{self._worker.name}", host=self.host)
+                background.start(
+                    heartbeat.beat, seconds=heartbeat_seconds(settings.VNSITE.lease_seconds)
+                )
+                background.start(self._fence, seconds=FENCE_SECONDS)
+                background.start(self._sweep, seconds=SWEEP_SECONDS)
+                recovery.recover(actor=f"recovery:{name}", host=self.host)
                 self._fork_server.start()
-                logger.info("worker %s is ready, %d slots", self._worker.name, self.slots)
+                logger.info("worker %s is ready, %d slots", name, self.slots)
                 self._work(doorbell, once=once)
                 self._drain(doorbell)
             finally:
@@ -175,22 +158,9 @@ class DownloadManager:
         if self._damage:
             raise DatabaseError(self._damage)
 
-    def _register(self) -> Worker:
-        asked_at = boot_seconds()
-        now = database_now()
-        process = Process.of(os.getpid())
-        worker = Worker.objects.create(
-            name=f"{self.host[:MAX_HOST_LENGTH]}-{os.getpid()}-{secrets.token_hex(2)}",
-            host=self.host,
-            pid=os.getpid(),
-            pid_started=process.started if process else 0,
-            boot_id=boot_id(),
-            slots=self.slots,
-            started_at=now,
-            heartbeat_at=now,
-        )
-        self._lease.renew(asked_at=asked_at)
-        return worker
+    @property
+    def _worker(self) -> Worker:
+        return self._heartbeat.worker
 
     def _work(self, doorbell: Doorbell, *, once: bool) -> None:
         while not self._stops:
@@ -227,7 +197,7 @@ class DownloadManager:
         with suppress(LostDownload):
             download.move(
                 NOT_BEGUN.to,
-                actor=worker_actor(self._worker),
+                actor=self._worker.actor,
                 reason=NOT_BEGUN.reason,
                 **NOT_BEGUN.columns(uncounted=download.uncounted),
             )
@@ -280,10 +250,13 @@ class DownloadManager:
                 youngest.ask(StopRequest.GIVE_WAY if len(attempts) > 1 else StopRequest.NO_ROOM)
 
     def _begin(self, download: Download, doorbell: Doorbell, term: int) -> None:
-        actor = worker_actor(self._worker)
         try:
             attempt = AttemptRun(
-                download, fork_server=self._fork_server, actor=actor, lease=self._lease, term=term
+                download,
+                fork_server=self._fork_server,
+                actor=self._worker.actor,
+                lease=self._lease,
+                term=term,
             )
         except OSError as error:  # no descriptor is left, since it was looked
             # Nobody works on it: `_pass_on_requests` will see that, and the sweep give it back.
@@ -335,42 +308,16 @@ class DownloadManager:
             if self._running:
                 doorbell.wait(REQUESTS_SECONDS)
 
-    def _close(self, doorbell: Doorbell, background: list[threading.Thread]) -> None:
-        self._ended.set()
+    def _close(self, doorbell: Doorbell, background: Background) -> None:
         self._pool.shutdown()
-        for thread in background:
-            if thread.ident is not None:
-                thread.join()
+        background.end()
         self._fork_server.close()
         # When it does not answer, the kernel or the lease says that this worker has stopped.
         with self._database_may_be_gone():
-            Worker.objects.filter(pk=self._worker.pk).update(stopped_at=database_now())
+            self._heartbeat.stop()
         self._doorbell = None
         doorbell.close()
         logger.info("worker %s stopped", self._worker.name)
-
-    def _repeat(self, step: Callable[[], None], seconds: float) -> None:
-        """Do a step every so often, on a connection of its own, until the worker ends."""
-        pause_seconds = seconds
-        while not self._ended.wait(pause_seconds):
-            pause_seconds = min(seconds, AGAIN_SECONDS)
-            try:
-                with logs.about(worker=self._worker.name), self._database_may_be_gone():
-                    step()
-                    pause_seconds = seconds
-            except Exception as error:
-                # Without heartbeat or sweep the worker would go on as if all were well.
-                logs.failed(logger, "a step in the background broke; trying again", error)
-            finally:
-                connections.close_all()
-
-    def _beat(self) -> None:
-        asked_at = boot_seconds()
-        # No `short_transaction`: whoever waits for the database there must not hold this up.
-        if not Worker.objects.filter(pk=self._worker.pk).update(heartbeat_at=database_now()):
-            logger.warning("worker %s was forgotten; registering again", self._worker.name)
-            self._worker = self._register()
-        self._lease.renew(asked_at=asked_at)
 
     def _fence(self) -> None:
         """Leave what the lease does not hold any more: another machine may work on it by now.

@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from downloads.disk import isolation
-from downloads.models import Download, Worker, claims, submissions, worker_actor
+from downloads.models import Download, Worker, claims, submissions
 from downloads.rules.errors import ErrorClass
 from downloads.rules.options import DownloadOptions
 from downloads.rules.states import Reason, State
@@ -61,7 +61,7 @@ def start(download: Download, worker: Worker | None = None) -> Download:
     directory = settings.VNSITE.temp_root / claimed.directory
     directory.mkdir(parents=True)
     (directory / "part.mp4").write_bytes(b"x" * 1000)
-    actor = worker_actor(worker)
+    actor = worker.actor
     claimed.move(State.READY, actor=actor, reason=Reason.DIRECTORY_MADE)
     claimed.move(State.DOWNLOADING, actor=actor, reason=Reason.CHILD_STARTED)
     return claimed

@@ -20,7 +20,7 @@ from downloads.diagnostics import invariants
 from downloads.disk import isolation, library
 from downloads.disk.isolation import IsolatedDownload
 from downloads.fetch.processes import Process, boot_id
-from downloads.models import Attempt, Download, Worker, submissions, worker_actor
+from downloads.models import Attempt, Download, Worker, submissions
 from downloads.models.attempt import FORGET_AFTER
 from downloads.rules.errors import ErrorClass
 from downloads.rules.options import DownloadOptions
@@ -91,7 +91,7 @@ def findings(host: str) -> list[tuple[str, bool]]:
 
 def move_to_failed(download: Download) -> None:
     """By the worker of the download; it is clean on that one's host."""
-    actor = worker_actor(download.worker) if download.worker else "test"
+    actor = download.worker.actor if download.worker else "test"
     download.move(State.FAILED, actor=actor, reason=ErrorClass.DRM, error_class=ErrorClass.DRM)
     actions.clean(download, actor=actor)
 
