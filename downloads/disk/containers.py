@@ -75,11 +75,15 @@ def container_of(file: IO[bytes]) -> Container | None:
 
     A leading ID3 tag is skipped: several audio formats carry one.
     """
-    head = _read_at(file, 0, HEAD_BYTES)
-    if head[:3] == b"ID3" and len(head) >= 10:
-        after = _read_at(file, 10 + _synchsafe(head[6:10]), HEAD_BYTES)
-        return _told_by(after) or MP3
-    return _told_by(head)
+    start = after_tag(file)
+    container = _told_by(read_at(file, start, HEAD_BYTES))
+    return container or (MP3 if start else None)
+
+
+def after_tag(file: IO[bytes]) -> int:
+    """Return where the file goes on after its leading ID3 tag; 0 without one."""
+    head = read_at(file, 0, 10)
+    return 10 + _synchsafe(head[6:10]) if head[:3] == b"ID3" and len(head) == 10 else 0
 
 
 def _told_by(head: bytes) -> Container | None:
@@ -129,7 +133,7 @@ def _boxes_are_whole(file: IO[bytes], size: int) -> bool | None:
     None when each fragment has an index of its own: nothing says how many there are.
     """
     kinds = set()
-    for kind, end in _boxes(file, size):
+    for kind, end in boxes_of(file, size):
         if end > size:
             return False
         kinds.add(kind)
@@ -139,21 +143,21 @@ def _boxes_are_whole(file: IO[bytes], size: int) -> bool | None:
 def is_silent(file: IO[bytes], *, size: int) -> bool:
     """Whether a file is an MP4 with pictures and without sound; False for what is not known."""
     start = 0
-    for kind, end in _boxes(file, size):
+    for kind, end in boxes_of(file, size):
         if kind == b"moov" and end - start <= MAX_INDEX_BYTES:
-            handlers = HANDLER.findall(_read_at(file, start, end - start))
+            handlers = HANDLER.findall(read_at(file, start, end - start))
             return b"vide" in handlers and b"soun" not in handlers
         start = end
     return False
 
 
-def _boxes(file: IO[bytes], size: int) -> Iterator[tuple[bytes, int]]:
+def boxes_of(file: IO[bytes], size: int) -> Iterator[tuple[bytes, int]]:
     """Yield type and end of each top-level box; an end past `size` for bytes that are not a box."""
     start = 0
     for _ in range(MAX_BOXES):
         if start >= size:
             return
-        head = _read_at(file, start, 16)
+        head = read_at(file, start, 16)
         length, kind = int.from_bytes(head[:4]), head[4:8]
         if length == 1:
             length = int.from_bytes(head[8:16])
@@ -170,11 +174,11 @@ def _segment_is_whole(file: IO[bytes], size: int) -> bool | None:
     None for a segment of unknown size."""
     start = 0
     for _ in range(4):
-        head = _read_at(file, start, 16)
+        head = read_at(file, start, 16)
         identifier, after = head[:4], start + 4
         if identifier[:1] == b"\xec":  # void
             identifier, after = head[:1], start + 1
-        length, width, is_known = _element_size(head[after - start :])
+        length, width, is_known = element_size(head[after - start :])
         if identifier == SEGMENT:
             return after + width + length <= size if is_known else None
         if identifier not in (EBML, b"\xec"):
@@ -183,7 +187,7 @@ def _segment_is_whole(file: IO[bytes], size: int) -> bool | None:
     return False
 
 
-def _element_size(data: bytes) -> tuple[int, int, bool]:
+def element_size(data: bytes) -> tuple[int, int, bool]:
     """Read a variable-size integer: value, width, and whether it is known (not all ones)."""
     if not data or not data[0]:
         return 0, 0, True
@@ -194,7 +198,7 @@ def _element_size(data: bytes) -> tuple[int, int, bool]:
 
 
 def _riff_is_whole(file: IO[bytes], size: int) -> bool | None:
-    length = int.from_bytes(_read_at(file, 4, 4), "little")
+    length = int.from_bytes(read_at(file, 4, 4), "little")
     return None if length in (0, UNKNOWN_SIZE) else length + 8 <= size
 
 
@@ -206,6 +210,6 @@ def _synchsafe(data: bytes) -> int:
     return value
 
 
-def _read_at(file: IO[bytes], start: int, count: int) -> bytes:
+def read_at(file: IO[bytes], start: int, count: int) -> bytes:
     file.seek(start)
     return file.read(count)

@@ -11,6 +11,7 @@ from typing import Any
 
 from downloads.disk import timing
 from downloads.disk.containers import MATROSKA, MP4, TRANSPORT_STREAM, Container, container_of
+from downloads.disk.endings import ends_in_the_middle
 from downloads.fetch.joining import join, require_fit
 from downloads.fetch.pieces import Pieces, wanted_by
 from downloads.fetch.timeline import Announced, Timeline
@@ -52,6 +53,10 @@ class Stream:
                 return self._take_mp4(content, announced)
             if self._container is TRANSPORT_STREAM:
                 self._place(content, timing.span_of_packets(content), announced)
+            elif self._container and ends_in_the_middle(
+                io.BytesIO(content), self._container, size=len(content)
+            ):
+                raise Incomplete("A fragment ends in the middle of something")
         except timing.Malformed as cut:
             raise Incomplete(f"A fragment is cut: {cut}") from cut
         return content

@@ -22,7 +22,14 @@ from downloads.fetch.protocol import (
 )
 from downloads.fetch.read_limits import MAX_TEXT_LENGTH, NotOneVideo, TooLarge
 from downloads.fetch.resume import Resume, take_finished
-from downloads.fetch.verify import Incomplete, describe, has_no_sound, is_whole, read_through
+from downloads.fetch.verify import (
+    Incomplete,
+    describe,
+    has_no_sound,
+    is_whole,
+    read_through,
+    require_its_end,
+)
 from downloads.rules.states import Phase
 from downloads.sandbox.guard import Guard, PolicyBlocked
 
@@ -111,6 +118,8 @@ class Fetching:
         if self.announced.get(name) != self.received[name] or whole is False:
             self.enter(Phase.VERIFYING)
             describe(path)
+            if self.downloader.has_open_end or whole is False:
+                require_its_end(path)
             read_through(path, announced_seconds=None if whole else self.only_evidence())
             self.announced[name] = self.received[name]
 

@@ -19,6 +19,7 @@ from downloads.disk.containers import (
     is_silent,
     looks_whole,
 )
+from downloads.disk.endings import ends_in_the_middle
 from downloads.disk.library import open_finished
 from downloads.disk.names import MEDIA_TYPES, NotMedia
 from downloads.fetch.protocol import ManifestFile
@@ -74,6 +75,18 @@ def is_whole(path: Path) -> bool | None:
         container = container_of(file)
         size = os.fstat(file.fileno()).st_size
         return looks_whole(file, container, size=size) if container else None
+
+
+def require_its_end(path: Path) -> None:
+    """Raise Incomplete for a file that ends in the middle of a packet, a page or a frame.
+
+    For one that nothing proves: a file whose length was announced may have been made like that.
+    """
+    with open_finished(path) as file:
+        container = container_of(file)
+        size = os.fstat(file.fileno()).st_size
+        if container is not None and ends_in_the_middle(file, container, size=size):
+            raise Incomplete(f"{path.name} ends in the middle of something")
 
 
 def has_no_sound(path: Path) -> bool:

@@ -805,3 +805,73 @@ def test_yt_dlp_alone_gives_up_at_a_second_beginning(
 
     with pytest.raises(subprocess.CalledProcessError):
         fetch_with_yt_dlp(site.playlist(*lines, "#EXTINF:2,", site.body("/1", film.segments[1])))
+
+
+# Bodies that end with their connection
+
+
+WITHOUT_LENGTH = {
+    "ts": (),
+    "aac": SOUND,
+    "mp3": SOUND,
+    "ogg": (*SOUND, "-c:a", "libvorbis"),
+    "webm": (*SILENT, "-c:v", "libvpx", "-deadline", "realtime", "-live", "1"),
+    "mp4": ("-movflags", "frag_keyframe+empty_moov"),
+}
+
+
+@pytest.mark.parametrize("suffix", WITHOUT_LENGTH)
+@pytest.mark.parametrize("share", [0.6, 1.0])
+def test_half_a_body_that_ends_with_its_connection_is_incomplete(
+    fetch: Fetch,
+    scripted_site: ScriptedSite,
+    media_server: MediaServer,
+    directory: Path,
+    suffix: str,
+    share: float,
+) -> None:
+    source = directory / f"source.{suffix}"
+    command = ["ffmpeg", "-v", "error", "-i", media_server.file("video.mp4")]
+    subprocess.run([*command, *WITHOUT_LENGTH[suffix], source], check=True)
+    body = source.read_bytes()
+    answer = Answer(
+        body=body[: int(len(body) * share)],
+        media_type="video/mp4",
+        headers={"Content-Length": "unknown"},
+        cut_after=len(body),
+    )
+
+    ended = fetch(scripted_site.serve(f"/film.{suffix}", answer))
+
+    if share < 1:
+        assert ended.error_class is ErrorClass.INCOMPLETE
+    else:
+        assert ended.file.read_bytes() == body
+
+
+def test_a_length_for_half_a_film_in_fragments_does_not_make_it_complete(
+    fetch: Fetch, scripted_site: ScriptedSite, packed: Callable[..., Fragments]
+) -> None:
+    answer = Answer(body=half(packed("fmp4").whole), media_type="video/mp4")
+
+    ended = fetch(scripted_site.serve("/film.mp4", answer))
+
+    assert ended.error_class is ErrorClass.INCOMPLETE
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_half_a_segment_of_bare_sound_is_incomplete(
+    fetch: Fetch,
+    site: Site,
+    media_server: MediaServer,
+    directory: Path,
+    number: int,
+) -> None:
+    source = directory / "source.aac"
+    subprocess.run(
+        ["ffmpeg", "-v", "error", "-i", media_server.file("audio.m4a"), source], check=True
+    )
+    bodies = [source.read_bytes()] * 2
+    bodies[number] = half(bodies[number])
+
+    assert fetch(stream_of(site, bodies)).error_class is ErrorClass.INCOMPLETE

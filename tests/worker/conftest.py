@@ -5,8 +5,8 @@ import os
 import pytest
 from django.utils import timezone
 
+from downloads.fetch.processes import boot_id
 from downloads.models import Worker
-from downloads.worker import recovery
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def dead_worker() -> Worker:
         host="here",
         pid=os.getpid(),
         pid_started=1,
-        boot_id=recovery.boot_id(),
+        boot_id=boot_id(),
         slots=4,
         started_at=now,
         heartbeat_at=now,
