@@ -47,7 +47,7 @@ def _missing() -> str:
 @require_safe
 @never_cache
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Answer with the numbers of the whole site, to staff only."""
+    """Answer staff with the numbers of the whole site."""
     user = user_of(request)
     if user is None:
         return HttpResponse(

@@ -217,7 +217,4 @@ def _is_visible(correlation_id: str, user: "User") -> bool:
 
 def parse_seq(text: str, *, newest: int) -> int | None:
     """Return the seq that a listener has seen last; None if it is not one of this stream."""
-    if not SEQ_PATTERN.fullmatch(text):
-        return None
-    seq = int(text)
-    return seq if seq <= newest else None
+    return int(text) if SEQ_PATTERN.fullmatch(text) and int(text) <= newest else None

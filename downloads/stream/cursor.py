@@ -12,7 +12,10 @@ CHUNK_BYTES = 64 * 1024  # sent at once, about
 
 @dataclass(kw_only=True)
 class Cursor:
-    """Each `take_…` returns whole events that were not taken before, or b""."""
+    """The position and the rights of one listener.
+
+    Each `take_…` returns whole events that were not taken before, or b"".
+    """
 
     seq: int  # everything up to here was sent, or is not wanted
     owner_id: int | None  # None: it sees the downloads of all

@@ -27,7 +27,7 @@ class Bye(StrEnum):
 
 
 def encode(event: str, data: object, *, seq: int | None = None) -> bytes:
-    """Return one event as bytes. The browser remembers its `seq`, if it has one, as its last id."""
+    """Return one event as bytes. The browser remembers `seq`, if given, as its last id."""
     head = "" if seq is None else f"id: {seq}\n"
     return f"{head}event: {event}\n".encode() + b"data: " + to_json(data) + b"\n\n"
 

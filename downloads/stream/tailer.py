@@ -63,7 +63,7 @@ class Tailer(threading.Thread):
         self._stopping = threading.Event()
         self._bell: Doorbell | None = None
         self._seq = -1  # it has not begun
-        self._is_away = False  # the database, and that was logged
+        self._is_away = False  # the database does not answer, and that was logged
         self._reports: dict[int, Report] = {}
         self._reports_version = 0
         self._progress = Throttle(PROGRESS_SECONDS)

@@ -57,7 +57,7 @@ def token_name(text: str) -> str:
 
 
 def expiry(text: str) -> datetime:
-    """Parse a duration from now, or a date that ends in the future."""
+    """Parse a duration from now, or a date, at whose end the token expires."""
     try:
         expires_at = _end_of_day(text) or timezone.now() + duration(text)
     except (ArgumentTypeError, OverflowError):
