@@ -68,6 +68,8 @@ def cancel(download: Download, *, actor: str) -> Download:
         _look_again(download)
         return download
     _look_again(download)
+    if download.state == State.CREATED:  # put back meanwhile
+        return cancel(download, actor=actor)
     if download.state in RUNNING:
         raise NotAllowed(download, "It is too late to cancel: the files are being published.")
     raise NotAllowed(download, f"It cannot be cancelled: it is {download.state}.")

@@ -59,6 +59,14 @@ def test_a_stale_page_that_cancels_a_claimed_download_asks_its_worker() -> None:
     assert actions.cancel(stale, actor=ACTOR).cancel_requested_at is not None
 
 
+def test_a_stale_page_that_cancels_what_was_put_back_cancels_it() -> None:
+    stale = lives.submit()
+    running = lives.start(Download.objects.get(pk=stale.pk))
+    running.move(State.CREATED, actor=ACTOR, reason=Reason.SHUTDOWN)
+
+    assert actions.cancel(stale, actor=ACTOR).outcome == Outcome.CANCELLED
+
+
 @pytest.mark.parametrize("end", [lives.complete, lives.fail])
 def test_what_has_ended_cannot_be_cancelled(end: object) -> None:
     download = end(lives.submit())  # type: ignore[operator]
