@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 
 from downloads.diagnostics.stats import SPEED_MAX_AGE, free_bytes, workers
 from downloads.models import Counts, Progress, Transition
-from downloads.rules.states import State
+from downloads.rules.states import Outcome, State
 from downloads.stream.events import encode, to_json
 from downloads.waiting import Obstacles
 
@@ -106,7 +106,7 @@ def _fields(columns: Mapping[str, str], row: Mapping[str, Any]) -> dict[str, Any
 class Stats:
     """The numbers of the dashboard, for all owners at once."""
 
-    counts: dict[tuple[int | None, str], int]  # by owner and state
+    counts: dict[tuple[int | None, str, str], int]  # by owner, state, and outcome or ""
     speeds: dict[int | None, float]  # bytes per second, by owner
     free_bytes: int | None  # of the library's disk; None: it cannot be read
     workers: int  # alive
@@ -117,12 +117,14 @@ class Stats:
     @classmethod
     def read(cls) -> "Stats":
         obstacles = Obstacles.read()
-        counts = Counts.objects.exclude(number=0).values_list("owner_key", "state")
+        counts = Counts.objects.exclude(number=0)
         fresh = Progress.objects.filter(updated_at__gt=Now() - SPEED_MAX_AGE).values_list(OWNER)
         return cls(
             counts={
-                (owner or None, state): number
-                for owner, state, number in counts.annotate(Sum("number"))
+                (owner or None, state, outcome): number
+                for owner, state, outcome, number in counts.values_list(
+                    "owner_key", "state", "outcome", "number"
+                )
             },
             speeds={owner: speed or 0.0 for owner, speed in fresh.annotate(Sum("speed"))},
             free_bytes=_free_bytes(),
@@ -149,12 +151,15 @@ class Stats:
 
     def _numbers_for(self, owner_id: int | None) -> object:
         counts = dict.fromkeys((state.value for state in State), 0)
-        for (owner, state), number in self.counts.items():
+        outcomes = dict.fromkeys((outcome.value for outcome in Outcome), 0)
+        for (owner, state, outcome), number in self.counts.items():
             if owner_id in (None, owner):
                 counts[state] += number
+                if outcome:
+                    outcomes[outcome] += number
         speed = sum(speed for owner, speed in self.speeds.items() if owner_id in (None, owner))
         numbers = {"speed": round(speed), "free": self.free_bytes, "workers": self.workers}
-        return {"counts": counts, **numbers}
+        return {"counts": counts, "outcomes": outcomes, **numbers}
 
     def _obstacles_for(self, owner_id: int | None) -> object:
         """Leave out the sites of which this owner wants nothing."""

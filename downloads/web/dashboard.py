@@ -21,6 +21,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from downloads.diagnostics import checks, stats
 from downloads.models import (
+    Download,
     DownloadQuerySet,
     PublishedFile,
     Site,
@@ -56,7 +57,7 @@ def dashboard(request: SignedInRequest) -> HttpResponse:
 @never_cache
 @login_required
 def rows(request: SignedInRequest) -> HttpResponse:
-    """Answer the rows of `ids` as they are now, the counts and the banners.
+    """Answer the rows of `ids` as they are now, for a page that shows them.
 
     Rows that the filter and the search of the page would leave out are marked.
     """
@@ -65,18 +66,16 @@ def rows(request: SignedInRequest) -> HttpResponse:
     ids = request.GET.get("ids", "").replace("\0", "").split(",")[:MAX_ROWS]
     asked = visible(request).filter(correlation_id__in=ids)
     matching = set(query.select(asked).values_list("pk", flat=True))
-    obstacles = Obstacles.read()
-    shown = [
-        DownloadView(
-            download=download,
-            obstacles=obstacles,
-            viewer=request.user,
-            matches=download.pk in matching,
-        )
-        for download in _for_rows(asked).order_by("-id")
-    ]
-    context = {"rows": shown, **_summary(request, query, obstacles)}
-    return render(request, "downloads/rows.html", context)
+    shown = _views(request, list(_for_rows(asked).order_by("-id")), matching=matching)
+    return render(request, "downloads/rows.html", {"rows": shown})
+
+
+@require_safe
+@never_cache
+@login_required
+def banners(request: SignedInRequest) -> HttpResponse:
+    """Answer the warnings above the list as they are now."""
+    return render(request, "downloads/partials/banners.html", _banners(request))
 
 
 @require_http_methods(["GET", "POST"])
@@ -149,36 +148,46 @@ def _dashboard_context(request: SignedInRequest, form: AddForm) -> dict[str, Any
     seq = StreamPosition.current()
     query = ListQuery.parse(request.GET.dict())
     page = page_of(_for_rows(visible(request)), query)
-    obstacles = Obstacles.read()
-    shown = [
-        DownloadView(download=each, obstacles=obstacles, viewer=request.user)
-        for each in page.downloads
-    ]
+    speed = stats.speed_of(visible(request))
     return {
         "seq": seq,
         "form": form,
         "page_size": PAGE_SIZE,
-        "list": dashboard_view.ListView(query=query, page=page, rows=shown),
-        **_summary(request, query, obstacles),
-    }
-
-
-def _summary(request: SignedInRequest, query: ListQuery, obstacles: Obstacles) -> dict[str, Any]:
-    downloads, counts = visible(request), counts_by_filter(request.user)
-    speed = stats.speed_of(downloads)
-    banners = dashboard_view.banners(
-        obstacles=obstacles,
-        waiting=counts[Filter.WAITING],
-        problems=checks.problems(),
-        sites=obstacles.open_among(downloads),
-    )
-    return {
-        "banners": list(banners),
-        "has_worker": obstacles.has_worker,
-        "filters": dashboard_view.filter_links(query, counts),
+        "list": dashboard_view.ListView(
+            query=query, page=page, rows=_views(request, page.downloads)
+        ),
+        "filters": dashboard_view.filter_links(query, counts_by_filter(request.user)),
         "speed": f"{size(speed)}/s" if speed else UNKNOWN,
         "free": size(_free_bytes()),
+        **_banners(request),
     }
+
+
+def _views(
+    request: SignedInRequest, downloads: list[Download], *, matching: set[int] | None = None
+) -> list[DownloadView]:
+    """Make the rows of downloads; `matching` None: all of them match the page's query."""
+    obstacles = Obstacles.around(downloads)
+    return [
+        DownloadView(
+            download=download,
+            obstacles=obstacles,
+            viewer=request.user,
+            matches=matching is None or download.pk in matching,
+        )
+        for download in downloads
+    ]
+
+
+def _banners(request: SignedInRequest) -> dict[str, Any]:
+    obstacles = Obstacles.read()
+    shown = dashboard_view.banners(
+        obstacles=obstacles,
+        waiting=counts_by_filter(request.user)[Filter.WAITING],
+        problems=checks.problems(),
+        sites=obstacles.open_among(visible(request)),
+    )
+    return {"banners": list(shown), "has_worker": obstacles.has_worker}
 
 
 def _free_bytes() -> int | None:

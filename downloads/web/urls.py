@@ -19,6 +19,7 @@ urlpatterns = [
     path("", dashboard.dashboard, name="dashboard"),
     path("downloads/", dashboard.add, name="add"),
     path("downloads/rows", dashboard.rows, name="rows"),
+    path("banners", dashboard.banners, name="banners"),
     path("downloads/<correlation_id:correlation_id>/", detail.download, name="download"),
     path("downloads/<correlation_id:correlation_id>/fragment", detail.fragment, name="fragment"),
     path("downloads/<correlation_id:correlation_id>/cancel", detail.cancel, name="cancel"),

@@ -318,7 +318,7 @@ def test_stats_are_told_when_they_change(server: Serving, user: User, staff: Use
 
     assert first.data["counts"]["created"] == 0
     assert second.data["counts"]["created"] == 1
-    assert set(second.data) == {"counts", "speed", "free", "workers"}
+    assert set(second.data) == {"counts", "outcomes", "speed", "free", "workers"}
 
 
 @pytest.mark.parametrize("seq", ["7", "-1", "x", "1.5", " 1", "1\n", "9" * 40, "\u0661", ""])

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from downloads.models import Progress, StreamPosition, Transition
 from downloads.rules.errors import ErrorClass
-from downloads.rules.states import Phase, Reason, State
+from downloads.rules.states import Outcome, Phase, Reason, State
 from downloads.stream import frames
 from downloads.stream.frames import Stats
 from tests.helpers import lives
@@ -19,7 +19,11 @@ pytestmark = pytest.mark.both_databases
 
 def numbers(**changes: object) -> Stats:
     values = {
-        "counts": {(1, "created"): 2, (2, "created"): 3, (None, "cleaned"): 1},
+        "counts": {
+            (1, "created", ""): 2,
+            (2, "created", ""): 3,
+            (None, "cleaned", "failed"): 1,
+        },
         "speeds": {1: 1000.4, 2: 500.0},
         "free_bytes": 2**30,
         "workers": 1,
@@ -125,9 +129,9 @@ def test_stats_are_read_for_all_owners_at_once(user: User, staff: User, clean_di
     read = Stats.read()
 
     assert read.counts == {
-        (user.pk, "downloading"): 1,
-        (staff.pk, "created"): 1,
-        (None, "created"): 1,
+        (user.pk, "downloading", ""): 1,
+        (staff.pk, "created", ""): 1,
+        (None, "created", ""): 1,
     }
     assert read.speeds == {user.pk: 5.0}
     assert read.workers == 1
@@ -144,6 +148,7 @@ def test_an_old_speed_is_no_speed(user: User, clean_disk: None) -> None:
 def test_staff_see_the_numbers_of_all() -> None:
     assert data_of(numbers().event_for(None)) == {
         "counts": {**dict.fromkeys(State, 0), "created": 5, "cleaned": 1},
+        "outcomes": {**dict.fromkeys(Outcome, 0), "failed": 1},
         "speed": 1500,
         "free": 2**30,
         "workers": 1,

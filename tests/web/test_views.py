@@ -27,6 +27,7 @@ pytestmark = [
     pytest.mark.usefixtures("clean_disk"),
 ]
 
+FRAGMENTS = ["/downloads/rows", "/banners"]
 SCRIPT = {"X-Requested-With": "fetch"}
 
 
@@ -79,7 +80,7 @@ def counts_in(answer: Any) -> dict[str, int]:
 # Who may come in.
 
 
-@pytest.mark.parametrize("path", ["/", "/downloads/rows", "/downloads/abc/", "/downloads/"])
+@pytest.mark.parametrize("path", ["/", *FRAGMENTS, "/downloads/abc/", "/downloads/"])
 def test_strangers_are_sent_to_the_login(client: Client, path: str) -> None:
     answer = client.get(path)
 
@@ -487,7 +488,7 @@ def test_rows_are_those_that_were_asked_for(browser: Client, user: User, staff: 
     answer = browser.get("/downloads/rows", {"ids": f"{ids},nonsense,,"})
 
     assert shown_ids(answer) == [two.correlation_id, one.correlation_id]
-    assert counts_in(answer)["all"] == 3
+    assert re.findall(r"data-part\s+data-(\w+)", text_of(answer)) == ["row", "row"]
     assert "<html" not in text_of(answer)
 
 
@@ -527,6 +528,15 @@ def test_the_parts_of_a_download_are_the_same_on_its_page_and_as_a_fragment(
 
 
 # Banners.
+
+
+def test_banners_are_the_same_on_the_page_and_as_a_fragment(browser: Client, user: User) -> None:
+    lives.submit(user)
+
+    page, fragment = text_of(browser.get("/")), text_of(browser.get("/banners"))
+
+    assert fragment.strip() in page
+    assert 'id="banners" data-part data-workers="0"' in fragment
 
 
 def test_a_missing_worker_is_said_while_downloads_wait(browser: Client, user: User) -> None:
@@ -780,7 +790,7 @@ def every_page(browser: Client, user: User) -> dict[str, str]:
     pages = {"wrong": text_of(add(browser, "ftp://a\nftp://b"))}
     pages["409"] = text_of(browser.post(path_of(waiting, "retry")))
     details = [path_of(download) for download in Download.objects.all()]
-    for path in ["/", "/?state=failed&q=x", "/nothing", "/downloads/rows", *details]:
+    for path in ["/", "/?state=failed&q=x", "/nothing", *FRAGMENTS, *details]:
         pages[path] = text_of(browser.get(path))
     browser.logout()
     pages["/login/"] = text_of(browser.get("/login/"))
@@ -810,7 +820,7 @@ def test_no_page_has_an_id_twice(every_page: dict[str, str]) -> None:
 
 def test_every_page_has_one_heading_and_a_title(every_page: dict[str, str]) -> None:
     for name, page in every_page.items():
-        if name != "/downloads/rows":
+        if name not in FRAGMENTS:
             assert page.count("<h1") == 1, name
             assert re.search(r"<title>[^<]+</title>", page), name
 

@@ -23,12 +23,13 @@ const CHIP_WORDS = {
   [State.REFUSED]: "Not live",
 };
 
-// The filters whose count can be told from the states alone.
+// The states of the filters that are not an outcome.
 const COUNTED = {
   active: ["initializing", "ready", "downloading"],
   waiting: ["created"],
   not_cleaned: ["completed", "failed", "cancelled"],
 };
+const BANNERS_MS = 10_000; // older ones are asked for with the next rows: a disk may be full by now
 
 const CHIP_CLASSES = {
   [State.LIVE]: "is-success",
@@ -43,6 +44,9 @@ const byId = (id) => document.getElementById(id);
 const changed = new Set(); // correlation ids of which we know only that they changed
 const unshown = new Set(); // changed during a refresh, which may bring their rows as they were before
 let everythingChanged = false;
+let bannersChanged = false;
+let bannersAt = performance.now(); // when they were asked for
+let newestStats = null;
 let paused = false;
 let refreshTimer = null;
 let refreshing = 0; // how many refreshes are under way
@@ -66,22 +70,16 @@ const HANDLERS = {
     if (page.download && id !== page.download) return; // of the stream that is shared
     if (!rows.exists || rows.shows(id) || rows.mayJoin(data)) changed.add(id);
     else if (refreshing) unshown.add(id);
-    refreshSoon(); // in any case: the counts are others now
+    if (byId("banners")?.childElementCount) bannersChanged = true; // they say how many wait
+    if (changed.size || bannersChanged) refreshSoon();
   },
   progress(items) {
     if (!paused) items.forEach(onProgress);
     writeTitle();
   },
   stats(data) {
-    if (paused || !rows.exists) return;
-    patch.write(byId("speed"), data.speed ? `${size(data.speed)}/s` : "—");
-    patch.write(byId("free"), data.free === null ? "—" : size(data.free));
-    for (const [name, states] of Object.entries(COUNTED)) {
-      const count = states.reduce((sum, state) => sum + data.counts[state], 0);
-      patch.write(document.querySelector(`[data-count="${name}"]`), String(count));
-    }
-    const hasWorker = data.workers > 0 ? "1" : "0";
-    if (byId("summary").dataset.workers !== hasWorker) refreshSoon(); // the banner comes or goes
+    newestStats = data;
+    if (!paused && rows.exists) writeStats();
   },
   waiting({ sites, owners }) {
     const wordOf = ({ site, owner }) => `${sites[site] ?? ""} ${owners[owner] ?? ""}`.trim();
@@ -90,7 +88,8 @@ const HANDLERS = {
     others.forEach(changedAt);
     const isTold = (host) => document.querySelector(`#banners [data-site="${CSS.escape(host)}"]`);
     const isUntold = ([host, word]) => word !== "site_limit" && !isTold(host);
-    if (others.length || (rows.exists && Object.entries(sites).some(isUntold))) refreshSoon();
+    if (rows.exists && Object.entries(sites).some(isUntold)) bannersChanged = true;
+    if (others.length || bannersChanged) refreshSoon();
   },
   resync() {
     everythingChanged = true;
@@ -99,10 +98,30 @@ const HANDLERS = {
   bye() {},
 };
 
+function writeStats() {
+  const { counts, outcomes, speed, free, workers } = newestStats;
+  const sum = (numbers) => numbers.reduce((total, number) => total + number, 0);
+  const totals = { all: sum(Object.values(counts)), ...outcomes };
+  for (const [name, states] of Object.entries(COUNTED))
+    totals[name] = sum(states.map((state) => counts[state]));
+  for (const count of document.querySelectorAll("[data-count]")) {
+    patch.write(count, String(totals[count.dataset.count]));
+  }
+  patch.write(byId("speed"), speed ? `${size(speed)}/s` : "—");
+  patch.write(byId("free"), free === null ? "—" : size(free));
+  writeTitle();
+  const hasWorker = workers > 0 ? "1" : "0";
+  // Without a worker a banner says how many wait.
+  if (hasWorker === "1" && byId("banners").dataset.workers === hasWorker) return;
+  bannersChanged = true;
+  refreshSoon();
+}
+
 // Something in this element is no longer as it was drawn.
 function changedAt(element) {
   const row = element.closest("[data-row]");
   if (row) changed.add(row.dataset.row);
+  if (element.closest("#banners")) bannersChanged = true;
 }
 
 function onProgress(item) {
@@ -124,35 +143,44 @@ function refreshSoon() {
 async function refresh() {
   const ids = [...changed];
   const everything = everythingChanged;
+  const withBanners = bannersChanged || performance.now() - bannersAt > BANNERS_MS;
   changed.clear();
-  everythingChanged = false;
+  everythingChanged = bannersChanged = false;
   refreshedAt = performance.now();
   refreshing += 1;
   try {
-    if (rows.exists) await refreshList(ids, everything);
-    else await absorb(page.fragment);
+    if (!rows.exists) await absorb(page.fragment);
+    else await Promise.all([refreshList(ids, everything), withBanners && !everything && refreshBanners()]);
   } catch {
     // The server is away. What was asked for is asked for again when it is back.
     for (const id of ids) changed.add(id);
     everythingChanged ||= everything;
+    bannersChanged ||= withBanners;
     refreshedAt = performance.now() + AFTER_ERROR_MS;
   }
   refreshTimer = null;
   refreshing -= 1;
   for (const id of [...unshown].filter(rows.knows)) changed.add(id);
   if (!refreshing) unshown.clear();
-  if (changed.size || everythingChanged) refreshSoon();
+  if (changed.size || everythingChanged || bannersChanged) refreshSoon();
+}
+
+async function refreshBanners() {
+  bannersAt = performance.now();
+  await absorb(page.banners);
 }
 
 async function refreshList(ids, everything) {
   const others = ids.filter((id) => !rows.shows(id));
   // Of more than a page of them only the server knows which belong to this one.
   const isFlood = others.length > rows.pageSize;
-  if ((everything || isFlood) && rows.takesNew) await absorb(location.href);
+  if (everything || (isFlood && rows.takesNew)) await absorb(location.href);
   const shown = everything ? rows.shownIds() : ids.filter(rows.shows);
+  const asked = [...shown, ...(isFlood ? [] : others)];
+  if (!asked.length) return;
   const url = new URL(page.fragment, location.href);
   url.search = location.search;
-  url.searchParams.set("ids", [...shown, ...(isFlood ? [] : others)].join(","));
+  url.searchParams.set("ids", asked.join(","));
   await absorb(url);
 }
 
@@ -165,7 +193,8 @@ async function absorb(url) {
   for (const part of fresh.querySelectorAll("[data-part]")) {
     if (part.id === "add") continue; // somebody may be typing there
     const isThere = patch.swap(part);
-    if (!isThere && part.dataset.row && !("unmatched" in part.dataset)) rows.offer(part);
+    const isNew = !isThere && part.dataset.row && !("unmatched" in part.dataset);
+    if (isNew && (rows.takesNew || url !== location.href)) rows.offer(part);
   }
   if (rows.exists) rows.settle();
   writeTitle();
@@ -220,8 +249,10 @@ function writeTitle() {
 byId("pause").addEventListener("click", (event) => {
   paused = !paused;
   event.currentTarget.setAttribute("aria-pressed", String(paused));
-  if (paused) showChip();
-  else refreshSoon();
+  if (paused) return showChip();
+  if (newestStats && rows.exists) writeStats();
+  refreshSoon();
+  return undefined;
 });
 
 byId("lost-retry").addEventListener("click", () => stream.open());
