@@ -38,22 +38,18 @@ class CleanupPlan:
 
     @classmethod
     def of(cls, correlation_ids: Sequence[str]) -> Self:
-        """Sort correlation ids, each once, by what can be done about them. Reads only."""
+        """Sort correlation ids, each once, by whether they can be cleaned up. Reads only."""
         distinct = list(dict.fromkeys(correlation_ids))
         found = Download.objects.in_bulk(distinct, field_name="correlation_id")
-        rows = [(correlation_id, found.get(correlation_id)) for correlation_id in distinct]
-        return cls(
-            candidates=[
-                Candidate(download=row, preview=preview_cleanup(row))
-                for _, row in rows
-                if row and row.is_cleanable
-            ],
-            skipped=[
-                Skipped(correlation_id=correlation_id, why=_why_skipped(row))
-                for correlation_id, row in rows
-                if row is None or not row.is_cleanable
-            ],
-        )
+        candidates, skipped = [], []
+        for correlation_id in distinct:
+            row = found.get(correlation_id)
+            if row is not None and row.is_cleanable:
+                candidates.append(Candidate(download=row, preview=preview_cleanup(row)))
+            else:
+                why = _why_skipped(row)
+                skipped.append(Skipped(correlation_id=correlation_id, why=why))
+        return cls(candidates=candidates, skipped=skipped)
 
     @property
     def size_bytes(self) -> int:
@@ -69,7 +65,7 @@ def _why_skipped(download: Download | None) -> str:
 
 
 class CleanupForm(forms.Form):
-    """Correlation ids, those of the selection and those that are typed beside it."""
+    """The correlation ids of a selection, and those that are typed beside it."""
 
     selected = forms.CharField(required=False, widget=forms.HiddenInput)
     further = forms.CharField(
@@ -81,12 +77,12 @@ class CleanupForm(forms.Form):
 
     @property
     def correlation_ids(self) -> list[str]:
-        """All of them, of a valid form."""
+        """All ids of a valid form."""
         return [*self.cleaned_data["selected"], *self.cleaned_data["further"]]
 
     @property
     def known_ids(self) -> list[str]:
-        """What can be shown already: the selection, also while something typed is wrong."""
+        """The ids of the selection, also while something that was typed is wrong."""
         return split_ids(str(self["selected"].value() or ""))
 
     def clean_selected(self) -> list[str]:
@@ -102,17 +98,17 @@ class CleanupForm(forms.Form):
 
 
 def split_ids(text: str) -> list[str]:
-    """What looks separated in a text, checked or not."""
+    """Split a text at spaces, commas, semicolons and lines. Checks nothing."""
     return [part for part in re.split(r"[\s,;]+", text) if part]
 
 
 def _checked(text: str) -> list[str]:
-    """The correlation ids of a text; ValidationError names the first that is none."""
+    """Return the correlation ids of a text. The ValidationError names the first wrong one."""
     parts = split_ids(text)
     for part in parts:
         if not is_correlation_id(part):
             raise forms.ValidationError(
-                f"“{part[:80]}” is no correlation id: those have 1 to 64 letters, digits and "
+                f"“{part[:80]}” is not a correlation id: those have 1 to 64 letters, digits and "
                 "hyphens. Nothing was done."
             )
     return parts

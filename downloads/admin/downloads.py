@@ -7,8 +7,7 @@ would leave files behind, and the database refuses it, because history is append
 from collections import Counter
 from collections.abc import Iterable
 from copy import copy
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.actions import delete_selected
@@ -25,33 +24,17 @@ from django.utils.safestring import SafeString
 from downloads.actions import NotAllowed, clean, forget
 from downloads.admin.cleanup import CleanupForm, CleanupPlan
 from downloads.admin.read_only import NothingToWrite
-from downloads.models import (
-    AttemptLog,
-    Download,
-    DownloadQuerySet,
-    Transition,
-    user_actor,
-)
+from downloads.models import AttemptLog, Download, DownloadQuerySet, Transition, user_actor
 from downloads.web.detail_view import options_in_words
 from downloads.web.details import detail_of
-
-if TYPE_CHECKING:
-    from downloads.web.requests import SignedInRequest
-
-    DownloadModelAdmin = admin.ModelAdmin[Download]
-    TransitionTabularInline = admin.TabularInline[Transition, Download]
-    AttemptLogStackedInline = admin.StackedInline[AttemptLog, Download]
-else:  # they are generic for the type checker only
-    DownloadModelAdmin = admin.ModelAdmin
-    TransitionTabularInline = admin.TabularInline
-    AttemptLogStackedInline = admin.StackedInline
-
+from downloads.web.requests import SignedInRequest
+from downloads.web.row_view import host_of
 
 admin.site.site_header = admin.site.site_title = "vnsite"
 admin.site.index_title = "Administration"
 
 
-class HistoryInline(NothingToWrite, TransitionTabularInline):
+class HistoryInline(NothingToWrite, admin.TabularInline):
     model = Transition
     verbose_name_plural = "history"
     fields = ("seq", "at", "from_state", "to_state", "actor", "reason", "detail", "attempt")
@@ -63,7 +46,7 @@ class HistoryInline(NothingToWrite, TransitionTabularInline):
         return detail_of(entry.data)
 
 
-class LogsInline(NothingToWrite, AttemptLogStackedInline):
+class LogsInline(NothingToWrite, admin.StackedInline):
     model = AttemptLog
     verbose_name_plural = "logs"
     classes = ("collapse",)
@@ -77,7 +60,7 @@ class LogsInline(NothingToWrite, AttemptLogStackedInline):
 
 
 @admin.register(Download)
-class DownloadAdmin(DownloadModelAdmin):
+class DownloadAdmin(admin.ModelAdmin):
     """Every download of everybody. Only the priority can be changed."""
 
     list_display = ("correlation_id", "badge", "outcome", "title", "host", "owner", "created_at")
@@ -98,32 +81,16 @@ class DownloadAdmin(DownloadModelAdmin):
             "Life",
             {
                 "fields": (
-                    "badge",
-                    "outcome",
-                    "error_class",
-                    "error_message",
-                    "attempt",
-                    "uncounted",
-                    "max_attempts",
-                    "not_before",
-                    "cancel_requested_at",
-                    "cancel_requested_by",
-                    "keep_requested_by",
+                    *("badge", "outcome", "error_class", "error_message"),
+                    *("attempt", "uncounted", "max_attempts", "not_before"),
+                    *("cancel_requested_at", "cancel_requested_by", "keep_requested_by"),
                     "published_files",
                 )
             },
         ),
         (
             "Worker",
-            {
-                "fields": (
-                    "worker",
-                    "directory",
-                    "carried",
-                    "library_path",
-                    "manifest",
-                )
-            },
+            {"fields": ("worker", "directory", "carried", "library_path", "manifest")},
         ),
         ("Instants", {"fields": ("created_at", "started_at", "finished_at", "updated_at")}),
     )
@@ -141,7 +108,7 @@ class DownloadAdmin(DownloadModelAdmin):
 
     @admin.display(description="host")
     def host(self, download: Download) -> str:
-        return urlsplit(download.url).hostname or ""
+        return host_of(download.url)
 
     @admin.display(description="error message")
     def error_message(self, download: Download) -> str:
@@ -152,24 +119,22 @@ class DownloadAdmin(DownloadModelAdmin):
         return "\n".join(f"{file.name}, {file.size} bytes" for file in download.files)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Download | None = None) -> list[str]:
-        shown = flatten_fieldsets(self.fieldsets)
-        return [name for name in shown if name != "priority"]
+        return [name for name in flatten_fieldsets(self.fieldsets) if name != "priority"]
 
     def save_model(self, request: HttpRequest, obj: Download, form: Any, change: bool) -> None:
-        """Write what was changed and nothing else: the worker may have moved the rest meanwhile."""
+        """Write only what was changed: the worker may have moved the rest meanwhile."""
         obj.save(update_fields=form.changed_data)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Downloads are added on the dashboard, where links are checked."""
-        return False
+        return False  # they are added on the dashboard, where links are checked
 
     # Deleting.
 
     def get_deleted_objects(
         self, objs: Iterable[Download], request: HttpRequest
     ) -> tuple[list[Any], dict[str, int], set[str], list[Any]]:
-        """What a deletion takes along, said without Django's collector and its permissions: the
-        history belongs to its download."""
+        """Say what a deletion removes. Django's collector would ask for permissions on the history,
+        which belongs to its download."""
         sentences = [
             f"{download}: its row, its history and what is left in the temp root; its published "
             "files stay in the library"
@@ -191,10 +156,10 @@ class DownloadAdmin(DownloadModelAdmin):
 
     @admin.action(permissions=["delete"], description="Delete selected downloads")
     def delete_selected(
-        self, request: "SignedInRequest", queryset: DownloadQuerySet
+        self, request: SignedInRequest, queryset: DownloadQuerySet
     ) -> HttpResponse | None:
-        """Django's page asks; each download is forgotten by itself, so that one that is running
-        does not stop the others."""
+        """Let Django's page ask, then forget each download by itself: one that is running does not
+        stop the others."""
         if not request.POST.get("post"):
             return delete_selected(self, request, queryset)
         refusals = [self._forget(request, download) for download in queryset]
@@ -204,8 +169,9 @@ class DownloadAdmin(DownloadModelAdmin):
             self.message_user(request, refusal, messages.ERROR)
         return None
 
-    def _forget(self, request: "SignedInRequest", download: Download) -> str:
-        """Why it was not deleted, or "". Not the id first: the admin capitalises its messages."""
+    def _forget(self, request: SignedInRequest, download: Download) -> str:
+        """Return why it was not deleted, or "". The id is not the first word, because the admin
+        capitalises its messages."""
         remembered = copy(download)  # a deleted instance has no key for the log
         try:
             forget(download)
@@ -228,18 +194,17 @@ class DownloadAdmin(DownloadModelAdmin):
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        may_clean_up = self.has_cleanup_permission(request)
-        context = {"may_clean_up": may_clean_up, **(extra_context or {})}
-        return super().changelist_view(request, context)
+        may = {"may_clean_up": self.has_cleanup_permission(request)}
+        return super().changelist_view(request, may | (extra_context or {}))
 
     @admin.action(permissions=["cleanup"], description="Clean up by correlation id")
-    def clean_up(self, request: "SignedInRequest", queryset: DownloadQuerySet) -> HttpResponse:
+    def clean_up(self, request: SignedInRequest, queryset: DownloadQuerySet) -> HttpResponse:
         """Show what would be removed; the page's form goes to `clean_up_view`."""
         selected = " ".join(queryset.values_list("correlation_id", flat=True))
         return self._ask(request, CleanupForm(initial={"selected": selected}))
 
-    def clean_up_view(self, request: "SignedInRequest") -> HttpResponse:
-        """Ids that were typed are shown with what they would remove before anything happens."""
+    def clean_up_view(self, request: SignedInRequest) -> HttpResponse:
+        """Clean up what was shown. Typed ids are shown first, with what they would remove."""
         if not self.has_cleanup_permission(request):
             raise PermissionDenied
         form = CleanupForm(request.POST if request.method == "POST" else None)
@@ -249,7 +214,7 @@ class DownloadAdmin(DownloadModelAdmin):
             return self._clean(request, CleanupPlan.of(form.correlation_ids))
         return self._ask(request, CleanupForm(initial={"selected": " ".join(form.correlation_ids)}))
 
-    def _ask(self, request: "SignedInRequest", form: CleanupForm) -> HttpResponse:
+    def _ask(self, request: SignedInRequest, form: CleanupForm) -> HttpResponse:
         context = {
             **self.admin_site.each_context(request),
             "title": "Clean up by correlation id",
@@ -262,7 +227,7 @@ class DownloadAdmin(DownloadModelAdmin):
         status = 422 if form.errors else 200
         return TemplateResponse(request, template, context, status=status)
 
-    def _clean(self, request: "SignedInRequest", plan: CleanupPlan) -> HttpResponseRedirect:
+    def _clean(self, request: SignedInRequest, plan: CleanupPlan) -> HttpResponseRedirect:
         counts = Counter(skipped=len(plan.skipped))
         for candidate in plan.candidates:
             counts[self._clean_one(request, candidate.download)] += 1
@@ -271,7 +236,7 @@ class DownloadAdmin(DownloadModelAdmin):
         self.message_user(request, sentence, level)
         return redirect("admin:downloads_download_changelist")
 
-    def _clean_one(self, request: "SignedInRequest", download: Download) -> str:
+    def _clean_one(self, request: SignedInRequest, download: Download) -> str:
         try:
             freed = clean(download, actor=user_actor(request.user))
         except NotAllowed:

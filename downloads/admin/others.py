@@ -1,39 +1,18 @@
 """The admin's pages of library entries, transitions, workers, sites and API tokens."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.contrib import admin
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.http import HttpRequest
 
 from downloads.actions import delete_entry
-from downloads.admin.read_only import NothingToWrite
-from downloads.models import (
-    ApiToken,
-    LibraryEntry,
-    PublishedFile,
-    Site,
-    Transition,
-    Worker,
-)
-
-if TYPE_CHECKING:
-    from django.db.models import QuerySet
-
-    WorkerModelAdmin = admin.ModelAdmin[Worker]
-    TransitionModelAdmin = admin.ModelAdmin[Transition]
-    ApiTokenModelAdmin = admin.ModelAdmin[ApiToken]
-    SiteModelAdmin = admin.ModelAdmin[Site]
-    LibraryEntryModelAdmin = admin.ModelAdmin[LibraryEntry]
-    PublishedFileTabularInline = admin.TabularInline[PublishedFile, LibraryEntry]
-else:  # they are generic for the type checker only
-    WorkerModelAdmin = TransitionModelAdmin = ApiTokenModelAdmin = admin.ModelAdmin
-    SiteModelAdmin = LibraryEntryModelAdmin = admin.ModelAdmin
-    PublishedFileTabularInline = admin.TabularInline
+from downloads.admin.read_only import NothingToEdit, NothingToWrite
+from downloads.models import ApiToken, LibraryEntry, PublishedFile, Site, Transition, Worker
 
 
-class FilesInline(NothingToWrite, PublishedFileTabularInline):
+class FilesInline(NothingToWrite, admin.TabularInline):
     model = PublishedFile
     verbose_name_plural = "published files"
     fields = ("name", "size", "media_type", "sha256")
@@ -41,8 +20,8 @@ class FilesInline(NothingToWrite, PublishedFileTabularInline):
 
 
 @admin.register(LibraryEntry)
-class LibraryEntryAdmin(LibraryEntryModelAdmin):
-    """What is in the library. Deleting an entry deletes its files."""
+class LibraryEntryAdmin(NothingToEdit, admin.ModelAdmin):
+    """The entries of the library. Deleting one deletes its files."""
 
     list_display = ("path", "title", "site", "owner", "published_at", "download")
     list_filter = ("published_at",)
@@ -50,12 +29,6 @@ class LibraryEntryAdmin(LibraryEntryModelAdmin):
     search_fields = ("title", "url", "correlation_id")
     search_help_text = "Title, URL or correlation id"
     inlines = (FilesInline,)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: LibraryEntry | None = None) -> bool:
-        return False
 
     def get_deleted_objects(
         self, objs: Iterable[LibraryEntry], request: HttpRequest
@@ -66,13 +39,13 @@ class LibraryEntryAdmin(LibraryEntryModelAdmin):
     def delete_model(self, request: HttpRequest, obj: LibraryEntry) -> None:
         delete_entry(obj)
 
-    def delete_queryset(self, request: HttpRequest, queryset: "QuerySet[LibraryEntry]") -> None:
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[LibraryEntry]) -> None:
         for entry in queryset:
             delete_entry(entry)
 
 
 @admin.register(Transition)
-class TransitionAdmin(NothingToWrite, TransitionModelAdmin):
+class TransitionAdmin(NothingToWrite, admin.ModelAdmin):
     list_display = ("seq", "at", "download", "from_state", "to_state", "actor", "reason", "attempt")
     list_filter = ("to_state", "reason", "at")
     list_select_related = ("download",)
@@ -83,15 +56,15 @@ class TransitionAdmin(NothingToWrite, TransitionModelAdmin):
 
 
 @admin.register(Worker)
-class WorkerAdmin(NothingToWrite, WorkerModelAdmin):
+class WorkerAdmin(NothingToWrite, admin.ModelAdmin):
     list_display = ("name", "host", "pid", "slots", "started_at", "heartbeat_at", "stopped_at")
     search_fields = ("name", "host")
     ordering = ("-heartbeat_at",)
 
 
 @admin.register(Site)
-class SiteAdmin(NothingToWrite, SiteModelAdmin):
-    """The sites that refused us at some time; those that wait now first."""
+class SiteAdmin(NothingToWrite, admin.ModelAdmin):
+    """Sites that refused us at some time; first those that wait now."""
 
     list_display = ("host", "failures", "error_class", "waits_until", "changed_at")
     search_fields = ("host",)
@@ -102,7 +75,7 @@ class SiteAdmin(NothingToWrite, SiteModelAdmin):
         return request.user.has_perm("downloads.change_site")
 
     @admin.action(permissions=["try"], description="Try now")
-    def try_now(self, request: HttpRequest, queryset: "QuerySet[Site]") -> None:
+    def try_now(self, request: HttpRequest, queryset: QuerySet[Site]) -> None:
         """Let the downloads of each site that waits go at once."""
         tried = [site for site in queryset if Site.objects.try_now(site.host)]
         for site in tried:
@@ -111,16 +84,10 @@ class SiteAdmin(NothingToWrite, SiteModelAdmin):
 
 
 @admin.register(ApiToken)
-class ApiTokenAdmin(ApiTokenModelAdmin):
-    """To see and to revoke tokens. They are made by `create_token`, which can show them once."""
+class ApiTokenAdmin(NothingToEdit, admin.ModelAdmin):
+    """Shows and revokes tokens. `create_token` makes them, because it can show them once."""
 
     list_display = ("name", "user", "scope", "created_at", "expires_at", "last_used_at")
     list_select_related = ("user",)
     search_fields = ("name", "user__username")
     fields = list_display
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: ApiToken | None = None) -> bool:
-        return False

@@ -30,14 +30,12 @@ from downloads.api.schemas import (
     StatsOut,
     SubmissionHeaders,
     Wish,
-    WorkerOut,
     with_neighbours,
 )
 from downloads.diagnostics import stats
 from downloads.models import AttemptLog, Counts, Download, Site, submissions, user_actor
 from downloads.rules.links import InvalidLink
 from downloads.rules.options import DownloadOptions
-from downloads.rules.states import Outcome, State
 from downloads.submission import check_text
 from downloads.waiting import Obstacles
 
@@ -243,11 +241,11 @@ def get_stats(request: HttpRequest) -> StatsOut:
     user = user_of(request)
     downloads, counts = Download.objects.visible_to(user), Counts.objects.visible_to(user)
     return StatsOut(
-        counts={State(word): count for word, count in counts.by_state().items()},
-        outcomes={Outcome(word): count for word, count in counts.by_outcome().items()},
+        counts=counts.by_state(),
+        outcomes=counts.by_outcome(),
         speed=stats.speed_of(downloads),
         free_bytes=stats.free_bytes(settings.VNSITE.media_root),
-        workers=[WorkerOut(**vars(worker)) for worker in stats.workers()],
+        workers=stats.workers(),
     )
 
 

@@ -1,7 +1,7 @@
 """What goes over the wire of the JSON API, and how rows become that.
 
-Names here do not change without a line in CHANGELOG.md. Responses are made from rows, field by
-field, so that a new column is not published by accident.
+Names here do not change without a line in CHANGELOG.md. A response has the fields that are named
+here and no others, so that a new column is not published by accident.
 """
 
 from datetime import datetime
@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from django.urls import reverse
 from pydantic import (
     AfterValidator,
+    AliasChoices,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -19,20 +20,22 @@ from pydantic import (
     create_model,
 )
 
-from downloads.models import Download, DownloadQuerySet, Progress, PublishedFile, Transition
+from downloads.diagnostics.stats import WorkerStatus
+from downloads.models import Download, DownloadQuerySet, PublishedFile
 from downloads.rules.errors import ErrorClass
 from downloads.rules.links import MAX_LINKS
 from downloads.rules.options import OPTIONS, Choice, DownloadOptions
 from downloads.rules.states import Outcome, State
 from downloads.submission import check_text
-from downloads.waiting import Obstacles, Why
+from downloads.waiting import Obstacles, Waiting
 from downloads.web.details import detail_of
 
 MAX_ID = 2**63 - 1  # what the database takes
-
-
-def _none_if_empty(value: object) -> object:
-    return None if value == "" else value
+# The columns of a download that are shown under their own name.
+COLUMNS = (
+    *("correlation_id", "url", "title", "state", "outcome", "attempt", "tries", "max_attempts"),
+    *("priority", "not_before", "created_at", "started_at", "finished_at"),
+)
 
 
 Link = Annotated[
@@ -40,6 +43,7 @@ Link = Annotated[
     AfterValidator(check_text),
     Field(description="A link, or a text that holds one, as people share it"),
 ]
+OrAbsent = BeforeValidator(lambda value: None if value == "" else value)
 
 
 class Incoming(BaseModel):
@@ -86,12 +90,10 @@ class Batch(Incoming):
 class ListParameters(BaseModel):
     """The query of a list. `state=` and `cursor=` without a value mean that they are absent."""
 
-    state: Annotated[State | None, BeforeValidator(_none_if_empty)] = None
+    state: Annotated[State | None, OrAbsent] = None
     q: str = Field("", max_length=500, pattern=r"^[^\x00]*$")  # PostgreSQL refuses a NUL in a text
     limit: int = Field(50, ge=1, le=200)
-    cursor: Annotated[
-        Annotated[int, Field(ge=1, le=MAX_ID)] | None, BeforeValidator(_none_if_empty)
-    ] = None
+    cursor: Annotated[Annotated[int, Field(ge=1, le=MAX_ID)] | None, OrAbsent] = None
 
 
 class SubmissionHeaders(BaseModel):
@@ -99,9 +101,9 @@ class SubmissionHeaders(BaseModel):
 
 
 class Outgoing(BaseModel):
-    """What a client gets; `by_alias`, because `class` and `from` are no names in Python."""
+    """What a client gets; `by_alias`, because `class` and `from` are not names in Python."""
 
-    model_config = ConfigDict(populate_by_name=True)
+    model_config = ConfigDict(populate_by_name=True, from_attributes=True)
 
 
 class Problem(Outgoing):
@@ -152,23 +154,12 @@ class ErrorOut(Outgoing):
 
 
 class ProgressOut(Outgoing):
-    bytes: int
+    bytes: int = Field(validation_alias="received_bytes")
     resumed_bytes: int = Field(description="How many of them came from an earlier attempt")
-    total: int | None
+    total: int | None = Field(validation_alias="total_bytes")
     speed: float | None
-    eta: float | None
+    eta: float | None = Field(validation_alias="eta_seconds")
     percent: float | None
-
-    @classmethod
-    def of(cls, progress: Progress) -> Self:
-        return cls(
-            bytes=progress.received_bytes,
-            resumed_bytes=progress.resumed_bytes,
-            total=progress.total_bytes,
-            speed=progress.speed,
-            eta=progress.eta_seconds,
-            percent=progress.percent,
-        )
 
 
 class FileOut(Outgoing):
@@ -180,51 +171,25 @@ class FileOut(Outgoing):
 
     @classmethod
     def of(cls, file: PublishedFile, download: Download) -> Self:
-        return cls(
-            name=file.name,
-            size=file.size,
-            sha256=file.sha256,
-            media_type=file.media_type,
-            url=reverse("media", args=[download.correlation_id, file.name]),
-        )
+        url = reverse("media", args=[download.correlation_id, file.name])
+        columns = ("name", "size", "sha256", "media_type")
+        return cls(url=url, **{name: getattr(file, name) for name in columns})
 
 
 class TransitionOut(Outgoing):
     seq: int
-    from_: State | None = Field(alias="from")
-    to: State
+    from_: Annotated[State | None, OrAbsent] = Field(
+        alias="from", validation_alias=AliasChoices("from_state", "from")
+    )
+    to: State = Field(validation_alias="to_state")
     at: datetime
     actor: str
     reason: str
-    detail: str = Field(description="In words; empty when there is nothing to say")
+    detail: Annotated[str, BeforeValidator(detail_of)] = Field(
+        validation_alias="data", description="In words; empty when there is nothing to say"
+    )
     data: dict[str, str | int] = Field(description="What `detail` is made of")
     attempt: int
-
-    @classmethod
-    def of(cls, transition: Transition) -> Self:
-        return cls(
-            seq=transition.seq,
-            from_=State(transition.from_state) if transition.from_state else None,
-            to=State(transition.to_state),
-            at=transition.at,
-            actor=transition.actor,
-            reason=transition.reason,
-            detail=detail_of(transition.data),
-            data=transition.data,
-            attempt=transition.attempt,
-        )
-
-
-class WaitingOut(Outgoing):
-    """Why a download waits; null where `why` has no such thing."""
-
-    why: Why
-    site: str = Field(description="With the port where the link has one")
-    until: datetime | None
-    failures: int | None = Field(description="Of the site, in a row")
-    error_class: ErrorClass | None = Field(description="Of the last of them")
-    running: int | None
-    limit: int | None
 
 
 class DownloadOut(Outgoing):
@@ -242,7 +207,7 @@ class DownloadOut(Outgoing):
     max_attempts: int
     priority: int
     not_before: datetime | None = Field(description="When it is tried again; null: at once")
-    waiting: WaitingOut | None = Field(
+    waiting: Waiting | None = Field(
         description="What is in its way; null: it does not wait, or only for a free slot"
     )
     created_at: datetime
@@ -255,7 +220,7 @@ class DownloadOut(Outgoing):
     @classmethod
     def of(cls, download: Download, obstacles: Obstacles) -> Self:
         """From a row of `with_neighbours`; any other costs a query for each neighbour."""
-        return cls(**_columns(download, obstacles))
+        return cls(**_values(download, obstacles))
 
 
 class DownloadDetail(DownloadOut):
@@ -267,9 +232,9 @@ class DownloadDetail(DownloadOut):
     @classmethod
     def of(cls, download: Download, obstacles: Obstacles) -> Self:
         return cls(
-            **_columns(download, obstacles),
+            **_values(download, obstacles),
             files=[FileOut.of(file, download) for file in download.files],
-            history=[TransitionOut.of(each) for each in download.transitions.all()],
+            history=list(download.transitions.all()),
         )
 
 
@@ -278,21 +243,12 @@ class DownloadPage(Outgoing):
     next: str | None = Field(description="The `cursor` of the next page; null on the last one")
 
 
-class WorkerOut(Outgoing):
-    name: str
-    host: str
-    alive: bool
-    slots: int
-    busy: int
-    heartbeat_at: datetime
-
-
 class StatsOut(Outgoing):
     counts: dict[State, int]
     outcomes: dict[Outcome, int]
     speed: float
     free_bytes: int
-    workers: list[WorkerOut]
+    workers: list[WorkerStatus]
 
 
 def with_neighbours(downloads: DownloadQuerySet) -> DownloadQuerySet:
@@ -300,27 +256,14 @@ def with_neighbours(downloads: DownloadQuerySet) -> DownloadQuerySet:
     return downloads.select_related("owner", "worker", "progress")
 
 
-def _columns(download: Download, obstacles: Obstacles) -> dict[str, Any]:
-    waiting = obstacles.of(download)
-    progress: Progress | None = getattr(download, "progress", None)  # it has one while it runs
+def _values(download: Download, obstacles: Obstacles) -> dict[str, Any]:
+    progress = getattr(download, "progress", None)  # it has one while it runs
     return {
-        "correlation_id": download.correlation_id,
-        "url": download.url,
-        "title": download.title,
-        "state": State(download.state),
-        "outcome": Outcome(download.outcome) if download.outcome else None,
+        **{name: getattr(download, name) for name in COLUMNS},
         "phase": progress.phase if progress else None,
         "error": ErrorOut.of(download),
-        "attempt": download.attempt,
-        "tries": download.tries,
-        "max_attempts": download.max_attempts,
-        "priority": download.priority,
-        "not_before": download.not_before,
-        "waiting": WaitingOut(**vars(waiting)) if waiting else None,
-        "created_at": download.created_at,
-        "started_at": download.started_at,
-        "finished_at": download.finished_at,
-        "progress": ProgressOut.of(progress) if progress else None,
+        "waiting": obstacles.of(download),
+        "progress": progress,
         "owner": download.owner.get_username() if download.owner else None,
         "worker": download.worker.name if download.worker else None,
     }

@@ -356,7 +356,7 @@ def test_a_malformed_id_is_said_and_nothing_is_done(browser: Client, further: st
     page = confirm(browser, download.correlation_id, further=further)
 
     assert page.status_code == 422
-    assert "is no correlation id" in text_of(page)
+    assert "is not a correlation id" in text_of(page)
     assert "Clean up 1 download" in text_of(page)  # the selection is kept
     assert directory_of(download).exists()
 
@@ -372,7 +372,7 @@ def test_a_tampered_selection_is_refused(browser: Client) -> None:
     page = confirm(browser, "../../etc")
 
     assert page.status_code == 422
-    assert "is no correlation id" in text_of(page)
+    assert "is not a correlation id" in text_of(page)
 
 
 def test_the_page_opens_without_a_selection(browser: Client) -> None:
