@@ -1,4 +1,4 @@
-"""The same request, sent twice with one Idempotency-Key, is done once and answered twice."""
+"""Idempotency-Key: a request that is sent twice with one key is done once and answered twice."""
 
 import hashlib
 from collections.abc import Callable
@@ -33,47 +33,40 @@ def answer_once(
     key: str | None,
     shape: type[Answer],
 ) -> Status[Answer]:
-    """Do the work, or give the stored answer when the user has sent this request with this key.
+    """Do the work, or return the stored answer if the user has sent this request with this key.
 
-    The answer is stored in the transaction of the work, so that after a crash both are there or
-    neither is; nothing is stored when the work raises. `key` None: do the work. `shape` is what the
-    stored answer is read back as. Raises KeyOfAnotherRequest.
+    One transaction does the work and stores the answer, so that after a crash both are there or
+    neither is; nothing is stored when the work raises. `key` None: do the work. `shape` is the
+    class of the answer. Raises KeyOfAnotherRequest.
     """
     if key is None:
         return work()
-    request_digest = _digest(request)
+    digest = _digest(request)
     try:
-        return _answer(request_digest, work, user=user, key=key, shape=shape)
+        stored = _store(work, user=user, key=key, digest=digest)
     except IntegrityError:
         # The same request, sent at the same time, was first: its answer is there now.
-        return _answer(request_digest, work, user=user, key=key, shape=shape)
+        stored = _store(work, user=user, key=key, digest=digest)
+    if stored.request_digest != digest:
+        raise KeyOfAnotherRequest
+    return Status(stored.status, shape.model_validate(stored.body))
 
 
-def _answer(
-    request_digest: str,
-    work: Callable[[], Status[Answer]],
-    *,
-    user: "User",
-    key: str,
-    shape: type[Answer],
-) -> Status[Answer]:
+def _store(
+    work: Callable[[], Status[Answer]], *, user: "User", key: str, digest: str
+) -> IdempotentAnswer:
+    """Return the stored answer, after the work when there is none. IntegrityError in a race."""
     with transaction.atomic():
         answers = IdempotentAnswer.objects.filter(user=user)
         answers.filter(created_at__lt=timezone.now() - KEPT_FOR).delete()
         stored = answers.filter(key=key).first()
-        if stored is None:
-            answer = work()
-            IdempotentAnswer.objects.create(
-                user=user,
-                key=key,
-                request_digest=request_digest,
-                status=answer.status_code,
-                body=answer.value.model_dump(mode="json", by_alias=True),
-            )
-            return answer
-    if stored.request_digest != request_digest:
-        raise KeyOfAnotherRequest
-    return Status(stored.status, shape.model_validate(stored.body))
+        if stored is not None:
+            return stored
+        answer = work()
+        body = answer.value.model_dump(mode="json", by_alias=True)
+        return IdempotentAnswer.objects.create(
+            user=user, key=key, request_digest=digest, status=answer.status_code, body=body
+        )
 
 
 def _digest(request: HttpRequest) -> str:

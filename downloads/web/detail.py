@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -22,40 +21,31 @@ from downloads.web.requests import SignedInRequest, is_of_script, next_path, vis
 @require_safe
 @never_cache
 @login_required
-def download(request: SignedInRequest, correlation_id: str) -> HttpResponse:
-    return render(request, "downloads/download.html", _context(request, correlation_id))
-
-
-@require_safe
-@never_cache
-@login_required
-def fragment(request: SignedInRequest, correlation_id: str) -> HttpResponse:
-    """Answer the parts of the page of one download as they are now."""
-    return render(request, "downloads/parts.html", _context(request, correlation_id))
-
-
-@require_POST
-@login_required
-def cancel(request: SignedInRequest, correlation_id: str) -> HttpResponse:
-    return _act(request, correlation_id, actions.cancel)
+def download(
+    request: SignedInRequest, correlation_id: str, *, template: str = "downloads/download.html"
+) -> HttpResponse:
+    """Answer the page, or with another template its parts alone."""
+    seq = StreamPosition.current()  # first, as in the dashboard
+    found = _find(request, correlation_id)
+    obstacles = Obstacles.around([found])
+    view = DetailView(download=found, obstacles=obstacles, viewer=request.user)
+    return render(request, template, {"seq": seq, "view": view})
 
 
 @require_POST
 @login_required
-def keep(request: SignedInRequest, correlation_id: str) -> HttpResponse:
-    return _act(request, correlation_id, actions.stop_and_keep)
-
-
-@require_POST
-@login_required
-def retry(request: SignedInRequest, correlation_id: str) -> HttpResponse:
-    return _act(request, correlation_id, actions.retry)
-
-
-@require_POST
-@login_required
-def cleanup(request: SignedInRequest, correlation_id: str) -> HttpResponse:
-    return _act(request, correlation_id, actions.clean)
+def act(
+    request: SignedInRequest, correlation_id: str, *, action: Callable[..., object]
+) -> HttpResponse:
+    """Do one of `actions`; 409 when the state does not allow it."""
+    found = _find(request, correlation_id)
+    try:
+        action(found, actor=user_actor(request.user))
+    except actions.NotAllowed as refusal:
+        return _refuse(request, found, refusal)
+    if is_of_script(request):
+        return HttpResponse(status=HTTPStatus.NO_CONTENT)
+    return redirect(next_path(request, default=reverse("download", args=[correlation_id])))
 
 
 @require_POST
@@ -72,34 +62,11 @@ def delete(request: SignedInRequest, correlation_id: str) -> HttpResponse:
     return redirect("dashboard")
 
 
-def _act(
-    request: SignedInRequest, correlation_id: str, action: Callable[..., object]
-) -> HttpResponse:
-    found = _find(request, correlation_id)
-    try:
-        action(found, actor=user_actor(request.user))
-    except actions.NotAllowed as refusal:
-        return _refuse(request, found, refusal)
-    if is_of_script(request):
-        return HttpResponse(status=HTTPStatus.NO_CONTENT)
-    return redirect(next_path(request, default=reverse("download", args=[correlation_id])))
-
-
 def _refuse(request: SignedInRequest, found: Download, refusal: actions.NotAllowed) -> HttpResponse:
     """Answer 409, with the state that the download has now, in words."""
     context = {"download": found, "sentence": str(refusal)}
     name = "downloads/partials/refusal.html" if is_of_script(request) else "409.html"
     return render(request, name, context, status=HTTPStatus.CONFLICT)
-
-
-def _context(request: SignedInRequest, correlation_id: str) -> dict[str, Any]:
-    seq = StreamPosition.current()  # first, as in the dashboard
-    found = _find(request, correlation_id)
-    obstacles = Obstacles.around([found])
-    return {
-        "seq": seq,
-        "view": DetailView(download=found, obstacles=obstacles, viewer=request.user),
-    }
 
 
 def _find(request: SignedInRequest, correlation_id: str) -> Download:

@@ -1,4 +1,4 @@
-"""Which downloads a page of the dashboard shows: filter, search, order, and pages by key.
+"""The downloads of one page of the dashboard: filter, search, order, and pages by key.
 
 Functions of a queryset and of the query in the address; knows no request and no template.
 """
@@ -58,7 +58,7 @@ CONDITIONS: dict[Filter, Q] = {
 
 @dataclass(frozen=True, kw_only=True)
 class ListQuery:
-    """What the address of the dashboard asks for."""
+    """The query in the address of the dashboard."""
 
     filter: Filter = Filter.ALL
     text: str = ""
@@ -68,7 +68,7 @@ class ListQuery:
 
     @classmethod
     def parse(cls, parameters: Mapping[str, str]) -> Self:
-        """Read the query of an address. What makes no sense there is as if it were absent."""
+        """Read the query of an address. A value that makes no sense counts as absent."""
         return cls(
             filter=_member(Filter, parameters.get("state"), Filter.ALL),
             # PostgreSQL refuses a NUL in a text.
@@ -84,7 +84,6 @@ class ListQuery:
 
     @property
     def is_narrowed(self) -> bool:
-        """Whether it leaves downloads out."""
         return self.filter is not Filter.ALL or bool(self.text)
 
     @property
@@ -104,7 +103,7 @@ class ListQuery:
         return replace(self, after=None, before=None)
 
     def select(self, downloads: DownloadQuerySet) -> DownloadQuerySet:
-        """Those that filter and search let through, on whatever page."""
+        """Return the downloads that filter and search let through, of all pages."""
         return downloads.filter(CONDITIONS[self.filter]).search(self.text)
 
 
@@ -118,7 +117,7 @@ class Page:
 
 
 def page_of(downloads: DownloadQuerySet, query: ListQuery) -> Page:
-    """Cut the page out of the downloads that `query` asks for. One query, whatever the page."""
+    """Read the page of the downloads that `query` asks for. One query, whatever the page."""
     backwards = query.after is None and query.before is not None
     ascending = (query.sort is Sort.OLDEST) != backwards
     selected = query.select(downloads).order_by("id" if ascending else "-id")
@@ -127,27 +126,23 @@ def page_of(downloads: DownloadQuerySet, query: ListQuery) -> Page:
         selected = selected.filter(id__gt=edge) if ascending else selected.filter(id__lt=edge)
     # One more than is shown: it tells whether there is a page behind this one.
     found = list(selected[: PAGE_SIZE + 1])
-    shown = found[:PAGE_SIZE]
+    shown, has_more = found[:PAGE_SIZE], len(found) > PAGE_SIZE
     if backwards:
         shown.reverse()
-    return _with_neighbours(query, shown, has_more=len(found) > PAGE_SIZE, backwards=backwards)
-
-
-def _with_neighbours(
-    query: ListQuery, shown: list[Download], *, has_more: bool, backwards: bool
-) -> Page:
+    if not shown:
+        return Page(downloads=[], previous=None, next=None)
+    previous_page = replace(query, after=None, before=shown[0].pk)
+    next_page = replace(query, after=shown[-1].pk, before=None)
     has_previous = has_more if backwards else query.after is not None
-    has_next = True if backwards else has_more
-    previous_page = next_page = None
-    if shown and has_previous:
-        previous_page = replace(query, after=None, before=shown[0].pk)
-    if shown and has_next:
-        next_page = replace(query, after=shown[-1].pk, before=None)
-    return Page(downloads=shown, previous=previous_page, next=next_page)
+    return Page(
+        downloads=shown,
+        previous=previous_page if has_previous else None,
+        next=next_page if backwards or has_more else None,
+    )
 
 
 def counts_by_filter(user: "User | AnonymousUser") -> dict[Filter, int]:
-    """How many downloads of those that a user sees each filter lets through, without a search."""
+    """Count the downloads that a user sees, by filter. Searches are left out of account."""
     counts = Counts.objects.visible_to(user)
     states, outcomes = counts.by_state(), counts.by_outcome()
     return {
