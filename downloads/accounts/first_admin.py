@@ -1,6 +1,6 @@
-"""Makes the first administrator: from the settings, or by a one-time link that `serve` prints.
+"""The first administrator: made from the settings, or by a one-time link that `serve` prints.
 
-Does nothing once a user exists.
+Nothing here makes one once a user exists.
 """
 
 from django.conf import settings
@@ -9,16 +9,15 @@ from django.core import signing
 from django.db import transaction
 from django.urls import reverse
 
-TOKEN_SALT = "downloads.accounts.first_admin"  # noqa: S105 — separates our signatures, is no secret
+TOKEN_SALT = "downloads.accounts.first_admin"  # noqa: S105 — not a secret: it separates signatures
 TOKEN_MAX_AGE_SECONDS = 24 * 60 * 60
 
 
 class UserExists(Exception):
-    """A user exists already: the first administrator cannot be made any more."""
+    """A user exists already, so that the first administrator cannot be made."""
 
 
 def is_wanted() -> bool:
-    """Whether no user exists yet."""
     return not User.objects.exists()
 
 
@@ -40,7 +39,7 @@ def ensure_from_settings() -> bool:
 
 
 def create(*, username: str, password: str) -> User:
-    """Make the superuser. Raises UserExists when somebody else was faster."""
+    """Make the superuser. Raises UserExists when there is a user already."""
     with transaction.atomic():
         if not is_wanted():
             raise UserExists
@@ -58,7 +57,6 @@ def setup_path() -> str | None:
 
 
 def token_is_valid(token: str) -> bool:
-    """Whether a token of `setup_path` is still valid."""
     try:
         signing.loads(token, salt=TOKEN_SALT, max_age=TOKEN_MAX_AGE_SECONDS)
     except signing.BadSignature:

@@ -1,6 +1,6 @@
 """API tokens: made once, stored as a hash, checked on every request.
 
-A token may do what its user may do, or only the reading part of it.
+A token may do what its user may do, or only read what its user may read.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ def issue(
 
 
 def digest(text: str) -> str:
-    """Hash a token for storage. Unsalted: a token is random, so that no table of hashes helps."""
+    """Hash a token for storage, without salt: tables of hashes do not help against random text."""
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 
@@ -49,7 +49,7 @@ def find(text: str) -> ApiToken | None:
 def look_up(text: str) -> ApiToken | None:
     """Return the token as `find` does, without a write.
 
-    It is looked up by its hash, so that the time of the look-up reveals nothing about the token.
+    The query is by the hash, so that its time reveals nothing about the token.
     """
     alive = Q(expires_at=None) | Q(expires_at__gt=timezone.now())
     return (
@@ -78,6 +78,6 @@ def token_in(request: HttpRequest) -> str | None:
 
 
 def _note_use(token: ApiToken, now: datetime) -> None:
-    """Record the use, at most once a minute: a polling script must not wait for the write lock."""
+    """Record the use, at most once a minute, so that polling does not wait for the write lock."""
     if token.last_used_at is None or now - token.last_used_at >= USE_NOTED_EVERY:
         ApiToken.objects.filter(pk=token.pk).update(last_used_at=now)

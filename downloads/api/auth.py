@@ -1,4 +1,4 @@
-"""Who may call the API: whoever sends a token, or is signed in on a page."""
+"""Authentication of the API: a token, or the session of a page."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class TokenAuth(HttpBearer):
-    """A token that is wrong is refused, also when there is a session beside it."""
+    """The token of the request. A wrong one is refused even with a valid session beside it."""
 
     def authenticate(self, request: HttpRequest, token: str) -> "User":
         found = tokens.find(token.strip())
@@ -31,11 +31,11 @@ class PageAuth(SessionAuth):
     """The session of a signed-in browser, with CSRF protection."""
 
     def __call__(self, request: HttpRequest) -> Any:
-        # Before the check for CSRF: who is not signed in should hear that, and not of a token.
+        # Before the check for CSRF, so that a stranger is told to sign in and not about a token.
         return super().__call__(request) if request.user.is_authenticated else None
 
 
 def user_of(request: HttpRequest) -> "User":
-    """The user of the token or of the session. Not `request.user`: a token does not set that."""
+    """Return the user of the token or session. `request.user` does not know the token's."""
     user: User = request.auth  # type: ignore[attr-defined]
     return user

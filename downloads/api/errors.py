@@ -1,4 +1,4 @@
-"""The API's answers to what is refused: a status, and a body that says why."""
+"""The API's refusals: a status, and a body that says why."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ from downloads.rules.states import State
 
 
 def answer_errors(api: NinjaAPI) -> None:
-    """Have `api` answer every foreseeable exception of its operations."""
+    """Register an answer for every foreseeable exception of the operations."""
     for exception, answer in _ANSWERS.items():
         api.add_exception_handler(exception, answer)
 
@@ -67,7 +67,7 @@ def _problem(status: int, problem: Problem) -> HttpResponse:
 
 
 def _field(error: dict[str, Any]) -> str:
-    """`options.quality` of ("body", "wish", "options", "quality"); a parameter is its own name."""
+    """Turn ("body", "wish", "options", "quality") into `options.quality`."""
     source, *path = error["loc"]
     if source == "body":
         path = path[1:] or ["body"]
@@ -75,7 +75,7 @@ def _field(error: dict[str, Any]) -> str:
 
 
 def _reason(error: dict[str, Any]) -> str:
-    """A ValueError of ours is a sentence already; pydantic's own messages lack the full stop."""
+    """Return the sentence of our own ValueError, or pydantic's message with a full stop."""
     return str(error["ctx"]["error"]) if error["type"] == "value_error" else f"{error['msg']}."
 
 

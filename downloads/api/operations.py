@@ -196,7 +196,7 @@ def cancel(request: HttpRequest, correlation_id: str) -> schemas.DownloadDetail:
 
 
 @api.post("/downloads/{correlation_id}/keep", response=ACTION, by_alias=True, summary="Keep")
-def keep(request: HttpRequest, correlation_id: str) -> DownloadDetail:
+def keep(request: HttpRequest, correlation_id: str) -> schemas.DownloadDetail:
     """Stop recording a live stream, and publish what is there."""
     actions.stop_and_keep(_find(request, correlation_id), actor=user_actor(user_of(request)))
     return _detail(_find(request, correlation_id))

@@ -1,6 +1,6 @@
-"""The sentences for what a transition or an error stores as codes and numbers.
+"""The sentences for the codes and numbers that a transition or an error stores.
 
-Made when they are shown. Only `message` is a stored text: somebody else's, as they said it.
+They are made when they are shown. Only `message` is stored as text, because others wrote it.
 """
 
 from collections.abc import Callable, Mapping
@@ -53,7 +53,7 @@ def plain_bytes(number: int) -> str:
 
 
 def detail_of(data: Mapping[str, Any], *, write_bytes: Callable[[int], str] = plain_bytes) -> str:
-    """Return one line for each thing that the data says; keys that have no sentence say nothing."""
+    """Return one line for each key that has a sentence. Other keys say nothing."""
     lines = [CODES[data["code"]]] if data.get("code") in CODES else []
     lines += [STOPS[data["stopped"]]] if data.get("stopped") in STOPS else []
     for key, sentence in SENTENCES.items():

@@ -1,4 +1,4 @@
-"""The forms of the pages: what was typed, checked, with a sentence at the field for every fault."""
+"""The forms of the pages. Every fault has a sentence at its field."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ MAX_SHOWN_LINK = 80  # characters of a wrong link that an error repeats
 
 
 def option_field(option: Choice) -> forms.TypedChoiceField:
-    """Make the field of an option; one that is left out or empty has the default."""
+    """Make the form field of an option. A missing or empty value means the default."""
     return forms.TypedChoiceField(
         label=option.label,
         help_text=option.description,
@@ -27,7 +27,7 @@ def option_field(option: Choice) -> forms.TypedChoiceField:
 
 
 class AddForm(forms.Form):
-    """One or many links, and the options for all of them. One wrong link refuses them all."""
+    """One or many links, and the options of all of them. One wrong link refuses the form."""
 
     urls = forms.CharField(
         label="Links to videos",
@@ -54,7 +54,7 @@ class AddForm(forms.Form):
         return [self[name] for name in OPTIONS]
 
     def clean_urls(self) -> list[str]:
-        """The normal form of every link, in order; else one error for each wrong one."""
+        """Return the normal form of every link, in order, or raise one error for each wrong one."""
         try:
             found = links_in(self.cleaned_data["urls"])
         except InvalidLink as error:
@@ -77,7 +77,7 @@ class AddForm(forms.Form):
 
     @property
     def options(self) -> DownloadOptions:
-        """What was chosen. Only for a valid form."""
+        """The chosen options of a valid form."""
         return DownloadOptions(**{name: self.cleaned_data[name] for name in OPTIONS})
 
 

@@ -1,6 +1,6 @@
 """`GET /media/<correlation id>/<name>`: a published file, whole or one range of it.
 
-Reads the library; writes nothing. However big the file is, one block of it is in memory.
+Reads the library and writes nothing. Of a file of any size one block is in memory.
 """
 
 import asyncio
@@ -15,13 +15,8 @@ from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.contrib.auth.views import redirect_to_login
-from django.http import (
-    Http404,
-    HttpRequest,
-    HttpResponse,
-    HttpResponseBase,
-    StreamingHttpResponse,
-)
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.utils.cache import get_conditional_response
 from django.utils.http import content_disposition_header, http_date, parse_http_date_safe
 from django.views.decorators.http import require_safe
@@ -36,16 +31,16 @@ BLOCK_BYTES = 256 * 1024
 
 HEADERS = {
     "Accept-Ranges": "bytes",
-    "Cache-Control": "private, no-cache",  # kept, but asked about: it may be deleted
+    "Cache-Control": "private, no-cache",  # a browser asks each time: it may have been deleted
     "X-Content-Type-Options": "nosniff",
-    # Whatever a file turns out to be, opened by itself it runs no script and reaches nobody. A
+    # A file that is opened by itself runs no script and reaches nobody, whatever it holds. A
     # browser's own player is a page that loads the file again, with the cookie of its origin.
     "Content-Security-Policy": "sandbox allow-same-origin; default-src 'none'; media-src 'self'",
 }
 
 
 class NotSatisfiable(Exception):
-    """The range begins behind the end of the file."""
+    """The range begins after the end of the file."""
 
 
 @require_safe
@@ -71,11 +66,11 @@ async def media(request: HttpRequest, correlation_id: str, name: str) -> HttpRes
 
 
 def _hand_to_proxy(request: HttpRequest, row: PublishedFile) -> HttpResponse:
-    """nginx sends the file, and answers ranges and conditions; this user may have it."""
+    """Let nginx send the file, with ranges and conditions. The user may have it."""
     response = HttpResponse()
-    name = f"{row.entry.path}/{row.name}"
-    # nginx decodes it, and a header cannot be broken by what is encoded.
-    response.headers["X-Accel-Redirect"] = settings.VNSITE.accel_prefix + quote(name)
+    # nginx decodes the name; an encoded one cannot break the header.
+    path = quote(f"{row.entry.path}/{row.name}")
+    response.headers["X-Accel-Redirect"] = settings.VNSITE.accel_prefix + path
     _describe_kind(response, request, row)
     return response
 
@@ -87,7 +82,7 @@ def _refuse(request: HttpRequest) -> HttpResponse:
 
 
 def _find(user: User, correlation_id: str, name: str) -> tuple[PublishedFile, BinaryIO]:
-    """The row and the open file. Http404 when either is not there or not this user's."""
+    """Return the row and the open file. Http404 when one is missing or belongs to another user."""
     if "\0" in name:  # PostgreSQL refuses to look for it
         raise Http404("There is no such file.")
     entries = LibraryEntry.objects.visible_to(user).filter(correlation_id=correlation_id)
@@ -152,10 +147,10 @@ def _answer(
 def wanted_part(
     request: HttpRequest, *, etag: str, modified: int, size: int
 ) -> tuple[int, int] | None:
-    """Start and stop of the one range that is asked for; None for the whole file.
+    """Return start and stop of the one range that is asked for; None for the whole file.
 
-    What RFC 9110 lets a server ignore is ignored: several ranges, other units, what does not
-    parse, and a range of another version of the file (If-Range). Raises NotSatisfiable.
+    Ignores what RFC 9110 lets a server ignore: several ranges, other units, what does not parse,
+    and a range of another version of the file (If-Range). Raises NotSatisfiable.
     """
     wanted = parse_range_header(request.headers.get("Range"))
     if wanted is None or wanted.units != "bytes" or len(wanted.ranges) != 1:
@@ -195,8 +190,8 @@ def _describe_kind(response: HttpResponseBase, request: HttpRequest, row: Publis
 class Blocks:
     """A part of a file, block by block, each read in a thread. Django closes it with the response.
 
-    A class and not a generator: a generator that was never started does not run its `finally`, so
-    a browser that left early would leave the file open.
+    It is not a generator: one that was never started does not run its `finally`, so a browser that
+    left early would leave the file open.
     """
 
     def __init__(self, file: BinaryIO, start: int, stop: int) -> None:
@@ -212,12 +207,12 @@ class Blocks:
             raise StopAsyncIteration
         block = await asyncio.to_thread(self._file.read, min(BLOCK_BYTES, self._left))
         if not block:
-            # The server ends the connection, because fewer bytes came than it announced.
+            # The server ends the connection, because fewer bytes came than were announced.
             logger.warning("%s became shorter while it was served", self._file.name)
             raise StopAsyncIteration
         self._left -= len(block)
         return block
 
     def close(self) -> None:
-        """Waits for a block that is being read: the file object's own lock keeps the two apart."""
+        """Close the file. The file object's own lock waits for a block that is being read."""
         self._file.close()

@@ -17,11 +17,11 @@ logger = logging.getLogger(__name__)
 
 RETRY_AFTER_SECONDS = 10
 SENTENCE = "The database does not answer at the moment. Nothing is lost; try again in a moment."
-DAMAGED_SENTENCE = "The database is damaged. Who runs this site has to restore it from a backup."
+DAMAGED_SENTENCE = "The database is damaged. The administrator has to restore it from a backup."
 
 
 class NamesTheDownload(MiddlewareMixin):
-    """Adds the correlation id in a request's path to every line that is logged meanwhile."""
+    """Adds the correlation id in a request's path to every log line of that request."""
 
     def process_view(
         self,
@@ -36,13 +36,13 @@ class NamesTheDownload(MiddlewareMixin):
     def process_response(
         self, request: HttpRequest, response: HttpResponseBase
     ) -> HttpResponseBase:
-        if not response.streaming:  # of a file the blocks are still to be read
+        if not response.streaming:  # the blocks of a file are read after this
             logs.be_about()
         return response
 
 
 class DatabaseUnavailable(MiddlewareMixin):
-    """Answers 503 during an outage of the database, without asking the database.
+    """Answers 503 during an outage of the database, without a query.
 
     The stream of events, /healthz and /readyz have answers of their own.
     """
@@ -52,7 +52,7 @@ class DatabaseUnavailable(MiddlewareMixin):
             return None
         logger.error("No answer for %s: %s", request.path, in_words(exception))
         if hasattr(request, "session"):
-            request.session.modified = False  # to save it would fail as well
+            request.session.modified = False  # saving it would fail as well
         sentence = DAMAGED_SENTENCE if is_damaged(exception) else SENTENCE
         return unavailable(sentence, is_api=request.path.startswith("/api/"))
 
@@ -62,6 +62,6 @@ def unavailable(sentence: str, *, is_api: bool) -> HttpResponse:
     headers = {"Retry-After": str(RETRY_AFTER_SECONDS), "Cache-Control": "no-store"}
     if is_api:
         return JsonResponse({"detail": sentence}, status=503, headers=headers)
-    # Without the request: who is signed in is known only to the database.
+    # Without the request: only the database knows who is signed in.
     page = render_to_string("503.html", {"sentence": sentence})
     return HttpResponse(page, status=503, headers=headers)

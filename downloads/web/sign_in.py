@@ -16,7 +16,7 @@ from downloads.web.forms import FirstAdminForm
 
 
 class Login(LoginView):
-    """Django's login, which also says what to do while there is no user at all."""
+    """Django's login; while there is no user, it says what to do."""
 
     redirect_authenticated_user = True
 
@@ -27,7 +27,7 @@ class Login(LoginView):
 def locked_out(
     request: HttpRequest, original_response: HttpResponse | None, credentials: Any
 ) -> HttpResponse:
-    """The answer of django-axes to further tries after AXES_FAILURE_LIMIT wrong passwords."""
+    """Refuse further tries after AXES_FAILURE_LIMIT wrong passwords. django-axes calls it."""
     seconds = int(settings.AXES_COOLOFF_TIME.total_seconds())
     context = {"minutes": seconds // 60}
     response = render(request, "429.html", context, status=HTTPStatus.TOO_MANY_REQUESTS)
@@ -38,7 +38,7 @@ def locked_out(
 @require_http_methods(["GET", "POST"])
 @never_cache
 def setup(request: HttpRequest) -> HttpResponse:
-    """Make the first administrator, for whoever has the link that `serve` printed."""
+    """Make the first administrator. Needs the token of the link that `serve` prints."""
     if not first_admin.is_wanted():
         return redirect("login")
     if not first_admin.token_is_valid(request.GET.get("token", "")):
