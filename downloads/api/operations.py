@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
-from ninja import Header, NinjaAPI, Query, Status
+from ninja import Header, NinjaAPI, Query, Router, Status
 from ninja.responses import Response
 
 from downloads import actions
@@ -30,6 +30,7 @@ api = NinjaAPI(
     version="1",
     description="Downloads and their whole life. Send `Authorization: Bearer TOKEN`.",
     urls_namespace="api",
+    default_router=Router(by_alias=True),
     auth=[TokenAuth(), PageAuth()],
     docs_url=None,  # it would load its scripts from somewhere else
     openapi_url=None,  # an operation below: this one would be open to everybody
@@ -50,7 +51,6 @@ ACTION: dict[int, Any] = {200: schemas.DownloadDetail, **REFUSED}
 @api.post(
     "/downloads",
     response={201: schemas.DownloadDetail, 200: schemas.DownloadDetail, **SUBMISSION_REFUSALS},
-    by_alias=True,
     summary="Add one download",
 )
 def add(
@@ -76,7 +76,6 @@ def add(
 @api.post(
     "/downloads/batch",
     response={200: schemas.BatchAnswer, **SUBMISSION_REFUSALS},
-    by_alias=True,
     summary="Add many downloads at once",
 )
 def add_batch(
@@ -129,7 +128,6 @@ def _check(url: str) -> str | InvalidLink:
 @api.get(
     "/downloads",
     response={200: schemas.DownloadPage, 401: schemas.Problem, 422: schemas.Invalid},
-    by_alias=True,
     summary="List downloads, newest first",
 )
 def list_downloads(
@@ -154,7 +152,6 @@ def list_downloads(
 @api.get(
     "/downloads/{correlation_id}",
     response={200: schemas.DownloadDetail, **REFUSALS},
-    by_alias=True,
     summary="One download, with history and files",
 )
 def get_download(request: HttpRequest, correlation_id: str) -> schemas.DownloadDetail:
@@ -188,27 +185,27 @@ def get_log(
     return HttpResponse(log.text, content_type="text/plain; charset=utf-8")
 
 
-@api.post("/downloads/{correlation_id}/cancel", response=ACTION, by_alias=True, summary="Cancel")
+@api.post("/downloads/{correlation_id}/cancel", response=ACTION, summary="Cancel")
 def cancel(request: HttpRequest, correlation_id: str) -> schemas.DownloadDetail:
     """A running download is asked to stop; it is cancelled when its processes are gone."""
     actions.cancel(_find(request, correlation_id), actor=user_actor(user_of(request)))
     return _detail(_find(request, correlation_id))
 
 
-@api.post("/downloads/{correlation_id}/keep", response=ACTION, by_alias=True, summary="Keep")
+@api.post("/downloads/{correlation_id}/keep", response=ACTION, summary="Keep")
 def keep(request: HttpRequest, correlation_id: str) -> schemas.DownloadDetail:
     """Stop recording a live stream, and publish what is there."""
     actions.stop_and_keep(_find(request, correlation_id), actor=user_actor(user_of(request)))
     return _detail(_find(request, correlation_id))
 
 
-@api.post("/downloads/{correlation_id}/retry", response=ACTION, by_alias=True, summary="Retry")
+@api.post("/downloads/{correlation_id}/retry", response=ACTION, summary="Retry")
 def retry(request: HttpRequest, correlation_id: str) -> schemas.DownloadDetail:
     actions.retry(_find(request, correlation_id), actor=user_actor(user_of(request)))
     return _detail(_find(request, correlation_id))
 
 
-@api.post("/downloads/{correlation_id}/cleanup", response=ACTION, by_alias=True, summary="Clean up")
+@api.post("/downloads/{correlation_id}/cleanup", response=ACTION, summary="Clean up")
 def clean_up(request: HttpRequest, correlation_id: str) -> schemas.DownloadDetail:
     """Remove the directory that was kept of a download that has ended."""
     actions.clean(_find(request, correlation_id), actor=user_actor(user_of(request)))

@@ -81,7 +81,7 @@ def banners(request: SignedInRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @login_required
 def add(request: SignedInRequest) -> HttpResponse:
-    """Add all of the links that were typed, or none and say what is wrong with which."""
+    """Add all of the links that were typed, or none, and say which are wrong."""
     if request.method == "GET":  # the address of a refused form, opened again
         return redirect("dashboard")
     form = AddForm(request.POST)
@@ -191,7 +191,7 @@ def _banners(request: SignedInRequest) -> dict[str, Any]:
 
 
 def _free_bytes() -> int | None:
-    """None when the disk cannot be asked; what is wrong with it is among the problems."""
+    """Return None when the disk cannot be asked: the problems say why."""
     try:
         return stats.free_bytes(settings.VNSITE.media_root)
     except OSError:
@@ -201,7 +201,7 @@ def _free_bytes() -> int | None:
 @require_POST
 @login_required
 def try_site(request: SignedInRequest) -> HttpResponse:
-    """Let the downloads of a site that waits go at once. It concerns everybody: for staff."""
+    """End the wait of a site. For staff, because it concerns everybody's downloads."""
     if not request.user.is_staff:
         raise PermissionDenied
     host = request.POST.get("host", "").replace("\0", "")  # PostgreSQL refuses to look for it
@@ -213,7 +213,7 @@ def try_site(request: SignedInRequest) -> HttpResponse:
 
 
 def _for_rows(downloads: DownloadQuerySet) -> DownloadQuerySet:
-    """With what a row shows and without what it does not: the same queries for 1 row and 50."""
+    """Fetch what a row shows and defer the rest: the same queries for 1 row and for 50."""
     files = PublishedFile.objects.only("entry_id", "size")
     return (
         downloads.select_related("owner", "worker", "progress", "entry")
