@@ -152,10 +152,8 @@ def _dashboard_context(request: SignedInRequest, form: AddForm) -> dict[str, Any
     return {
         "seq": seq,
         "form": form,
-        "page_size": PAGE_SIZE,
-        "list": dashboard_view.ListView(
-            query=query, page=page, rows=_views(request, page.downloads)
-        ),
+        "rows": _views(request, page.downloads),
+        "list": dashboard_view.list_view(query, page),
         "filters": dashboard_view.filter_links(query, counts_by_filter(request.user)),
         "speed": f"{size(speed)}/s" if speed else UNKNOWN,
         "free": size(_free_bytes()),

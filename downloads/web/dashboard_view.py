@@ -1,7 +1,7 @@
 """The dashboard in words, around its rows: banners, filters with counts, and the list's frame."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 from django.utils.html import format_html
@@ -9,8 +9,8 @@ from django.utils.html import format_html
 from downloads.diagnostics.verdict import Check
 from downloads.waiting import Obstacles, Waiting
 from downloads.web.format import counted
-from downloads.web.listing import Filter, ListQuery, Page, Sort
-from downloads.web.row_view import START_A_WORKER, DownloadView, site_waits
+from downloads.web.listing import PAGE_SIZE, Filter, ListQuery, Page, Sort
+from downloads.web.row_view import START_A_WORKER, site_waits
 
 MAX_SITES = 3  # that have a banner of their own
 
@@ -72,55 +72,33 @@ class Empty(NamedTuple):
     way_out: str = ""  # the words of a link to all downloads
 
 
-@dataclass(frozen=True, kw_only=True)
-class ListView:
-    """The list of downloads: its rows, its order, the pages beside it, and why it is empty."""
+def empty_list(query: ListQuery) -> Empty:
+    if query.is_narrowed:
+        text = f" “{query.text}”" if query.text else ""
+        place = "" if query.filter is Filter.ALL else f" in {query.filter.label}"
+        sentence = f"No downloads match{text}{place}."
+        return Empty(icon="search", sentence=sentence, way_out="Show all downloads")
+    if query.is_first_page:
+        return Empty(icon="inbox", sentence="Nothing here yet. Add a link above.")
+    sentence = "There is nothing on this page any more."
+    return Empty(icon="inbox", sentence=sentence, way_out="To the first page")
 
-    query: ListQuery
-    page: Page
-    rows: list[DownloadView]
 
-    @property
-    def state(self) -> str:
-        """The filter, unless it is the default."""
-        return "" if self.query.filter is Filter.ALL else self.query.filter
-
-    @property
-    def orders(self) -> list[tuple[str, str, bool]]:
-        """Value, label and whether it is chosen."""
-        return [(each, f"{each.capitalize()} first", each is self.query.sort) for each in Sort]
-
-    @property
-    def is_newest_first(self) -> bool:
-        return self.query.sort is Sort.NEWEST
-
-    @property
-    def takes_new(self) -> bool:
-        """Whether a download that is added now belongs on this page."""
-        return self.query.is_first_page and self.is_newest_first
-
-    @property
-    def to_newest(self) -> str:
-        return replace(self.query.first_page, sort=Sort.NEWEST).address
-
-    @property
-    def without_search(self) -> str:
-        return replace(self.query.first_page, text="").address
-
-    @property
-    def to_next(self) -> str:
-        """The next page; this one while there is none, for rows.js to go on from."""
-        return (self.page.next or self.query).address
-
-    @property
-    def empty(self) -> Empty:
-        query = self.query
-        if query.is_narrowed:
-            text = f" “{query.text}”" if query.text else ""
-            place = f" in {query.filter.label}" if self.state else ""
-            sentence = f"No downloads match{text}{place}."
-            return Empty(icon="search", sentence=sentence, way_out="Show all downloads")
-        if query.is_first_page:
-            return Empty(icon="inbox", sentence="Nothing here yet. Add a link above.")
-        sentence = "There is nothing on this page any more."
-        return Empty(icon="inbox", sentence=sentence, way_out="To the first page")
+def list_view(query: ListQuery, page: Page) -> dict[str, object]:
+    """Say what stands around the rows: the search, the order, and the pages beside this one."""
+    is_newest_first = query.sort is Sort.NEWEST
+    return {
+        "query": query,
+        "page": page,
+        "page_size": PAGE_SIZE,
+        "state": "" if query.filter is Filter.ALL else query.filter,
+        # Value, label and whether it is chosen.
+        "orders": [(each, f"{each.capitalize()} first", each is query.sort) for each in Sort],
+        "is_newest_first": is_newest_first,
+        "takes_new": query.is_first_page and is_newest_first,
+        "to_newest": replace(query.first_page, sort=Sort.NEWEST).address,
+        "without_search": replace(query.first_page, text="").address,
+        # This page while there is no next one, for rows.js to go on from.
+        "to_next": (page.next or query).address,
+        "empty": empty_list(query),
+    }
