@@ -14,8 +14,9 @@ from django.views.decorators.http import require_POST, require_safe
 from downloads import actions
 from downloads.models import Download, StreamPosition, user_actor
 from downloads.waiting import Obstacles
-from downloads.web.detail_view import DetailView
+from downloads.web.detail_view import detail_view
 from downloads.web.requests import SignedInRequest, is_of_script, next_path, visible
+from downloads.web.row_view import DownloadView
 
 
 @require_safe
@@ -28,8 +29,8 @@ def download(
     seq = StreamPosition.current()  # first, as in the dashboard
     found = _find(request, correlation_id)
     obstacles = Obstacles.around([found])
-    view = DetailView(download=found, obstacles=obstacles, viewer=request.user)
-    return render(request, template, {"seq": seq, "view": view})
+    view = DownloadView(download=found, obstacles=obstacles, viewer=request.user)
+    return render(request, template, {"seq": seq, **detail_view(view)})
 
 
 @require_POST

@@ -1,7 +1,5 @@
 """The page of one download in words: beside what its row shows, its history, files and logs."""
 
-from dataclasses import dataclass
-from functools import cached_property
 from typing import NamedTuple
 
 from django.urls import reverse
@@ -9,14 +7,14 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from downloads import actions
-from downloads.models import AttemptLog, PublishedFile, Transition
+from downloads.models import Download, PublishedFile, Transition
 from downloads.rules.options import DownloadOptions, InvalidOption
 from downloads.rules.states import Outcome, Reason, State
 from downloads.waiting import Why
 from downloads.web.details import detail_of
 from downloads.web.format import LOOKS, counted, size
 from downloads.web.row_view import START_A_WORKER, DownloadView, actor_in_words
-from downloads.web.timeline import Step, steps_of
+from downloads.web.timeline import steps_of
 
 MAX_LOGS = 3  # each may have 64 KiB; to older ones there is a link
 PLAYABLE = frozenset({"audio", "video"})
@@ -55,123 +53,86 @@ class Problem(NamedTuple):
     is_final: bool  # no other attempt follows by itself
 
 
-@dataclass(frozen=True, kw_only=True)
-class DetailView(DownloadView):
-    """What the page of a download shows. Reads rows when it is asked for them, each once."""
+def detail_view(view: DownloadView) -> dict[str, object]:
+    """Read and say what the page of a download shows beside what its row does."""
+    download, waiting = view.download, view.waiting
+    history = list(download.transitions.order_by("seq"))
+    files = [_file(row, download) for row in download.files]
+    logged = list(download.logs.order_by("attempt").values_list("attempt", flat=True))
+    logs = download.logs.filter(attempt__in=logged[-MAX_LOGS:]).order_by("attempt")
+    cleanup = actions.preview_cleanup(download) if download.is_cleanable else None
+    return {
+        "view": view,
+        "steps": steps_of(history),
+        "history": [_move(entry) for entry in reversed(history)],
+        # What somebody has to do before it can begin.
+        "remedy": START_A_WORKER if waiting and waiting.why == Why.NO_WORKER else "",
+        "waiting_site": waiting.site if waiting and waiting.why == Why.SITE else "",
+        "problem": _problem(view),
+        "cleanup": cleanup,
+        "cleanup_removes": _together(cleanup.file_count, cleanup.size_bytes) if cleanup else "",
+        "files": files,
+        "files_together": _together(len(files), sum(file.row.size for file in files)),
+        "files_were_deleted": not files and download.outcome == Outcome.COMPLETED,
+        "logs": list(logs) if logged else [],
+        "older_logs": logged[:-MAX_LOGS],
+        "technical": [(term, value) for term, value in _technical(download) if value],
+    }
 
-    @cached_property
-    def _history(self) -> list[Transition]:
-        return list(self.download.transitions.order_by("seq"))
 
-    @property
-    def history(self) -> list[Move]:
-        """The newest first."""
-        return [
-            Move(
-                entry=entry,
-                origin=LOOKS[State(entry.from_state)].label if entry.from_state else "",
-                who=actor_in_words(entry.actor),
-                reason=REASONS.get(entry.reason, entry.reason.replace("_", " ")),
-                detail=detail_of(entry.data, write_bytes=size),
-            )
-            for entry in reversed(self._history)
-        ]
+def _move(entry: Transition) -> Move:
+    return Move(
+        entry=entry,
+        origin=LOOKS[State(entry.from_state)].label if entry.from_state else "",
+        who=actor_in_words(entry.actor),
+        reason=REASONS.get(entry.reason, entry.reason.replace("_", " ")),
+        detail=detail_of(entry.data, write_bytes=size),
+    )
 
-    @property
-    def steps(self) -> list[Step]:
-        return steps_of(self._history)
 
-    @property
-    def remedy(self) -> str:
-        """What somebody has to do before it can begin."""
-        no_worker = self.waiting is not None and self.waiting.why == Why.NO_WORKER
-        return START_A_WORKER if no_worker else ""
+def _file(row: PublishedFile, download: Download) -> File:
+    kind = row.media_type.partition("/")[0]
+    return File(
+        row=row,
+        address=reverse("media", args=[download.correlation_id, row.name]),
+        about=f"{size(row.size)} · {row.media_type}",
+        player=kind if kind in PLAYABLE else "",
+    )
 
-    @property
-    def waiting_site(self) -> str:
-        """The site that keeps it waiting and may be tried at once."""
-        return self.waiting.site if self.waiting and self.waiting.why == Why.SITE else ""
 
-    @property
-    def problem(self) -> Problem | None:
-        advice, download = self.advice, self.download
-        if advice is None or download.outcome in (Outcome.COMPLETED, Outcome.CANCELLED):
-            return None
-        is_final = download.outcome == Outcome.FAILED
-        again = "That ended the attempt before; it is tried again by itself."
-        detail = detail_of(download.error_data, write_bytes=size)
-        return Problem(
-            sentence=advice.sentence,
-            next_step=advice.next_step if is_final else again,
-            detail=f"{download.error_class}: {detail}" if download.error_data else "",
-            is_final=is_final,
-        )
+def _problem(view: DownloadView) -> Problem | None:
+    advice, download = view.advice, view.download
+    if advice is None or download.outcome in (Outcome.COMPLETED, Outcome.CANCELLED):
+        return None
+    is_final = download.outcome == Outcome.FAILED
+    again = "That ended the attempt before; it is tried again by itself."
+    detail = detail_of(download.error_data, write_bytes=size)
+    return Problem(
+        sentence=advice.sentence,
+        next_step=advice.next_step if is_final else again,
+        detail=f"{download.error_class}: {detail}" if download.error_data else "",
+        is_final=is_final,
+    )
 
-    @cached_property
-    def cleanup(self) -> actions.CleanupPreview | None:
-        return actions.preview_cleanup(self.download) if self.download.is_cleanable else None
 
-    @property
-    def cleanup_removes(self) -> str:
-        """How much the clean-up removes; "" when nothing is there."""
-        if self.cleanup is None or self.cleanup.path is None:
-            return ""
-        return f"{counted(self.cleanup.file_count, 'file')} ({size(self.cleanup.size_bytes)})"
+def _together(count: int, size_bytes: int) -> str:
+    return f"{counted(count, 'file')} ({size(size_bytes)})"
 
-    @cached_property
-    def files(self) -> list[File]:
-        return [
-            File(
-                row=file,
-                address=reverse("media", args=[self.download.correlation_id, file.name]),
-                about=f"{size(file.size)} · {file.media_type}",
-                player=kind if (kind := file.media_type.partition("/")[0]) in PLAYABLE else "",
-            )
-            for file in self.download.files
-        ]
 
-    @property
-    def files_were_deleted(self) -> bool:
-        return not self.files and self.download.outcome == Outcome.COMPLETED
-
-    @property
-    def files_together(self) -> str:
-        total = sum(file.row.size for file in self.files)
-        return f"{counted(len(self.files), 'file')} ({size(total)})"
-
-    @cached_property
-    def _logged(self) -> list[int]:
-        return list(self.download.logs.order_by("attempt").values_list("attempt", flat=True))
-
-    @property
-    def logs(self) -> list[AttemptLog]:
-        """The logs of the newest attempts, oldest first."""
-        shown = self._logged[-MAX_LOGS:]
-        logs = self.download.logs.filter(attempt__in=shown).order_by("attempt")
-        return list(logs) if shown else []
-
-    @property
-    def older_logs(self) -> list[int]:
-        """The numbers of the attempts whose logs are not shown."""
-        return self._logged[:-MAX_LOGS]
-
-    @property
-    def technical(self) -> list[tuple[str, str]]:
-        """Terms with their values, beside the correlation id."""
-        download = self.download
-        of_most = f"{download.tries} of {download.max_attempts}"
-        none_yet = f"None yet, {download.max_attempts} at most"
-        directory = "Isolated directory" if download.is_running else "Directory that is kept"
-        facts = [
-            ("Address", _code(download.url)),
-            ("Options", options_in_words(download.options)),
-            ("Attempt", of_most if download.tries else none_yet),
-            ("Worker", download.worker.name if download.worker else ""),
-            (directory, _code(download.directory)),
-            ("Kept for the next attempt", _code(download.carried)),
-            ("In the library", _code(download.library_path)),
-        ]
-        return [(term, value) for term, value in facts if value]
+def _technical(download: Download) -> list[tuple[str, str]]:
+    """Return terms with their values; "" where a download has none."""
+    of_most = f"{download.tries} of {download.max_attempts}"
+    none_yet = f"None yet, {download.max_attempts} at most"
+    directory = "Isolated directory" if download.is_running else "Directory that is kept"
+    return [
+        ("Address", _code(download.url)),
+        ("Options", options_in_words(download.options)),
+        ("Attempt", of_most if download.tries else none_yet),
+        ("Worker", download.worker.name if download.worker else ""),
+        (directory, _code(download.directory)),
+        ("Kept for the next attempt", _code(download.carried)),
+        ("In the library", _code(download.library_path)),
+    ]
 
 
 def options_in_words(options: dict[str, str | None]) -> str:
