@@ -593,7 +593,7 @@ def test_the_graph_shows_the_way_that_was_taken(browser: Client, user: User) -> 
 
     page = text_of(browser.get(path_of(download)))
 
-    steps = re.findall(r'<li class="step step-(\w+) [^"]*?( is-taken)?"( aria-current)?', page)
+    steps = re.findall(r'<li class="step step-(\w+) [^"]*?( is-taken)?"\s*(aria-current)?', page)
     taken = [state for state, is_taken, _ in steps if is_taken]
     assert [state for state, _, _ in steps] == list(State)
     assert taken == ["created", "initializing", "ready", "downloading", "failed"]
