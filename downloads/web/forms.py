@@ -11,7 +11,6 @@ from downloads.rules.links_in_text import FoundLink
 from downloads.rules.options import OPTIONS, Choice, DownloadOptions
 from downloads.submission import check_link, links_in
 
-NO_LINK = "Enter a link."
 MAX_SHOWN_LINK = 80  # characters of a wrong link that an error repeats
 
 
@@ -33,7 +32,7 @@ class AddForm(forms.Form):
     urls = forms.CharField(
         label="Links to videos",
         strip=False,
-        error_messages={"required": NO_LINK},
+        error_messages={"required": "Enter a link."},
         widget=forms.Textarea(
             attrs={"rows": 1, "placeholder": "https://…", "spellcheck": "false"}
             | {"autocapitalize": "none", "autocomplete": "off"}
