@@ -1,4 +1,4 @@
-"""What a person may ask of a download, the same for pages, API, admin and commands.
+"""Actions on a download, the same for pages, API, admin and commands.
 
 Each function checks that the state allows it, does the work on the disk where there is some, and
 writes the row. Between rows and the two sides: it knows models, the library and the isolated
@@ -44,7 +44,7 @@ class NotAllowed(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class CleanupPreview:
-    """What cleaning up one download would remove from the disk."""
+    """The files that cleaning up one download would remove."""
 
     path: Path | None  # None: it has no directory
     size_bytes: int
@@ -114,7 +114,7 @@ def let_go_of_all_of(user: "User", *, actor: str) -> None:
 
 
 def _cancel_waiting(download: Download, *, actor: str) -> Download:
-    """CREATED → CANCELLED → CLEANED, at once unless it has bytes on the disk."""
+    """Move to CANCELLED, and to CLEANED at once unless something is carried on the disk."""
     with short_transaction():
         download.move(
             State.CANCELLED,
@@ -137,7 +137,8 @@ def retry(download: Download, *, actor: str) -> Download:
     waiting, running or completed, and when the same owner has the same wish waiting or running.
     """
     if not download.is_retryable:
-        raise NotAllowed(download, f"It cannot be retried: it is {_ending_of(download)}.")
+        ending = download.outcome or download.state
+        raise NotAllowed(download, f"It cannot be retried: it is {ending}.")
     _refuse_when_too_many_wait(download)
     try:
         remove_directory(download)
@@ -174,7 +175,7 @@ def _refuse_when_too_many_wait(download: Download) -> None:
 
 
 def preview_cleanup(download: Download) -> CleanupPreview:
-    """What `clean` would remove now. Reads only."""
+    """Return what `clean` would remove now."""
     named = [name for name in (download.directory, download.carried) if name]
     paths = [path for name in named if (path := settings.VNSITE.temp_root / name).is_dir()]
     # os.walk does not mind what somebody else removes meanwhile.
@@ -186,7 +187,7 @@ def preview_cleanup(download: Download) -> CleanupPreview:
 
 
 def clean(download: Download, *, actor: str) -> int:
-    """Remove what is on the disk of a download that has ended; → CLEANED. Bytes freed.
+    """Remove the files of a download that has ended; → CLEANED. Return the bytes freed.
 
     Cleaning twice is cleaning once: 0 the second time. Raises NotAllowed when it is waiting or
     running.
@@ -211,7 +212,7 @@ def clean(download: Download, *, actor: str) -> int:
 
 
 def remove_directory(download: Download) -> int:
-    """Remove the isolated directory that the row names, and what is carried. Bytes freed.
+    """Remove the isolated directory of the row, and what is carried; return the bytes freed.
 
     Raises LostDownload when something was carried and the row is not what the caller knows.
     """
@@ -222,7 +223,7 @@ def remove_directory(download: Download) -> int:
 
 
 def drop_carried(download: Download) -> int:
-    """Remove what is carried for the next attempt, and its name from the row. Bytes freed.
+    """Remove what is carried, and its name from the row; return the bytes freed.
 
     What is not here is on another machine, whose recovery removes it. Raises LostDownload when the
     row is not what the caller knows.
@@ -234,15 +235,8 @@ def drop_carried(download: Download) -> int:
     return freed
 
 
-def is_carried_here(download: Download) -> bool:
-    """Whether there is something carried on this machine, half removed included."""
-    if not download.carried:
-        return False
-    return isolation.is_there(settings.VNSITE.temp_root, download.carried)
-
-
 def delete_files(download: Download) -> int:
-    """Remove what a completed download left in the library, and its rows. Bytes freed."""
+    """Remove a download's library entry, files and rows; return the bytes freed."""
     freed = 0
     if download.library_path:
         freed = library.remove(settings.VNSITE.media_root, download.library_path)
@@ -251,7 +245,7 @@ def delete_files(download: Download) -> int:
 
 
 def delete_entry(entry: LibraryEntry) -> int:
-    """Remove an entry of the library, with its files and rows. Bytes freed."""
+    """Remove an entry of the library, files and rows; return the bytes freed."""
     freed = library.remove(settings.VNSITE.media_root, entry.path)
     entry.delete()
     return freed
@@ -280,7 +274,3 @@ def _look_again(download: Download) -> None:
         download.refresh_from_db()
     except Download.DoesNotExist:
         raise NotAllowed(download, "It was deleted meanwhile.") from None
-
-
-def _ending_of(download: Download) -> str:
-    return download.outcome or download.state

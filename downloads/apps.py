@@ -1,4 +1,4 @@
-"""The app: what it refuses at the start, and what it does when a user is deleted."""
+"""The app: its check at the start, and its reaction to the deletion of a user."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ class DownloadsConfig(AppConfig):
 
 
 def _let_go_of_downloads(instance: Any, **_: object) -> None:
-    """Nobody waits for the downloads of a deleted user; what has ended stays, for staff."""
+    """Cancel the downloads of a deleted user; those that have ended stay, for staff."""
     from downloads import actions
 
     actions.let_go_of_all_of(instance, actor="user deleted")

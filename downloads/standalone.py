@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 Download = Callable[[Path, DownloadOptions], Any]
 Progress = Callable[[Any], object]
 Deliver = Callable[[Path], StrPath]
+_Move = tuple[State, State, str, datetime]  # from, to, detail, at
 OnTransition = Callable[[State, State, str, datetime], object]
 
 
@@ -35,21 +36,13 @@ class DownloadCancelled(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class DownloadResult:
-    """What a download gave. The only type of this name."""
+    """The result of a download. The only type of this name."""
 
     success: bool
     file_path: Path | None = None  # exists when success; None: the download gave no file
     metadata: Any = None  # what the download returned beside the file, as it returned it
     correlation_id: str = ""
     temp_dir: Path | None = None  # the isolated directory; None: it has been removed
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Move:
-    origin: State | None
-    to: State
-    detail: str
-    at: datetime
 
 
 class DownloadLifecycle:
@@ -97,32 +90,32 @@ class DownloadLifecycle:
         self._cancel_requested = False
         self._is_decided = False  # how it ends; from then on a cancel is too late
         self._outcome: Outcome | None = None
-        self._moves = [_Move(origin=None, to=State.CREATED, detail="", at=datetime.now(UTC))]
+        self._history = [(State.CREATED, "", datetime.now(UTC))]
         self._awaits_hand_over = False
 
     @property
     def state(self) -> State:
-        return self._moves[-1].to
+        return self._history[-1][0]
 
     @property
     def outcome(self) -> Outcome | None:
-        """How it ended, also after CLEANED; None before."""
+        """The way it ended, also after CLEANED; None before."""
         return self._outcome
 
     @property
     def is_active(self) -> bool:
-        """Whether it has not ended yet; CREATED is active."""
+        """True until it has ended; CREATED is active."""
         return self.state in ACTIVE
 
     @property
     def is_cancel_requested(self) -> bool:
-        """For a `download` that looks between its steps; `report` raises by itself."""
+        """True once a cancel was asked, for a `download` that looks between its steps."""
         return self._cancel_requested
 
     @property
     def state_history(self) -> list[tuple[State, str, datetime]]:
         """(state, detail, at), oldest first, CREATED included. `at` is in UTC."""
-        return [(move.to, move.detail, move.at) for move in self._moves]
+        return list(self._history)
 
     def execute(
         self,
@@ -152,9 +145,10 @@ class DownloadLifecycle:
             result = self._run(download, deliver)
         except BaseException as error:
             self._end_after(error)
-            if self._outcome is Outcome.CANCELLED and not _is_final(error):
-                raise DownloadCancelled(self.correlation_id) from error
-            raise
+            is_final = isinstance(error, DownloadCancelled) or not isinstance(error, Exception)
+            if self._outcome is not Outcome.CANCELLED or is_final:  # a Ctrl-C stays what it is
+                raise
+            raise DownloadCancelled(self.correlation_id) from error
         self._end_with(result)
         return replace(result, temp_dir=self._isolated.path if self._has_directory else None)
 
@@ -255,9 +249,10 @@ class DownloadLifecycle:
         result = replace(result, correlation_id=self.correlation_id)
         if not result.success or result.file_path is None:
             return result
-        if deliver is not None:
-            result = replace(result, file_path=Path(deliver(result.file_path)))
-        return _require_file(result)
+        file_path = Path(deliver(result.file_path)) if deliver else result.file_path
+        if not file_path.exists():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(file_path))
+        return replace(result, file_path=file_path)
 
     def _decide(self) -> bool:
         """From now on cancel() is too late; return whether one came in time."""
@@ -290,19 +285,16 @@ class DownloadLifecycle:
 
     def _clean_or_keep(self, *, is_kept: bool) -> None:
         if is_kept:
-            self._keep()
+            with self._cleaning:
+                if self._has_directory:
+                    self._isolated.keep()
+                    self._directory.close()
             return
         try:
             self.cleanup()
         except OSError as error:
             # The outcome stands: a file that was delivered is not lost by what was left behind.
             logger.error("the directory of %s could not be removed: %s", self.correlation_id, error)
-
-    def _keep(self) -> None:
-        with self._cleaning:
-            if self._has_directory:
-                self._isolated.keep()
-                self._directory.close()
 
     def _raise_if_cancelled(self) -> None:
         if self._cancel_requested:
@@ -318,15 +310,14 @@ class DownloadLifecycle:
         origin = self.state
         if not can_move(origin, to, outcome=self._outcome):
             raise RuntimeError(f"{self.correlation_id} cannot move from {origin} to {to}")
-        move = _Move(origin=origin, to=to, detail=detail, at=datetime.now(UTC))
-        self._moves.append(move)
+        self._history.append((to, detail, datetime.now(UTC)))
         if to in ENDED:
             self._outcome = Outcome(to)
-        return move
+        return (origin, *self._history[-1])
 
     def _announce(self, move: _Move) -> None:
         if self._on_transition is not None:
-            _tell(self._on_transition, move.origin, move.to, move.detail, move.at)
+            _tell(self._on_transition, *move)
 
 
 def _tell(listener: Callable[..., object], *news: object) -> None:
@@ -347,17 +338,6 @@ def _as_result(returned: Any, *, directory: Path) -> DownloadResult:
     if result.file_path is None:
         return result
     return replace(result, file_path=directory / result.file_path)
-
-
-def _is_final(error: BaseException) -> bool:
-    """Whether `execute` raises it as it is, although the download was cancelled: a Ctrl-C stays."""
-    return isinstance(error, DownloadCancelled) or not isinstance(error, Exception)
-
-
-def _require_file(result: DownloadResult) -> DownloadResult:
-    if result.file_path is not None and not result.file_path.exists():
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(result.file_path))
-    return result
 
 
 def _is_inside(file_path: Path, directory: Path) -> bool:

@@ -42,7 +42,7 @@ class Waiting:
 
     @property
     def word(self) -> str:
-        """Of a site: the same as long as nothing is to be drawn again."""
+        """The word of an open breaker, which changes when pages must be drawn again."""
         return f"{self.until:%FT%TZ}"
 
 
@@ -69,12 +69,12 @@ class Obstacles:
 
     @classmethod
     def around(cls, downloads: Iterable[Download]) -> Self:
-        """Without a query when none of these downloads waits."""
+        """Read the obstacles, without a query when none of these downloads waits."""
         waits = any(each.state == State.CREATED for each in downloads)
         return cls.read() if waits else cls()
 
     def of(self, download: Download) -> Waiting | None:
-        """The first thing in the way of a download; None when it does not wait, or for a slot."""
+        """Return the first obstacle of a download; None when it does not wait, or for a slot."""
         if download.state != State.CREATED:
             return None
         owner, site, due_at = download.owner_id, download.site, download.not_before
@@ -95,22 +95,22 @@ class Obstacles:
         return None
 
     def sites(self) -> dict[str, str]:
-        """For each site that is in the way the word of it."""
+        """Return a word for each site that is in the way."""
         full = dict.fromkeys(self.running.full_sites(self.limits), Why.SITE_LIMIT.value)
         return full | {host: wait.word for host, wait in self.open_sites.items()}
 
     def owners(self) -> dict[str, str]:
-        """The same for each owner, by its id as text; "" are downloads without one."""
+        """Return a word for each owner at the limit, by id as text; "" is nobody."""
         full = self.running.full_owners(self.limits)
         return {str(owner or ""): Why.USER_LIMIT.value for owner in full}
 
     def word_of(self, download: Download) -> str:
-        """The words of its site and owner: live.js compares it with what the stream says."""
+        """Return the words of its site and owner, which live.js compares with the stream's."""
         site, owner = self.sites().get(download.site, ""), str(download.owner_id or "")
         return f"{site} {self.owners().get(owner, '')}".strip()
 
     def wanted(self) -> frozenset[tuple[int | None, str]]:
-        """The owners of downloads that wait, with the sites in their way."""
+        """Return (owner, site) of the downloads that wait for a site."""
         sites = self.sites()
         if not sites:
             return frozenset()
@@ -118,7 +118,7 @@ class Obstacles:
         return frozenset(waiting.order_by().values_list("owner_id", "site").distinct())
 
     def open_among(self, downloads: DownloadQuerySet) -> list[tuple[Waiting, int]]:
-        """The sites that are left alone and for which some of these wait, with how many."""
+        """Return the open sites for which some of these wait, with their number."""
         if not self.open_sites:
             return []
         waiting = downloads.filter(state=State.CREATED, site__in=self.open_sites)

@@ -14,7 +14,7 @@ from downloads.models.logs import AttemptLog
 from downloads.models.progress import Progress
 from downloads.models.sites import Site
 from downloads.models.stream import StreamPosition, Transition
-from downloads.models.submissions import Submitted, TooManyWaiting, fingerprint
+from downloads.models.submissions import Submitted, TooManyWaiting
 from downloads.models.transactions import (
     CancelWasAsked,
     IllegalMove,
@@ -46,7 +46,6 @@ __all__ = [
     "Transition",
     "Worker",
     "database_now",
-    "fingerprint",
     "short_transaction",
     "user_actor",
 ]

@@ -1,4 +1,4 @@
-"""Who may use the API, and what it has answered already."""
+"""Tokens of the API, the answers that it keeps, and the names of users in the history."""
 
 from typing import TYPE_CHECKING
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 
 def user_actor(user: "User | AnonymousUser") -> str:
-    """Return how the history names a user."""
+    """Return the name of a user in the history."""
     return f"user:{user.get_username()}"
 
 
 class Scope(models.TextChoices):
-    """What a token is good for; never more than its user may."""
+    """The rights of a token, which never exceed those of its user."""
 
     READ = "read", "read"
     WRITE = "write", "read and write"

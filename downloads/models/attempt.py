@@ -16,7 +16,7 @@ class AttemptQuerySet(models.QuerySet["Attempt"]):
         return {attempt.directory: attempt for attempt in found}
 
     def forgettable(self, now: datetime, *, host: str) -> Self:
-        """Those of deleted downloads, a day old: their host looks whether anything is left."""
+        """Attempts of deleted downloads that began on this host more than a day ago."""
         return self.filter(download=None, host=host, started_at__lt=now - FORGET_AFTER)
 
 
@@ -50,5 +50,5 @@ class Attempt(models.Model):
         return f"attempt {self.number}"
 
     def was_on(self, host: str, *, boot_id: str) -> bool:
-        """Whether it ran on this host since its last boot."""
+        """Return whether it ran on this host since its last boot."""
         return (self.host, self.boot_id) == (host, boot_id)

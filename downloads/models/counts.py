@@ -1,4 +1,4 @@
-"""How many downloads there are, by owner, state and outcome, so that nobody counts rows.
+"""Numbers of downloads by owner, state and outcome, so that nobody counts rows.
 
 Changed in the transaction of each move, submission and deletion, always after the counter of seqs
 was locked: writers take turns there already, so that two never wait for each other here.
@@ -22,13 +22,13 @@ Group = tuple[int, str, str]  # owner or NOBODY, state, outcome or ""
 
 class CountsQuerySet(models.QuerySet["Counts"]):
     def visible_to(self, user: "User | AnonymousUser") -> Self:
-        """The counts of a user's downloads; staff all; nobody else any."""
+        """Counts of a user's own downloads; of all for staff."""
         if not user.is_authenticated:
             return self.none()
         return self if user.is_staff else self.filter(owner_key=user.pk)
 
     def by_state(self) -> dict[str, int]:
-        """How many downloads there are in each state; states with none are there with 0."""
+        """Return the number of downloads in each state, 0 included."""
         found = self._sums("state")
         return {state.value: found.get(state.value, 0) for state in State}
 

@@ -1,4 +1,4 @@
-"""A download, and how far it is."""
+"""A download: its row, its queries, and every write of its state."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
@@ -22,9 +22,9 @@ from downloads.models.transactions import (
     plain_values,
     short_transaction,
     storable,
+    tellable,
 )
 from downloads.models.workers import Worker
-from downloads.rules import redaction
 from downloads.rules.backoff import LONGEST_WAIT_SECONDS
 from downloads.rules.errors import Advice, ErrorClass, advice_of
 from downloads.rules.states import ACTIVE, ENDED, RUNNING, Outcome, Phase, Reason, State, can_move
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
     from django.db.models.sql.compiler import SQLCompiler
 
-MAX_MESSAGE_LENGTH = 4000
 MAX_TITLE_LENGTH = 500
 
 
@@ -48,7 +47,7 @@ class Likely(models.Func):
     output_field = models.BooleanField()
 
     def as_postgresql(self, compiler: "SQLCompiler", _connection: object) -> Any:
-        """As it is: PostgreSQL knows how many there are."""
+        """Compile the condition alone: PostgreSQL has statistics of its rows."""
         return compiler.compile(self.source_expressions[0])
 
 
@@ -76,7 +75,7 @@ class DownloadQuerySet(models.QuerySet["Download"]):
         return self.filter(state__in=RUNNING)
 
     def not_cleaned(self) -> Self:
-        """Ended, with a directory that is kept or still to be removed."""
+        """Downloads that have ended, whose directory is kept or not removed yet."""
         return self.filter(state__in=ENDED)
 
     def search(self, text: str) -> Self:
@@ -89,7 +88,7 @@ class DownloadQuerySet(models.QuerySet["Download"]):
         )
 
     def waiting_of(self, owner: "User") -> int:
-        """How many downloads of a user wait."""
+        """Return the number of a user's downloads that wait."""
         return self.filter(owner=owner, state=State.CREATED).count()
 
 
@@ -214,12 +213,12 @@ class Download(models.Model):
 
     @property
     def tries(self) -> int:
-        """How many attempts count so far, the present one included."""
+        """The number of attempts that count so far, the present one included."""
         return self.attempt - self.uncounted
 
     @property
     def files(self) -> models.QuerySet[PublishedFile]:
-        """The rows of its files in the library; none when it left none, or they were deleted."""
+        """Its files in the library; none when it left none, or they were deleted."""
         entry: LibraryEntry | None = getattr(self, "entry", None)
         return entry.files.all() if entry else PublishedFile.objects.none()
 
@@ -236,7 +235,7 @@ class Download(models.Model):
 
     @property
     def is_retryable(self) -> bool:
-        """Whether a person may send it back to CREATED now."""
+        """True when a person may send it back to CREATED now."""
         outcome = Outcome(self.outcome) if self.outcome else None
         return self.state not in RUNNING and can_move(
             State(self.state), State.CREATED, outcome=outcome
@@ -244,7 +243,7 @@ class Download(models.Model):
 
     @property
     def is_cancellable(self) -> bool:
-        """Whether asking to cancel can still have an effect."""
+        """True when asking to cancel can still have an effect."""
         return self.state in ACTIVE and not self.library_path and not self.cancel_requested_at
 
     @property
@@ -268,7 +267,7 @@ class Download(models.Model):
 
     @property
     def is_cleanable(self) -> bool:
-        """Whether it has ended and its directory is still there or not yet known to be gone."""
+        """True when it has ended and its directory may still be there."""
         return self.state in ENDED
 
     def move(
@@ -292,7 +291,7 @@ class Download(models.Model):
             raise IllegalMove(f"{self.correlation_id}: {origin} → {to}")
         now = timezone.now()
         if "error_data" in columns:
-            columns["error_data"] = _tellable(columns["error_data"])
+            columns["error_data"] = tellable(columns["error_data"])
         values = {**_columns_of(to, now), **columns, "state": to, "updated_at": now}
         with short_transaction():
             self._write(values)
@@ -305,7 +304,7 @@ class Download(models.Model):
                 at=now,
                 actor=actor,
                 reason=reason,
-                data=_tellable(data or {}),
+                data=tellable(data or {}),
                 attempt=values.get("attempt", self.attempt),
                 outcome=values.get("outcome", self.outcome),
                 error_class=values.get("error_class", self.error_class),
@@ -411,7 +410,7 @@ class Download(models.Model):
             self.delete()
 
     def _begin_or_end_progress(self, origin: State, to: State, now: datetime) -> None:
-        """A download has a progress row while it is DOWNLOADING, and only then."""
+        """Make the progress row with DOWNLOADING, and delete it after that."""
         if to is State.DOWNLOADING:
             Progress.objects.create(
                 download=self, attempt=self.attempt, phase=Phase.EXTRACTING, updated_at=now
@@ -439,18 +438,8 @@ class Download(models.Model):
             setattr(self, name, value)
 
 
-def _tellable(data: Mapping[str, Any]) -> dict[str, str | int]:
-    """Return the words and whole numbers that may be stored: no secrets, no endless texts."""
-    words = {
-        key: redaction.safe_text(value[: 2 * MAX_MESSAGE_LENGTH])[:MAX_MESSAGE_LENGTH]
-        for key, value in data.items()
-        if isinstance(value, str)
-    }
-    return words | {key: value for key, value in data.items() if isinstance(value, int)}
-
-
 def _columns_of(to: State, now: datetime) -> dict[str, Any]:
-    """What every move to a state writes beside it."""
+    """Return the columns that every move to this state writes."""
     if to in ENDED:
         return {"outcome": Outcome(to.value), "finished_at": now, "worker": None}
     if to is State.CREATED:

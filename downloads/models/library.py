@@ -1,4 +1,4 @@
-"""What completed downloads left in the library. It outlives the deletion of its download."""
+"""The entries of the library, which outlive the deletion of their downloads."""
 
 from typing import TYPE_CHECKING, Self
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 class LibraryEntryQuerySet(models.QuerySet["LibraryEntry"]):
     def visible_to(self, user: "User | AnonymousUser") -> Self:
-        """What a user may see: their own; staff all; nobody else anything."""
+        """Entries that a user may see: their own, or all for staff."""
         if not user.is_authenticated:
             return self.none()
         return self if user.is_staff else self.filter(owner=user)

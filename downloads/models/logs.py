@@ -1,4 +1,4 @@
-"""What was said during an attempt: one row for each, kept as long as its download."""
+"""The logs of attempts: one row for each, kept as long as its download."""
 
 from django.db import IntegrityError, models
 
@@ -7,7 +7,7 @@ from downloads.models.transactions import database_now, short_transaction, stora
 
 class AttemptLogQuerySet(models.QuerySet["AttemptLog"]):
     def keep(self, download_id: int, attempt: int, *, text: str, left_out: int) -> None:
-        """Write what an attempt has said so far over what was written of it before.
+        """Write the log of an attempt over what was written of it before.
 
         One statement for the row of this attempt, which only the worker that made the attempt
         writes: one that lost its download cannot touch what is said of a later attempt. Not in a

@@ -1,7 +1,6 @@
-"""Wakes a waiter when another connection committed something. A bell, not the mail: it never says
-what was committed, so whoever wakes up looks into the database.
+"""Wakes a waiter when another connection has committed something, without saying what.
 
-Between rows and the two sides: the worker waits here for downloads, the web for transitions.
+The worker waits here for downloads, the web for transitions: whoever wakes up reads the rows.
 Imports neither channels nor Twisted.
 """
 
@@ -12,7 +11,7 @@ import sqlite3
 import threading
 import time
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, Error, OperationalError, connection, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -22,36 +21,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 IDLE_POLL_SECONDS = 0.05
 BUSY_POLL_SECONDS = 0.005
 
-CHANNEL = "downloads"  # of NOTIFY; migration 0003 names it as well
+CHANNEL = "downloads"  # of NOTIFY, as in migrations/_triggers.py
 RECONNECT_SECONDS = 1.0
-
-
-class Doorbell(Protocol):
-    """One waiter on the database. `wait` belongs to one thread at a time, the rest to any.
-
-    Whatever was committed since it was made, or since `wait` last returned True, makes the next
-    `wait` return. It holds a connection of its own: do not carry one across a fork.
-    """
-
-    def wait(self, timeout_seconds: float) -> bool:
-        """Block until something was committed (True), or until `interrupt` or the end of the time
-        (False). Raises django.db.OperationalError when SQLite's file cannot be read."""
-
-    def interrupt(self) -> None:
-        """End the present `wait`, or the next one at once. Safe in threads and signal handlers."""
-
-    def close(self) -> None:
-        """Let go of the connection. Nobody may be waiting; nothing works after it."""
-
-
-def open_doorbell() -> Doorbell:
-    """A doorbell on the site's database, for the calling process.
-
-    Raises django.db.OperationalError when the database does not answer.
-    """
-    if connection.vendor == "sqlite":
-        return SqliteDoorbell(str(connection.settings_dict["NAME"]))
-    return PostgresqlDoorbell()
 
 
 class SqliteDoorbell:
@@ -79,6 +50,7 @@ class SqliteDoorbell:
         self._quiet.acquire()
 
     def wait(self, timeout_seconds: float) -> bool:
+        """See `Doorbell`. Raises django.db.OperationalError when the file cannot be read."""
         deadline = time.monotonic() + timeout_seconds
         while not self._has_rung():
             left = deadline - time.monotonic()
@@ -102,7 +74,7 @@ class SqliteDoorbell:
         return has_changed
 
     def _data_version(self) -> int:
-        """SQLite's counter of commits by other connections, in this process or another.
+        """Return SQLite's counter of commits by other connections, in any process.
 
         -1 while the database is locked against readers: that rings once, and the end of it again.
         """
@@ -116,7 +88,7 @@ class SqliteDoorbell:
 
 
 class PostgresqlDoorbell:
-    """Listens for the NOTIFY of the triggers that migration 0003 makes.
+    """Listens for the NOTIFY of the database's triggers.
 
     While the server is gone `wait` is silent; it rings once when the server is back, because what
     was committed meanwhile rang for nobody. A pooler that lends out its connections for single
@@ -188,7 +160,7 @@ class PostgresqlDoorbell:
         return True
 
     def _was_interrupted(self, seconds: float) -> bool:
-        """Sleep until there is something to look at; whether that is an interrupt."""
+        """Sleep until there is something to look at; return whether it is an interrupt."""
         sleeping = select.poll()
         sleeping.register(self._wake, select.POLLIN)
         if self._connection is None:
@@ -203,9 +175,26 @@ class PostgresqlDoorbell:
 
 
 def _take_notifications(pgconn: Any) -> bool:
-    """Whether there were any. Does not wait for them."""
+    """Take those that are there; return whether there were any."""
     pgconn.consume_input()
-    number = 0
+    have_come = False
     while pgconn.notifies():
-        number += 1
-    return number > 0
+        have_come = True
+    return have_come
+
+
+# One waiter on the database, with a connection of its own: do not carry one across a fork.
+# `wait` blocks until something was committed (True), or until `interrupt` or the end of the time
+# (False); what was committed since it was made, or since `wait` last returned True, counts.
+# `interrupt` ends the present `wait` or the next one; it is safe in threads and signal handlers.
+Doorbell = SqliteDoorbell | PostgresqlDoorbell
+
+
+def open_doorbell() -> Doorbell:
+    """Make a doorbell on the site's database, for the calling process.
+
+    Raises django.db.OperationalError when the database does not answer.
+    """
+    if connection.vendor == "sqlite":
+        return SqliteDoorbell(str(connection.settings_dict["NAME"]))
+    return PostgresqlDoorbell()

@@ -1,4 +1,4 @@
-"""Which errors of the database mean that it is away or damaged, and not that a statement is wrong.
+"""Tells errors of a database that is away or damaged from those of a wrong statement.
 
 Knows neither rows nor sides.
 """
@@ -13,23 +13,23 @@ REMEDY = "Stop vnsite and restore the database from a backup; the library was no
 
 
 def is_outage(error: BaseException | None) -> bool:
-    """Whether the database does not answer, or cannot be read. Anything else is a fault of ours."""
+    """Return whether the database is away or damaged. Any other error is a fault of ours."""
     is_away = isinstance(error, OperationalError | InterfaceError)
     return is_damaged(error) or (is_away and not _is_about_the_statement(error))
 
 
 def is_damaged(error: BaseException | None) -> bool:
-    """Whether the database's file is not what it was: waiting does not help."""
+    """Return whether the database's file is damaged: waiting does not help."""
     return isinstance(error, DatabaseError) and any(words in str(error) for words in DAMAGED)
 
 
 def _is_about_the_statement(error: BaseException | None) -> bool:
-    """SQLite calls it operational as well when there is no such table or column."""
+    """Return whether a table or column is missing, which SQLite calls operational as well."""
     code = getattr(error and error.__cause__, "sqlite_errorcode", None)
     return code == sqlite3.SQLITE_ERROR
 
 
 def in_words(error: Exception) -> str:
-    """What happened, on one line, with what helps where waiting does not."""
+    """Describe an error on one line, with the remedy where waiting does not help."""
     line = " ".join(str(error).split()).removesuffix(".")
     return f"the database is damaged: {line}. {REMEDY}" if is_damaged(error) else line

@@ -1,4 +1,4 @@
-"""How far a running download is."""
+"""The progress of running downloads."""
 
 from django.db import models
 
@@ -6,7 +6,7 @@ from downloads.rules.states import Phase
 
 
 class Progress(models.Model):
-    """How far a running download is: one row, overwritten, worth nothing after the attempt."""
+    """The progress of a running download: one row, overwritten, deleted with the attempt's end."""
 
     download = models.OneToOneField("Download", primary_key=True, on_delete=models.CASCADE)
     attempt = models.PositiveIntegerField()
@@ -32,14 +32,14 @@ class Progress(models.Model):
 
     @property
     def percent(self) -> float | None:
-        """0 to 100, or None when the total is not known."""
+        """The progress from 0 to 100; None when the total is not known."""
         if not self.total_bytes:
             return None
         return min(100.0, 100.0 * self.received_bytes / self.total_bytes)
 
     @property
     def resumed_percent(self) -> float | None:
-        """Where this attempt went on, 0 to 100; None when it began at the beginning."""
+        """The percentage at which this attempt went on; None when it began at the beginning."""
         if not self.total_bytes or not self.resumed_bytes:
             return None
         return 100.0 * self.resumed_bytes / self.total_bytes

@@ -22,7 +22,7 @@ def applied_migrations(known: Migrations) -> Migrations:
 
 
 def why_foreign(known: Migrations) -> str:
-    """Return why other code made this database, or "". Raises DatabaseError."""
+    """Return why this database is not this code's, or "". Raises DatabaseError."""
     unknown = applied_migrations(known) - known
     if not unknown:
         return ""

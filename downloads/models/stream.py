@@ -21,7 +21,7 @@ class StreamPosition(models.Model):
 
     @classmethod
     def current(cls) -> int:
-        """The seq of the newest committed transition; 0 when there is none."""
+        """Return the seq of the newest committed transition; 0 when there is none."""
         return cls.objects.filter(pk=1).values_list("value", flat=True).first() or 0
 
     @classmethod
@@ -41,7 +41,7 @@ class StreamPosition(models.Model):
 
     @classmethod
     def _advance(cls, count: int) -> int | None:
-        """The counter after it was advanced, in one statement; None when there is no row yet."""
+        """Advance the counter in one statement and return it; None when there is no row yet."""
         table = connection.ops.quote_name(cls._meta.db_table)
         with connection.cursor() as cursor:
             cursor.execute(

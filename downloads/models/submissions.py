@@ -1,4 +1,4 @@
-"""Submissions: what people want becomes downloads, each wish once, in one transaction."""
+"""Submissions: wishes become downloads, each once, in one transaction."""
 
 import hashlib
 import json
@@ -95,7 +95,7 @@ def submit_what_fits(
 
 
 def _room_to_wait(owner: "User | None") -> float:
-    """How many more of an owner's downloads may wait; what the command adds is not limited."""
+    """Return how many more of an owner's downloads may wait; without an owner any number."""
     limit = settings.VNSITE.user_waiting
     return limit - Download.objects.waiting_of(owner) if owner is not None and limit else math.inf
 
@@ -163,6 +163,6 @@ def _insert_submitted(downloads: list[Download], *, actor: str, at: datetime) ->
 
 
 def fingerprint(url: str, options: DownloadOptions) -> str:
-    """What makes two wishes of one owner the same: the URL and the options that were chosen."""
+    """Return a hash of URL and chosen options, equal for two wishes that are the same."""
     text = json.dumps([url, options.chosen()], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()

@@ -1,13 +1,17 @@
-"""What every write of a row shares: its transaction, the clock, its refusals, storable texts."""
+"""Parts that all writes of rows share: transaction, clock, refusals, storable texts."""
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from typing import Any
 
 from django.db import connection, transaction
 from django.utils import timezone
+
+from downloads.rules import redaction
+
+MAX_MESSAGE_LENGTH = 4000
 
 
 class IllegalMove(Exception):
@@ -29,7 +33,7 @@ _turn = threading.RLock()
 
 @contextmanager
 def short_transaction() -> Iterator[None]:
-    """One short transaction, or a part of the caller's. No input or output inside."""
+    """Open a transaction, or a savepoint in the caller's. No input or output inside."""
     # Inside of a transaction it is this thread's turn in the database: whoever has the turn here
     # waits for it.
     queues = connection.vendor == "sqlite" and not connection.in_atomic_block
@@ -38,9 +42,10 @@ def short_transaction() -> Iterator[None]:
 
 
 def database_now() -> datetime:
-    """Now, by the one clock that all machines share: PostgreSQL's. SQLite has but one machine.
+    """Return the instant by the clock that all machines share: that of PostgreSQL.
 
-    What is compared across machines, a heartbeat with a lease, is written and read by it.
+    Heartbeats and leases, which machines compare, are written and read by it. With SQLite there is
+    one machine.
     """
     if connection.vendor == "sqlite":
         return timezone.now()
@@ -51,13 +56,20 @@ def database_now() -> datetime:
 
 
 def storable(value: Any) -> Any:
-    """A text as every database takes it: PostgreSQL refuses a NUL, and both half a character.
-
-    What a site says in its error messages is not ours to choose.
-    """
+    """Return a text without NUL, which PostgreSQL refuses, and halves of characters."""
     if not isinstance(value, str):
         return value
     return value.replace("\0", "").encode(errors="replace").decode()
+
+
+def tellable(data: Mapping[str, Any]) -> dict[str, str | int]:
+    """Return the words and whole numbers that may be stored: no secrets, no endless texts."""
+    words = {
+        key: redaction.safe_text(value[: 2 * MAX_MESSAGE_LENGTH])[:MAX_MESSAGE_LENGTH]
+        for key, value in data.items()
+        if isinstance(value, str)
+    }
+    return words | {key: value for key, value in data.items() if isinstance(value, int)}
 
 
 def choices(words: Iterable[str]) -> list[tuple[str, str]]:
@@ -65,5 +77,5 @@ def choices(words: Iterable[str]) -> list[tuple[str, str]]:
 
 
 def plain_values(words: Iterable[str]) -> list[str]:
-    """Plain strings in a fixed order: migrations compare the conditions that they are part of."""
+    """Return plain strings in a fixed order: migrations compare the conditions made of them."""
     return sorted(str(word) for word in words)

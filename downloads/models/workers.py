@@ -28,11 +28,11 @@ class Worker(models.Model):
 
     @property
     def actor(self) -> str:
-        """How the history names it."""
+        """Its name in the history."""
         return f"worker:{self.name}"
 
     def is_alive(self, now: datetime) -> bool:
-        """Whether its heartbeat is younger than the lease and it has not stopped.
+        """Return whether its heartbeat is younger than the lease and it has not stopped.
 
         `now` is that of `database_now`.
         """

@@ -1,1 +1,1 @@
-"""The worker's side: claims downloads, carries out attempts, gives orphans their right end."""
+"""The worker: claims downloads, carries out attempts, recovers orphans."""

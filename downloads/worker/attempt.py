@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import connection
 
 from downloads import actions, logs
 from downloads.disk import library
@@ -22,18 +22,8 @@ from downloads.disk.library import RefusedFile
 from downloads.disk.names import NotMedia
 from downloads.fetch.client import Child, ForkServer
 from downloads.fetch.processes import ChildFailed, Process
-from downloads.fetch.protocol import (
-    Broke,
-    Fetched,
-    Job,
-)
-from downloads.models import (
-    CancelWasAsked,
-    Download,
-    LostDownload,
-    Site,
-    database_now,
-)
+from downloads.fetch.protocol import Broke, Fetched, Job
+from downloads.models import CancelWasAsked, Download, LostDownload, Site, database_now
 from downloads.models.outage import in_words, is_outage
 from downloads.rules.breaker import Verdict
 from downloads.rules.classify import ErrorFacts, classify, code_of
@@ -56,17 +46,15 @@ LastWord = Fetched | Broke | StopRequest
 
 
 def should_clean(outcome: Outcome) -> bool:
-    """Whether the settings want the directory removed after this outcome.
+    """Return whether the settings want the directory removed after this outcome.
 
     A cancelled download is always cleaned.
     """
-    match outcome:
-        case Outcome.COMPLETED:
-            return bool(settings.VNSITE.cleanup_on_success)
-        case Outcome.FAILED:
-            return bool(settings.VNSITE.cleanup_on_failure)
-        case Outcome.CANCELLED:
-            return True
+    wanted = {
+        Outcome.COMPLETED: settings.VNSITE.cleanup_on_success,
+        Outcome.FAILED: settings.VNSITE.cleanup_on_failure,
+    }
+    return wanted.get(outcome, True)
 
 
 class AttemptRun:
@@ -90,7 +78,7 @@ class AttemptRun:
         self._log = LogKeeper(download)
 
     def ask(self, request: StopRequest) -> None:
-        """Ask it to end. The first request counts, but LEAVE always; after the end it does nothing.
+        """Ask it to end. The first request counts, and LEAVE always; after the end nothing happens.
 
         A stop does not wait for a database that is away.
         """
@@ -113,7 +101,7 @@ class AttemptRun:
 
     @property
     def is_asked(self) -> bool:
-        """Whether it was asked to end."""
+        """True once it was asked to end."""
         return self._request is not None
 
     def fence(self) -> None:
@@ -132,7 +120,10 @@ class AttemptRun:
             try:
                 self._run_or_leave()
             except Exception as error:
-                logs.failed(logger, f"{self.download}: the attempt broke", error)
+                if is_outage(error):
+                    logger.warning("%s is left as it is: %s", self.download, in_words(error))
+                else:
+                    logs.failed(logger, f"{self.download}: the attempt broke", error)
             finally:
                 with self._closing:
                     os.close(self._wake)
@@ -141,14 +132,6 @@ class AttemptRun:
                 connection.close_if_unusable_or_obsolete()
 
     def _run_or_leave(self) -> None:
-        try:
-            self._run_or_lose()
-        except (DatabaseError, InterfaceError) as error:
-            if not is_outage(error):
-                raise
-            logger.warning("%s is left as it is: %s", self.download, in_words(error))
-
-    def _run_or_lose(self) -> None:
         try:
             self._log.note(f"attempt {self.epoch}, {self.row.actor}")
             self._run()
@@ -161,7 +144,7 @@ class AttemptRun:
             self._remove_what_no_row_names()
 
     def _remove_what_no_row_names(self) -> None:
-        """Of a row that was deleted or goes on elsewhere nobody else would know what is left."""
+        """Remove what is left when the row was deleted or names another directory by now."""
         row = Download.objects.filter(pk=self.download.pk).first()
         if row is None and self.download.library_path:
             publication.take_back(self.download)
@@ -189,7 +172,7 @@ class AttemptRun:
             self._fail(_broke(error))
 
     def _move_to_ready(self, child: Process) -> None:
-        """Together with the next move: nothing happens between them that anybody waits for."""
+        """Write READY and the child, in the transaction of the move to DOWNLOADING."""
         self.download.move(
             State.READY, actor=self.row.actor, reason=Reason.DIRECTORY_MADE, carried=""
         )
@@ -304,7 +287,7 @@ class AttemptRun:
         self._end(ending, first=partial(self._judge_site, ending, failure))
 
     def _facts(self) -> Facts:
-        """What is known of the row. Raises LostDownload when it was deleted."""
+        """Return what is known of the row. Raises LostDownload when it was deleted."""
         rows = Download.objects.filter(pk=self.download.pk)
         asked_by = self.row.ask(rows.values_list("cancel_requested_by", flat=True).first)
         if asked_by is None:
@@ -319,7 +302,7 @@ class AttemptRun:
         )
 
     def _end(self, ending: Ending, *, first: Callable[[], object] | None = None) -> None:
-        """Give the attempt its end, on the disk and in the row; `first`: see `_move`."""
+        """Give the attempt its end, on the disk and in the row; `first`: see `Row.move`."""
         kept = resume.settle(self.download, ending.directory, is_over=self._has_ended)
         columns = ending.columns(uncounted=self.download.uncounted)
         if ending.delay_seconds is not None:
@@ -365,11 +348,13 @@ class AttemptRun:
             return
         # Retried or deleted already: then its directory went before. It is not ours any more.
         with suppress(actions.NotAllowed):
-            self.row.clean()
+            self.row.write(
+                lambda: actions.clean(self.download, actor=self.row.actor), state=State.CLEANED
+            )
 
 
 def _broke(error: Exception) -> Broke:
-    """What broke on the worker's side: its disk, the child's start, or something unforeseen."""
+    """Describe an error of the worker's side: its disk, the child's start, or an unforeseen one."""
     kinds = [type(error).__name__]
     if not isinstance(
         error, OSError | ChildFailed | InvalidLink | NotMedia | NotPublished | RefusedFile

@@ -1,4 +1,4 @@
-"""What a worker does beside its loop: small steps that are repeated, the heartbeat among them."""
+"""Small steps that a worker repeats beside its loop, the heartbeat among them."""
 
 import logging
 import os

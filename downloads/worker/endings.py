@@ -1,4 +1,4 @@
-"""What an ending makes of a row: decided from values alone, for the attempt and for recovery.
+"""The endings of an attempt, decided from values alone, for the attempt and for recovery.
 
 Nothing is written or removed here, and Django is not imported.
 """
@@ -24,7 +24,7 @@ LOST = {"code": "worker_stopped"}
 
 
 class StopRequest(Enum):
-    """What the worker asks of a running attempt."""
+    """A request of the worker to a running attempt."""
 
     CANCEL = "cancel"
     STOP = "stop"
@@ -34,7 +34,7 @@ class StopRequest(Enum):
 
 
 class Directory(Enum):
-    """What becomes of the isolated directory before the row is written."""
+    """The fate of the isolated directory, before the row is written."""
 
     REDUCE = "reduce"  # to its proven bytes, for the next attempt
     REMOVE = "remove"
@@ -43,7 +43,7 @@ class Directory(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What is known of the row when its attempt ends."""
+    """The facts of the row by which an ending is chosen."""
 
     tries: int  # that count, this one included
     max_attempts: int
@@ -61,7 +61,7 @@ class Facts:
 
 @dataclass(frozen=True, kw_only=True)
 class Failure:
-    """Why an attempt broke."""
+    """The error that broke an attempt."""
 
     error_class: ErrorClass
     data: Mapping[str, Any]  # codes and numbers, as of a transition
@@ -84,7 +84,7 @@ class Ending:
     withdraws: bool = False  # what may have been published is taken back after the move
 
     def columns(self, *, uncounted: int) -> dict[str, Any]:
-        """What the move writes along; `uncounted` is the row's present value."""
+        """Return the columns of the move; `uncounted` is the row's present value."""
         columns: dict[str, Any] = {} if self.counts else {"uncounted": uncounted + 1}
         if self.error_class is not None:
             columns |= {"error_class": self.error_class, "error_data": self.data}

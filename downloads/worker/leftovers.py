@@ -1,11 +1,10 @@
-"""What lies on the disk under an attempt that is over: found by any host, removed, or reported.
+"""Directories of attempts that are over: found by any host, removed, or reported.
 
 Every attempt's row names its directory, so whatever bears one of our names is that of an attempt
 that needs it, of one that is over, or of none.
 """
 
 import logging
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -50,12 +49,12 @@ class Leftover:
 
     @property
     def is_fault(self) -> bool:
-        """Whether the database should know it and does not; else it is of another database."""
+        """True when the database should know it and does not; else it is of another database."""
         return self.attempt is None and self.download is not None
 
 
 def find(*, only: frozenset[str] | None = None) -> list[Leftover]:
-    """Return what no download needs, in the order of its paths; reads only."""
+    """Return the directories that no download needs, in the order of their paths."""
     # The disk first: a row names its directory before that is made. So what no row needs now is
     # needed never again.
     found = [
@@ -87,8 +86,20 @@ def find(*, only: frozenset[str] | None = None) -> list[Leftover]:
 
 
 def remove(*, host: str, only: frozenset[str] | None, dry_run: bool) -> list[Orphan]:
-    """Remove what attempts left that are over, and report what is of none; says what was done."""
-    return list(_remove_each(find(only=only), host=host, dry_run=dry_run))
+    """Remove what attempts left that are over; return that, and what is of none."""
+    orphans = []
+    for leftover in find(only=only):
+        if not leftover.path.exists():
+            continue  # its worker has just removed it
+        if leftover.attempt is None:
+            is_mended = not leftover.is_fault
+            orphans.append(_orphan(leftover, "reported: no attempt names it", is_mended=is_mended))
+        elif leftover.what == STAGING or not isolation.is_owned(
+            settings.VNSITE.temp_root, leftover.name
+        ):
+            child = child_of(leftover.attempt, host=host)
+            orphans.append(_remove_one(leftover, child=child, dry_run=dry_run))
+    return orphans
 
 
 def child_of(attempt: Attempt, *, host: str) -> Process | None:
@@ -103,20 +114,6 @@ def forget_attempts(now: datetime, *, host: str) -> None:
     for attempt in Attempt.objects.forgettable(now, host=host):
         if not isolation.is_there(settings.VNSITE.temp_root, attempt.directory):
             attempt.delete()
-
-
-def _remove_each(leftovers: list[Leftover], *, host: str, dry_run: bool) -> Iterator[Orphan]:
-    for leftover in leftovers:
-        if not leftover.path.exists():
-            continue  # its worker has just removed it
-        if leftover.attempt is None:
-            is_mended = not leftover.is_fault
-            yield _orphan(leftover, "reported: no attempt names it", is_mended=is_mended)
-        elif leftover.what == STAGING or not isolation.is_owned(
-            settings.VNSITE.temp_root, leftover.name
-        ):
-            child = child_of(leftover.attempt, host=host)
-            yield _remove_one(leftover, child=child, dry_run=dry_run)
 
 
 def _remove_one(leftover: Leftover, *, child: Process | None, dry_run: bool) -> Orphan:
@@ -162,7 +159,7 @@ def _directories_in(root: Path) -> list[Path]:
 
 
 def _needed_names() -> dict[str, set[str]]:
-    """The names that downloads need of each kind: staged files only while they run."""
+    """Return the names that downloads need, by kind; staged files only while they run."""
     rows = Download.objects.exclude(directory="", carried="")
     directories = {name for row in rows.values_list("directory", "carried") for name in row}
     staged = set(Download.objects.running().values_list("directory", flat=True))

@@ -1,4 +1,4 @@
-"""What a child says and does while it runs: passed on, and judged before it is believed."""
+"""Listens to a child while it runs, passes its messages on, and judges what it does."""
 
 import time
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from downloads.fetch.protocol import Broke, Fetched, Message, Said
 from downloads.sandbox.limits import FILE_SIZE_FACTOR
 from downloads.worker.attempt_log import LogKeeper
 from downloads.worker.progress import ProgressReport
-from downloads.worker.throughput import ThroughputLimits, ThroughputWatchdog
+from downloads.worker.throughput import ThroughputWatchdog
 
 LONGEST_WAIT_SECONDS = 1.0
 
@@ -28,7 +28,12 @@ class ChildListener:
         self._progress = progress
         self._log = log
         self._heard_at = time.monotonic()
-        self._pace = ThroughputWatchdog(_limits(), now=self._heard_at)
+        self._pace = ThroughputWatchdog(
+            now=self._heard_at,
+            max_seconds=settings.VNSITE.max_seconds,
+            min_bytes_per_second=settings.VNSITE.min_bytes_per_second,
+            window_seconds=settings.VNSITE.stall_seconds,
+        )
 
     def receive(self, *, wake: int) -> list[Message] | None:
         """Wait for messages or for what is due; None when it ended or `wake` is readable."""
@@ -49,7 +54,9 @@ class ChildListener:
 
     def why_stop(self) -> Broke | None:
         """Say what is wrong with a child that goes on: too much, too slow, or silent."""
-        if self._holds_too_much():
+        # What fetching and merging can need at most, whoever wrote it.
+        most_bytes = settings.VNSITE.max_bytes * FILE_SIZE_FACTOR
+        if isolation.directory_size(self._directory) > most_bytes:
             return Broke(kinds=["TooLarge"], data={"code": "wrote_too_much"})
         silent_seconds = time.monotonic() - self._heard_at
         if self._progress.may_stall and silent_seconds > settings.VNSITE.stall_seconds:
@@ -64,16 +71,3 @@ class ChildListener:
         """Write what is due. It may wait for the database, and meanwhile nobody listens."""
         self._progress.write_if_due()
         self._log.write_if_due()
-
-    def _holds_too_much(self) -> bool:
-        """Whether its files, whoever wrote them, are over what fetching and merging can need."""
-        most_bytes = settings.VNSITE.max_bytes * FILE_SIZE_FACTOR
-        return isolation.directory_size(self._directory) > most_bytes
-
-
-def _limits() -> ThroughputLimits:
-    return ThroughputLimits(
-        max_seconds=settings.VNSITE.max_seconds,
-        min_bytes_per_second=settings.VNSITE.min_bytes_per_second,
-        window_seconds=settings.VNSITE.stall_seconds,
-    )

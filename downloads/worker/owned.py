@@ -1,4 +1,4 @@
-"""A row with the right to write it: until the lease ends, and across an absent database.
+"""Writes a download's row while the lease lasts, and across an absence of the database.
 
 What is decided is the caller's business; here it is written fenced, in full, and once.
 """
@@ -13,11 +13,10 @@ from typing import Any, TypeVar
 from django.conf import settings
 from django.db import connection
 
-from downloads import actions
 from downloads.models import Download, LostDownload, short_transaction
 from downloads.models.outage import in_words, is_damaged, is_outage
 from downloads.rules.lease import Lease
-from downloads.rules.states import Reason, State
+from downloads.rules.states import State
 
 logger = logging.getLogger(__name__)
 
@@ -60,40 +59,17 @@ class Row:
                     first()
                 self.download.move(to, actor=self.actor, reason=reason, data=data, **columns)
 
-        self._write(write, state=to)
+        self.write(write, state=to)
         logger.info("%s is %s (%s)", self.download, to, reason)
-
-    def note(self, **columns: Any) -> None:
-        """Write columns that are no change of state."""
-        self._write(lambda: self.download.note(**columns), **columns)
-
-    def decide_to_publish(self, *, library_path: str, manifest: dict[str, Any]) -> None:
-        """See `Download.decide_to_publish`."""
-        self._write(
-            lambda: self.download.decide_to_publish(library_path=library_path, manifest=manifest),
-            library_path=library_path,
-        )
-
-    def complete(self, files: list[dict[str, Any]], *, title: str, data: Mapping[str, Any]) -> None:
-        """See `Download.complete`."""
-        self._write(
-            lambda: self.download.complete(files, actor=self.actor, title=title, data=data),
-            state=State.COMPLETED,
-        )
-        logger.info("%s is %s (%s)", self.download, State.COMPLETED, Reason.PUBLISHED)
-
-    def clean(self) -> None:
-        """Remove what is on the disk; → CLEANED. Raises actions.NotAllowed."""
-        self._write(lambda: actions.clean(self.download, actor=self.actor), state=State.CLEANED)
 
     def ask(self, question: Callable[[], Answer]) -> Answer:
         """Return the database's answer; also for a write of other rows that may be done twice."""
         answers: list[Answer] = []
-        self._write(lambda: answers.append(question()))
+        self.write(lambda: answers.append(question()))
         return answers[-1]
 
-    def _write(self, write: Callable[[], object], **wanted: Any) -> None:
-        """Carry out a transaction that gives the row the columns `wanted`."""
+    def write(self, write: Callable[[], object], **wanted: Any) -> None:
+        """Carry out a transaction that gives the row the columns `wanted`; raises what it does."""
         write()
 
 
@@ -126,7 +102,7 @@ class OwnedRow(Row):
         """Wait for the database no more. Safe in any thread."""
         self._hurry.set()
 
-    def _write(self, write: Callable[[], object], **wanted: Any) -> None:
+    def write(self, write: Callable[[], object], **wanted: Any) -> None:
         """Carry out a transaction, again and again while the database is away.
 
         When the connection breaks at COMMIT nobody knows whether it was committed. So the row is

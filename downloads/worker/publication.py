@@ -5,8 +5,10 @@ directory, then the row says under which name they will appear, then one rename 
 then the row says that they did.
 """
 
+import logging
 from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +22,10 @@ from downloads.disk.shares import longest_name_bytes
 from downloads.fetch.protocol import Fetched
 from downloads.models import Download, Progress
 from downloads.models.outage import is_outage
-from downloads.rules.states import Stop
+from downloads.rules.states import Reason, State, Stop
 from downloads.worker.owned import LeaseOver, OwnedRow, Row
+
+logger = logging.getLogger(__name__)
 
 Manifest = dict[str, Any]
 
@@ -123,7 +127,8 @@ def _decide(row: Row, manifest: Manifest, *, copy: int = 1) -> None:
     name = entry_name(
         manifest["title"], row.download.correlation_id, copy=copy, max_bytes=_max_name_bytes()
     )
-    row.decide_to_publish(library_path=name, manifest=manifest)
+    decide = partial(row.download.decide_to_publish, library_path=name, manifest=manifest)
+    row.write(decide, library_path=name)
 
 
 def _max_name_bytes() -> int:
@@ -150,12 +155,17 @@ def finish(row: Row) -> None:
             # Somebody else may have finished it between our look and our rename.
             if not _is_published(download):
                 raise
+    files, title = manifest["files"], manifest["title"]
     data = manifest.get("data", {}) | _resumed(row) | _stopped_by(row, manifest)
-    row.complete(manifest["files"], title=manifest["title"], data=data)
+    row.write(
+        lambda: download.complete(files, actor=row.actor, title=title, data=data),
+        state=State.COMPLETED,
+    )
+    logger.info("%s is %s (%s)", download, State.COMPLETED, Reason.PUBLISHED)
 
 
 def _resumed(row: Row) -> dict[str, int]:
-    """For the history: the progress row ends with the attempt."""
+    """Return the resumed bytes for the history; the progress row is deleted by the move."""
     download = row.download
     rows = Progress.objects.filter(download_id=download.pk, attempt=download.attempt)
     resumed_bytes = row.ask(rows.values_list("resumed_bytes", flat=True).first)
@@ -179,7 +189,8 @@ def withdraw(row: Row) -> None:
     """
     row.require()
     take_back(row.download)
-    row.note(library_path="", manifest=None)
+    columns = {"library_path": "", "manifest": None}
+    row.write(lambda: row.download.note(**columns), **columns)
 
 
 def take_back(download: Download) -> None:
@@ -191,7 +202,7 @@ def take_back(download: Download) -> None:
 
 
 def _is_published(download: Download) -> bool:
-    """Whether the decided name holds exactly the files of the manifest, and nothing is staged."""
+    """Return whether the decided name holds exactly the manifest's files, and nothing is staged."""
     root, manifest = settings.VNSITE.media_root, download.manifest or {"files": []}
     sizes = {file["name"]: file["size"] for file in manifest["files"]}
     return not library.is_staged(root, download.directory) and library.holds(

@@ -1,4 +1,4 @@
-"""Gives orphans their right end: rows, directories and processes whose worker is dead.
+"""Recovers orphans: rows, directories and processes whose worker is dead.
 
 Worker start, the worker's sweep and `cleanup_orphans` call the same functions. Everything here may
 be interrupted and done again, and two of them may run at once: every write is fenced, and what is
@@ -36,7 +36,7 @@ ACTIONS = {
 
 
 def is_dead(worker: Worker | None, now: datetime, *, host: str) -> bool:
-    """Whether nobody works on this worker's downloads any more.
+    """Return whether nobody works on this worker's downloads any more.
 
     On this host the kernel says so; of another host only the lease tells.
     """
@@ -58,7 +58,7 @@ def recover(
     abandoned: Collection[tuple[int, int]] = (),
     dry_run: bool = False,
 ) -> list[Orphan]:
-    """Find every orphan and give it its right end; says what was done, in order.
+    """Find every orphan and give it its right end; return what was done, in order.
 
     `host` is this machine's name for its workers (None: the system's), `only` limits it to these
     correlation ids, `older_than` to downloads that did not change for so long. `abandoned` are
@@ -121,12 +121,12 @@ def _is_to_clean(download: Download) -> bool:
 
 
 def _is_to_withdraw(download: Download) -> bool:
-    """Whether it failed after the decision to publish, and may have left something published."""
+    """Return whether it failed after the decision to publish: something may be published."""
     return download.state == State.FAILED and bool(download.library_path)
 
 
 def is_in_use(download: Download, *, host: str) -> bool:
-    """Whether a living process holds its lock; of another host's worker the lease alone tells.
+    """Return whether a living process holds its lock; False for another host's worker.
 
     A worker that was stopped for longer than its lease holds the lock, and may hold it for ever.
     """
@@ -169,7 +169,7 @@ def _orphan(download: Download, *, action: str, is_mended: bool = True) -> Orpha
 
 
 def _action_for(download: Download) -> str:
-    """What the right end of this row is, in one word."""
+    """Return the right end of this row as one word."""
     if not download.is_running:
         return "clean" if _is_to_clean(download) else "withdraw"
     return ACTIONS[_ending_of(download).to]
@@ -190,7 +190,7 @@ def _ending_of(download: Download) -> Ending:
 
 
 def _can_finish(download: Download) -> bool:
-    """Whether the decision to publish was made and the files are there, staged or published."""
+    """Return whether the decision to publish was made and its files are there."""
     if not download.library_path or not download.manifest:
         return False
     root = settings.VNSITE.media_root
@@ -201,7 +201,7 @@ def _can_finish(download: Download) -> bool:
 
 
 def _end_processes(download: Download, *, host: str) -> None:
-    """Nothing of a dead attempt may still write when its directory is removed."""
+    """End what may still write in the directory that is about to be removed."""
     if download.directory:
         end_attempt(download.directory, child_of(_present_attempt(download), host=host))
 

@@ -1,4 +1,4 @@
-"""What of an attempt that ended goes into the next one, and how it gets there.
+"""Carries the proven bytes of an attempt that ended into the next one.
 
 The directory of the ended attempt is reduced to its proven bytes and stays under its name, which
 the row calls `carried` from its move to CREATED on. The next attempt moves it into its own.
@@ -23,19 +23,19 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Kept:
-    """What the move to CREATED says of the bytes that stay."""
+    """The bytes that stay, as the move to CREATED writes them."""
 
     carried: str  # the directory; "" for none
     size_bytes: int
 
     @property
     def data(self) -> dict[str, int]:
-        """For the history."""
+        """The entry in the history."""
         return {"kept_bytes": self.size_bytes} if self.size_bytes else {}
 
 
 def settle(download: Download, directory: Directory, *, is_over: bool) -> Kept:
-    """Do with the directory of an attempt that ended what its ending says; `is_over`: see `keep`.
+    """Reduce, remove or leave the directory of an attempt that ended; `is_over`: see `keep`.
 
     Raises LostDownload when what was carried is removed and the row is not what the caller knows.
     """
@@ -84,14 +84,14 @@ def make_room() -> None:
         obstacle = free_space.obstacle_to_carry()
         if partial.holds_recording(settings.VNSITE.temp_root, download.carried):
             continue  # nobody can fetch it again
-        if obstacle and actions.is_carried_here(download):
+        if obstacle and isolation.is_there(settings.VNSITE.temp_root, download.carried):
             logger.warning("%s will be fetched from the beginning: %s", download, obstacle)
             with suppress(LostDownload):  # it was claimed meanwhile
                 actions.drop_carried(download)
 
 
 def remove_unless_named(download: Download, name: str) -> bool:
-    """Remove an isolated directory of this download, unless its row needs it; whether it did."""
+    """Remove a directory of this download unless its row names it; return whether it did."""
     row = Download.objects.filter(pk=download.pk).first()
     if row is not None and name in (row.directory, row.carried):
         return False

@@ -4,24 +4,20 @@ Pure: values and instants in seconds, of any clock. `listening` notices a silent
 is about a site that never stops sending.
 """
 
-from dataclasses import dataclass
-
 from downloads.fetch.protocol import Broke
-
-
-@dataclass(frozen=True, kw_only=True)
-class ThroughputLimits:
-    max_seconds: float  # from its beginning to its end
-    min_bytes_per_second: int  # 0: however slow
-    window_seconds: float  # over which the speed is measured
 
 
 class ThroughputWatchdog:
     """Measures the duration and the speed of one attempt against its limits."""
 
-    def __init__(self, limits: ThroughputLimits, *, now: float) -> None:
-        self._limits = limits
+    def __init__(
+        self, *, now: float, max_seconds: float, min_bytes_per_second: int, window_seconds: float
+    ) -> None:
+        """`max_seconds`: of the whole attempt; `window_seconds`: over which speed is measured."""
         self._began = now
+        self._max_seconds = max_seconds
+        self._min_bytes_per_second = min_bytes_per_second
+        self._window_seconds = window_seconds
         self._window: tuple[float, int] | None = None  # when it was opened, with how many bytes
         self._received_bytes = 0  # by the last report
 
@@ -32,8 +28,7 @@ class ThroughputWatchdog:
 
         The child ends a recording itself when its time is over; as long again it may finish it.
         """
-        limits = self._limits
-        max_seconds = limits.max_seconds * (2 if is_recorded else 1)
+        max_seconds = self._max_seconds * (2 if is_recorded else 1)
         if now - self._began > max_seconds:
             return Broke(kinds=["TimedOut"], data={"after_seconds": round(max_seconds)})
         if received_bytes is None:
@@ -44,11 +39,9 @@ class ThroughputWatchdog:
         self._received_bytes = received_bytes
         opened, before = self._window or (now, received_bytes)
         seconds, came = now - opened, received_bytes - before
-        if seconds >= limits.window_seconds and came < limits.min_bytes_per_second * seconds:
-            return Broke(
-                kinds=["Stalled"],
-                data={"bytes_per_second": round(came / seconds)},
-            )
-        if self._window is None or seconds >= limits.window_seconds:
+        is_full = seconds >= self._window_seconds
+        if is_full and came < self._min_bytes_per_second * seconds:
+            return Broke(kinds=["Stalled"], data={"bytes_per_second": round(came / seconds)})
+        if self._window is None or is_full:
             self._window = (now, received_bytes)
         return None

@@ -1,4 +1,4 @@
-"""Whether the code of this process still is that of the database and of the disk.
+"""Tells when the code of this process is no longer that of the database and the disk.
 
 A worker runs for weeks; an update migrates the database and exchanges the files under it.
 """
@@ -21,18 +21,18 @@ from downloads.models.schema import (
 
 @dataclass(frozen=True, kw_only=True)
 class Release:
-    """What a process was started from."""
+    """The version and the migrations that a process was started from."""
 
     version: str
     migrations: Migrations
 
     @classmethod
     def on_disk(cls) -> Self:
-        """Of the files that are there now: right for a process that begins."""
+        """Return the release of the files that are there now: for a process that begins."""
         return cls(version=version_on_disk(), migrations=migrations_on_disk())
 
     def why_not_current(self) -> str:
-        """Why a process of this release must not go on, or "". Raises what the database raises."""
+        """Return why a process of this release must not go on, or "". Raises DatabaseError."""
         if reason := why_foreign(self.migrations):
             return reason
         if missing := self.migrations - applied_migrations(self.migrations):
@@ -44,7 +44,7 @@ class Release:
 
 
 def version_on_disk() -> str:
-    """The version in pyproject.toml; "" while that is not there or half written."""
+    """Return the version in pyproject.toml; "" while that is not there or half written."""
     try:
         project = tomllib.loads(Path(settings.BASE_DIR, "pyproject.toml").read_text())["project"]
         return str(project["version"])

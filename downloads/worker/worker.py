@@ -40,11 +40,10 @@ logger = logging.getLogger(__name__)
 SWEEP_SECONDS = 10.0
 FENCE_SECONDS = 0.25  # how often the worker looks whether its lease is over
 GRACE_SECONDS = 10.0
-# How long the loop sleeps when nobody rings: a download that waits for its time, or for room on
-# the disk, is not announced by a commit.
+# The longest sleep of the loop: no commit announces that a download's time has come, or that the
+# disk has room again.
 PATIENCE_SECONDS = 1.0
-# How often running downloads are looked at for a request to cancel. Not at every ring: each
-# transition of our own rings as well.
+# Between two looks for requests to cancel. Not at every ring: our own transitions ring as well.
 REQUESTS_SECONDS = 0.1
 ROOM_SECONDS = 1.0
 
@@ -103,7 +102,7 @@ class DownloadManager:
         return True
 
     def get_temp_path(self, correlation_id: str, filename: str) -> Path:
-        """Where a file of a running download is while it runs; only the base name counts.
+        """Return the path of a running download's file; only the base name counts.
 
         Raises Download.DoesNotExist, and RuntimeError when it has no directory now.
         """
@@ -113,7 +112,7 @@ class DownloadManager:
         return isolation.path_in(settings.VNSITE.temp_root / download.directory, filename)
 
     def stop(self) -> None:
-        """Stop: claim nothing more and give running attempts the grace. The second call: at once.
+        """Claim nothing more, and end running attempts after the grace; the second call: at once.
 
         Safe in a signal handler.
         """
@@ -190,9 +189,9 @@ class DownloadManager:
         return bool(claimed)
 
     def _give_back(self, download: Download) -> None:
-        """The lease ended while it was claimed, by a worker that was stopped or suspended there.
+        """Put back a download during whose claim the lease ended: the process was stopped there.
 
-        Nothing was begun: that does not count as an attempt. Who took it meanwhile keeps it.
+        Nothing was begun, so that this does not count as an attempt.
         """
         with suppress(LostDownload):
             download.move(
@@ -206,21 +205,19 @@ class DownloadManager:
         return self._lease.holds(term) and self._has_room() and self._has_fork_server()
 
     def _has_fork_server(self) -> bool:
-        """Whether children can be forked; starts another fork server when that one ended."""
-        if self._fork_server.is_alive():
-            return True
-        logger.error("the process that runs yt-dlp ended; starting another one")
-        self._fork_server.close()
-        try:
-            self._fork_server.start()
-        except ChildFailed as error:
-            # It was killed again, or there is no memory: nothing is claimed, and later is soon.
-            logger.error("trying again: %s", error)
-            return False
+        """Start another fork server when it ended; return whether children can be forked."""
+        if not self._fork_server.is_alive():
+            logger.error("the fork server ended; starting another one")
+            self._fork_server.close()
+            try:
+                self._fork_server.start()
+            except ChildFailed as error:  # it was killed again, or there is no memory
+                logger.error("trying again: %s", error)
+                return False
         return True
 
     def _has_room(self) -> bool:
-        """Whether something new may be started; says why not, once."""
+        """Return whether something new may be started; log why not, once."""
         obstacle = free_space.obstacle_to_begin()
         if obstacle and obstacle != self._obstacle:
             logger.warning("Nothing new is started: %s", obstacle)
@@ -228,9 +225,11 @@ class DownloadManager:
         return not obstacle
 
     def _make_room(self) -> None:
-        """When a disk runs full, have the youngest attempt give way: one at a time, as each frees
-        what it had. The last one alone does not fit, and fails. Recordings are stopped and kept,
-        and after all others: nobody can fetch them again."""
+        """Ask the youngest attempt to give way when a disk runs full; the last one then fails.
+
+        One at a time, as each frees the room that it took. Recordings are stopped and kept, and
+        after all others: nobody can fetch them again.
+        """
         now = time.monotonic()
         if now < self._room_due_at or not self._running:
             return
@@ -291,8 +290,8 @@ class DownloadManager:
                 attempt.ask(StopRequest.CANCEL)
             elif row[2]:
                 attempt.keep()
-        # Nobody works on them: the database hung up before it said that they were claimed, or when
-        # their attempt was about to end.
+        # No attempt runs for them: the database hung up before it confirmed their claim, or their
+        # end.
         self._abandoned |= {(key, rows[key][0]) for key in rows.keys() - self._running.keys()}
 
     def _drain(self, doorbell: Doorbell) -> None:
@@ -320,7 +319,7 @@ class DownloadManager:
         logger.info("worker %s stopped", self._worker.name)
 
     def _fence(self) -> None:
-        """Leave what the lease does not hold any more: another machine may work on it by now.
+        """Leave attempts whose lease is over: another machine may work on them by now.
 
         Touches no row: the database may be what keeps the heartbeat from renewing the lease.
         """

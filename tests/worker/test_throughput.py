@@ -2,15 +2,21 @@
 
 import pytest
 
-from downloads.worker.throughput import ThroughputLimits, ThroughputWatchdog
+from downloads.worker.throughput import ThroughputWatchdog
 
-LIMITS = ThroughputLimits(max_seconds=1000, min_bytes_per_second=100, window_seconds=10)
+SLOWEST = 100  # bytes per second
 Report = tuple[float, int | None]  # seconds from the beginning, bytes so far (None: not fetching)
 
 
-def ended_by(*reports: Report, limits: ThroughputLimits = LIMITS) -> tuple[float, str] | None:
+def watchdog(*, slowest: int = SLOWEST) -> ThroughputWatchdog:
+    return ThroughputWatchdog(
+        now=0, max_seconds=1000, min_bytes_per_second=slowest, window_seconds=10
+    )
+
+
+def ended_by(*reports: Report, slowest: int = SLOWEST) -> tuple[float, str] | None:
     """When the reports of an attempt end it, and why; None when they do not."""
-    pace = ThroughputWatchdog(limits, now=0)
+    pace = watchdog(slowest=slowest)
     for now, received_bytes in reports:
         broke = pace.measure(now=now, received_bytes=received_bytes)
         if broke is not None:
@@ -63,9 +69,8 @@ def test_a_file_that_is_fetched_from_its_beginning_again_is_measured_from_there(
 
 
 def test_without_a_minimum_any_speed_will_do() -> None:
-    limits = ThroughputLimits(max_seconds=1000, min_bytes_per_second=0, window_seconds=10)
 
-    assert ended_by(*steadily(0), limits=limits) is None
+    assert ended_by(*steadily(0), slowest=0) is None
 
 
 def test_no_attempt_takes_longer_than_the_limit_however_fast_it_is() -> None:
@@ -74,7 +79,7 @@ def test_no_attempt_takes_longer_than_the_limit_however_fast_it_is() -> None:
 
 
 def test_a_recording_may_be_finished_after_its_time() -> None:
-    pace = ThroughputWatchdog(LIMITS, now=0)
+    pace = watchdog()
 
     ends = [
         pace.measure(now=now, received_bytes=None, is_recorded=True) for now in (1001, 2000, 2001)
