@@ -25,6 +25,7 @@ from downloads.models import (
     StreamPosition,
     short_transaction,
 )
+from downloads.models.submissions import queued
 from downloads.rules.states import RUNNING, Outcome, Reason, State
 
 if TYPE_CHECKING:
@@ -169,9 +170,7 @@ def _refuse_when_too_many_wait(download: Download) -> None:
     waiting = Download.objects.waiting_of(download.owner)
     if waiting >= limit:
         whose = download.owner.get_username()
-        raise NotAllowed(
-            download, f"{waiting:,} downloads of {whose} are waiting, and at most {limit:,} may."
-        )
+        raise NotAllowed(download, f"{whose} has {queued(waiting, limit=limit)}.")
 
 
 def preview_cleanup(download: Download) -> CleanupPreview:

@@ -4,6 +4,7 @@ Changed in the transaction of each move, submission and deletion, always after t
 was locked: writers take turns there already, so that two never wait for each other here.
 """
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Self
 
 from django.db import connection, models
@@ -29,15 +30,14 @@ class CountsQuerySet(models.QuerySet["Counts"]):
 
     def by_state(self) -> dict[str, int]:
         """Return the number of downloads in each state, 0 included."""
-        found = self._sums("state")
-        return {state.value: found.get(state.value, 0) for state in State}
+        return self._sums("state", State)
 
     def by_outcome(self) -> dict[str, int]:
-        found = self._sums("outcome")
-        return {outcome.value: found.get(outcome.value, 0) for outcome in Outcome}
+        return self._sums("outcome", Outcome)
 
-    def _sums(self, column: str) -> dict[str, int]:
-        return dict(self.values_list(column).annotate(Sum("number")))
+    def _sums(self, column: str, words: Iterable[str]) -> dict[str, int]:
+        found = dict(self.values_list(column).annotate(Sum("number")))
+        return {str(word): found.get(word, 0) for word in words}
 
 
 class Counts(models.Model):

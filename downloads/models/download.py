@@ -423,8 +423,8 @@ class Download(models.Model):
         rows = Download.objects.filter(
             pk=self.pk, state=self.state, attempt=self.attempt, outcome=self.outcome
         )
-        # Who takes a running download from its worker must not do so after a look that was before
-        # the decision to publish: the files may be in the library by now.
+        # A recovery that read the row before the decision to publish must not write it: the files
+        # may be in the library by now.
         return rows.filter(library_path=self.library_path) if self.is_running else rows
 
     def _write(self, columns: dict[str, Any]) -> None:

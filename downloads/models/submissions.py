@@ -35,7 +35,7 @@ class Submitted:
 
 
 class TooManyWaiting(Exception):
-    """A user has as many downloads waiting as may. Nothing was added; the message says it to them.
+    """A user has no room for more waiting downloads. Nothing was added; the message is for them.
 
     `waiting` are there, `wanted` were to be added, of which `limit` lets fewer through.
     """
@@ -45,9 +45,12 @@ class TooManyWaiting(Exception):
         advice = f": {room:,} more can be added now, not {wanted:,}."
         if not room:
             advice = ". More can be added when some of them have begun."
-        super().__init__(
-            f"{waiting:,} of your downloads are waiting, and at most {limit:,} may{advice}"
-        )
+        super().__init__(f"You have {queued(waiting, limit=limit)}{advice}")
+
+
+def queued(waiting: int, *, limit: int) -> str:
+    """Describe a full queue in a part of a sentence."""
+    return f"{waiting:,} download{'' if waiting == 1 else 's'} queued (limit {limit:,})"
 
 
 def submit(

@@ -26,7 +26,7 @@ class CancelWasAsked(Exception):
     """Somebody asked to cancel before the decision to publish. Nothing was written."""
 
 
-# SQLite lets one transaction write at a time, and whoever finds it taken sleeps for up to 100 ms.
+# SQLite lets one transaction write at a time; a waiting one sleeps for up to 100 ms between tries.
 # The threads of one process queue here instead, and go on at once.
 _turn = threading.RLock()
 
@@ -34,8 +34,7 @@ _turn = threading.RLock()
 @contextmanager
 def short_transaction() -> Iterator[None]:
     """Open a transaction, or a savepoint in the caller's. No input or output inside."""
-    # Inside of a transaction it is this thread's turn in the database: whoever has the turn here
-    # waits for it.
+    # A thread inside a transaction must not queue: the thread whose turn it is waits for it.
     queues = connection.vendor == "sqlite" and not connection.in_atomic_block
     with _turn if queues else nullcontext(), transaction.atomic():
         yield

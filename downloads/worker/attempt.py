@@ -70,7 +70,7 @@ class AttemptRun:
         self._directory_name = download.directory
         self._fork_server = fork_server
         self._request: StopRequest | None = None
-        self._has_ended = False  # its child, with all that it started, and nobody changed its files
+        self._has_ended = False  # all its processes; its files are unchanged since
         self._child: Child | None = None
         self._wake, self._waker = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._closing = threading.Lock()

@@ -76,9 +76,8 @@ class Row:
 class OwnedRow(Row):
     """The row of one attempt, owned for the term of the lease in which it was claimed.
 
-    A write is tried again and again while the database is away. Each raises LeaseOver and
-    LostDownload; and the database's last error in a hurry, or after the length of a lease: an
-    answer that always is an error is no absence.
+    A write is repeated while the database is away. It raises LeaseOver, LostDownload, and the
+    database's last error: after `hurry`, or when it answered with errors for the length of a lease.
     """
 
     def __init__(self, download: Download, *, actor: str, lease: Lease, term: int) -> None:
@@ -103,11 +102,11 @@ class OwnedRow(Row):
         self._hurry.set()
 
     def write(self, write: Callable[[], object], **wanted: Any) -> None:
-        """Carry out a transaction, again and again while the database is away.
+        """Carry out a transaction, and repeat it while the database is away.
 
-        When the connection breaks at COMMIT nobody knows whether it was committed. So the row is
-        looked at first: when it has the columns `wanted`, in our attempt, it was; what changes
-        nothing wants none.
+        When the connection breaks at COMMIT, nobody knows whether it was committed. So a repetition
+        reads the row first: it was if the row has the columns `wanted` in our attempt. A write that
+        may be done twice wants none.
         """
         shown = _columns(self.download)
         give_up_at = time.monotonic() + settings.VNSITE.lease_seconds

@@ -50,10 +50,10 @@ def settle(download: Download, directory: Directory, *, is_over: bool) -> Kept:
 def keep(download: Download, *, is_over: bool) -> Kept:
     """Reduce the directory of an attempt that will be followed by another one.
 
-    `is_over`: nothing of it runs any more, for certain, and since then this machine did not start
-    anew. Otherwise somebody may still write there, or the bytes may not be on the disk, and the
-    directory is removed; also when its disk is too full for any download to begin, unless it
-    holds a recording, which nobody can fetch again. What was carried and not taken yet stays.
+    `is_over`: nothing of it runs any more, and this machine has not been started anew. Otherwise a
+    process may still write there, or the bytes may not be on the disk: the directory is removed, as
+    on a disk that is too full for any download to begin, unless it holds a recording, which nobody
+    can fetch again. What was carried and not taken stays.
     """
     root = settings.VNSITE.temp_root
     size_bytes = 0

@@ -339,7 +339,7 @@ class TestWaiting:
 
         assert Download.objects.count() == 3
         assert str(refused.value) == (
-            "3 of your downloads are waiting, and at most 5 may: 2 more can be added now, not 3."
+            "You have 3 downloads queued (limit 5): 2 more can be added now, not 3."
         )
 
     def test_what_is_there_already_needs_no_room(self, user: User) -> None:
@@ -389,6 +389,6 @@ class TestWaiting:
         with configured(user_waiting=2), pytest.raises(actions.NotAllowed) as refused:
             actions.retry(cancelled, actor="test")
 
-        assert "at most 2 may" in str(refused.value)
+        assert str(refused.value) == "ursula has 2 downloads queued (limit 2)."
         cancelled.refresh_from_db()
         assert cancelled.state == "cleaned"

@@ -147,7 +147,7 @@ def test_one_too_many_is_refused_with_field_and_reason(user: User) -> None:
     assert answer.status_code == 422
     [problem] = answer.json()["errors"]
     assert problem["field"] == "url"
-    assert problem["reason"].startswith("2 of your downloads are waiting, and at most 2 may.")
+    assert problem["reason"].startswith("You have 2 downloads queued (limit 2).")
 
 
 def test_of_a_batch_what_fits_is_added_and_the_rest_are_errors(user: User) -> None:
@@ -172,7 +172,7 @@ def test_the_form_refuses_with_a_sentence_and_keeps_what_was_typed(user: User) -
 
     words = words_of(answer)
     assert answer.status_code == 422
-    assert "2 of your downloads are waiting, and at most 3 may: 1 more can be added now" in words
+    assert "You have 2 downloads queued (limit 3): 1 more can be added now" in words
     assert typed.replace("\n", " ") in words
     assert Download.objects.count() == 2
 
