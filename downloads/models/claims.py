@@ -4,7 +4,6 @@
 behind which they do: one claim at a time, on all machines.
 """
 
-from collections.abc import Callable
 from datetime import datetime
 
 from django.conf import settings
@@ -12,6 +11,7 @@ from django.contrib.auth import get_user_model
 from django.db import connection
 from django.db.models import OuterRef, Subquery
 
+from downloads.disk import isolation
 from downloads.models.attempt import Attempt
 from downloads.models.download import Download
 from downloads.models.sites import Site
@@ -23,20 +23,19 @@ from downloads.rules.states import Reason, State
 MUTEX = 0x766E73697465  # of pg_advisory_xact_lock, in this database: "vnsite"
 
 
-def claim(worker: Worker, *, slots: int, directory_name: Callable[[str], str]) -> list[Download]:
-    """Claim the next downloads for a worker, as many as there are free slots at most.
+def claim(worker: Worker, *, slots: int) -> list[Download]:
+    """Claim the next downloads for a worker, at most as many as it has free slots.
 
-    Created → initializing with the attempt counted and the name of the directory recorded
-    before the directory exists; all in one transaction. Two workers never get the same one. The
-    owner who has the fewest running comes first; of one owner's the most urgent and then the
-    oldest. Passed over are owners and sites that have as many running as they may, and
-    downloads of a site whose breaker is open.
+    Moves them to INITIALIZING, counts the attempt and records the name of its directory, in one
+    transaction. Two workers never get the same download. The owner with the fewest running comes
+    first, with the most urgent and then the oldest download. Owners and sites at their limits are
+    passed over, and sites whose breaker is open.
     """
     if not Download.objects.claimable(database_now()).exists():
         return []  # nearly always: saves taking the mutex
     with short_transaction():
         _take_mutex()
-        return _claim(worker, slots, directory_name)
+        return _claim(worker, slots)
 
 
 def _take_mutex() -> None:
@@ -49,15 +48,11 @@ def _take_mutex() -> None:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [MUTEX])
 
 
-def _claim(
-    worker: Worker,
-    slots: int,
-    directory_name: Callable[[str], str],
-) -> list[Download]:
+def _claim(worker: Worker, slots: int) -> list[Download]:
     now = database_now()
     # Nothing depends on it while one owner waits and nothing is limited: saves a query, mostly.
     running = running_now() if limits() != ConcurrencyLimits() else None
-    shut = frozenset(site.host for site in Site.objects.waiting(now))
+    shut = frozenset(Site.objects.waiting(now).values_list("host", flat=True))
     claimed: list[Download] = []
     passed_over: list[int] = []  # being cancelled at this moment
     while len(claimed) < slots:
@@ -71,7 +66,7 @@ def _claim(
         if download is None:
             passed_over.append(turn.download_id)
             continue
-        _send(download, worker, directory_name, now)
+        _send(download, worker, now)
         if running is not None:
             running.add(download.owner_id, download.site)
         claimed.append(download)
@@ -90,10 +85,7 @@ def running_now() -> Running:
 
 
 def _turns(
-    now: datetime,
-    running: Running,
-    shut: frozenset[str],
-    passed_over: list[int],
+    now: datetime, running: Running, shut: frozenset[str], passed_over: list[int]
 ) -> list[Turn]:
     """Return the first candidate of each owner who may have one more running.
 
@@ -138,16 +130,14 @@ def _locked(key: int) -> Download | None:
     return rows.first()
 
 
-def _send(
-    download: Download, worker: Worker, directory_name: Callable[[str], str], now: datetime
-) -> None:
+def _send(download: Download, worker: Worker, now: datetime) -> None:
     download.move(
         State.INITIALIZING,
         actor=worker.actor,
         reason=Reason.CLAIMED,
         attempt=download.attempt + 1,
         worker=worker,
-        directory=directory_name(download.correlation_id),
+        directory=isolation.directory_name(download.correlation_id),
         started_at=download.started_at or now,
         not_before=None,
         error_class=None,

@@ -9,9 +9,8 @@ class AttemptLogQuerySet(models.QuerySet["AttemptLog"]):
     def keep(self, download_id: int, attempt: int, *, text: str, left_out: int) -> None:
         """Write the log of an attempt over what was written of it before.
 
-        One statement for the row of this attempt, which only the worker that made the attempt
-        writes: one that lost its download cannot touch what is said of a later attempt. Not in a
-        transaction that changes a state. Of a download that was deleted nothing is kept.
+        Only the worker of the attempt writes its row, so that a worker that lost its download
+        cannot touch the log of a later attempt. Nothing is kept of a download that was deleted.
         """
         row = AttemptLog(
             download_id=download_id,

@@ -90,9 +90,8 @@ class SqliteDoorbell:
 class PostgresqlDoorbell:
     """Listens for the NOTIFY of the database's triggers.
 
-    While the server is gone `wait` is silent; it rings once when the server is back, because what
-    was committed meanwhile rang for nobody. A pooler that lends out its connections for single
-    transactions cannot carry it.
+    `wait` is silent while the server is gone, and rings once when it is back: commits may have been
+    missed. It does not work through a pooler of single transactions.
     """
 
     def __init__(self) -> None:

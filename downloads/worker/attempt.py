@@ -204,7 +204,7 @@ class AttemptRun:
 
     def _job(self, directory: Path) -> Job:
         return Job(
-            url=clean_url(self.download.url),  # whoever wrote the row
+            url=clean_url(self.download.url),  # as the child must get it, whatever the row says
             options=DownloadOptions.from_mapping(self.download.options).as_dict(),
             directory=str(directory),
             max_bytes=settings.VNSITE.max_bytes,

@@ -76,7 +76,7 @@ class Heartbeat:
 
     def beat(self) -> None:
         asked_at = boot_seconds()
-        # No `short_transaction`: whoever waits for the database there must not hold this up.
+        # No `short_transaction`: a thread that waits for the database there must not hold this up.
         if not self._row().update(heartbeat_at=database_now()):
             logger.warning("worker %s was forgotten; registering again", self.worker.name)
             self.worker = self._register()

@@ -54,7 +54,7 @@ class ChildListener:
 
     def why_stop(self) -> Broke | None:
         """Say what is wrong with a child that goes on: too much, too slow, or silent."""
-        # What fetching and merging can need at most, whoever wrote it.
+        # The most that fetching and merging can need.
         most_bytes = settings.VNSITE.max_bytes * FILE_SIZE_FACTOR
         if isolation.directory_size(self._directory) > most_bytes:
             return Broke(kinds=["TooLarge"], data={"code": "wrote_too_much"})

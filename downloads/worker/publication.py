@@ -46,10 +46,9 @@ def publish(row: OwnedRow, fetched: Fetched, *, directory: Path) -> None:
     """Put what was fetched into the library and say so; DOWNLOADING → COMPLETED.
 
     Raises CancelWasAsked or LostDownload before anything is visible, NotMedia for a type that is
-    not published, RefusedFile when a file is not what was verified, NotPublished when the disk does
-    not take it; nothing is staged or published then. A lease that is over, files that are
-    OutOfReach and a database that does not answer leave everything as it is: recovery will see what
-    was decided.
+    not published, RefusedFile when a file is not the verified one, NotPublished when the disk does
+    not take it; nothing is staged or published then. When the lease is over, the files are
+    OutOfReach or the database does not answer, everything stays for recovery.
     """
     download = row.download
     title = fetched.title or download.title

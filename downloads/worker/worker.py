@@ -1,6 +1,6 @@
 """The worker: claims downloads, runs an attempt in each slot, and stops gracefully.
 
-Wiring: what an attempt does is in `attempt`, what is done about dead workers in `recovery`.
+Wiring: `attempt` carries out an attempt, `recovery` mends what dead workers left.
 """
 
 import logging
@@ -178,10 +178,12 @@ class DownloadManager:
         self._make_room()
         term = self._lease.term
         free = self.slots - len(self._running)
-        if not free or self._stops or not self._can_begin(term):
+        may_begin = free and not self._stops and self._lease.holds(term)
+        if not (may_begin and self._has_room() and self._has_fork_server()):
             return False
-        claimed = claims.claim(self._worker, slots=free, directory_name=isolation.directory_name)
+        claimed = claims.claim(self._worker, slots=free)
         for download in claimed:
+            # The lease may have ended meanwhile: another machine may take them.
             if self._lease.holds(term):
                 self._begin(download, doorbell, term)
             else:
@@ -200,9 +202,6 @@ class DownloadManager:
                 reason=NOT_BEGUN.reason,
                 **NOT_BEGUN.columns(uncounted=download.uncounted),
             )
-
-    def _can_begin(self, term: int) -> bool:
-        return self._lease.holds(term) and self._has_room() and self._has_fork_server()
 
     def _has_fork_server(self) -> bool:
         """Start another fork server when it ended; return whether children can be forked."""
@@ -257,8 +256,8 @@ class DownloadManager:
                 lease=self._lease,
                 term=term,
             )
-        except OSError as error:  # no descriptor is left, since it was looked
-            # Nobody works on it: `_pass_on_requests` will see that, and the sweep give it back.
+        except OSError as error:  # no descriptor is left
+            # `_pass_on_requests` will see that no attempt runs for it, and the sweep recover it.
             logs.failed(logger, f"{download} was claimed and cannot begin", error)
             return
         future = self._pool.submit(attempt.run)

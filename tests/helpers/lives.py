@@ -8,7 +8,6 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from downloads.disk import isolation
 from downloads.models import Download, Worker, claims, submissions
 from downloads.rules.errors import ErrorClass
 from downloads.rules.options import DownloadOptions
@@ -41,7 +40,7 @@ def make_worker(*, heartbeat_at: datetime | None = None, slots: int = 4) -> Work
 
 def claim_next(worker: Worker) -> Download | None:
     """What a worker with one free slot gets; None when nothing is claimable."""
-    claimed = claims.claim(worker, slots=1, directory_name=isolation.directory_name)
+    claimed = claims.claim(worker, slots=1)
     return claimed[0] if claimed else None
 
 

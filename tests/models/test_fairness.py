@@ -13,7 +13,6 @@ from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 
 from downloads import actions
-from downloads.disk.isolation import directory_name
 from downloads.models import Download, Site, TooManyWaiting, Worker, claims, submissions
 from downloads.rules.errors import ErrorClass
 from downloads.rules.fairness import ConcurrencyLimits, Running, Turn, first_of
@@ -53,7 +52,7 @@ def claim(worker: Worker | None = None) -> Download | None:
 
 def claim_all(slots: int) -> list[Download]:
     worker = lives.make_worker()
-    return claims.claim(worker, slots=slots, directory_name=directory_name)
+    return claims.claim(worker, slots=slots)
 
 
 def claim_owners(number: int) -> list[int | str | None]:
