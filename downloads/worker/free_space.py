@@ -1,7 +1,7 @@
 """Watches free space: whether a download may begin, and whether a running one must give way.
 
-The temp root and the library are checked before each claim and while downloads run. The distance
-between the two limits keeps downloads from being started and put back in turns.
+The temp root and the library are checked before each claim and while downloads run. The limits
+differ, so that downloads are not started and put back in turns.
 """
 
 import os
@@ -14,6 +14,7 @@ from django.conf import settings
 
 from downloads.disk.library import folder_mode, make_folder
 
+TEMP_MODE = 0o700
 # Below VNSITE_MIN_FREE_BYTES nothing begins; below this part of it the youngest gives way.
 GIVE_WAY_PART = 0.5
 # A download makes a directory and some files, and a database beside it a few more.
@@ -32,7 +33,7 @@ def obstacle_to_carry() -> str:
 
     A library that is full or away is none of its making.
     """
-    return _obstacle_in(settings.VNSITE.temp_root, settings.VNSITE.min_free_bytes)
+    return _obstacle_in(settings.VNSITE.temp_root, TEMP_MODE, settings.VNSITE.min_free_bytes)
 
 
 def obstacle_to_go_on() -> str:
@@ -48,20 +49,22 @@ def obstacle_to_go_on() -> str:
 
 
 def _obstacle(least_bytes: int) -> str:
-    return _first(_obstacle_in(root, least_bytes) for root in _roots())
+    return _first(_obstacle_in(root, mode, least_bytes) for root, mode in _roots().items())
 
 
-def _roots() -> tuple[Path, Path]:
-    return settings.VNSITE.temp_root, settings.VNSITE.media_root
+def _roots() -> dict[Path, int]:
+    """Return the two roots, with the modes that they are made with."""
+    library_mode = folder_mode(settings.VNSITE.library_mode)
+    return {settings.VNSITE.temp_root: TEMP_MODE, settings.VNSITE.media_root: library_mode}
 
 
 def _first(obstacles: Iterable[str]) -> str:
     return next(filter(None, obstacles), "")
 
 
-def _obstacle_in(root: Path, least_bytes: int) -> str:
+def _obstacle_in(root: Path, mode: int, least_bytes: int) -> str:
     try:
-        make_folder(root, _mode_of(root))
+        make_folder(root, mode)
         shortage = _shortage_in(root, least_bytes)
     except OSError as error:
         return f"{root} cannot be used ({error.strerror})"
@@ -79,11 +82,6 @@ def _shortage_in(root: Path, least_bytes: int) -> str:
     if disk.f_files and disk.f_favail < MIN_FREE_FILES:  # 0 files: the file system has no limit
         return f"fewer than {MIN_FREE_FILES} files can be made in {root}"
     return ""
-
-
-def _mode_of(root: Path) -> int:
-    is_library = root == settings.VNSITE.media_root
-    return folder_mode(settings.VNSITE.library_mode) if is_library else 0o700
 
 
 def _obstacle_in_descriptors() -> str:

@@ -201,13 +201,14 @@ def _can_finish(download: Download) -> bool:
 
 
 def _end_processes(download: Download, *, host: str) -> None:
-    """End what may still write in the directory that is about to be removed."""
+    """End all processes that may write in the directory, which is about to be removed."""
     if download.directory:
         end_attempt(download.directory, child_of(_present_attempt(download), host=host))
 
 
 def _present_attempt(download: Download) -> Attempt:
-    return download.attempts.get(number=download.attempt)
+    # By its directory: a deletion meanwhile takes the download from it.
+    return Attempt.objects.get(directory=download.directory)
 
 
 def _end_attempt(download: Download, *, actor: str, host: str) -> None:

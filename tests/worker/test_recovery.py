@@ -12,6 +12,7 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
+from downloads import actions
 from downloads.disk import library
 from downloads.disk.isolation import IsolatedDownload
 from downloads.disk.names import entry_name
@@ -377,6 +378,19 @@ def test_a_pid_of_an_earlier_boot_is_not_signalled(
         assert process.is_alive()
         stranger.kill()
     assert fresh(download).state == State.CREATED
+
+
+def test_a_row_that_is_deleted_during_its_recovery_is_left_to_whoever_deleted_it(
+    dead_worker: Worker,
+) -> None:
+    download, directory = downloading(dead_worker)
+    download.move(State.FAILED, actor="test", reason="storage", error_class="storage")
+    fresh(download).forget()
+
+    with pytest.raises(actions.NotAllowed):
+        recovery._recover_row(download, actor="recovery:test", host="here", dry_run=False)
+
+    assert not directory.exists()
 
 
 def test_what_failed_after_the_decision_is_withdrawn(dead_worker: Worker) -> None:
