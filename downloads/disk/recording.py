@@ -1,9 +1,9 @@
 """The recording of a live stream: its segments on the disk, and a journal of them.
 
 File system only. Each segment is appended to a file first and to the journal then, so that a
-process that is killed leaves at most bytes that no line of the journal counts; they are cut off
-when the recording is opened again. A file (a run) holds segments that continue one another; where a
-stream breaks, the next one begins.
+process that is killed, or a power cut, leaves at most bytes that no line of the journal counts;
+they are cut off when the recording is opened again. A file (a run) holds segments that continue
+one another; where a stream breaks, the next one begins.
 """
 
 import json
@@ -100,7 +100,8 @@ class Recording:
         track = self.track(values["track"])
         start = track.sizes.get(values["run"], 0)
         entry = Entry(**values, end=start + len(content))
-        _append(self._file(entry.track, entry.run), content)
+        # Synced: after a power cut a line of the journal must not count bytes that are not there.
+        _append(self._file(entry.track, entry.run), content, is_synced=True)
         _append(self._journal, _line(astuple(entry)))
         track.count(entry)
 
@@ -130,7 +131,7 @@ class Recording:
         counted = 0
         with suppress(FileNotFoundError):
             for line in self._journal.read_bytes().splitlines(keepends=True):
-                if not (line.endswith(b"\n") and self._count(json.loads(line))):
+                if not (line.endswith(b"\n") and self._count(line)):
                     break
                 counted += len(line)
             os.truncate(self._journal, counted)
@@ -142,12 +143,16 @@ class Recording:
             if path.name not in counted_files:
                 path.unlink()
 
-    def _count(self, line: Any) -> bool:
-        """Count a line of the journal; False when its bytes are not there."""
-        if isinstance(line, dict):
-            self.stopped = line["stopped"]
+    def _count(self, line: bytes) -> bool:
+        """Count a line of the journal; False when it, or its bytes, did not reach the disk."""
+        try:
+            values = json.loads(line)
+        except ValueError:  # a power cut may leave zeros
+            return False
+        if isinstance(values, dict):
+            self.stopped = values["stopped"]
             return True
-        entry = Entry(**dict(zip(Entry.__dataclass_fields__, line, strict=True)))
+        entry = Entry(**dict(zip(Entry.__dataclass_fields__, values, strict=True)))
         file = self._file(entry.track, entry.run)
         is_there = file.exists() and file.stat().st_size >= entry.end
         if is_there:
@@ -159,8 +164,10 @@ def _line(values: object) -> bytes:
     return json.dumps(values).encode() + b"\n"
 
 
-def _append(path: Path, content: bytes) -> None:
+def _append(path: Path, content: bytes, *, is_synced: bool = False) -> None:
     with path.open("ab", buffering=0) as file:
         left = memoryview(content)
         while left:
             left = left[file.write(left) :]
+        if is_synced:
+            os.fdatasync(file)

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 
 from downloads import actions, logs
-from downloads.disk import isolation, library
+from downloads.disk import isolation, library, partial
 from downloads.fetch.processes import ChildFailed, Process, boot_id, end_attempt
 from downloads.models import Attempt, Download, LostDownload, Worker, database_now
 from downloads.rules.states import Outcome, State
@@ -211,6 +211,17 @@ def _present_attempt(download: Download) -> Attempt:
     return Attempt.objects.get(directory=download.directory)
 
 
+def _is_over(download: Download, *, host: str) -> bool:
+    """Whether what its attempt wrote is on the disk, and nobody writes there any more.
+
+    After a power cut only of a recording, whose child waits for the disk.
+    """
+    attempt, root = _present_attempt(download), settings.VNSITE.temp_root
+    if partial.holds_recording(root, download.directory):
+        return attempt.host == host
+    return attempt.was_on(host, boot_id=boot_id())
+
+
 def _end_attempt(download: Download, *, actor: str, host: str) -> None:
     ending = _ending_of(download)
     if ending.to is State.COMPLETED:
@@ -218,8 +229,7 @@ def _end_attempt(download: Download, *, actor: str, host: str) -> None:
         return
     publication.bring_back(download)
     name = download.directory
-    is_over = _present_attempt(download).was_on(host, boot_id=boot_id())
-    kept = resume.settle(download, ending.directory, is_over=is_over)
+    kept = resume.settle(download, ending.directory, is_over=_is_over(download, host=host))
     try:
         Row(download, actor=actor).move(
             ending.to,

@@ -226,8 +226,8 @@ class DownloadManager:
     def _make_room(self) -> None:
         """Ask the youngest attempt to give way when a disk runs full; the last one then fails.
 
-        One at a time, as each frees the room that it took. Recordings are stopped and kept, and
-        after all others: nobody can fetch them again.
+        One at a time, as each frees the room that it took. A recording watches the
+        room itself and ends before: nobody can fetch it again.
         """
         now = time.monotonic()
         if now < self._room_due_at or not self._running:
@@ -235,17 +235,14 @@ class DownloadManager:
         self._room_due_at = now + ROOM_SECONDS
         if any(attempt.is_asked for attempt, _ in self._running.values()):
             return
-        if obstacle := free_space.obstacle_to_go_on():
-            attempts = [attempt for attempt, _ in self._running.values()]
-            youngest = ([each for each in attempts if not each.is_recorded] or attempts)[-1]
+        replaceable = [each for each, _ in self._running.values() if not each.is_recorded]
+        if replaceable and (obstacle := free_space.obstacle_to_go_on()):
+            youngest = replaceable[-1]
             with logs.about(
                 correlation_id=youngest.download.correlation_id, attempt=youngest.epoch
             ):
                 logger.warning("%s gives way: %s", youngest.download, obstacle)
-            if youngest.is_recorded:
-                youngest.keep()
-            else:
-                youngest.ask(StopRequest.GIVE_WAY if len(attempts) > 1 else StopRequest.NO_ROOM)
+            youngest.ask(StopRequest.GIVE_WAY if len(self._running) > 1 else StopRequest.NO_ROOM)
 
     def _begin(self, download: Download, doorbell: Doorbell, term: int) -> None:
         try:

@@ -64,6 +64,15 @@ def test_a_line_that_was_cut_does_not_count(
     assert Recording.open(tmp_path).size_bytes == 20
 
 
+def test_zeros_that_a_power_cut_left_do_not_count(recording: Recording, tmp_path: Path) -> None:
+    with (tmp_path / RECORDING / JOURNAL).open("ab") as journal:
+        journal.write(bytes(70) + b"\n")
+
+    add(Recording.open(tmp_path), 10)
+
+    assert Recording.open(tmp_path).tracks[0].milliseconds == 8000
+
+
 def test_a_line_without_its_bytes_does_not_count(recording: Recording, tmp_path: Path) -> None:
     [file] = recording.files(0)
     file.write_bytes(b"1234512")

@@ -20,7 +20,7 @@ from tests.helpers.attempts import (
     running,
 )
 from tests.helpers.live_site import Footage, Live, footage
-from tests.helpers.scripted_site import Answer, Request, ScriptedSite
+from tests.helpers.scripted_site import Answer, Canary, Request, ScriptedSite
 from tests.helpers.waiting import wait_for
 
 Record = Callable[..., Ended]
@@ -304,6 +304,39 @@ def test_picture_and_sound_in_two_playlists_are_recorded_together(
     assert packets(ended.file).count(",") == 4  # two streams
     assert seconds(ended.file) == pytest.approx(12, abs=0.15)
     assert ended.fetched.data["gaps"] == 1
+
+
+def test_a_segment_at_a_private_address_is_not_fetched(
+    record: Record, film: Callable[[str], Footage]
+) -> None:
+    with Canary() as canary:
+        elsewhere = f"http://127.0.0.1:{canary.port}/5.ts"
+        away = Answer(status=302, headers={"Location": elsewhere})
+        live = Live(film=film("ts"), window=None, replaced={5: away})
+
+        ended = record(live)
+
+        assert not canary.was_touched
+    assert ended.fetched.data["missed_segments"] == 1
+
+
+def test_a_live_stream_over_dash_is_said_not_to_be_had(
+    fork_server: ForkServer, scripted_site: ScriptedSite, directory: Path
+) -> None:
+    manifest = (
+        '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="dynamic">'
+        '<Period><AdaptationSet mimeType="video/mp4"><SegmentTemplate media="$Number$.m4s"'
+        ' initialization="init.mp4" duration="2"/><Representation id="1" bandwidth="1"'
+        ' codecs="avc1.42c00a"/></AdaptationSet></Period></MPD>'
+    )
+    url = scripted_site.serve("/live.mpd", Answer(body=manifest, media_type="application/dash+xml"))
+
+    ended = attempt(
+        fork_server, job_for(url, directory, allow_private_hosts=(scripted_site.origin,))
+    )
+
+    assert ended.error_class is ErrorClass.FORMAT_UNAVAILABLE
+    assert "DASH" in ended.broke.message
 
 
 # When it is stopped

@@ -3,8 +3,10 @@
 Each disk is a small tmpfs, which takes root.
 """
 
+import os
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,9 @@ from django.test import override_settings
 from downloads.models import Download
 from downloads.rules.states import State
 from downloads.worker import free_space
+from tests.helpers.live_site import footage
 from tests.helpers.media_server import MediaServer
+from tests.helpers.scripted_site import ScriptedSite
 from tests.helpers.waiting import wait_for
 from tests.helpers.worker import (
     WorkerProcess,
@@ -25,6 +29,7 @@ from tests.helpers.worker import (
     temp_entries,
     wait_for_state,
 )
+from tests.worker.test_live import Broadcast
 
 MIB = 2**20
 Mount = Callable[..., Path]
@@ -225,3 +230,45 @@ def test_what_is_really_written_is_limited_whoever_writes_it(
 
     assert (download.outcome, download.error_class) == ("failed", "too_large")
     assert temp_entries() == []
+
+
+@on_shared_database
+def test_a_recording_ends_while_there_is_room_to_finish_it(
+    scripted_site: ScriptedSite, mount: Mount, tmp_path: Path
+) -> None:
+    broadcast = Broadcast(scripted_site, footage("ts", tmp_path))
+    with recorded_on(mount("size=4M"), broadcast, left=2**18):
+        broadcast.live.hold_at = None
+        wait_for_state(broadcast.download, State.CLEANED)
+
+    assert broadcast.download.outcome == "completed"
+    data = broadcast.download.transitions.get(reason="published").data
+    assert (data["stopped"], data["recorded_seconds"] < 12) == ("space", True)
+
+
+@on_shared_database
+def test_a_recording_that_cannot_be_finished_waits_for_room(
+    scripted_site: ScriptedSite, mount: Mount, tmp_path: Path
+) -> None:
+    broadcast = Broadcast(scripted_site, footage("ts", tmp_path))
+    disk = mount("size=4M")
+    with recorded_on(disk, broadcast, left=2**16):
+        wait_for(lambda: ("created", "will_retry") in history(broadcast.download), what="a retry")
+        (disk / "somebody_else").unlink()
+        wait_for_state(broadcast.download, State.CLEANED)
+
+    assert broadcast.download.outcome == "completed"
+    data = broadcast.download.transitions.get(reason="published").data
+    assert (data["stopped"], data["recorded_seconds"]) == ("space", 3)
+
+
+@contextmanager
+def recorded_on(disk: Path, broadcast: Broadcast, *, left: int) -> Iterator[None]:
+    """Three segments are recorded there, and somebody else takes all room but these bytes."""
+    limits = {"VNSITE_TEMP_DIR": str(disk), "VNSITE_MIN_FREE_BYTES": str(2**18)}
+    with running_worker(**broadcast.allowed, **limits):
+        broadcast.wait_until_recorded(3)
+        status = os.statvfs(disk)
+        taken = status.f_bavail * status.f_frsize - left
+        (disk / "somebody_else").write_bytes(bytes(taken))
+        yield

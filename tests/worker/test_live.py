@@ -139,3 +139,33 @@ def test_every_segment_is_there_once_after_six_kills(broadcast: Broadcast) -> No
     assert (data["recorded_seconds"], data["stopped"], "gaps" in data) == (12, "ended", False)
     assert broadcast.download.attempt > broadcast.download.max_attempts
     assert no_breach()
+
+
+@pytest.mark.parametrize("kill", [kill_worker, kill_all])
+def test_a_wish_to_keep_outlasts_an_interruption(
+    broadcast: Broadcast, kill: Callable[[WorkerProcess, Broadcast], None]
+) -> None:
+    with running_worker(**broadcast.allowed) as worker:
+        broadcast.wait_until_recorded(3)
+        worker.freeze()  # it does not hear of the wish
+        actions.stop_and_keep(broadcast.download, actor="user:anna")
+        kill(worker, broadcast)
+    broadcast.live.hold_at = None
+    with running_worker("--once", **broadcast.allowed) as worker:
+        assert worker.wait() == 0
+
+    assert pictures(broadcast.published()) == pictures(broadcast.live.film.source)[:75]
+    assert data_of(broadcast.download, "published")["stopped"] == "asked"
+
+
+def test_a_recording_waits_for_its_next_attempt_and_can_be_kept(broadcast: Broadcast) -> None:
+    with running_worker("--grace", "600", **broadcast.allowed) as worker:
+        broadcast.wait_until_recorded(3)
+        stop(worker, broadcast)
+    broadcast.download.refresh_from_db()
+    actions.stop_and_keep(broadcast.download, actor="user:anna")
+
+    with running_worker("--once", **broadcast.allowed) as worker:
+        assert worker.wait() == 0
+
+    assert pictures(broadcast.published()) == pictures(broadcast.live.film.source)[:75]

@@ -16,6 +16,7 @@ from downloads.diagnostics import invariants
 from downloads.disk import isolation
 from downloads.disk.isolation import IsolatedDownload, directory_name
 from downloads.disk.partial import LEAST_BYTES, PROOF, Proof
+from downloads.disk.recording import RECORDING
 from downloads.fetch.resume import OVERLAP_BYTES
 from downloads.models import Download, LostDownload, Progress, Worker, submissions
 from downloads.rules.options import DownloadOptions
@@ -342,6 +343,42 @@ def test_bytes_of_an_earlier_boot_or_another_machine_are_not_kept(
     download.refresh_from_db()
     assert (download.state, download.carried) == ("created", "")
     assert temp_entries() == []
+
+
+@pytest.mark.parametrize(("column", "is_kept"), [("boot_id", True), ("host", False)])
+def test_a_recording_of_an_earlier_boot_is_kept(
+    dead_worker: Worker, column: str, is_kept: bool
+) -> None:
+    """Its child waits for the disk; but a process of another machine may still write it."""
+    setattr(dead_worker, column, "another")
+    dead_worker.heartbeat_at = timezone.now() - timedelta(hours=1)
+    dead_worker.save()
+    download = claimed_by(dead_worker)
+    recorded = settings.VNSITE.temp_root / download.directory / RECORDING
+    recorded.mkdir(parents=True)
+    (recorded / "0-0").write_bytes(b"a segment")
+    move_to_downloading(download)
+
+    assert recover() == ["requeue"]
+
+    download.refresh_from_db()
+    assert bool(download.carried) is is_kept
+    assert len(temp_entries()) == is_kept
+
+
+def test_a_recording_that_waits_is_not_given_up_for_room(dead_worker: Worker) -> None:
+    download = claimed_by(dead_worker)
+    recorded = settings.VNSITE.temp_root / download.directory / RECORDING
+    recorded.mkdir(parents=True)
+    (recorded / "0-0").write_bytes(b"a segment")
+    move_to_downloading(download)
+
+    with configured(min_free_bytes=2**62):
+        assert recover() == ["requeue"]
+        resume.make_room()
+
+    download.refresh_from_db()
+    assert temp_entries() == [download.carried]
 
 
 def test_bytes_that_another_machine_did_not_need_are_removed(
