@@ -77,11 +77,16 @@ class Recording:
         return sum(sum(track.sizes.values()) for track in self.tracks.values())
 
     @property
+    def seconds(self) -> float:
+        """How long it is, by what the playlists announced."""
+        return max((track.milliseconds for track in self.tracks.values()), default=0) / 1000
+
+    @property
     def data(self) -> dict[str, int | str]:
         """For the history: how long it is, what is missing, and why it ended."""
         tracks = self.tracks.values()
         data: dict[str, int | str] = {
-            "recorded_seconds": round(max((t.milliseconds for t in tracks), default=0) / 1000),
+            "recorded_seconds": round(self.seconds),
             "stopped": self.stopped,
         }
         if gaps := max((track.gaps for track in tracks), default=0):

@@ -55,6 +55,7 @@ class Fetching:
         self.announced: dict[str, int | None] = {}  # what the transport said of each, or we proved
         self.forecast = Forecast()
         self._last_advance_at = 0.0
+        self._recorded_bytes = 0  # as told last
 
     def enter(self, phase: Phase) -> None:
         if phase is not self.phase:
@@ -103,8 +104,11 @@ class Fetching:
             if size_bytes:
                 self.send(Resumed(received_bytes=size_bytes))
         self.enter(Phase.RECORDING)
-        if (now := time.monotonic()) - self._last_advance_at >= ADVANCE_INTERVAL_SECONDS:
-            self._last_advance_at = now
+        now = time.monotonic()
+        is_more = size_bytes > self._recorded_bytes
+        # The last of several at once counts: an attempt that got further is none of the tries.
+        if is_more or now - self._last_advance_at >= ADVANCE_INTERVAL_SECONDS:
+            self._last_advance_at, self._recorded_bytes = now, size_bytes
             self.send(Advance(received_bytes=size_bytes))
 
     def _prove(self, name: str) -> None:

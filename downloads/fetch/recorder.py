@@ -123,11 +123,10 @@ class Recorder:
 
     def _why_cut(self) -> str:
         """Why to stop although more would come, or ""."""
-        recorded_seconds = self.recording.data["recorded_seconds"]
         ran_seconds = time.monotonic() - self._began_at
         if self._wishes.is_keep_asked():
             return Stop.ASKED
-        if max(int(recorded_seconds), ran_seconds) >= self._job.max_seconds:
+        if max(self.recording.seconds, ran_seconds) >= self._job.max_seconds:
             return Stop.TIME
         if self._is_full:
             return Stop.SIZE
