@@ -222,6 +222,44 @@ def test_a_picture_of_another_size_is_joined(
     assert pictures(ended.file)[:100] == pictures(small.source)[:100]
 
 
+@pytest.mark.parametrize(
+    ("option", "media_type"),
+    [({"audio": "mp3"}, "audio/mpeg"), ({"container": "mkv"}, "video/x-matroska")],
+    ids=["sound", "container"],
+)
+def test_a_recording_becomes_what_was_asked_for(
+    record: Record, film: Callable[[str], Footage], option: dict[str, str], media_type: str
+) -> None:
+    ended = record(Live(film=film("ts")), **option)
+
+    assert [file.media_type for file in ended.fetched.files] == [media_type]
+    assert seconds(ended.file) == pytest.approx(12, abs=0.2)
+
+
+def test_sound_alone_without_a_container_is_recorded(
+    record: Record, film: Callable[[str], Footage]
+) -> None:
+    """As radio stations send it: frames of AAC, each segment with a tag of its own."""
+    sound = film("sound")
+    tag = b"ID3" + bytes([4, 0, 0, 0, 0, 0, 0])
+    radio = Footage(
+        source=sound.source,
+        segments=[tag + _frames_of(segment) for segment in sound.segments],
+        initialization=b"",
+    )
+
+    ended = record(Live(film=radio))
+
+    assert ended.fetched.data["recorded_seconds"] == len(sound.segments)
+    assert ended.fetched.files[0].media_type in ("video/mp4", "audio/mp4")
+    assert seconds(ended.file) == pytest.approx(12, abs=0.3)
+
+
+def _frames_of(segment: bytes) -> bytes:
+    command = ["ffmpeg", "-v", "error", "-i", "pipe:0", "-c", "copy", "-f", "adts", "pipe:1"]
+    return subprocess.run(command, input=segment, capture_output=True, check=True).stdout
+
+
 def test_an_encrypted_stream_is_decrypted(
     record: Record, film: Callable[[str], Footage], scripted_site: ScriptedSite
 ) -> None:
