@@ -8,7 +8,7 @@ import pytest
 
 from downloads.disk import partial
 from downloads.fetch.client import ForkServer
-from downloads.fetch.protocol import Advance, Job, Message, Resumed
+from downloads.fetch.protocol import Advance, Job, Message, PhaseBegan, Resumed
 from downloads.rules.errors import ErrorClass
 from tests.fetch.test_fetch import packets, phases, seconds
 from tests.helpers.attempts import (
@@ -475,12 +475,16 @@ class Tries:
             partial.bring(self._root, self._carried, directory)
         return job_for(self._url, directory, allow_private_hosts=(self._origin,), **self.values)
 
-    def kill_after(self, size_bytes: int) -> None:
+    def kill_when(self, is_time: Callable[[list[Message]], bool]) -> int:
+        """Returns how many bytes were kept."""
         job = self._job()
         with running(self._fork_server, job) as child:
-            messages_until(child, has_received(size_bytes))
+            messages_until(child, is_time)
         self._carried = Path(job.directory).name
-        assert partial.keep(self._root, self._carried) >= size_bytes
+        return partial.keep(self._root, self._carried)
+
+    def kill_after(self, size_bytes: int) -> None:
+        assert self.kill_when(has_received(size_bytes)) >= size_bytes
 
     def finish(self) -> Ended:
         return attempt(self._fork_server, self._job())
@@ -559,3 +563,18 @@ def test_a_site_that_fails_is_tried_again_before_the_recording_is_finished(
 
     assert first.error_class is ErrorClass.NETWORK
     assert last.fetched.data == {"recorded_seconds": 4, "stopped": "lost"}
+
+
+def test_a_recording_that_ended_is_finished_without_the_site(
+    tries: Callable[[Live], Tries], film: Callable[[str], Footage], scripted_site: ScriptedSite
+) -> None:
+    live = Live(film=film("ts"))
+    stream = tries(live)
+    stream.kill_when(lambda said: PhaseBegan(phase="post-processing") in said)
+    asked_before = len(scripted_site.requests)
+
+    ended = stream.finish()
+
+    assert len(scripted_site.requests) == asked_before
+    assert ended.fetched.data == {"recorded_seconds": 12, "stopped": "ended"}
+    assert pictures(ended.file) == pictures(live.film.source)
