@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 PACKET_BYTES = 188
+SYNC = 0x47  # the first byte of every packet
 CLOCK = 90_000  # of a transport stream: ticks a second
 LONGEST_TICKS = 2**32  # half of the clock's circle (ISO 13818-1, 2.4.3.7)
 BEGINS = re.compile(rb"[\x40-\x7f\xc0-\xff]")  # second bytes of packets in which a unit begins
@@ -250,12 +251,17 @@ def _indexes(content: bytes) -> Iterator[Time]:
 def span_of_packets(content: bytes) -> Span | None:
     """Return the time of a fragment that is a transport stream; None when it is not known.
 
-    Raises Malformed for one that ends in the middle of a packet. Sparse streams (subtitles, data)
-    do not count.
+    Raises Malformed for one that ends in the middle of a packet, or in which something else is
+    where packets begin. Sparse streams (subtitles, data) do not count.
     """
     left = len(content) % PACKET_BYTES
     if left and content[-left] == content[0]:
-        raise Malformed(f"{left} bytes of a packet of {PACKET_BYTES}")
+        raise Malformed(f"{left} bytes came of a packet of {PACKET_BYTES}")
+    others = len(content) // PACKET_BYTES - content[: len(content) - left : PACKET_BYTES].count(
+        SYNC
+    )
+    if others:
+        raise Malformed(f"{others} of its packets are none")
     times: dict[int, list[int]] = {}
     for match in BEGINS.finditer(content[1::PACKET_BYTES]):
         start = match.start() * PACKET_BYTES

@@ -1,6 +1,7 @@
 """Streams of fragments: each rendition arrives whole and as it was made, or it is not complete."""
 
 import json
+import random
 import subprocess
 import sys
 from collections.abc import Callable
@@ -444,6 +445,19 @@ def test_half_a_segment_that_is_cut_between_packets_is_incomplete(
     bodies = list(packed("mpegts").segments)
     front = half(bodies[number], of=188)
     bodies[number] = front if share == "beginning" else bodies[number][len(front) :]
+
+    assert fetch(stream_of(site, bodies)).error_class is ErrorClass.INCOMPLETE
+
+
+@pytest.mark.parametrize("filling", ["zeros", "noise", "a page"])
+def test_a_segment_with_something_else_in_its_middle_is_incomplete(
+    fetch: Fetch, site: Site, packed: Callable[..., Fragments], filling: str
+) -> None:
+    bodies = list(packed("mpegts").segments)
+    third = len(bodies[1]) // 3
+    other = {"zeros": b"\0" * third, "noise": random.Random(1).randbytes(third)}
+    page = (b"<p>busy</p>" * third)[:third]
+    bodies[1] = bodies[1][:third] + other.get(filling, page) + bodies[1][2 * third :]
 
     assert fetch(stream_of(site, bodies)).error_class is ErrorClass.INCOMPLETE
 
