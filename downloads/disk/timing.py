@@ -6,7 +6,8 @@ Functions of bytes: a fragment of HLS or DASH is small, and in memory when it is
 import re
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Self
 
 PACKET_BYTES = 188
 SYNC = 0x47  # the first byte of every packet
@@ -35,6 +36,13 @@ class Span:
 
     start: float
     end: float
+    # Of each stream of packets: the counters of its first and its last one (ISO 13818-1, 2.4.3.3).
+    counters: dict[int, tuple[int, int]] = field(default_factory=dict)
+
+    def is_continued_by(self, other: Self) -> bool:
+        """Whether no packet is missing between the two, as far as the counters tell (modulo 16)."""
+        both = self.counters.keys() & other.counters.keys()
+        return all((self.counters[pid][1] + 1) % 16 == other.counters[pid][0] for pid in both)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -274,7 +282,21 @@ def span_of_packets(content: bytes) -> Span | None:
     ends = [_end(stamps) for stamps in times.values() if len(stamps) > 1]
     if not ends or max(ends) - min(map(min, times.values())) > LONGEST_TICKS:
         return None
-    return Span(start=min(map(min, times.values())) / CLOCK, end=max(ends) / CLOCK)
+    return Span(
+        start=min(map(min, times.values())) / CLOCK,
+        end=max(ends) / CLOCK,
+        counters={pid: _counters(content, pid) for pid in times},
+    )
+
+
+def _counters(content: bytes, pid: int) -> tuple[int, int]:
+    """Return the counters of the first and the last packet of a stream."""
+    places = range(0, len(content) - PACKET_BYTES + 1, PACKET_BYTES)
+    first, last = (
+        next(place for place in order if _number(content, place + 1, 2) & 0x1FFF == pid)
+        for order in (places, reversed(places))
+    )
+    return content[first + 3] & 0xF, content[last + 3] & 0xF
 
 
 def _timestamp(content: bytes, place: int) -> int:

@@ -38,7 +38,7 @@ class ProgramWroteTooMuch(Exception):
 
 
 class DoesNotFit(Exception):
-    """A container cannot hold one of the streams. The message is ffmpeg's."""
+    """Streams do not fit: into a container, or after one another. The message says which."""
 
 
 def _search_path() -> str:
