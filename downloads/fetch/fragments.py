@@ -12,7 +12,7 @@ from typing import Any
 from downloads.disk import timing
 from downloads.disk.containers import MATROSKA, MP4, TRANSPORT_STREAM, Container, container_of
 from downloads.disk.endings import ends_in_the_middle
-from downloads.fetch.joining import join, require_fit
+from downloads.fetch.joining import Part, join, require_fit
 from downloads.fetch.pieces import Pieces, wanted_by
 from downloads.fetch.timeline import Announced, Timeline
 from downloads.fetch.verify import Incomplete
@@ -34,9 +34,8 @@ class Stream:
         self._tracks: dict[int, timing.Track] = {}  # of an MP4
         self._last = 0  # the hash of the last fragment
         self.timeline = Timeline()
-        self.begins_part = (
-            False  # the last fragment, one that `joining` must join with those before
-        )
+        self.parts: list[Part] = []  # that must be joined, when the stream changes its form
+        self._size = 0  # of what was appended, in bytes
 
     def take(self, content: bytes, announced: Announced) -> bytes:
         """Return what is to be appended for a fragment. Raises Incomplete.
@@ -47,7 +46,6 @@ class Stream:
         self._container = self._container or container
         if self._container and container is None and self._container.demuxer != MATROSKA.demuxer:
             raise Incomplete("In the place of a fragment came something else")
-        self.begins_part = False
         try:
             if self._container is MP4:
                 return self._take_mp4(content, announced)
@@ -69,14 +67,15 @@ class Stream:
         """
         tracks, rest = timing.without_beginning(content)
         if tracks and self._tracks:
-            self.begins_part = tracks != self._tracks
-            if self.begins_part:
-                require_fit(self._tracks.values(), tracks.values())
-            else:
+            if tracks == self._tracks:
                 content = rest
+            else:
+                require_fit(self._tracks.values(), tracks.values())
+                self.parts.append(Part(place=self._size, seconds=self.timeline.played))
         self._tracks = tracks or self._tracks
         runs = timing.runs_of(content, self._tracks)
         shift = self._place(content, timing.span_of(runs), announced)
+        self._size += len(content)
         return timing.moved(content, runs, shift) if shift else content
 
     def _place(self, content: bytes, span: timing.Span | None, announced: Announced) -> float:
@@ -98,8 +97,6 @@ def as_announced(append: Callable[..., None]) -> Callable[..., None]:
             place = ctx["fragment_index"] - 1
             announced = getattr(self, "announced", [])[place : place + 1] or [Announced()]
             content = stream.take(content, announced[0])
-            if stream.begins_part:
-                ctx.setdefault("parts", []).append(ctx["dest_stream"].tell())
         append(self, ctx, content)
 
     return checked
@@ -109,11 +106,11 @@ def finishing(finish: Callable[..., bool]) -> Callable[..., bool]:
     """Wrap the function that is called after the last fragment. It raises Incomplete."""
 
     def checked(self: Any, ctx: dict[str, Any], info: dict[str, Any]) -> bool:
-        if "stream" in ctx:
-            ctx["stream"].timeline.finish()
-        if "parts" in ctx:
+        stream: Stream = ctx.get("stream") or Stream()
+        stream.timeline.finish()
+        if stream.parts:
             self.ydl.enter(Phase.POST_PROCESSING)
-            join(Path(ctx["tmpfilename"]), ctx["parts"])
+            join(Path(ctx["tmpfilename"]), stream.parts)
         return finish(self, ctx, info)
 
     return checked

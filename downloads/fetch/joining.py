@@ -5,7 +5,8 @@ Appended to one another, the second part of an MP4 would be decoded with the fir
 
 import os
 from collections.abc import Iterable
-from itertools import pairwise
+from dataclasses import dataclass
+from itertools import pairwise, zip_longest
 from pathlib import Path
 from typing import IO
 
@@ -15,6 +16,14 @@ from downloads.sandbox.programs import DoesNotFit
 
 # Their pictures may carry settings of their own. ffmpeg moves those of AVC into the pictures.
 CARRY_SETTINGS = frozenset({b"avc1", b"avc3", b"vp09"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """Where a part begins that does not have the form of the one before."""
+
+    place: int  # in bytes of the file
+    seconds: float  # of the stream
 
 
 def require_fit(one: Iterable[Track], other: Iterable[Track]) -> None:
@@ -29,22 +38,26 @@ def require_fit(one: Iterable[Track], other: Iterable[Track]) -> None:
         raise DoesNotFit(f"The stream changes from {names[0]} to {names[1]}: the two do not fit")
 
 
-def join(path: Path, starts: list[int]) -> None:
-    """Replace a file by one in which the parts that begin at these places follow one another."""
-    ends = [0, *starts, path.stat().st_size]
-    parts = [path.with_name(f"part-{number}.mp4") for number in range(len(ends) - 1)]
+def join(path: Path, parts: list[Part]) -> None:
+    """Replace a file by one in which these parts follow the first one, in time as well."""
     listed, joined = path.with_name("parts.txt"), path.with_name("joined.mp4")
+    every = [Part(place=0, seconds=0.0), *parts]
+    names = [f"part-{number}.mp4" for number in range(len(every))]
+    places = [*(part.place for part in every), path.stat().st_size]
     with path.open("rb") as whole:
-        for part, (start, end) in zip(parts, pairwise(ends), strict=True):
-            _copy(whole, part, start=start, count=end - start)
-    listed.write_text("".join(f"file {part.name}\n" for part in parts))
+        for name, (start, end) in zip(names, pairwise(places), strict=True):
+            _copy(whole, path.with_name(name), start=start, count=end - start)
+    # ffmpeg's own idea of how long a part in fragments lasts includes the time before it.
+    lasts = [f"duration {after.seconds - part.seconds}" for part, after in pairwise(every)]
+    lines = [f"file {name}\n{last}\n" for name, last in zip_longest(names, lasts, fillvalue="")]
+    listed.write_text("".join(lines))
     command = ["-f", "concat", "-i", f"file:{listed}", "-map", "0", "-c", "copy", "-y"]
     finished = run_ffmpeg([*command, f"file:{joined}"], READ_THROUGH_TIMEOUT_SECONDS)
     if finished is None or finished.returncode:
         raise DoesNotFit("ffmpeg cannot join the parts of the stream")
     joined.replace(path)
-    for each in (*parts, listed):
-        each.unlink()
+    for name in (*names, listed.name):
+        path.with_name(name).unlink()
 
 
 def _copy(whole: IO[bytes], part: Path, *, start: int, count: int) -> None:

@@ -53,6 +53,11 @@ class Timeline:
         self._placed: list[_Placed] = []
         self._shift = 0.0  # of the fragments' own times, in seconds
 
+    @property
+    def played(self) -> float:
+        """Seconds from the beginning of the first fragment to the end of the last one."""
+        return self._placed[-1].end - self._placed[0].start if self._placed else 0.0
+
     def place(self, span: Span, announced: Announced) -> float:
         """Place a fragment; returns by how many seconds it must be moved to follow the last one."""
         gap = span.start + self._shift - self._placed[-1].end if self._placed else 0.0

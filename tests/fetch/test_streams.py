@@ -126,9 +126,9 @@ def site(scripted_site: ScriptedSite) -> Site:
 # Encrypted segments
 
 
-def encrypted(content: bytes, *, number: int) -> bytes:
+def encrypted(content: bytes, *, number: int, key: bytes = KEY) -> bytes:
     """As RFC 8216, 5.2 has it without a vector: it is the number of the segment."""
-    return AES.new(KEY, AES.MODE_CBC, iv=number.to_bytes(16)).encrypt(pad(content, 16))
+    return AES.new(key, AES.MODE_CBC, iv=number.to_bytes(16)).encrypt(pad(content, 16))
 
 
 def encrypted_stream(site: Site, film: Fragments, *head: str, first: int = 0) -> str:
@@ -186,6 +186,24 @@ def test_an_advertisement_that_is_left_out_does_not_shift_the_vectors(
     ended = fetch(site.playlist(*lines))
 
     assert ended.file.read_bytes() == film.init + film.segments[0] + film.segments[2]
+
+
+def test_keys_that_change_and_end_are_followed(
+    fetch: Fetch, site: Site, packed: Callable[..., Fragments]
+) -> None:
+    film = packed("fmp4")
+    other_key = KEY[::-1]
+    site.body("/init.mp4", film.init)
+    site.body("/key", KEY)
+    site.body("/other", other_key)
+    first, second, third = film.segments
+    bodies = [encrypted(first, number=5), encrypted(second, number=6, key=other_key), third]
+    keys = [ENCRYPTED, ENCRYPTED.replace("/key", "/other"), "#EXT-X-KEY:METHOD=NONE"]
+    lines = ["#EXT-X-MEDIA-SEQUENCE:5", INIT]
+    for number, (key, body) in enumerate(zip(keys, bodies, strict=True)):
+        lines += [key, "#EXTINF:2,", site.body(f"/{number}", body)]
+
+    assert fetch(site.playlist(*lines)).file.read_bytes() == film.whole
 
 
 def with_broken_padding(content: bytes) -> bytes:
@@ -379,6 +397,23 @@ def test_pieces_are_cut_out_of_the_whole_when_the_site_ignores_ranges(
     assert seconds(ended.file) == pytest.approx(3 * SECONDS, abs=0.2)
     assert kind == "mpegts" or ended.file.read_bytes() == film.whole
     assert len(site.site.requests_of("/whole")) == 1
+
+
+@pytest.mark.parametrize("knows_range", [True, False])
+def test_pieces_that_follow_one_another_need_no_offset(
+    fetch: Fetch, site: Site, packed: Callable[..., Fragments], knows_range: bool
+) -> None:
+    film = packed("fmp4")
+    rest = b"".join(film.segments[:2])
+    whole = Answer(body=rest, media_type="video/mp4")
+    site.site.serve("/whole", (lambda request: piece(request, rest)) if knows_range else whole)
+    sizes = [len(segment) for segment in film.segments]
+    site.body("/init.mp4", film.init)
+    lines = [INIT, "#EXTINF:2,", f"#EXT-X-BYTERANGE:{sizes[0]}@0", "/whole"]
+    lines += ["#EXTINF:2,", f"#EXT-X-BYTERANGE:{sizes[1]}", "/whole"]
+    lines += ["#EXTINF:2,", site.body("/last", film.segments[2])]
+
+    assert fetch(site.playlist(*lines)).file.read_bytes() == film.whole
 
 
 def test_yt_dlp_alone_takes_the_whole_for_every_piece(
@@ -750,6 +785,23 @@ def test_all_periods_follow_one_another(
     assert seconds(ended.file, "v") == pytest.approx(2 * lasts, abs=0.2)
     assert seconds(ended.file, "a") == pytest.approx(2 * lasts, abs=0.2)
     assert len(packets(ended.file, "v")) == 2 * lasts * 25
+
+
+def test_a_period_of_another_size_in_the_middle_is_joined(
+    fetch: Fetch, site: Site, films: Callable[..., dict[str, Fragments]]
+) -> None:
+    """Program, advertisement, program."""
+    lasts = f'duration="PT{3 * SECONDS}S"'
+    program, advertisement = films(), films("-s", "320x180")
+    parts = {"one": program, "two": advertisement, "three": program}
+
+    ended = fetch(
+        manifest(site, *(period(site, *part, attributes=lasts) for part in parts.items()))
+    )
+
+    assert seconds(ended.file, "v") == pytest.approx(9 * SECONDS, abs=0.3)
+    assert seconds(ended.file, "a") == pytest.approx(9 * SECONDS, abs=0.3)
+    assert decoding_errors(ended.file) == ""
 
 
 def test_a_period_without_sound_among_others_is_incomplete(
