@@ -128,6 +128,12 @@ def without_beginning(content: bytes) -> tuple[dict[int, Track], bytes]:
     return {}, content
 
 
+def stands_alone(content: bytes) -> bool:
+    """Whether a fragment is an MP4 of its own, with an index of all of it. Raises Malformed."""
+    kinds = {box.kind for box in boxes(content)}
+    return {b"moov", b"mdat"} <= kinds and b"moof" not in kinds
+
+
 def _tracks(content: bytes, moov: Box) -> dict[int, Track]:
     defaults = {
         _number(content, trex.start + 4): _number(content, trex.start + 12)

@@ -67,11 +67,13 @@ class Stream:
         """
         tracks, rest = timing.without_beginning(content)
         if tracks and self._tracks:
-            if tracks == self._tracks:
+            is_alone = timing.stands_alone(content)
+            if tracks == self._tracks and not is_alone:
                 content = rest
             else:
                 require_fit(self._tracks.values(), tracks.values())
-                self.parts.append(Part(place=self._size, seconds=self.timeline.played))
+                seconds = None if is_alone else self.timeline.played
+                self.parts.append(Part(place=self._size, seconds=seconds))
         self._tracks = tracks or self._tracks
         runs = timing.runs_of(content, self._tracks)
         shift = self._place(content, timing.span_of(runs), announced)

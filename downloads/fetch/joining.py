@@ -20,10 +20,10 @@ CARRY_SETTINGS = frozenset({b"avc1", b"avc3", b"vp09"})
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """Where a part begins that does not have the form of the one before."""
+    """Where a part begins that does not have the form of the one before, or its own index."""
 
     place: int  # in bytes of the file
-    seconds: float  # of the stream
+    seconds: float | None  # of the stream; None: the part before says itself how long it lasts
 
 
 def require_fit(one: Iterable[Track], other: Iterable[Track]) -> None:
@@ -48,7 +48,10 @@ def join(path: Path, parts: list[Part]) -> None:
         for name, (start, end) in zip(names, pairwise(places), strict=True):
             _copy(whole, path.with_name(name), start=start, count=end - start)
     # ffmpeg's own idea of how long a part in fragments lasts includes the time before it.
-    lasts = [f"duration {after.seconds - part.seconds}" for part, after in pairwise(every)]
+    lasts = [
+        "" if after.seconds is None else f"duration {after.seconds - (part.seconds or 0)}"
+        for part, after in pairwise(every)
+    ]
     lines = [f"file {name}\n{last}\n" for name, last in zip_longest(names, lasts, fillvalue="")]
     listed.write_text("".join(lines))
     command = ["-f", "concat", "-i", f"file:{listed}", "-map", "0", "-c", "copy", "-y"]

@@ -958,3 +958,23 @@ def test_half_a_segment_of_bare_sound_is_incomplete(
     bodies[number] = half(bodies[number])
 
     assert fetch(stream_of(site, bodies)).error_class is ErrorClass.INCOMPLETE
+
+
+@pytest.mark.parametrize("flags", ["+faststart", "+write_colr"])
+def test_segments_that_are_films_of_their_own_follow_one_another(
+    fetch: Fetch, site: Site, packed: Callable[..., Fragments], directory: Path, flags: str
+) -> None:
+    """With the index in front, and behind."""
+    bodies = []
+    for number, segment in enumerate(packed("mpegts").segments):
+        source, film = directory / f"source-{number}.ts", directory / f"source-{number}.mp4"
+        source.write_bytes(segment)
+        command = ["ffmpeg", "-v", "error", "-i", source, "-c", "copy", "-movflags", flags, film]
+        subprocess.run(command, check=True)
+        bodies.append(film.read_bytes())
+
+    ended = fetch(stream_of(site, bodies))
+
+    assert seconds(ended.file, "v") == pytest.approx(3 * SECONDS, abs=0.2)
+    assert len(packets(ended.file, "v")) == 3 * SECONDS * 25
+    assert decoding_errors(ended.file) == ""
