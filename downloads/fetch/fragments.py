@@ -38,7 +38,7 @@ class Stream:
         self._size = 0  # of what was appended, in bytes
 
     def take(self, content: bytes, announced: Announced) -> bytes:
-        """Return what is to be appended for a fragment. Raises Incomplete.
+        """Return what is to be appended for a fragment. Raises Incomplete and DoesNotFit.
 
         In Matroska only the first fragment has a known beginning.
         """
@@ -176,12 +176,10 @@ def leaving_clear(decrypter: Callable[..., Decrypt]) -> Callable[..., Decrypt]:
             is_encrypted = (fragment.get("decrypt_info") or {}).get("METHOD") == "AES-128"
             if not content or not is_encrypted or container_of(io.BytesIO(content)) is MP4:
                 return content
-            if len(content) % AES_BLOCK_BYTES:
-                raise NotDecrypted(f"Fragment {fragment['frag_index']} is not whole")
             try:
                 return decrypt(fragment, content)
-            except ValueError as error:  # of the cipher: the key or the vector has a wrong length
-                raise NotDecrypted(str(error)) from error
+            except ValueError as error:  # its length, or that of the key
+                raise NotDecrypted(f"A fragment cannot be decrypted: {error}") from error
 
         return decrypt_or_leave
 

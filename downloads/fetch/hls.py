@@ -56,7 +56,7 @@ def _refuse_encryption(playlist: str) -> None:
                 raise UnknownEncryption(f"The stream is encrypted with {method}")
 
 
-def ends(_extractor: Any, playlist: str, _video_id: str) -> float | None:
+def vod_seconds(_extractor: Any, playlist: str, _video_id: str) -> float | None:
     """Stand for yt-dlp's `_parse_m3u8_vod_duration`: seconds; None for one that goes on.
 
     For yt-dlp a stream that lasts less than a second, or that does not say how long, is live.

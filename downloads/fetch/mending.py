@@ -14,7 +14,7 @@ from downloads.fetch import fragments, hls, master, periods
 
 def mend() -> None:
     """Wrap functions of yt-dlp, for this process and those that are forked from it."""
-    InfoExtractor._parse_m3u8_vod_duration = hls.ends
+    InfoExtractor._parse_m3u8_vod_duration = hls.vod_seconds
     InfoExtractor._parse_m3u8_formats_and_subtitles = master.with_sound(
         InfoExtractor._parse_m3u8_formats_and_subtitles
     )

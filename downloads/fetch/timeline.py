@@ -12,8 +12,10 @@ from downloads.disk.timing import Span
 from downloads.fetch.verify import Incomplete
 
 TOLERANCE_SECONDS = 0.5
-# A stream that lasts more than so many times as long as announced is not the one of the playlist.
+# A stream that lasts longer than so many times what was announced, and what rounding may take from
+# that of a short one, is not the one of the playlist.
 MOST_TIMES = 2
+ROUNDING_SECONDS = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +78,7 @@ class Timeline:
     def _require_its_length(self) -> None:
         announced = [placed.announced.seconds for placed in self._placed]
         played = sum(placed.length for placed in self._placed)
-        if announced and all(announced) and played > MOST_TIMES * sum(announced) + 1:
+        if announced and all(announced) and played > MOST_TIMES * sum(announced) + ROUNDING_SECONDS:
             raise Incomplete(
                 f"{played:.1f} s came of a stream of which {sum(announced):.1f} s were announced"
             )
