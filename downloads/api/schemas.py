@@ -168,11 +168,15 @@ class FileOut(Outgoing):
     sha256: str
     media_type: str
     url: str
+    fault: str = Field(
+        description="Why the library does not have it as it was published: missing, changed (its"
+        " size), unreachable; empty when it has"
+    )
 
     @classmethod
     def of(cls, file: PublishedFile, download: Download) -> Self:
         url = reverse("media", args=[download.correlation_id, file.name])
-        columns = ("name", "size", "sha256", "media_type")
+        columns = ("name", "size", "sha256", "media_type", "fault")
         return cls(url=url, **{name: getattr(file, name) for name in columns})
 
 

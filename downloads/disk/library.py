@@ -276,6 +276,20 @@ def holds(root: Path, name: str, sizes: dict[str, int]) -> bool:
     return found == sizes
 
 
+def fault_of(path: Path, *, size: int) -> str:
+    """Return why a published file cannot be had: `missing`, `changed`, `unreachable`; or "".
+
+    Looks at its size alone: `check_lifecycle --hashes` finds other bytes of the same size.
+    """
+    try:
+        status = path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return "missing"
+    except OSError:
+        return "unreachable"
+    return "" if stat.S_ISREG(status.st_mode) and status.st_size == size else "changed"
+
+
 def discard(root: Path, key: str) -> None:
     """Remove what is staged under the key, if anything."""
     directory = _staged(root, key)

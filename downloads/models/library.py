@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Self
 from django.conf import settings
 from django.db import models
 
+from downloads.disk import library
+
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser, User
 
@@ -67,3 +69,9 @@ class PublishedFile(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def fault(self) -> str:
+        """See `library.fault_of`: somebody else may have changed the library."""
+        path = settings.VNSITE.media_root / self.entry.path / self.name
+        return library.fault_of(path, size=self.size)

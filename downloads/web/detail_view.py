@@ -17,6 +17,11 @@ from downloads.web.row_view import START_A_WORKER, DownloadView, actor_in_words
 from downloads.web.timeline import steps_of
 
 MAX_LOGS = 3  # each may have 64 KiB; to older ones there is a link
+FILE_FAULTS = {
+    "missing": "It is not in the library any more.",
+    "changed": "It was changed in the library after it was published.",
+    "unreachable": "The library cannot be read now.",
+}
 PLAYABLE = frozenset({"audio", "video"})
 REASONS: dict[str, str] = {
     Reason.DIRECTORY_MADE: "isolated directory made",
@@ -42,6 +47,7 @@ class File(NamedTuple):
     address: str
     about: str  # its size and what it is
     player: str  # the element that plays it, "video" or "audio"; "" when neither does
+    fault: str  # why it cannot be had; "" when it can
 
 
 class Problem(NamedTuple):
@@ -91,12 +97,13 @@ def _move(entry: Transition) -> Move:
 
 
 def _file(row: PublishedFile, download: Download) -> File:
-    kind = row.media_type.partition("/")[0]
+    kind, fault = row.media_type.partition("/")[0], FILE_FAULTS.get(row.fault, "")
     return File(
         row=row,
         address=reverse("media", args=[download.correlation_id, row.name]),
         about=f"{size(row.size)} · {row.media_type}",
-        player=kind if kind in PLAYABLE else "",
+        player=kind if kind in PLAYABLE and not fault else "",
+        fault=fault,
     )
 
 

@@ -50,11 +50,13 @@ async def media(request: HttpRequest, correlation_id: str, name: str) -> HttpRes
     if user is None:
         return _refuse(request)
     row, file = await sync_to_async(_find)(user, correlation_id, name)
-    if settings.VNSITE.accel_prefix:
-        file.close()
-        return _hand_to_proxy(request, row)
     try:
         status = os.fstat(file.fileno())
+        if status.st_size != row.size:
+            raise Http404("The file in the library is not the one that was published.")
+        if settings.VNSITE.accel_prefix:
+            file.close()
+            return _hand_to_proxy(request, row)
         response = _answer(request, row, file, status)
     except BaseException:
         file.close()

@@ -1,9 +1,11 @@
 """The JSON API: answers, refusals, and who sees what."""
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
@@ -528,11 +530,40 @@ def test_a_completed_download_shows_its_files(caller: Caller, user: User) -> Non
             "sha256": "0" * 64,
             "media_type": "video/mp4",
             "url": f"/media/{download.correlation_id}/clip%201.mp4",
+            "fault": "",
         }
     ]
     assert [entry["to"] for entry in body["history"]] == [
         "created", "initializing", "ready", "downloading", "completed"
     ]  # fmt: skip
+
+
+def delete(path: Path) -> None:
+    path.unlink()
+
+
+def truncate(path: Path) -> None:
+    os.truncate(path, 3)
+
+
+def replace_by_a_link(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("/etc/hostname")
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [(delete, "missing"), (truncate, "changed"), (replace_by_a_link, "changed")],
+)
+def test_a_file_that_was_changed_outside_is_said_to_be(
+    caller: Caller, user: User, change: Callable[[Path], None], fault: str
+) -> None:
+    download = lives.complete(lives.submit(user))
+    change(settings.VNSITE.media_root / download.library_path / "clip.mp4")
+
+    body = caller.get(f"/downloads/{download.correlation_id}").json()
+
+    assert [file["fault"] for file in body["files"]] == [fault]
 
 
 def test_a_failed_download_says_what_happened_and_what_to_do(caller: Caller, user: User) -> None:

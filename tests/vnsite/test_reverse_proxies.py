@@ -16,6 +16,7 @@ import requests
 from django.conf import settings
 from django.contrib.auth.models import User
 
+from downloads.models import PublishedFile
 from tests.conftest import PASSWORD
 from tests.helpers import lives
 from tests.helpers.serving import Serving, serving
@@ -237,6 +238,7 @@ def published(request: pytest.FixtureRequest, person: User) -> tuple[str, str]:
     download = lives.complete(lives.submit(person), name=request.param)
     place = settings.VNSITE.media_root / download.library_path / request.param
     place.write_bytes(CONTENT)
+    PublishedFile.objects.update(size=len(CONTENT))
     name = quote(request.param)
     return (
         f"/media/{download.correlation_id}/{name}",

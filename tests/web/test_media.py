@@ -67,12 +67,28 @@ def publish(server: Serving, owner: User, *, name: str = "clip.mp4") -> Publishe
     return Published(server, download, path, url, owner)
 
 
+def resize(published: Published, size: int) -> None:
+    """As if a file of so many bytes, which the disk need not hold, had been published."""
+    os.truncate(published.path, size)
+    PublishedFile.objects.update(size=size)
+
+
 @pytest.fixture
 def published(server: Serving, user: User) -> Published:
     return publish(server, user)
 
 
 # The whole file
+
+
+@pytest.mark.parametrize("content", [CONTENT[:-1], CONTENT + b"+", b""])
+def test_a_file_that_was_changed_outside_is_not_served(
+    published: Published, content: bytes
+) -> None:
+    published.path.write_bytes(content)
+
+    assert [published.get().status, published.get(method="HEAD").status] == [404, 404]
+    assert published.get(Range="bytes=0-9").status == 404
 
 
 def test_the_owner_gets_the_file(published: Published) -> None:
@@ -132,7 +148,7 @@ def test_head_has_the_headers_and_no_body(published: Published) -> None:
 
 
 def test_an_empty_file_is_served(published: Published) -> None:
-    published.path.write_bytes(b"")
+    resize(published, 0)
 
     assert published.get().body == b""
     assert published.get(Range="bytes=0-").status == 416
@@ -385,7 +401,7 @@ def test_nothing_above_the_root_is_opened(tmp_path: Path, path: str) -> None:
 
 @pytest.fixture
 def big(published: Published) -> Published:
-    os.truncate(published.path, BIG)
+    resize(published, BIG)
     return published
 
 
@@ -413,7 +429,7 @@ def test_a_big_file_takes_constant_memory(big: Published) -> None:
 
 def test_four_gibibytes_take_constant_memory(published: Published) -> None:
     size = 4 * 2**30 + 10  # more than 32 bits can count; the disk holds nothing of it
-    os.truncate(published.path, size)
+    resize(published, size)
     before = published.server.resident_bytes()
 
     head = published.get(method="HEAD")
@@ -497,6 +513,7 @@ def test_a_file_that_becomes_shorter_ends_the_connection(big: Published) -> None
         while response.read(2**20):
             pass
     browser.close()
+    resize(big, 10 * 2**20)
     assert big.get(Range="bytes=0-9").body == CONTENT[:10]
 
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.conf import settings as django_settings
 from django.contrib.auth.models import User
 from django.core.cache import cache
 from django.test import Client, RequestFactory
@@ -710,6 +711,19 @@ def test_cleanup(browser: Client, user: User) -> None:
     download.refresh_from_db()
     assert download.state == State.CLEANED
     assert download.transitions.last().actor == "user:ursula"
+
+
+def test_a_file_that_is_not_as_it_was_published_is_not_offered(browser: Client, user: User) -> None:
+    download = lives.complete(lives.submit(user))
+    page = browser.get(path_of(download)).content.decode()
+    assert "Save file" in page
+    (django_settings.VNSITE.media_root / download.library_path / "clip.mp4").unlink()
+
+    page = browser.get(path_of(download)).content.decode()
+
+    assert "not in the library any more" in page
+    assert "Save file" not in page
+    assert "<video" not in page
 
 
 @pytest.mark.parametrize("with_files", [True, False])
