@@ -36,6 +36,10 @@ AVI = Container(demuxer="avi", suffixes=(".avi",))
 FLASH = Container(demuxer="flv", suffixes=(".flv",))
 MP3 = Container(demuxer="mp3", suffixes=(".mp3",))
 AAC = Container(demuxer="aac", suffixes=(".aac",))
+AC3 = Container(demuxer="ac3", suffixes=(".ac3",))
+AIFF = Container(demuxer="aiff", suffixes=(".aiff", ".aif"))
+CORE_AUDIO = Container(demuxer="caf", suffixes=(".caf",))
+WINDOWS_MEDIA = Container(demuxer="asf", suffixes=(".wmv", ".wma"))
 TRANSPORT_STREAM = Container(demuxer="mpegts", suffixes=(".ts",))
 PROGRAM_STREAM = Container(demuxer="mpeg", suffixes=(".mpg",))
 CONTAINERS = (
@@ -49,6 +53,10 @@ CONTAINERS = (
     FLASH,
     MP3,
     AAC,
+    AC3,
+    AIFF,
+    CORE_AUDIO,
+    WINDOWS_MEDIA,
     TRANSPORT_STREAM,
     PROGRAM_STREAM,
 )
@@ -65,6 +73,9 @@ BEGINNINGS: tuple[tuple[bytes, Container], ...] = (
     (b"OggS", OGG),
     (b"fLaC", FLAC),
     (b"FLV\x01", FLASH),
+    (b"\x0b\x77", AC3),
+    (b"caff\x00\x01", CORE_AUDIO),
+    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", WINDOWS_MEDIA),
     (b"\x00\x00\x01\xba", PROGRAM_STREAM),
     (b"\x00\x00\x01\xb3", PROGRAM_STREAM),
 )
@@ -97,6 +108,8 @@ def _told_by(head: bytes) -> Container | None:
         return {b"webm": WEBM, b"matroska": MATROSKA}[document[1]] if document else None
     if head.startswith(b"RIFF"):
         return {b"WAVE": WAVE, b"AVI ": AVI}.get(head[8:12])
+    if head.startswith(b"FORM") and head[8:12] in (b"AIFF", b"AIFC"):
+        return AIFF
     if len(head) > TS_PACKET_BYTES and {head[0], head[TS_PACKET_BYTES]} == {0x47}:
         return TRANSPORT_STREAM
     return _frames_of_sound(head)
@@ -123,6 +136,7 @@ def looks_whole(file: IO[bytes], container: Container, *, size: int) -> bool | N
         MATROSKA.demuxer: _segment_is_whole,
         WAVE.demuxer: _riff_is_whole,
         AVI.demuxer: _riff_is_whole,
+        AIFF.demuxer: _form_is_whole,
     }.get(container.demuxer)
     return check(file, size) if check else None
 
@@ -200,6 +214,11 @@ def element_size(data: bytes) -> tuple[int, int, bool]:
 def _riff_is_whole(file: IO[bytes], size: int) -> bool | None:
     length = int.from_bytes(read_at(file, 4, 4), "little")
     return None if length in (0, UNKNOWN_SIZE) else length + 8 <= size
+
+
+def _form_is_whole(file: IO[bytes], size: int) -> bool:
+    """Whether the one chunk of an AIFF reaches to the end of the file at most."""
+    return int.from_bytes(_read_at(file, 4, 4)) + 8 <= size
 
 
 def _synchsafe(data: bytes) -> int:

@@ -30,7 +30,11 @@ DEVICES = frozenset(["CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$", *PORTS])
 MEDIA_TYPES: dict[str, str] = {
     ".3gp": "video/3gpp",
     ".aac": "audio/aac",
+    ".ac3": "audio/ac3",
+    ".aiff": "audio/aiff",
+    ".aif": "audio/aiff",
     ".avi": "video/x-msvideo",
+    ".caf": "audio/x-caf",
     ".flac": "audio/flac",
     ".flv": "video/x-flv",
     ".m4a": "audio/mp4",
@@ -49,6 +53,8 @@ MEDIA_TYPES: dict[str, str] = {
     ".wav": "audio/wav",
     ".weba": "audio/webm",
     ".webm": "video/webm",
+    ".wma": "audio/x-ms-wma",
+    ".wmv": "video/x-ms-wmv",
 }
 
 

@@ -23,7 +23,7 @@ from downloads.fetch.log import Voice
 from downloads.fetch.mending import mend
 from downloads.fetch.pieces import Pieces, wanted_by
 from downloads.fetch.protocol import Job
-from downloads.fetch.read_limits import NotOneVideo, Pages, refuse_too_much
+from downloads.fetch.read_limits import NotOneVideo, Pages, name_as_media, refuse_too_much
 from downloads.fetch.recipe import recipe
 from downloads.fetch.resume import Resume, strong_etag
 from downloads.rules.options import DownloadOptions
@@ -32,7 +32,8 @@ from downloads.sandbox.programs import find_deno, find_ffmpeg
 
 OUTPUT_NAME = "media"
 RETRIES = 3
-SOCKET_TIMEOUT_SECONDS = 20.0
+# A connection may be silent for nearly as long as a download may: then it is the one that says so.
+SILENCE_SHARE = 0.9
 NOWHERE = "https://vnsite.invalid/video.mp4"
 # A video that is processed once, up to the fetching, to have all that this needs compiled.
 REHEARSAL = {
@@ -98,6 +99,7 @@ class Downloader(yt_dlp.YoutubeDL):  # type: ignore[misc]
 
     def process_video_result(self, info_dict: dict[str, Any], download: bool = True) -> Any:
         refuse_too_much(info_dict)
+        name_as_media(info_dict)
         if self.live is not None:
             self.live.narrow(info_dict)
         return super().process_video_result(info_dict, download)
@@ -186,7 +188,6 @@ def build() -> Downloader:
             "extractor_retries": 1,
             "skip_unavailable_fragments": False,
             "hls_prefer_native": True,
-            "socket_timeout": SOCKET_TIMEOUT_SECONDS,
             "proxy": "",
             "enable_file_urls": False,
             "js_runtimes": {"deno": {"path": str(deno)} if deno else {}},
@@ -224,7 +225,7 @@ def fit(downloader: Downloader, job: Job) -> None:
     Raises InvalidOption, and yt-dlp's error when a post-processor's program is missing.
     """
     for handler in downloader._request_director.handlers.values():  # the option came too late
-        handler.timeout = min(SOCKET_TIMEOUT_SECONDS, job.stall_seconds)
+        handler.timeout = SILENCE_SHARE * job.stall_seconds
     options = DownloadOptions.from_mapping(job.options)
     made = recipe(options, has_ffmpeg=FFmpegPostProcessor(downloader).available)
     downloader.params.update(made.params)

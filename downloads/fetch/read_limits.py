@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from yt_dlp.networking import Response
+from yt_dlp.utils import KNOWN_EXTENSIONS, MEDIA_EXTENSIONS
 
 MIB = 2**20
 MAX_PAGE_BYTES = 16 * MIB  # of one response that is read whole
@@ -18,6 +19,11 @@ MAX_FORMATS = 5000
 MAX_URL_LENGTH = 2**16  # of a page that another one leads to
 MAX_TEXT_LENGTH = 10_000  # of the title, before it is cleaned
 BLOCK_BYTES = 2**16
+OF_UNKNOWN = "mp4"
+# None: yt-dlp has not asked for it yet, and looks at manifests by theirs.
+FILE_EXTENSIONS = frozenset(
+    {None, *KNOWN_EXTENSIONS, *MEDIA_EXTENSIONS.storyboards, *MEDIA_EXTENSIONS.thumbnails}
+)
 
 
 class NotOneVideo(Exception):
@@ -77,6 +83,18 @@ def _limited(kind: type[Response]) -> type[Response]:
             return self.pages.read(super().read)
 
     return Limited
+
+
+def name_as_media(info: dict[str, Any]) -> None:
+    """Give what would be saved as `media.php` a name that yt-dlp takes.
+
+    A page's `<video src="stream.php">` names a program of the site, not the film. What is published
+    is named by what the file holds.
+    """
+    for part in info.get("formats") or [info]:
+        url = str(part.get("url") or "")
+        if url.startswith(("http:", "https:")) and part.get("ext") not in FILE_EXTENSIONS:
+            part["ext"] = OF_UNKNOWN
 
 
 def refuse_too_much(info: dict[str, Any]) -> None:

@@ -11,11 +11,13 @@ from pathlib import Path
 import pytest
 
 from downloads.disk.partial import LEAST_BYTES, PROOF
+from downloads.fetch import downloader
 from downloads.fetch.client import ForkServer
 from downloads.fetch.job import finished_paths
 from downloads.fetch.protocol import Advance, Job, ManifestFile, Metadata, PhaseBegan, Said
 from downloads.fetch.verify import Incomplete
 from downloads.rules.errors import ErrorClass
+from downloads.sandbox.programs import find_ffmpeg
 from tests.helpers.attempts import Ended, attempt, job_for
 from tests.helpers.media_server import PAGE_TITLE, MediaServer
 from tests.helpers.scripted_site import Answer, Request, ScriptedSite
@@ -439,6 +441,15 @@ def test_pictures_without_sound_have_no_sound_to_offer(
     assert fetch(url, audio="mp3").error_class is ErrorClass.FORMAT_UNAVAILABLE
 
 
+def test_a_first_byte_may_take_nearly_as_long_as_a_stall(directory: Path) -> None:
+    patient = downloader.build()
+
+    downloader.fit(patient, job_for("https://example.org/v", directory, stall_seconds=120))
+
+    for handler in patient._request_director.handlers.values():
+        assert 45 < handler.timeout < 120
+
+
 @pytest.mark.parametrize("path", ["/stalled.mp4", "/stalled-headers.mp4"])
 def test_a_site_that_stops_sending_is_stalled(fetch: Fetch, path: str) -> None:
     assert fetch(path, stall_seconds=0.3).error_class is ErrorClass.STALLED
@@ -527,6 +538,64 @@ def test_nonsense_about_waiting_does_no_harm(
 
     assert ended.error_class is ErrorClass.RATE_LIMITED
     assert ended.broke.retry_after_seconds is None
+
+
+@pytest.mark.parametrize(
+    "element",
+    [
+        '<video src="/stream.php?id=1"></video>',
+        '<video><source src="/stream.aspx?id=1"></video>',
+        '<video src="/cgi/stream.cgi"></video>',
+        '<video><source type="video/youtube" src="/v.mp4"></video>',
+        '<audio src="/listen.jsp"></audio>',
+    ],
+)
+def test_a_film_that_a_program_of_the_site_sends_is_named_by_what_it_is(
+    fetch: Fetch, scripted_site: ScriptedSite, media_server: MediaServer, element: str
+) -> None:
+    film = media_server.file("small.mp4").read_bytes()
+    path = element.partition('src="')[2].partition('"')[0]
+    scripted_site.serve(
+        path.partition("?")[0], Answer(body=film, media_type="application/octet-stream")
+    )
+    page = f"<html><head><title>t</title></head><body>{element}</body></html>"
+
+    ended = fetch(scripted_site.serve("/page", Answer(body=page)))
+
+    assert ended.file.read_bytes() == film
+    [file] = ended.fetched.files
+    assert file.media_type == "video/mp4"
+
+
+@pytest.mark.parametrize(
+    ("suffix", "media_type", "published"),
+    [
+        ("wmv", "video/x-ms-wmv", "video/x-ms-wmv"),
+        ("wma", "audio/x-ms-wma", "audio/x-ms-wma"),
+        ("aiff", "audio/aiff", "audio/aiff"),
+        ("ac3", "audio/ac3", "audio/ac3"),
+        ("caf", "audio/x-caf", "audio/x-caf"),
+    ],
+)
+def test_a_file_of_a_rare_type_is_fetched(
+    fetch: Fetch,
+    scripted_site: ScriptedSite,
+    tmp_path_factory: pytest.TempPathFactory,
+    suffix: str,
+    media_type: str,
+    published: str,
+) -> None:
+    if (ffmpeg := find_ffmpeg()) is None:
+        pytest.skip("ffmpeg is not installed: apt-get install ffmpeg")
+    file = tmp_path_factory.mktemp("rare") / f"a.{suffix}"
+    sound = ["-f", "lavfi", "-i", "sine=frequency=440", "-t", "1"]
+    subprocess.run([str(ffmpeg), "-v", "error", *sound, str(file)], check=True)
+    answer = Answer(body=file.read_bytes(), media_type=media_type)
+
+    ended = fetch(scripted_site.serve(f"/a.{suffix}", answer))
+
+    assert ended.file.read_bytes() == file.read_bytes()
+    assert [each.media_type for each in ended.fetched.files] == [published]
 
 
 @pytest.mark.parametrize("suffix", ["exe", "desktop", "html", "svg", "sh", "url"])
