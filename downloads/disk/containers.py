@@ -218,7 +218,7 @@ def _riff_is_whole(file: IO[bytes], size: int) -> bool | None:
 
 def _form_is_whole(file: IO[bytes], size: int) -> bool:
     """Whether the one chunk of an AIFF reaches to the end of the file at most."""
-    return int.from_bytes(_read_at(file, 4, 4)) + 8 <= size
+    return int.from_bytes(read_at(file, 4, 4)) + 8 <= size
 
 
 def _synchsafe(data: bytes) -> int:

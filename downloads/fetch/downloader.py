@@ -14,7 +14,7 @@ from yt_dlp.networking import Request, Response
 from yt_dlp.networking._requests import RequestsRH
 from yt_dlp.networking.exceptions import HTTPError
 from yt_dlp.postprocessor import FFmpegPostProcessor, get_postprocessor
-from yt_dlp.utils import unified_timestamp
+from yt_dlp.utils import DownloadError, unified_timestamp
 
 from downloads.fetch import premiere
 from downloads.fetch.extractors import Matcher
@@ -110,14 +110,21 @@ class Downloader(yt_dlp.YoutubeDL):  # type: ignore[misc]
         return super().process_info(info_dict)
 
     def dl(self, name: str, info: Any, subtitle: bool = False, test: bool = False) -> Any:
-        """As yt-dlp's: fetch one file of a video."""
+        """As yt-dlp's: fetch one file of a video, with more patience while it gets further."""
         if self.live is not None and not subtitle and self.live.takes(info):
             self.live.record(name, info)
             return True, True
         self._is_fetching = True
-        if self.resume is not None and not subtitle and not test:
-            self.resume.begin(name, info)
-        return super().dl(name, info, subtitle, test)
+        if self.resume is None or subtitle or test:
+            return super().dl(name, info, subtitle, test)
+        self.resume.begin(name, info)
+        while True:
+            before = self.resume.received_bytes()
+            try:
+                return super().dl(name, info, subtitle, test)
+            except DownloadError:
+                if self.resume.received_bytes() <= before:
+                    raise
 
     def urlopen(self, req: Any) -> Response:
         try:

@@ -119,7 +119,8 @@ class Fetching:
         """
         path = Path(self.job.directory, name)
         whole = is_whole(path)
-        if self.announced.get(name) != self.received[name] or whole is False:
+        is_announced = self.announced.get(name) == self.received[name]
+        if not is_announced or self.resume.is_doubtful or whole is False:
             self.enter(Phase.VERIFYING)
             describe(path)
             if self.downloader.has_open_end or whole is False:

@@ -3,7 +3,9 @@
 yt-dlp's own resume asks for the rest by `Range` and appends whatever comes; when the file changed
 in between, that splices two versions with exit code 0. Here the site must prove that it is the same
 body: same length, same strong ETag (or same Last-Modified), and the last bytes that are here are
-fetched again and compared. Otherwise the whole is asked for.
+fetched again and compared. Within an attempt a body without such a validator goes on as well, if
+the bytes that are fetched again are the same; then the caller has to read the finished file
+through. Otherwise the whole is asked for.
 
 Only for the one file of a download over HTTP. Fragments, merged formats and files that a site wants
 to be asked for in chunks are not followed.
@@ -57,10 +59,12 @@ class Resume:
         self._proof: Proof | None = None  # of the bytes that are here; None: nothing is known
         self._is_carried = False  # they are of an earlier attempt, which the site did not confirm
         self._has_told = False
+        self._tags: tuple[str | None, str | None] = (None, None)  # of the whole answer, weak or not
+        self.is_doubtful = False  # it went on without a validator
 
     def begin(self, name: str, info: Mapping[str, Any]) -> None:
         """yt-dlp is about to fetch a file: follow it if it is the one, with what was carried."""
-        self._url, self._proof = "", None
+        self._url, self._proof, self.is_doubtful = "", None, False
         if is_file_name(name) and _is_one_body(info):
             self._url = Request(info["url"]).url
             self._name, self._format_id = name, str(info.get("format_id") or "")
@@ -116,7 +120,8 @@ class Resume:
             return None  # a date alone, and too little to compare
         rest = request.copy()
         rest.headers["Range"] = f"bytes={first}-"
-        rest.headers["If-Range"] = proof.etag or proof.last_modified
+        if validator := proof.etag or proof.last_modified:
+            rest.headers["If-Range"] = validator
         try:
             response = urlopen(rest)
         except HTTPError as error:
@@ -126,10 +131,13 @@ class Resume:
             return None  # it is shorter now
         if response.status != 206:
             return response
-        if not _is_of(proof, response, first=first) or not self._overlaps(response, first, start):
+        is_same = bool(validator) or _tags_of(response) == self._tags
+        is_same = is_same and _is_of(proof, response, first=first)
+        if not is_same or not self._overlaps(response, first, start):
             # A site that does not know If-Range sent the rest of another file.
             response.close()
             return None
+        self.is_doubtful |= not validator
         _pretend(response, start=start, total_bytes=proof.total_bytes)
         if self._is_carried:
             self._is_carried, self._has_told = False, True
@@ -151,29 +159,40 @@ class Resume:
         """
         self.forget()
         (self._directory / f"{self._name}.part").unlink(missing_ok=True)
-        self._is_carried = False
+        self._is_carried = self.is_doubtful = False
         if self._has_told:
             self._has_told = False
             self._on_resumed(0)
-        self._proof = self._proof_of(response)
-        if self._proof is not None and self._proof.total_bytes >= LEAST_BYTES:
-            self._proof.write(self._directory)
+        self._tags = _tags_of(response)
+        proof = self._proof = self._proof_of(response)
+        if proof and (proof.etag or proof.last_modified) and proof.total_bytes >= LEAST_BYTES:
+            proof.write(self._directory)
 
     def _proof_of(self, response: Response) -> Proof | None:
-        """What a whole answer says of its body; None when that could not prove it another time."""
+        """What a whole answer says of its body; None without a length to compare."""
         headers = response.headers
         length = str(headers.get("Content-Length") or "")
         is_plain = headers.get("Content-Encoding", "identity") == "identity"
         if response.status != 200 or not is_plain or not length.isdecimal() or not int(length):
             return None
-        proof = Proof(
+        return Proof(
             name=self._name,
             format_id=self._format_id,
             total_bytes=int(length),
             etag=strong_etag(headers),
             last_modified=strong_date(headers),
         )
-        return proof if proof.etag or proof.last_modified else None
+
+    def received_bytes(self) -> int:
+        """How much of the followed body is here."""
+        try:
+            return (self._directory / f"{self._name}.part").stat().st_size
+        except OSError:
+            return 0
+
+
+def _tags_of(response: Response) -> tuple[str | None, str | None]:
+    return response.headers.get("ETag"), response.headers.get("Last-Modified")
 
 
 def strong_etag(headers: Any) -> str:
@@ -215,7 +234,7 @@ def _is_of(proof: Proof, response: Response, *, first: int) -> bool:
     is_it = (
         strong_etag(headers) == proof.etag
         if proof.etag
-        else headers.get("Last-Modified") == proof.last_modified
+        else headers.get("Last-Modified") == proof.last_modified or not proof.last_modified
     )
     is_plain = headers.get("Content-Encoding", "identity") == "identity"
     return (

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,14 @@ import pytest
 from downloads.disk.partial import LEAST_BYTES, PROOF
 from downloads.fetch import downloader
 from downloads.fetch.client import ForkServer
+from downloads.fetch.downloader import RETRIES
 from downloads.fetch.job import finished_paths
 from downloads.fetch.protocol import Advance, Job, ManifestFile, Metadata, PhaseBegan, Said
 from downloads.fetch.verify import Incomplete
 from downloads.rules.errors import ErrorClass
 from downloads.sandbox.programs import find_ffmpeg
 from tests.helpers.attempts import Ended, attempt, job_for
+from tests.helpers.films import BOXES, other
 from tests.helpers.media_server import PAGE_TITLE, MediaServer
 from tests.helpers.scripted_site import Answer, Request, ScriptedSite
 
@@ -715,6 +718,40 @@ def test_a_changed_file_is_not_spliced_by_a_site_that_does_not_know_if_range(
     assert resumes(scripted_site, len(old)) == [(True, '"1"'), (False, "")]
 
 
+class Breaking:
+    """A file of which every answer breaks off at half."""
+
+    def __init__(self, body: bytes, **headers: str) -> None:
+        self.body = body
+        self.headers = headers
+        self.starts: list[int] = []
+
+    def __call__(self, request: Request) -> Answer:
+        start = int(request.headers.get("Range", "bytes=0-")[6:].partition("-")[0])
+        self.starts.append(start)
+        rest, size = self.body[start:], len(self.body)
+        headers = {**self.headers, "Content-Range": f"bytes {start}-{size - 1}/{size}"}
+        answer = Answer(body=rest, media_type="video/mp4", headers=self.headers)
+        if start:
+            answer = replace(answer, status=206, headers=headers)
+        # A second look at the end: of less than an overlap nothing can be compared.
+        return answer if len(rest) < 2**18 else replace(answer, cut_after=len(rest) // 2)
+
+
+@pytest.mark.parametrize("headers", [{}, {"ETag": 'W/"1"'}, {"ETag": '"1"'}], ids=str)
+def test_a_file_whose_answers_break_off_goes_on_while_it_gets_further(
+    fetch: Fetch, scripted_site: ScriptedSite, media_server: MediaServer, headers: dict[str, str]
+) -> None:
+    film = media_server.file("big.mp4").read_bytes()
+    site = Breaking(film, **headers)
+
+    ended = fetch(scripted_site.serve("/video.mp4", site))
+
+    assert ended.file.read_bytes() == film
+    assert site.starts.count(0) == 2  # the look at the beginning, and the fetching
+    assert len(site.starts) > 2 + RETRIES
+
+
 @pytest.mark.parametrize("etag", ["", 'W/"1"'])
 def test_a_file_that_nothing_proves_is_fetched_from_the_beginning(
     fetch: Fetch, scripted_site: ScriptedSite, old: bytes, new: bytes, etag: str
@@ -723,6 +760,19 @@ def test_a_file_that_nothing_proves_is_fetched_from_the_beginning(
 
     assert ended.file.read_bytes() == new
     assert resumes(scripted_site, len(old)) == [(False, "")]
+
+
+@pytest.mark.parametrize("etag", ["", 'W/"1"'])
+def test_a_big_one_goes_on_only_where_its_last_bytes_are_the_same(
+    fetch: Fetch, scripted_site: ScriptedSite, media_server: MediaServer, etag: str
+) -> None:
+    film = BOXES + media_server.file("big.mp4").read_bytes()
+    changed = other(film)
+
+    ended = fetch(scripted_site.serve("/video.mp4", Versions((film, etag), (changed, etag))))
+
+    assert ended.file.read_bytes() == changed
+    assert resumes(scripted_site, len(film)) == [(True, ""), (False, "")]
 
 
 def test_pieces_of_one_file_are_asked_for_as_the_playlist_says(
