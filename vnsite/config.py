@@ -16,6 +16,7 @@ from urllib.parse import quote
 from pydantic import BeforeValidator, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from downloads.rules import path_template
 from downloads.sandbox.addresses import AllowedHosts
 
 PREFIX = "VNSITE_"
@@ -99,6 +100,10 @@ class Config(BaseSettings):
     library_mode: Annotated[int, BeforeValidator(_octal)] = Field(
         0o644, description="an octal mode from 0600 to 0666, in which the owner may read and write"
     )
+    library_names: str = Field(
+        path_template.DEFAULT,
+        description="a name of {title}, {id}, {site} and {date}, {id} in any case",
+    )
     log_format: Literal["console", "json"] = Field("console", description="console or json")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="debug, info, warning or error"
@@ -127,6 +132,12 @@ class Config(BaseSettings):
     def _is_of_files(cls, value: int) -> int:
         if value & ~0o666 or value & 0o600 != 0o600:
             raise ValueError("not a mode of files that their owner can read and write")
+        return value
+
+    @field_validator("library_names")
+    @classmethod
+    def _is_template(cls, value: str) -> str:
+        path_template.parts_of(value)
         return value
 
     @field_validator("trusted_proxies")

@@ -19,6 +19,7 @@ from downloads.diagnostics import stats
 from downloads.diagnostics.database import check_database
 from downloads.diagnostics.verdict import Check, Level, failure, ok, warning
 from downloads.disk import shares
+from downloads.disk.names import entry_name
 from downloads.sandbox import landlock, seccomp
 from downloads.sandbox.programs import find_deno, find_ffmpeg, media_tools
 from downloads.sandbox.trial import why_not
@@ -36,6 +37,7 @@ def run() -> list[Check]:
         *check_folders(),
         *check_free_space(),
         check_library(settings.VNSITE.media_root),
+        check_names(settings.VNSITE.library_names),
         check_yt_dlp(importlib.metadata.version("yt-dlp"), today=timezone.now().date()),
         check_ffmpeg(),
         check_deno(),
@@ -108,6 +110,18 @@ def check_library(folder: Path) -> Check:
     weak = ", and ".join(WEAKNESSES[code] for code in found)
     fix = "Nothing needs to be done: files are complete all the same. A local disk does it all."
     return warning("library", f"On the file system of {folder} {weak}.", fix)
+
+
+def check_names(template: str) -> Check:
+    """Show what the template of names makes of an example."""
+    example = entry_name(
+        "The title of a video",
+        "0123456789ab",
+        site="video.example.org",
+        date=f"{timezone.now():%Y-%m-%d}",
+        template=template,
+    )
+    return ok("names", f"An entry of the library: {example}")
 
 
 def folder_conflict(media: Path, temp: Path) -> str:

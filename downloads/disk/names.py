@@ -9,7 +9,10 @@ from pathlib import PurePath
 
 import regex
 
+from downloads.rules import path_template
+
 MAX_NAME_BYTES = 200
+MAX_SITE_BYTES = 50
 NOT_IN_NAMES = str.maketrans(dict.fromkeys('/\\:*?"<>|', "_"))
 PICTURE = r"[\p{Extended_Pictographic}--\p{C}]"
 # Control, format, private and unassigned characters, letters that are drawn as nothing, and the
@@ -108,12 +111,30 @@ def cut(text: str, max_bytes: int) -> str:
 
 
 def entry_name(
-    title: str, correlation_id: str, *, copy: int = 1, max_bytes: int = MAX_NAME_BYTES
+    title: str,
+    correlation_id: str,
+    *,
+    site: str = "",
+    date: str = "",
+    template: str = path_template.DEFAULT,
+    copy: int = 1,
+    max_bytes: int = MAX_NAME_BYTES,
 ) -> str:
-    """Return `<title> [<correlation id>]`, with ` (2)` and so on for further copies."""
-    tail = f" [{correlation_id}]" + (f" ({copy})" if copy > 1 else "")
-    head = safe_name(title, fallback="video", max_bytes=max_bytes - len(tail))
-    return head + tail
+    """Return the name of an entry by a template, with ` (2)` and so on for further copies.
+
+    The title is cut when the whole would be too long. Raises InvalidTemplate.
+    """
+    known = {
+        "id": correlation_id,
+        "site": safe_name(site, fallback="site", max_bytes=MAX_SITE_BYTES),
+        "date": date,
+    }
+    parts = path_template.parts_of(template)
+    copied = f" ({copy})" if copy > 1 else ""
+    beside = "".join(literal + known.get(field, "") for literal, field in parts) + copied
+    head = safe_name(title, fallback="video", max_bytes=max_bytes - len(beside.encode()))
+    known["title"] = head
+    return "".join(literal + known.get(field, "") for literal, field in parts) + copied
 
 
 def file_names(

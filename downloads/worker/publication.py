@@ -124,7 +124,13 @@ def bring_back(download: Download) -> None:
 
 def _decide(row: Row, manifest: Manifest, *, copy: int = 1) -> None:
     name = entry_name(
-        manifest["title"], row.download.correlation_id, copy=copy, max_bytes=_max_name_bytes()
+        manifest["title"],
+        row.download.correlation_id,
+        site=row.download.site,
+        date=f"{row.download.created_at:%Y-%m-%d}",
+        template=settings.VNSITE.library_names,
+        copy=copy,
+        max_bytes=_max_name_bytes(),
     )
     decide = partial(row.download.decide_to_publish, library_path=name, manifest=manifest)
     row.write(decide, library_path=name)

@@ -49,7 +49,7 @@ def test_doctor_looks_at_everything() -> None:
     of_sqlite = {"SQLite"} if connection.vendor == "sqlite" else set()
     assert names_of(found) == of_sqlite | {
         "database", "worker", "sites", "VNSITE_DATA_DIR", "VNSITE_MEDIA_DIR", "VNSITE_TEMP_DIR",
-        "free space", "library", "yt-dlp", "ffmpeg", "deno", "fence", "secret key",
+        "free space", "library", "names", "yt-dlp", "ffmpeg", "deno", "fence", "secret key",
     }  # fmt: skip
 
 
@@ -78,6 +78,12 @@ def test_what_a_library_cannot_promise_is_a_warning(tmp_path: Path) -> None:
 
     assert check.level is Level.WARNING
     assert all(sentence in check.sentence for sentence in checks.WEAKNESSES.values())
+
+
+def test_the_names_of_entries_are_shown() -> None:
+    check = checks.check_names("{site} - {title} [{id}]")
+
+    assert "video.example.org - The title of a video [0123456789ab]" in check.sentence
 
 
 def test_a_library_on_a_disk_promises_all(tmp_path: Path) -> None:

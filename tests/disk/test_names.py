@@ -207,6 +207,23 @@ def test_an_entry_is_named_by_title_and_correlation_id(
     assert Path(name).name == name
 
 
+@given(titles, titles, st.sampled_from([60, 143, 200]))
+def test_an_entry_is_named_by_the_template(title: str, site: str, most: int) -> None:
+    name = names.entry_name(
+        title,
+        IDENTIFIER,
+        site=site[:10],
+        date="2026-01-31",
+        template="{date} {title} ({site}) [{id}]",
+        max_bytes=max(most, 120),
+    )
+
+    assert name.startswith("2026-01-31 ")
+    assert name.endswith(f") [{IDENTIFIER}]")
+    assert len(name.encode()) <= max(most, 120)
+    assert Path(name).name == name
+
+
 @given(titles, st.lists(st.sampled_from([".mp4", ".m4a", ".webm"]), max_size=6))
 def test_files_of_an_entry_have_different_names_and_keep_their_suffix(
     title: str, suffixes: list[str]

@@ -76,6 +76,7 @@ DEFAULTS = {
     "stall_seconds": 60.0,
     "cancel_grace_seconds": 2.0,
     "library_mode": 0o644,
+    "library_names": "{title} [{id}]",
     "log_format": "console",
     "log_level": "info",
 }
