@@ -29,7 +29,7 @@ class Banner(NamedTuple):
 def banners(
     *, obstacles: Obstacles, waiting: int, problems: list[Check], sites: list[tuple[Waiting, int]]
 ) -> Iterator[Banner]:
-    """Say what is wrong, the worst first. `waiting` downloads wait; `sites` are left alone."""
+    """Say what is wrong. `waiting` downloads wait; `sites` are left alone."""
     if waiting and not obstacles.has_worker:
         title, verb = "No worker is running.", "is" if waiting == 1 else "are"
         text = f"{counted(waiting, 'download')} {verb} waiting."

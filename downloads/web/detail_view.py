@@ -50,7 +50,7 @@ class File(NamedTuple):
     fault: str  # why it cannot be had; "" when it can
 
 
-class Problem(NamedTuple):
+class LastError(NamedTuple):
     """The error of the newest attempt."""
 
     sentence: str
@@ -107,14 +107,14 @@ def _file(row: PublishedFile, download: Download) -> File:
     )
 
 
-def _problem(view: DownloadView) -> Problem | None:
+def _problem(view: DownloadView) -> LastError | None:
     advice, download = view.advice, view.download
     if advice is None or download.outcome in (Outcome.COMPLETED, Outcome.CANCELLED):
         return None
     is_final = download.outcome == Outcome.FAILED
     again = "That ended the attempt before; it is tried again by itself."
     detail = detail_of(download.error_data, write_bytes=size)
-    return Problem(
+    return LastError(
         sentence=advice.sentence,
         next_step=advice.next_step if is_final else again,
         detail=f"{download.error_class}: {detail}" if download.error_data else "",

@@ -1,8 +1,8 @@
 // Keeps a page as it would be if it were loaded now: the dashboard, or the page of one download.
 //
-// Numbers of progress are patched in place. A transition makes the page ask the server for the
-// parts that it shows, all at once and at most twice a second: one template draws them, here and
-// on the full page.
+// Progress and counts are patched in place. A transition makes the page ask the server for the rows
+// or parts that it shows, all at once and at most twice a second, and for the banners when they may
+// say something else. One template draws them, here and on the full page.
 
 import { size } from "./format.js";
 import * as patch from "./patch.js";
