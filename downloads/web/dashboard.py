@@ -66,7 +66,8 @@ def rows(request: SignedInRequest) -> HttpResponse:
     ids = request.GET.get("ids", "").replace("\0", "").split(",")[:MAX_ROWS]
     asked = visible(request).filter(correlation_id__in=ids)
     matching = set(query.select(asked).values_list("pk", flat=True))
-    shown = _views(request, list(_for_rows(asked).order_by("-id")), matching=matching)
+    found = list(_for_rows(asked).order_by("-id"))
+    shown = _views(request, found, obstacles=Obstacles.around(found), matching=matching)
     return render(request, "downloads/rows.html", {"rows": shown})
 
 
@@ -75,7 +76,8 @@ def rows(request: SignedInRequest) -> HttpResponse:
 @login_required
 def banners(request: SignedInRequest) -> HttpResponse:
     """Answer the warnings above the list as they are now."""
-    return render(request, "downloads/partials/banners.html", _banners(request))
+    context = _banners(request, obstacles=Obstacles.read(), counts=counts_by_filter(request.user))
+    return render(request, "downloads/partials/banners.html", context)
 
 
 @require_http_methods(["GET", "POST"])
@@ -149,23 +151,27 @@ def _dashboard_context(request: SignedInRequest, form: AddForm) -> dict[str, Any
     query = ListQuery.parse(request.GET.dict())
     page = page_of(_for_rows(visible(request)), query)
     speed = stats.speed_of(visible(request))
+    obstacles, counts = Obstacles.read(), counts_by_filter(request.user)
     return {
         "seq": seq,
         "form": form,
-        "rows": _views(request, page.downloads),
+        "rows": _views(request, page.downloads, obstacles=obstacles),
         "list": dashboard_view.list_view(query, page),
-        "filters": dashboard_view.filter_links(query, counts_by_filter(request.user)),
+        "filters": dashboard_view.filter_links(query, counts),
         "speed": f"{size(speed)}/s" if speed else UNKNOWN,
         "free": size(_free_bytes()),
-        **_banners(request),
+        **_banners(request, obstacles=obstacles, counts=counts),
     }
 
 
 def _views(
-    request: SignedInRequest, downloads: list[Download], *, matching: set[int] | None = None
+    request: SignedInRequest,
+    downloads: list[Download],
+    *,
+    obstacles: Obstacles,
+    matching: set[int] | None = None,
 ) -> list[DownloadView]:
     """Make the rows of downloads; `matching` None: all of them match the page's query."""
-    obstacles = Obstacles.around(downloads)
     return [
         DownloadView(
             download=download,
@@ -177,11 +183,12 @@ def _views(
     ]
 
 
-def _banners(request: SignedInRequest) -> dict[str, Any]:
-    obstacles = Obstacles.read()
+def _banners(
+    request: SignedInRequest, *, obstacles: Obstacles, counts: dict[Filter, int]
+) -> dict[str, Any]:
     shown = dashboard_view.banners(
         obstacles=obstacles,
-        waiting=counts_by_filter(request.user)[Filter.WAITING],
+        waiting=counts[Filter.WAITING],
         problems=checks.problems(),
         sites=obstacles.open_among(visible(request)),
     )
