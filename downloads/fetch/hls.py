@@ -8,9 +8,10 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from yt_dlp.utils import int_or_none, parse_m3u8_attributes
+from yt_dlp.utils import parse_m3u8_attributes
 
 from downloads.fetch.timeline import Announced
+from downloads.fetch.verify import Incomplete
 
 DURATION = re.compile(r"#EXTINF:\s*(\d+(?:\.\d+)?)")
 # Of Anvato and Uplynk, as in yt-dlp's HlsFD.
@@ -30,7 +31,8 @@ class UnknownEncryption(Exception):
 def clarifying(real_download: Callable[..., bool]) -> Callable[..., bool]:
     """Wrap yt-dlp's downloader of HLS: it is given a `Playlist`.
 
-    Raises UnknownEncryption, where yt-dlp would have ffmpeg fetch the stream by itself.
+    It raises Incomplete for one that cannot be read, and UnknownEncryption for one that yt-dlp would
+    have ffmpeg fetch by itself.
     """
 
     def clarified_download(self: Any, filename: str, info: dict[str, Any]) -> bool:
@@ -40,7 +42,10 @@ def clarifying(real_download: Callable[..., bool]) -> Callable[..., bool]:
             playlist = response.read().decode("utf-8", "ignore")
             info = {**info, "url": response.url}
         _refuse_encryption(playlist)
-        clear = Playlist(playlist)
+        try:
+            clear = Playlist(playlist)
+        except ValueError as error:  # a number that is none
+            raise Incomplete(f"The playlist cannot be read: {error}") from error
         self.announced = clear.announced
         info = {**info, "hls_media_playlist_data": clear.text}
         return real_download(self, filename, info)
@@ -97,7 +102,7 @@ class Playlist:
         """Yield what stands for a line."""
         line = line.strip()
         if line.startswith(SEQUENCE):
-            self._sequence = int_or_none(line.removeprefix(SEQUENCE), default=0)
+            self._sequence = int(line.removeprefix(SEQUENCE))
         elif line.startswith(KEY):
             attributes = parse_m3u8_attributes(line.removeprefix(KEY))
             is_plain = attributes.get("METHOD") == "AES-128" and "IV" not in attributes

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 from Cryptodome.Cipher import AES
 from Cryptodome.Util.Padding import pad
+from yt_dlp.aes import unpad_pkcs7
 
 from downloads.rules.errors import ErrorClass
 from tests.helpers.attempts import Ended
@@ -121,3 +122,7 @@ def test_a_segment_that_cannot_be_decrypted_whole_is_incomplete(
         lines += ["#EXTINF:2,", site.body(f"/{number}", body)]
 
     assert fetch(site.playlist(*lines)).error_class is ErrorClass.INCOMPLETE
+
+
+def test_yt_dlp_alone_takes_any_padding() -> None:
+    assert unpad_pkcs7(b"a segment that was cut\x05") == b"a segment that was"

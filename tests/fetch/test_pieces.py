@@ -96,3 +96,15 @@ def test_a_piece_that_is_not_the_one_that_was_asked_for_is_incomplete(
     ended = fetch(stream_of_pieces(site, film, answers[fault]))
 
     assert ended.error_class is ErrorClass.INCOMPLETE
+
+
+@pytest.mark.parametrize("line", ["#EXT-X-MEDIA-SEQUENCE:many", "#EXT-X-BYTERANGE:all@0"])
+def test_a_playlist_with_numbers_that_are_none_is_incomplete(
+    fetch: Fetch, site: Site, packed: Callable[..., Fragments], line: str
+) -> None:
+    path = site.body("/0", packed("mpegts").segments[0])
+
+    ended = fetch(site.playlist(line, "#EXTINF:2,", path))
+
+    assert ended.error_class is ErrorClass.INCOMPLETE
+    assert "The playlist cannot be read" in ended.broke.message
