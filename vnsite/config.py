@@ -102,7 +102,7 @@ class Config(BaseSettings):
     )
     library_names: str = Field(
         path_template.DEFAULT,
-        description="a name of {title}, {id}, {site} and {date}, {id} in any case",
+        description="a name of {title}, {site}, {date} and always {id}, in folders or not",
     )
     log_format: Literal["console", "json"] = Field("console", description="console or json")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
@@ -137,7 +137,7 @@ class Config(BaseSettings):
     @field_validator("library_names")
     @classmethod
     def _is_template(cls, value: str) -> str:
-        path_template.parts_of(value)
+        path_template.split(value)
         return value
 
     @field_validator("trusted_proxies")

@@ -9,10 +9,10 @@ import hashlib
 import re
 import socket
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import groupby
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from django.conf import settings
 from django.db.models import Max
@@ -160,10 +160,9 @@ class _Look:
         for download in self._downloads:
             if download.library_path:
                 owners[download.library_path].append(download)
-        for path in _directories_in(settings.VNSITE.media_root):
-            if path.name == library.STAGING:
-                continue
-            match owners[path.name]:
+        root = settings.VNSITE.media_root
+        for path in _entries_in(root, known=owners.keys() - {""}):
+            match owners.get(str(path.relative_to(root)), []):
                 case []:
                     yield self._foreign_entry(path)
                 case [owner]:
@@ -262,6 +261,19 @@ def _ending_faults(last: Transition, download: Download) -> Iterator[Finding]:
     for column, value in recorded.items():
         if (present := getattr(download, column)) != value:
             yield _breach("I2", download, f"Its {column} is {present}; its history says {value}.")
+
+
+def _entries_in(root: Path, *, known: Collection[str]) -> Iterator[Path]:
+    """Yield the entries of the library: directories, in those folders that hold known entries."""
+    folders = {str(parent) for name in known for parent in PurePath(name).parents} - {"."}
+    pending = _directories_in(root)
+    for path in pending:
+        if path == root / library.STAGING:
+            continue
+        if str(path.relative_to(root)) in folders:
+            pending += _directories_in(path)
+        else:
+            yield path
 
 
 def _directories_in(root: Path) -> list[Path]:

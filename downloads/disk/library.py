@@ -176,9 +176,18 @@ def publish(root: Path, key: str, name: str) -> None:
     staged, target = _staged(root, key), root / name
     with suppress(OSError):
         staged.rmdir()  # empty: the entry was filled, and then we were interrupted
+    folders = _folders_of(root, target)
+    for folder in folders if staged.exists() else []:
+        make_folder(folder, stat.S_IMODE(staged.stat().st_mode) & 0o777)
     if (staged / CLAIM).exists() or not _renamed(staged, target):
         _fill(staged, target)
-    shares.sync_directory(root)
+    for folder in (*folders, root):
+        shares.sync_directory(folder)
+
+
+def _folders_of(root: Path, entry: Path) -> list[Path]:
+    """Return the folders between the library and an entry, the outermost first."""
+    return list(entry.parents)[: len(entry.relative_to(root).parts) - 1][::-1]
 
 
 def _renamed(staged: Path, target: Path) -> bool:
@@ -245,6 +254,7 @@ def bring_back(root: Path, key: str, files: Collection[StagedFile], *, name: str
     elif name:
         with suppress(OSError):
             (root / name).rmdir()  # empty: made for a claim that was interrupted
+        _remove_empty(_folders_of(root, root / name))
     discard(root, key)
 
 
@@ -310,11 +320,19 @@ def remove(root: Path, name: str) -> int:
 
     Raises ValueError for a name that is not an entry's: nothing outside the library is removed.
     """
-    if not name or name in (".", "..", STAGING) or "/" in name or "\0" in name:
+    parts = name.split("/")
+    if parts[0] == STAGING or {"", ".", ".."} & set(parts) or "\0" in name:
         raise ValueError(f"not an entry of the library: {name!r}")
     entry = root / name
     if not entry.is_dir() or entry.is_symlink():
         return 0
     freed = sum(path.lstat().st_size for path in entry.rglob("*") if not path.is_dir())
     shutil.rmtree(entry)
+    _remove_empty(_folders_of(root, entry))
     return freed
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    with suppress(OSError):
+        for folder in reversed(folders):
+            folder.rmdir()

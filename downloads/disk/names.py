@@ -13,6 +13,8 @@ from downloads.rules import path_template
 
 MAX_NAME_BYTES = 200
 MAX_SITE_BYTES = 50
+MAX_FOLDER_BYTES = 50
+MAX_PATH_BYTES = 250  # of folders and entry; a row holds 255 characters
 NOT_IN_NAMES = str.maketrans(dict.fromkeys('/\\:*?"<>|', "_"))
 PICTURE = r"[\p{Extended_Pictographic}--\p{C}]"
 # Control, format, private and unassigned characters, letters that are drawn as nothing, and the
@@ -120,21 +122,28 @@ def entry_name(
     copy: int = 1,
     max_bytes: int = MAX_NAME_BYTES,
 ) -> str:
-    """Return the name of an entry by a template, with ` (2)` and so on for further copies.
+    """Return the path of an entry by a template, with ` (2)` and so on for further copies.
 
-    The title is cut when the whole would be too long. Raises InvalidTemplate.
+    The title is cut when a name, of which `max_bytes` is the limit, would be too long. Raises
+    InvalidTemplate.
     """
     known = {
         "id": correlation_id,
         "site": safe_name(site, fallback="site", max_bytes=MAX_SITE_BYTES),
         "date": date,
     }
-    parts = path_template.parts_of(template)
+    folders, last = path_template.split(template)
+    filled = [folder.format(title=title, **known) for folder in folders]
+    path = "".join(
+        safe_name(folder, fallback="_", max_bytes=MAX_FOLDER_BYTES) + "/" for folder in filled
+    )
+    max_bytes = min(max_bytes, MAX_PATH_BYTES - len(path.encode()))
+    parts = path_template.parts_of(last)
     copied = f" ({copy})" if copy > 1 else ""
     beside = "".join(literal + known.get(field, "") for literal, field in parts) + copied
     head = safe_name(title, fallback="video", max_bytes=max_bytes - len(beside.encode()))
     known["title"] = head
-    return "".join(literal + known.get(field, "") for literal, field in parts) + copied
+    return path + "".join(literal + known.get(field, "") for literal, field in parts) + copied
 
 
 def file_names(

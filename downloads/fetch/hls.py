@@ -31,8 +31,8 @@ class UnknownEncryption(Exception):
 def clarifying(real_download: Callable[..., bool]) -> Callable[..., bool]:
     """Wrap yt-dlp's downloader of HLS: it is given a `Playlist`.
 
-    It raises Incomplete for one that cannot be read, and UnknownEncryption for one that yt-dlp would
-    have ffmpeg fetch by itself.
+    It raises Incomplete for one that cannot be read, and UnknownEncryption where yt-dlp would have
+    ffmpeg fetch the stream by itself.
     """
 
     def clarified_download(self: Any, filename: str, info: dict[str, Any]) -> bool:

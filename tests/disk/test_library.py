@@ -415,7 +415,19 @@ def test_removing_frees_the_bytes_of_the_entry(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", ".", "..", "../outside", "a/b", "/etc", library.STAGING, "a\0b"]
+    "name",
+    [
+        "",
+        ".",
+        "..",
+        "../outside",
+        "a/../../outside",
+        "a//b",
+        "/etc",
+        library.STAGING,
+        "a\0b",
+        f"{library.STAGING}/key",
+    ],
 )
 def test_removing_never_leaves_the_library(root: Path, name: str) -> None:
     outside = root.parent / "outside"
@@ -426,6 +438,26 @@ def test_removing_never_leaves_the_library(root: Path, name: str) -> None:
 
     assert outside.is_dir()
     assert root.is_dir()
+
+
+def test_an_entry_in_folders_appears_at_once_and_goes_with_them(root: Path) -> None:
+    for key, name in (("one", "site/day/A [1]"), ("two", "site/B [2]")):
+        staged_entry(root, key=key)
+        library.publish(root, key, name)
+
+    assert library.holds(root, "site/day/A [1]", {"A video.mp4": 5})
+    assert library.remove(root, "site/day/A [1]") == 5
+    assert [path.name for path in (root / "site").iterdir()] == ["B [2]"]
+    library.remove(root, "site/B [2]")
+    assert [path.name for path in root.iterdir()] == [library.STAGING]
+
+
+def test_nothing_is_replaced_in_a_folder(root: Path) -> None:
+    staged_entry(root)
+    (root / "site" / "taken").mkdir(parents=True)
+
+    with pytest.raises(FileExistsError):
+        library.publish(root, KEY, "site/taken")
 
 
 def test_removing_does_not_follow_links(root: Path, source: Path) -> None:

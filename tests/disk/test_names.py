@@ -207,6 +207,19 @@ def test_an_entry_is_named_by_title_and_correlation_id(
     assert Path(name).name == name
 
 
+@given(titles, titles)
+def test_folders_have_safe_names_too(title: str, site: str) -> None:
+    path = names.entry_name(
+        title, IDENTIFIER, site=site, date="2026-01-31", template="{site}/a {title}/{title} {id}"
+    )
+
+    folders = path.split("/")
+    assert len(folders) == 3
+    assert all(name and name[0] not in "-." and len(name.encode()) <= 200 for name in folders)
+    assert Path("/library", path).resolve() == Path("/library", path)
+    assert len(path.encode()) <= 255
+
+
 @given(titles, titles, st.sampled_from([60, 143, 200]))
 def test_an_entry_is_named_by_the_template(title: str, site: str, most: int) -> None:
     name = names.entry_name(

@@ -155,6 +155,7 @@ def test_an_empty_value_is_the_default(monkeypatch: pytest.MonkeyPatch, name: st
         ("CANCEL_GRACE_SECONDS", "0", 0.0),
         ("LIBRARY_MODE", "0640", 0o640),
         ("LIBRARY_MODE", "666", 0o666),
+        ("LIBRARY_NAMES", "{site}/{title} {id}", "{site}/{title} {id}"),
         ("LOG_FORMAT", "json", "json"),
         ("LOG_LEVEL", "debug", "debug"),
     ],
@@ -202,6 +203,8 @@ BAD = [
     ("LIBRARY_MODE", "0444", "an octal mode from 0600 to 0666"),
     ("LIBRARY_MODE", "0698", "an octal mode from 0600 to 0666"),
     ("LIBRARY_MODE", "rw-r--r--", "an octal mode from 0600 to 0666"),
+    ("LIBRARY_NAMES", "{title}", "a name of {title}, {site}, {date} and always {id}"),
+    ("LIBRARY_NAMES", "{title} {id} {name}", "a name of {title}, {site}, {date} and always {id}"),
 ]
 
 

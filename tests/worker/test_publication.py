@@ -8,6 +8,7 @@ import pytest
 from django.conf import settings
 from django.test import override_settings
 
+from downloads.diagnostics import invariants
 from downloads.disk import library
 from downloads.disk.isolation import IsolatedDownload
 from downloads.fetch.protocol import Fetched, ManifestFile
@@ -82,13 +83,14 @@ def test_with_the_lease_it_is_published(downloading: Download) -> None:
 
 
 def test_the_entry_is_named_by_the_template(downloading: Download) -> None:
-    config = settings.VNSITE.model_copy(update={"library_names": "{site} {title} {date} {id}"})
+    config = settings.VNSITE.model_copy(update={"library_names": "{site}/{date}/{title} {id}"})
     with override_settings(VNSITE=config):
         publish(row_whose_looks_take(downloading, 0))
 
     day = f"{downloading.created_at:%Y-%m-%d}"
-    assert downloading.library_path == f"example.org v {day} {downloading.correlation_id}"
-    assert downloading.library_path in library_entries()
+    assert downloading.library_path == f"example.org/{day}/v {downloading.correlation_id}"
+    assert (settings.VNSITE.media_root / downloading.library_path / "v.mp4").exists()
+    assert invariants.check() == []
 
 
 def test_names_are_as_long_as_the_library_takes(downloading: Download, tmp_path: Path) -> None:
