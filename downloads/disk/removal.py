@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from downloads.disk.shares import set_mode
+
 _PASSES = 10
 
 StrPath = str | os.PathLike[str]
@@ -86,7 +88,7 @@ def _move_up(name: str, directory: int, top: int) -> str:
 def _make_accessible(name: StrPath, *, dir_fd: int | None = None) -> None:
     """Give the owner every right on a directory, never on what a link of that name points to."""
     with _opened(name, os.O_PATH | os.O_DIRECTORY, dir_fd=dir_fd) as directory:
-        os.chmod(f"/proc/self/fd/{directory}", 0o700)  # noqa: PTH101 - an open file, not a path
+        set_mode(Path(f"/proc/self/fd/{directory}"), 0o700)
 
 
 @contextmanager

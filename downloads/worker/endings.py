@@ -138,7 +138,8 @@ def after_refusal(failure: Failure, facts: Facts, *, chance: random.Random | Non
     if facts.asked_by:
         return _cancelled(facts, directory=Directory.LEAVE)
     if failure.error_class is not ErrorClass.STORAGE:
-        return after_failure(failure, replace(facts, is_decided=False), chance=chance)
+        ending = after_failure(failure, replace(facts, is_decided=False), chance=chance)
+        return replace(ending, withdraws=facts.is_decided and ending.to is State.FAILED)
     return Ending(
         to=State.CREATED,
         reason=Reason.WILL_RETRY,

@@ -11,6 +11,7 @@ import pytest
 
 from downloads.disk import library, shares
 from downloads.disk.library import StagedFile
+from downloads.disk.removal import remove_tree
 from tests.helpers.share import ALL, share
 
 KEY = "videonote_dl_abc_1"
@@ -186,6 +187,16 @@ def test_what_a_share_cannot_promise_is_found_by_trying(
     root = mount(*refusals)
 
     assert shares.weaknesses(root) == weaknesses
+
+    assert list(root.iterdir()) == []
+
+
+def test_what_is_on_a_share_without_modes_is_removed_all_the_same(mount: Mount) -> None:
+    root = mount("chmod=EPERM")
+    (root / "tree" / "inner").mkdir(parents=True)
+    (root / "tree" / "inner" / "file").write_bytes(b"12345")
+
+    assert remove_tree(root / "tree") == 5
 
     assert list(root.iterdir()) == []
 

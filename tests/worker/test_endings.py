@@ -22,6 +22,7 @@ from downloads.worker.endings import (
     StopRequest,
     after_failure,
     after_loss,
+    after_refusal,
     after_request,
 )
 
@@ -103,6 +104,27 @@ def test_a_premiere_is_waited_for_without_using_up_tries(
     assert (ending.to, ending.reason, ending.counts) == ("created", "will_retry", False)
     assert ending.delay_seconds == delay_seconds
     assert ending.data == {"starts_at": 1800000000}
+
+
+@pytest.mark.parametrize(
+    ("error_class", "of", "to", "counts", "withdraws"),
+    [
+        ("storage", facts(tries=3, uncounted=40), "created", False, False),
+        ("storage", facts(tries=3, is_decided=True), "created", False, False),
+        ("storage", facts(asked_by="user:ann"), "cancelled", True, False),
+        ("disk_full", facts(is_decided=True), "created", True, False),
+        ("disk_full", facts(tries=3, is_decided=True), "failed", True, True),
+        ("too_large", facts(), "failed", True, False),
+    ],
+)
+def test_what_the_library_refused_is_published_by_another_try(
+    error_class: str, of: Facts, to: str, counts: bool, withdraws: bool
+) -> None:
+    ending = after_refusal(Failure(error_class=ErrorClass(error_class), data=SAID), of)
+
+    assert (ending.to, ending.counts, ending.withdraws) == (to, counts, withdraws)
+    assert ending.verdict is Verdict.NOTHING or error_class == "too_large"
+    assert to != "created" or ending.directory is Directory.REDUCE
 
 
 @pytest.mark.parametrize(
