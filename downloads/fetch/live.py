@@ -113,8 +113,8 @@ class Live:
         if not part.get("hls_media_playlist_data"):
             request = Request(part["url"], headers=dict(part.get("http_headers") or {}))
             with suppress(RequestError):  # yt-dlp asks again, and says what is wrong
-                response = YoutubeDL.urlopen(self._downloader, request)
-                text = response.read(MAX_PLAYLIST_BYTES).decode("utf-8", "ignore")
+                with YoutubeDL.urlopen(self._downloader, request) as response:
+                    text = response.read(MAX_PLAYLIST_BYTES).decode("utf-8", "ignore")
                 part |= {"hls_media_playlist_data": text, "url": response.url}
         return is_unfinished(part.get("hls_media_playlist_data") or "")
 
