@@ -125,12 +125,13 @@ def test_a_film_is_a_film_whatever_the_site_calls_it(
 
 
 @pytest.mark.parametrize("suffix", ["html", "desktop", "url", "sh", "mp4.exe"])
-def test_even_a_film_is_not_fetched_under_a_dangerous_name(
+def test_a_film_under_a_dangerous_name_is_fetched_under_that_of_a_film(
     fetch: Fetch, scripted_site: ScriptedSite, video: bytes, suffix: str
 ) -> None:
     ended = fetch(scripted_site.serve(f"/film.{suffix}", film(video)))
 
-    assert ended.error_class is ErrorClass.UNSUPPORTED
+    assert ended.file.name == "media.mp4"
+    assert ended.file.read_bytes() == video
 
 
 @pytest.mark.parametrize(
