@@ -51,25 +51,7 @@ def publish(row: OwnedRow, fetched: Fetched, *, directory: Path) -> None:
     OutOfReach or the database does not answer, everything stays for recovery.
     """
     download = row.download
-    title = fetched.title or download.title
-    names = file_names(
-        title,
-        [suffix_of(file.name, media_type=file.media_type) for file in fetched.files],
-        max_bytes=_max_name_bytes(),
-    )
-    manifest: Manifest = {
-        "title": title,
-        "data": fetched.data,
-        "files": [
-            {**asdict(file), "name": name} for file, name in zip(fetched.files, names, strict=True)
-        ],
-    }
-    finished = Finished(
-        title=title,
-        files=[asdict(file) for file in fetched.files],
-        published_as=names,
-        data=fetched.data,
-    )
+    finished = _finished(fetched, title=fetched.title or download.title)
     with suppress(OSError):  # then what breaks now makes it be fetched again
         finished.write(directory)
     try:
@@ -80,7 +62,7 @@ def publish(row: OwnedRow, fetched: Fetched, *, directory: Path) -> None:
             mode=settings.VNSITE.library_mode,
             require=row.require,
         )
-        _decide(row, manifest)
+        _decide(row, _manifest_of(finished))
         finish(row)
     except BaseException as error:
         if isinstance(error, LeaseOver) or is_outage(error):
@@ -92,6 +74,23 @@ def publish(row: OwnedRow, fetched: Fetched, *, directory: Path) -> None:
         library.discard(settings.VNSITE.media_root, download.directory)
         Finished.forget(directory)
         raise
+
+
+def _finished(fetched: Fetched, *, title: str) -> Finished:
+    """Name the files as the library will have them. Raises NotMedia."""
+    suffixes = [suffix_of(file.name, media_type=file.media_type) for file in fetched.files]
+    return Finished(
+        title=title,
+        files=[asdict(file) for file in fetched.files],
+        published_as=file_names(title, suffixes, max_bytes=_max_name_bytes()),
+        data=fetched.data,
+    )
+
+
+def _manifest_of(finished: Finished) -> Manifest:
+    named = zip(finished.files, finished.published_as, strict=True)
+    files = [{**file, "name": name} for file, name in named]
+    return {"title": finished.title, "data": finished.data, "files": files}
 
 
 def _to_publish(finished: Finished, directory: Path) -> list[StagedFile]:

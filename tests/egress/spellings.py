@@ -211,6 +211,7 @@ VARIANT = "#EXT-X-STREAM-INF:BANDWIDTH=1,RESOLUTION=16x9"
 SCRIPT = '<script type="application/ld+json">{{"@context": "https://schema.org", {}}}</script>'
 
 FOLLOWED: dict[str, Way] = {
+    "live HLS": serving(lambda url: hls("#EXTINF:1,", url)),
     "typed": typed,
     **{f"redirect {status}": redirect(status) for status in (301, 302, 303, 307, 308)},
     "redirect without a scheme": redirect(302, "//{rest}"),
@@ -302,9 +303,8 @@ FOLLOWED: dict[str, Way] = {
         )
     ),
 }
-# Blocked without a look at the address: what only ffmpeg could fetch is not fetched at all.
+# Refused without a look at the address: what only ffmpeg could fetch is not fetched at all.
 FOR_FFMPEG: dict[str, Way] = {
-    "live HLS": serving(lambda url: hls("#EXTINF:1,", url)),
     "HLS key of SAMPLE-AES": serving(
         lambda url: hls(f'#EXT-X-KEY:METHOD=SAMPLE-AES,URI="{url}"', *END)
     ),

@@ -73,7 +73,7 @@ def test_what_only_ffmpeg_could_fetch_is_not_fetched(
     """ffmpeg has no network, not even to the site itself."""
     ended = follow(named, FOR_FFMPEG[way], "private.example", tmp_path)
 
-    assert ended.error_class is ErrorClass.POLICY_BLOCKED
+    assert ended.error_class is ErrorClass.UNSUPPORTED
     assert named.site.requests_of("/segment.ts") == []
 
 

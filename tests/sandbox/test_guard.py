@@ -416,7 +416,6 @@ SEGMENT = ("#EXTINF:1,", "/segment.ts", "#EXT-X-ENDLIST")
 SITES = {
     "segment": hls("#EXTINF:1,", "{secret}/a.ts", "#EXT-X-ENDLIST"),
     "key": hls('#EXT-X-KEY:METHOD=AES-128,URI="{secret}/key"', *SEGMENT),
-    "key of ffmpeg": hls('#EXT-X-KEY:METHOD=SAMPLE-AES,URI="{secret}/key"', *SEGMENT),
     "initialisation": hls('#EXT-X-MAP:URI="{secret}/init.mp4"', *SEGMENT),
     "variant": hls("#EXT-X-STREAM-INF:BANDWIDTH=1", "{secret}/variant.m3u8"),
     "live": hls("#EXTINF:1,", "{secret}/a.ts"),
@@ -487,20 +486,6 @@ def test_a_picture_of_the_page_is_not_even_asked_for(
     )
 
     assert ended.file.read_bytes() == video
-
-
-def test_a_live_stream_that_only_ffmpeg_could_fetch_is_blocked(
-    fork_server: ForkServer, directory: Path, scripted_site: ScriptedSite
-) -> None:
-    """ffmpeg has no network, not even to the site itself."""
-    url = scripted_site.serve("/live.m3u8", hls("#EXTINF:1,", "/segment.ts"))
-
-    ended = attempt(
-        fork_server, job_for(url, directory, allow_private_hosts=(scripted_site.origin,))
-    )
-
-    assert ended.error_class is ErrorClass.POLICY_BLOCKED
-    assert scripted_site.requests_of("/segment.ts") == []
 
 
 @pytest.mark.parametrize(
