@@ -99,11 +99,15 @@ def site(media_server: MediaServer, tmp_path: Path) -> Iterator[Site]:
 
 
 @pytest.mark.both_databases
-@pytest.mark.parametrize("refusals", [(), ALL], ids=["none", "all"])
+@pytest.mark.parametrize(
+    "refusals", [(), ALL, *((each,) for each in ALL)], ids=["none", "all", *ALL]
+)
 def test_killed_at_any_call_of_publishing_nothing_is_fetched_again(
     site: Site, tmp_path: Path, nightly: bool, refusals: tuple[str, ...]
 ) -> None:
-    path = f"/small/{{}}.mp4?share-{len(refusals)}"
+    if len(refusals) == 1 and not nightly:
+        pytest.skip("a share that refuses one thing is for the night")
+    path = "/small/{}.mp4?share-" + "-".join(refusals)
     with share(settings.VNSITE.media_root, tmp_path / "share", *refusals):
         points = site.points(path, "attempt")
         first = next(n for n, point in enumerate(points) if point.call == "fsync")

@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -104,7 +105,8 @@ def kill_worker(worker: WorkerProcess, broadcast: Broadcast) -> None:
 def kill_all(worker: WorkerProcess, broadcast: Broadcast) -> None:
     child = child_of(broadcast.download)
     worker.send(signal.SIGKILL)
-    os.kill(child.pid, signal.SIGKILL)
+    with suppress(ProcessLookupError):  # it dies with its worker
+        os.kill(child.pid, signal.SIGKILL)
     worker.wait()
 
 
