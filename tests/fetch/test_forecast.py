@@ -4,22 +4,16 @@ import pytest
 
 from downloads.fetch.forecast import LEAST_SECONDS, Forecast
 from downloads.fetch.protocol import Advance
-
-
-class Clock:
-    seconds = 100.0
-
-    def __call__(self) -> float:
-        return self.seconds
+from tests.helpers.manual_clock import ManualClock
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> ManualClock:
+    return ManualClock()
 
 
 @pytest.fixture
-def forecast(clock: Clock) -> Forecast:
+def forecast(clock: ManualClock) -> Forecast:
     return Forecast(now=clock)
 
 
@@ -31,7 +25,7 @@ def figures(advance: Advance) -> tuple[int, int | None, float | None]:
     return advance.received_bytes, advance.total_bytes, advance.eta_seconds
 
 
-def test_picture_and_sound_are_counted_together(forecast: Forecast, clock: Clock) -> None:
+def test_picture_and_sound_are_counted_together(forecast: Forecast, clock: ManualClock) -> None:
     forecast.expect([{"format_id": "v", "filesize": 900}, {"format_id": "a", "filesize": 100}])
     forecast.advance(report("v", 0, total_bytes=900))
     clock.seconds += 9
@@ -56,7 +50,7 @@ def test_what_arrived_counts_more_than_what_was_stated(forecast: Forecast) -> No
 
 @pytest.mark.parametrize("sound", [{"format_id": "a"}, {"format_id": "a", "filesize": 0}])
 def test_without_the_size_of_one_file_there_is_no_total(
-    forecast: Forecast, clock: Clock, sound: dict[str, Any]
+    forecast: Forecast, clock: ManualClock, sound: dict[str, Any]
 ) -> None:
     forecast.expect([{"format_id": "v", "filesize": 900}, sound])
     forecast.advance(report("v", 0))
@@ -66,7 +60,7 @@ def test_without_the_size_of_one_file_there_is_no_total(
     assert forecast.advance(report("a", 50, total_bytes=100)).total_bytes == 1000
 
 
-def test_the_first_packets_foretell_nothing(forecast: Forecast, clock: Clock) -> None:
+def test_the_first_packets_foretell_nothing(forecast: Forecast, clock: ManualClock) -> None:
     forecast.advance(report("v", 1, total_bytes=1000))
     clock.seconds += LEAST_SECONDS / 2
 
@@ -74,7 +68,7 @@ def test_the_first_packets_foretell_nothing(forecast: Forecast, clock: Clock) ->
 
 
 def test_bytes_of_an_earlier_attempt_do_not_count_as_speed(
-    forecast: Forecast, clock: Clock
+    forecast: Forecast, clock: ManualClock
 ) -> None:
     forecast.advance(report("v", 800, total_bytes=1000))
     clock.seconds += 10

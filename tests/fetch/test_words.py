@@ -6,23 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from downloads.fetch.client import ForkServer
 from downloads.rules.classify import code_of
-from tests.helpers.attempts import Ended, attempt, facts, job_for
+from tests.helpers.attempts import Ended, facts
 from tests.helpers.media_server import MediaServer
 from tests.helpers.scripted_site import Answer, ScriptedSite
 
 Fetch = Callable[..., Ended]
 RSS = "application/rss+xml"
-
-
-@pytest.fixture
-def fetch(fork_server: ForkServer, directory: Path) -> Fetch:
-    def fetch(url: str, **values: object) -> Ended:
-        allowed = (url.split("/")[2],)
-        return attempt(fork_server, job_for(url, directory, allow_private_hosts=allowed, **values))
-
-    return fetch
 
 
 def told_of(ended: Ended) -> tuple[str, str | None]:

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from downloads.rules.lease import Lease, boot_seconds, heartbeat_seconds
+from tests.helpers.manual_clock import ManualClock
 from tests.helpers.worker import ROOT
 
 LEASE_SECONDS = 60.0
@@ -19,29 +20,19 @@ print(boot_seconds() - time.monotonic())
 HELD_SECONDS = 50.0  # the last sixth is left for killing
 
 
-class Clock:
-    """What time it is, as the test says."""
-
-    def __init__(self) -> None:
-        self.seconds = 1000.0
-
-    def __call__(self) -> float:
-        return self.seconds
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def lease(clock: Clock) -> Lease:
+def lease(clock: ManualClock) -> Lease:
     lease = Lease(LEASE_SECONDS, clock=clock)
     lease.renew(asked_at=clock())
     return lease
 
 
-def test_it_holds_until_a_margin_before_others_take_over(lease: Lease, clock: Clock) -> None:
+def test_it_holds_until_a_margin_before_others_take_over(lease: Lease, clock: ManualClock) -> None:
     term = lease.term
 
     clock.seconds += HELD_SECONDS - 1
@@ -50,13 +41,13 @@ def test_it_holds_until_a_margin_before_others_take_over(lease: Lease, clock: Cl
     assert not lease.holds(term)
 
 
-def test_before_the_first_heartbeat_nothing_is_held(clock: Clock) -> None:
+def test_before_the_first_heartbeat_nothing_is_held(clock: ManualClock) -> None:
     lease = Lease(LEASE_SECONDS, clock=clock)
 
     assert not lease.holds(lease.term)
 
 
-def test_a_heartbeat_in_time_goes_on_with_the_same_term(lease: Lease, clock: Clock) -> None:
+def test_a_heartbeat_in_time_goes_on_with_the_same_term(lease: Lease, clock: ManualClock) -> None:
     term = lease.term
 
     for _ in range(10):
@@ -66,7 +57,7 @@ def test_a_heartbeat_in_time_goes_on_with_the_same_term(lease: Lease, clock: Clo
     assert lease.holds(term)
 
 
-def test_a_heartbeat_too_late_begins_another_term(lease: Lease, clock: Clock) -> None:
+def test_a_heartbeat_too_late_begins_another_term(lease: Lease, clock: ManualClock) -> None:
     """Another machine may have taken over in between, though nobody here looked."""
     earlier = lease.term
     clock.seconds += HELD_SECONDS
@@ -77,7 +68,7 @@ def test_a_heartbeat_too_late_begins_another_term(lease: Lease, clock: Clock) ->
     assert lease.holds(lease.term)
 
 
-def test_it_counts_from_before_the_heartbeat_was_sent(lease: Lease, clock: Clock) -> None:
+def test_it_counts_from_before_the_heartbeat_was_sent(lease: Lease, clock: ManualClock) -> None:
     """The machine was suspended while the answer was on its way."""
     asked_at = clock()
     clock.seconds += HELD_SECONDS
