@@ -71,17 +71,20 @@ def test_a_finished_file_waits_for_a_share_that_refuses_for_longer(
     media_server: MediaServer, allowed: dict[str, str], tmp_path: Path
 ) -> None:
     path = "/small/1.mp4?refused-for-longer"
-    with running_worker(**allowed, VNSITE_MAX_ATTEMPTS="1"):
-        with share(settings.VNSITE.media_root, tmp_path / "share", "write=EIO"):
-            download = submit(media_server.url(path))
-            wait_for(
-                lambda: download.transitions.filter(reason="will_retry").count() >= 2,
-                what="a second try",
-            )
-        with share(settings.VNSITE.media_root, tmp_path / "share"):
-            wait_for_state(download, State.CLEANED)
-            assert_ended_right(download, media_server.file("small.mp4"))
-            assert_nothing_is_left()
+    # No worker runs between the two: it would publish into the folder below the share.
+    with (
+        share(settings.VNSITE.media_root, tmp_path / "share", "write=EIO"),
+        running_worker(**allowed, VNSITE_MAX_ATTEMPTS="1"),
+    ):
+        download = submit(media_server.url(path))
+        wait_for(
+            lambda: download.transitions.filter(reason="will_retry").count() >= 2,
+            what="a second try",
+        )
+    with share(settings.VNSITE.media_root, tmp_path / "share"), running_worker(**allowed):
+        wait_for_state(download, State.CLEANED)
+        assert_ended_right(download, media_server.file("small.mp4"))
+        assert_nothing_is_left()
 
     assert media_server.hits_of(path, "GET") == GETS
 
