@@ -69,6 +69,9 @@ class Migration(migrations.Migration):
                 ("url", models.CharField(max_length=2048)),
                 ("site", models.CharField(default="", editable=False, max_length=300)),
                 ("title", models.CharField(blank=True, default="", max_length=500)),
+                ("extractor", models.CharField(blank=True, default="", max_length=100)),
+                ("media_id", models.CharField(blank=True, default="", max_length=300)),
+                ("media", models.JSONField(blank=True, default=dict)),
                 ("options", models.JSONField(default=dict)),
                 ("fingerprint", models.CharField(editable=False, max_length=64)),
                 ("priority", models.SmallIntegerField(default=0)),
@@ -102,6 +105,21 @@ class Migration(migrations.Migration):
                         null=True,
                     ),
                 ),
+                (
+                    "result",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("files", "files"),
+                            ("listing", "listing"),
+                            ("have_it", "have_it"),
+                        ],
+                        max_length=16,
+                        null=True,
+                    ),
+                ),
+                ("list_depth", models.PositiveSmallIntegerField(default=0)),
+                ("is_again", models.BooleanField(default=False)),
                 (
                     "error_class",
                     models.CharField(
@@ -152,6 +170,26 @@ class Migration(migrations.Migration):
                 ("started_at", models.DateTimeField(blank=True, null=True)),
                 ("finished_at", models.DateTimeField(blank=True, null=True)),
                 ("forgotten_at", models.DateTimeField(editable=False, null=True)),
+                (
+                    "have",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to="downloads.download",
+                    ),
+                ),
+                (
+                    "listed_in",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="listed",
+                        to="downloads.download",
+                    ),
+                ),
                 (
                     "owner",
                     models.ForeignKey(
@@ -205,6 +243,10 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("waits_until", models.DateTimeField(null=True)),
+                ("proxy", models.CharField(blank=True, default="", max_length=500)),
+                ("rate_limit", models.PositiveBigIntegerField(blank=True, null=True)),
+                ("pause_seconds", models.FloatField(blank=True, null=True)),
+                ("running_limit", models.PositiveIntegerField(blank=True, null=True)),
                 ("changed_at", models.DateTimeField()),
             ],
         ),
@@ -251,6 +293,36 @@ class Migration(migrations.Migration):
                         on_delete=django.db.models.deletion.CASCADE, to=settings.AUTH_USER_MODEL
                     ),
                 ),
+            ],
+        ),
+        migrations.CreateModel(
+            name="Listing",
+            fields=[
+                (
+                    "download",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="listing",
+                        serialize=False,
+                        to="downloads.download",
+                    ),
+                ),
+                ("title", models.CharField(blank=True, default="", max_length=500)),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("playlist", "playlist"),
+                            ("channel", "channel"),
+                            ("page", "page"),
+                            ("feed", "feed"),
+                        ],
+                        max_length=16,
+                    ),
+                ),
+                ("count", models.PositiveIntegerField()),
+                ("is_complete", models.BooleanField()),
             ],
         ),
         migrations.CreateModel(
@@ -326,6 +398,84 @@ class Migration(migrations.Migration):
                 on_delete=django.db.models.deletion.SET_NULL,
                 to="downloads.worker",
             ),
+        ),
+        migrations.CreateModel(
+            name="ArchivedMedia",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("extractor", models.CharField(max_length=100)),
+                ("media_id", models.CharField(max_length=300)),
+                ("added_at", models.DateTimeField()),
+                (
+                    "owner",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="archive",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name_plural": "archived media",
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("owner", "media_id", "extractor"), name="archived_media_once"
+                    ),
+                    models.UniqueConstraint(
+                        condition=models.Q(("owner", None)),
+                        fields=("media_id", "extractor"),
+                        name="archived_media_of_nobody_once",
+                    ),
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="Entry",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("position", models.PositiveIntegerField()),
+                ("extractor", models.CharField(blank=True, default="", max_length=100)),
+                ("media_id", models.CharField(blank=True, default="", max_length=300)),
+                ("url", models.CharField(max_length=2048)),
+                ("title", models.CharField(blank=True, default="", max_length=500)),
+                ("duration_seconds", models.FloatField(null=True)),
+                ("uploaded_at", models.DateTimeField(null=True)),
+                ("is_live", models.BooleanField(default=False)),
+                ("is_list", models.BooleanField(default=False)),
+                (
+                    "download",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="made_of",
+                        to="downloads.download",
+                    ),
+                ),
+                (
+                    "listing",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="entries",
+                        to="downloads.listing",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name_plural": "entries",
+                "ordering": ["position"],
+            },
         ),
         migrations.CreateModel(
             name="Progress",
@@ -455,6 +605,21 @@ class Migration(migrations.Migration):
                 ("size", models.BigIntegerField()),
                 ("sha256", models.CharField(max_length=64)),
                 ("media_type", models.CharField(max_length=64)),
+                (
+                    "role",
+                    models.CharField(
+                        choices=[
+                            ("video", "video"),
+                            ("audio", "audio"),
+                            ("subtitles", "subtitles"),
+                            ("thumbnail", "thumbnail"),
+                            ("info", "info"),
+                        ],
+                        default=downloads.rules.states.Role["VIDEO"],
+                        max_length=16,
+                    ),
+                ),
+                ("language", models.CharField(blank=True, default="", max_length=32)),
                 (
                     "entry",
                     models.ForeignKey(
@@ -591,6 +756,14 @@ class Migration(migrations.Migration):
             model_name="download",
             index=models.Index(fields=["owner", "-id"], name="download_by_owner"),
         ),
+        migrations.AddIndex(
+            model_name="download",
+            index=models.Index(
+                condition=models.Q(("media_id", ""), _negated=True),
+                fields=["owner", "media_id", "extractor"],
+                name="download_by_media",
+            ),
+        ),
         migrations.AddConstraint(
             model_name="download",
             constraint=models.CheckConstraint(
@@ -639,6 +812,20 @@ class Migration(migrations.Migration):
                     _connector="OR",
                 ),
                 name="download_outcome_of_state",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="download",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("outcome", None), ("result", None)),
+                    models.Q(
+                        ("outcome", "completed"), ("result__in", ["files", "have_it", "listing"])
+                    ),
+                    models.Q(("outcome__in", ["failed", "cancelled"]), ("result", None)),
+                    _connector="OR",
+                ),
+                name="download_result_of_outcome",
             ),
         ),
         migrations.AddConstraint(
@@ -722,6 +909,12 @@ class Migration(migrations.Migration):
                 ),
                 fields=("owner", "fingerprint"),
                 name="download_active_once",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="entry",
+            constraint=models.UniqueConstraint(
+                fields=("listing", "position"), name="entry_position_once"
             ),
         ),
         migrations.RunPython(install, remove),

@@ -6,10 +6,12 @@ counter row and inserts the transition. Imports of this project: the pure floor 
 """
 
 from downloads.models.access import ApiToken, IdempotentAnswer, Scope, user_actor
+from downloads.models.archive import ArchivedMedia
 from downloads.models.attempt import Attempt
 from downloads.models.counts import Counts
 from downloads.models.download import Download, DownloadQuerySet
 from downloads.models.library import LibraryEntry, PublishedFile
+from downloads.models.listings import Entry, Listing
 from downloads.models.logs import AttemptLog
 from downloads.models.progress import Progress
 from downloads.models.sites import Site
@@ -26,15 +28,18 @@ from downloads.models.workers import Worker
 
 __all__ = [
     "ApiToken",
+    "ArchivedMedia",
     "Attempt",
     "AttemptLog",
     "CancelWasAsked",
     "Counts",
     "Download",
     "DownloadQuerySet",
+    "Entry",
     "IdempotentAnswer",
     "IllegalMove",
     "LibraryEntry",
+    "Listing",
     "LostDownload",
     "Progress",
     "PublishedFile",

@@ -27,7 +27,17 @@ from downloads.models.transactions import (
 from downloads.models.workers import Worker
 from downloads.rules.backoff import LONGEST_WAIT_SECONDS
 from downloads.rules.errors import Advice, ErrorClass, advice_of
-from downloads.rules.states import ACTIVE, ENDED, RUNNING, Outcome, Phase, Reason, State, can_move
+from downloads.rules.states import (
+    ACTIVE,
+    ENDED,
+    RUNNING,
+    Outcome,
+    Phase,
+    Reason,
+    Result,
+    State,
+    can_move,
+)
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -102,6 +112,11 @@ class Download(models.Model):
     url = models.CharField(max_length=2048)
     site = models.CharField(max_length=300, default="", editable=False)  # see links.site_of
     title = models.CharField(max_length=MAX_TITLE_LENGTH, blank=True, default="")
+    # What makes two links the same video: yt-dlp's extractor key, in lower case, and the site's id.
+    # "": not known yet.
+    extractor = models.CharField(max_length=100, blank=True, default="")
+    media_id = models.CharField(max_length=300, blank=True, default="")
+    media = models.JSONField(blank=True, default=dict)  # what else the site says of the video
     options = models.JSONField(default=dict)
     fingerprint = models.CharField(max_length=64, editable=False)
     priority = models.SmallIntegerField(default=0)
@@ -111,6 +126,20 @@ class Download(models.Model):
     outcome = models.CharField(  # noqa: DJ001 — None and "" are different things here
         max_length=16, choices=choices(Outcome), null=True, blank=True
     )
+    # None: it did not complete.
+    result = models.CharField(  # noqa: DJ001
+        max_length=16, choices=choices(Result), null=True, blank=True
+    )
+    # The listing that it was made of; None: of none, or that was deleted.
+    listed_in = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="listed"
+    )
+    list_depth = models.PositiveSmallIntegerField(default=0)  # of lists within lists
+    # The download whose files the owner had; None: unless the result is `have_it`, or deleted.
+    have = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    is_again = models.BooleanField(default=False)  # fetch it although the owner has it
     error_class = models.CharField(  # noqa: DJ001
         max_length=32, choices=choices(ErrorClass), null=True, blank=True
     )
@@ -160,6 +189,12 @@ class Download(models.Model):
                 name="download_outcome_of_state",
             ),
             models.CheckConstraint(
+                condition=Q(outcome=None, result=None)
+                | Q(outcome=Outcome.COMPLETED.value, result__in=plain_values(Result))
+                | Q(outcome__in=[Outcome.FAILED.value, Outcome.CANCELLED.value], result=None),
+                name="download_result_of_outcome",
+            ),
+            models.CheckConstraint(
                 condition=Q(error_class=None) | Q(error_class__in=plain_values(ErrorClass)),
                 name="download_error_class",
             ),
@@ -206,6 +241,11 @@ class Download(models.Model):
             models.Index(fields=["state", "-id"], name="download_by_state"),
             models.Index(fields=["outcome", "-id"], name="download_by_outcome"),
             models.Index(fields=["owner", "-id"], name="download_by_owner"),
+            models.Index(
+                fields=["owner", "media_id", "extractor"],
+                condition=~Q(media_id=""),
+                name="download_by_media",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -283,6 +323,7 @@ class Download(models.Model):
 
         The row must still be in the state and the attempt that this instance shows, or
         LostDownload is raised and nothing is written; IllegalMove when the table has no such edge.
+        A move to COMPLETED without a `result` among `columns` is one with files.
         `data` are codes and numbers for the history, and at most a `message` that somebody else
         wrote. `columns` are written along. On success this instance shows the new values.
         """
@@ -441,7 +482,8 @@ class Download(models.Model):
 def _columns_of(to: State, now: datetime) -> dict[str, Any]:
     """Return the columns that every move to this state writes."""
     if to in ENDED:
-        return {"outcome": Outcome(to.value), "finished_at": now, "worker": None}
+        result = {"result": Result.FILES} if to is State.COMPLETED else {}
+        return {"outcome": Outcome(to.value), "finished_at": now, "worker": None, **result}
     if to is State.CREATED:
         return {
             "outcome": None,

@@ -6,6 +6,8 @@ from django.conf import settings
 from django.db import models
 
 from downloads.disk import library
+from downloads.models.transactions import choices
+from downloads.rules.states import Role
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser, User
@@ -60,6 +62,8 @@ class PublishedFile(models.Model):
     size = models.BigIntegerField()  # bytes
     sha256 = models.CharField(max_length=64)
     media_type = models.CharField(max_length=64)
+    role = models.CharField(max_length=16, choices=choices(Role), default=Role.VIDEO)
+    language = models.CharField(max_length=32, blank=True, default="")  # of subtitles; "": others
 
     class Meta:
         ordering = ["name"]

@@ -64,7 +64,7 @@ class SiteQuerySet(models.QuerySet["Site"]):
 
 
 class Site(models.Model):
-    """A site that refused us, with its breaker. A site without a row never did."""
+    """A site that refused us or has limits of its own. One without a row did not, and has none."""
 
     host = models.CharField(max_length=300, primary_key=True)  # see links.site_of
     failures = models.PositiveIntegerField(default=0)  # in a row, without a success between
@@ -72,6 +72,11 @@ class Site(models.Model):
         max_length=32, choices=choices(ErrorClass), null=True
     )  # of the last of them; None: there are none
     waits_until = models.DateTimeField(null=True)  # None: its breaker is closed
+    # Set by staff. None: as the settings say; "": no proxy.
+    proxy = models.CharField(max_length=500, blank=True, default="")  # http, https or socks5 URL
+    rate_limit = models.PositiveBigIntegerField(null=True, blank=True)  # bytes/s of one download
+    pause_seconds = models.FloatField(null=True, blank=True)  # between two downloads
+    running_limit = models.PositiveIntegerField(null=True, blank=True)  # downloads at once
     changed_at = models.DateTimeField()
 
     objects = SiteQuerySet.as_manager()

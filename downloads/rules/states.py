@@ -25,6 +25,33 @@ class Outcome(StrEnum):
     CANCELLED = "cancelled"
 
 
+class Result(StrEnum):
+    """What a completed download ended with; exactly one of them."""
+
+    FILES = "files"
+    LISTING = "listing"  # its link stands for many videos, which are listed
+    HAVE_IT = "have_it"  # its owner had the video already
+
+
+class ListKind(StrEnum):
+    """What kind of thing was listed."""
+
+    PLAYLIST = "playlist"
+    CHANNEL = "channel"
+    PAGE = "page"  # with several videos
+    FEED = "feed"
+
+
+class Role(StrEnum):
+    """What a published file is for."""
+
+    VIDEO = "video"  # with its sound
+    AUDIO = "audio"
+    SUBTITLES = "subtitles"
+    THUMBNAIL = "thumbnail"
+    INFO = "info"  # for media servers and scripts: .nfo, .info.json
+
+
 class Reason(StrEnum):
     """Why a transition happened; one to FAILED has an error class as its reason instead."""
 
@@ -33,6 +60,8 @@ class Reason(StrEnum):
     DIRECTORY_MADE = "directory_made"
     CHILD_STARTED = "child_started"
     PUBLISHED = "published"
+    LISTED = "listed"
+    HAVE_IT = "have_it"
     CANCELLED = "cancelled"
     WILL_RETRY = "will_retry"
     SHUTDOWN = "shutdown"
