@@ -15,7 +15,7 @@ from downloads.models import ApiToken, LibraryEntry, PublishedFile, Site, Transi
 class FilesInline(NothingToWrite, admin.TabularInline):
     model = PublishedFile
     verbose_name_plural = "published files"
-    fields = ("name", "size", "media_type", "sha256")
+    fields = ("name", "role", "language", "size", "media_type", "sha256")
     extra = 0
 
 

@@ -25,7 +25,7 @@ from downloads.models import Download, DownloadQuerySet, PublishedFile
 from downloads.rules.errors import ErrorClass
 from downloads.rules.links import MAX_LINKS
 from downloads.rules.options import OPTIONS, Choice, DownloadOptions
-from downloads.rules.states import Outcome, State
+from downloads.rules.states import Outcome, Role, State
 from downloads.submission import check_text
 from downloads.waiting import Obstacles, Waiting
 from downloads.web.details import detail_of
@@ -167,6 +167,8 @@ class FileOut(Outgoing):
     size: int
     sha256: str
     media_type: str
+    role: Role = Field(description="What it is for")
+    language: str = Field(description="Of subtitles; empty for all others")
     url: str
     fault: str = Field(
         description="Why the library does not have it as it was published: missing, changed (its"
@@ -176,7 +178,7 @@ class FileOut(Outgoing):
     @classmethod
     def of(cls, file: PublishedFile, download: Download) -> Self:
         url = reverse("media", args=[download.correlation_id, file.name])
-        columns = ("name", "size", "sha256", "media_type", "fault")
+        columns = ("name", "size", "sha256", "media_type", "role", "language", "fault")
         return cls(url=url, **{name: getattr(file, name) for name in columns})
 
 

@@ -64,7 +64,6 @@ CONTAINERS = (
 BOX_TYPES = frozenset(b"ftyp styp moov moof mdat sidx emsg prft free skip wide pnot uuid".split())
 PICTURE_BRANDS = frozenset({b"avif", b"avis", b"heic", b"heix", b"heif", b"mif1", b"msf1", b"crx "})
 MAX_INDEX_BYTES = 2**26
-HANDLER = re.compile(rb"hdlr.{8}(vide|soun)", re.DOTALL)  # ISO 14496-12, 8.4.3
 DOCUMENT_TYPE = re.compile(rb"\x42\x82[\x81-\x88](webm|matroska)")
 EBML, SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
 UNKNOWN_SIZE = 2**32 - 1  # RIFF sizes of a writer that could not seek back
@@ -152,17 +151,6 @@ def _boxes_are_whole(file: IO[bytes], size: int) -> bool | None:
             return False
         kinds.add(kind)
     return None if b"moof" in kinds else b"moov" in kinds
-
-
-def is_silent(file: IO[bytes], *, size: int) -> bool:
-    """Whether a file is an MP4 with pictures and without sound; False for what is not known."""
-    start = 0
-    for kind, end in boxes_of(file, size):
-        if kind == b"moov" and end - start <= MAX_INDEX_BYTES:
-            handlers = HANDLER.findall(read_at(file, start, end - start))
-            return b"vide" in handlers and b"soun" not in handlers
-        start = end
-    return False
 
 
 def boxes_of(file: IO[bytes], size: int) -> Iterator[tuple[bytes, int]]:

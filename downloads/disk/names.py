@@ -4,6 +4,7 @@ Values only; nothing here touches a disk.
 """
 
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import PurePath
 
@@ -62,6 +63,16 @@ MEDIA_TYPES: dict[str, str] = {
     ".wmv": "video/x-ms-wmv",
 }
 
+# Of files beside a video: as the child names them, and how the library's name ends.
+BESIDE = {
+    "thumbnail.jpg": ("image/jpeg", ".jpg"),
+    "poster.jpg": ("image/jpeg", "-poster.jpg"),
+    "movie.nfo": ("text/xml", ".nfo"),
+    "info.json": ("application/json", ".info.json"),
+}
+SUBTITLES_TYPE = "text/vtt"
+LANGUAGE = regex.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,30}[A-Za-z0-9])?")
+
 
 class NotMedia(ValueError):
     """The file is of no media type on the list."""
@@ -77,6 +88,19 @@ def suffix_of(name: str, *, media_type: str) -> str:
         raise NotMedia(f"{media_type!r} is not a media type that vnsite publishes")
     own = PurePath(name).suffix.lower()
     return own if own in suffixes else suffixes[0]
+
+
+def suffix_beside(name: str, *, media_type: str, language: str) -> str:
+    """Return how the library's name of a file beside a video ends: `.en.vtt`, `.jpg`, `.nfo`.
+
+    Raises NotMedia for a file that is none of these.
+    """
+    if media_type == SUBTITLES_TYPE and LANGUAGE.fullmatch(language):
+        return f".{language}.vtt"
+    of_name, suffix = BESIDE.get(name, ("", ""))
+    if not suffix or of_name != media_type:
+        raise NotMedia(f"{name!r} is not a file that vnsite publishes beside a video")
+    return suffix
 
 
 def safe_name(text: str, *, fallback: str, max_bytes: int = MAX_NAME_BYTES) -> str:
@@ -149,13 +173,16 @@ def entry_name(
 def file_names(
     title: str, suffixes: Sequence[str], *, max_bytes: int = MAX_NAME_BYTES
 ) -> list[str]:
-    """Return the file names of an entry: `<title><suffix>`, numbered where that is not unique."""
-    chosen: list[str] = []
+    """Return the file names of an entry: `<title><suffix>`, numbered where that is not unique.
+
+    Players find the subtitles of a video by its name: the title is cut alike in all of them.
+    """
+    tails: list[str] = []
+    seen: Counter[str] = Counter()
     for suffix in suffixes:
-        for number in range(1, len(suffixes) + 1):
-            tail = (f" ({number})" if number > 1 else "") + suffix
-            head = safe_name(title, fallback="video", max_bytes=max_bytes - len(tail))
-            if head + tail not in chosen:
-                chosen.append(head + tail)
-                break
-    return chosen
+        seen[suffix.casefold()] += 1
+        number = seen[suffix.casefold()]
+        tails.append(f" ({number}){suffix}" if number > 1 else suffix)
+    longest = max((len(tail.encode()) for tail in tails), default=0)
+    head = safe_name(title, fallback="video", max_bytes=max_bytes - longest)
+    return [head + tail for tail in tails]

@@ -25,10 +25,10 @@ from downloads.fetch.resume import Resume, take_finished
 from downloads.fetch.verify import (
     Incomplete,
     describe,
-    has_no_sound,
     is_whole,
     read_through,
     require_its_end,
+    streams_in,
 )
 from downloads.rules.states import Phase
 from downloads.sandbox.guard import Guard, PolicyBlocked
@@ -215,7 +215,7 @@ def verified(info: Any, fetching: Fetching) -> Fetched:
         for path in paths:
             read_through(path, announced_seconds=fetching.only_evidence())
     data = fetching.live.data if fetching.live else {}
-    if any(map(has_no_sound, paths)):
+    if any(each and each.video_codec and not each.audio_codec for each in map(streams_in, paths)):
         data = {"code": "without_sound", **data}
     return Fetched(title=fetching.title, files=files, data=data)
 

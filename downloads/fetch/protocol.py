@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from downloads.rules.states import Role
+
 GO = b"go\n"
 KEEP = b"keep\n"  # stop the recording of a live stream, and finish what is there
 
@@ -76,6 +78,8 @@ class ManifestFile:
     size: int
     sha256: str
     media_type: str
+    role: Role = Role.VIDEO
+    language: str = ""  # of subtitles
 
 
 @dataclass(frozen=True, kw_only=True)

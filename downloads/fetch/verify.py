@@ -13,16 +13,16 @@ from typing import IO
 
 from downloads.disk.containers import (
     CONTAINERS,
-    MP4,
     Container,
     container_of,
-    is_silent,
     looks_whole,
 )
 from downloads.disk.endings import ends_in_the_middle
 from downloads.disk.library import open_finished
 from downloads.disk.names import MEDIA_TYPES, NotMedia
+from downloads.disk.streams import Streams, streams_of
 from downloads.fetch.protocol import ManifestFile
+from downloads.rules.states import Role
 from downloads.sandbox.guard import without_network
 from downloads.sandbox.limits import before_program
 from downloads.sandbox.programs import find_ffmpeg
@@ -45,24 +45,32 @@ class Incomplete(Exception):
 
 
 def describe(path: Path) -> ManifestFile:
-    """Read a finished file once and describe it by its content, whatever its name says.
+    """Read a finished media file once and describe it by its content, whatever its name says.
 
     Raises RefusedFile for anything but a regular file with one link (planted links are not
     followed), Incomplete for an empty file or a text, NotMedia for a type that is not on the list.
     """
     with open_finished(path) as file:
-        size = os.fstat(file.fileno()).st_size
         container = _container_of(file, path)
-        suffix = path.suffix.lower()
-        digest = hashlib.sha256()
-        file.seek(0)
-        while block := file.read(BLOCK_BYTES):
-            digest.update(block)
+        streams = streams_of(file, size=os.fstat(file.fileno()).st_size)
+    suffix = path.suffix.lower()
+    media_type = MEDIA_TYPES[suffix if suffix in container.suffixes else container.suffixes[0]]
+    is_sound = media_type.startswith("audio/") or (streams and not streams.video_codec)
+    return manifest_of(path, media_type=media_type, role=Role.AUDIO if is_sound else Role.VIDEO)
+
+
+def manifest_of(path: Path, *, media_type: str, role: Role, language: str = "") -> ManifestFile:
+    """Describe a file whose content was judged, with its size and hash. Raises RefusedFile."""
+    with open_finished(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        digest = hashlib.file_digest(file, "sha256")
     return ManifestFile(
         name=path.name,
         size=size,
         sha256=digest.hexdigest(),
-        media_type=MEDIA_TYPES[suffix if suffix in container.suffixes else container.suffixes[0]],
+        media_type=media_type,
+        role=role,
+        language=language,
     )
 
 
@@ -89,10 +97,10 @@ def require_its_end(path: Path) -> None:
             raise Incomplete(f"{path.name} ends in the middle of something")
 
 
-def has_no_sound(path: Path) -> bool:
-    """Whether a finished file is a film without sound. Costs a few reads; True only for MP4."""
+def streams_in(path: Path) -> Streams | None:
+    """The picture and the sound of a finished file; None when its bytes do not tell them."""
     with open_finished(path) as file:
-        return container_of(file) is MP4 and is_silent(file, size=os.fstat(file.fileno()).st_size)
+        return streams_of(file, size=os.fstat(file.fileno()).st_size)
 
 
 def _container_of(file: IO[bytes], path: Path) -> Container:

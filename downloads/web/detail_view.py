@@ -9,7 +9,7 @@ from django.utils.safestring import SafeString
 from downloads import actions
 from downloads.models import Download, PublishedFile, Transition
 from downloads.rules.options import DownloadOptions, InvalidOption
-from downloads.rules.states import Outcome, Reason, State
+from downloads.rules.states import Outcome, Reason, Role, State
 from downloads.waiting import Why
 from downloads.web.details import detail_of
 from downloads.web.format import LOOKS, counted, size
@@ -23,6 +23,14 @@ FILE_FAULTS = {
     "unreachable": "The library cannot be read now.",
 }
 PLAYABLE = frozenset({"audio", "video"})
+# What a file is for, in the order in which files are shown.
+ROLES = {
+    Role.VIDEO: "Video",
+    Role.AUDIO: "Sound",
+    Role.SUBTITLES: "Subtitles",
+    Role.THUMBNAIL: "Picture",
+    Role.INFO: "Information for media servers",
+}
 REASONS: dict[str, str] = {
     Reason.DIRECTORY_MADE: "isolated directory made",
     Reason.WILL_RETRY: "will be tried again",
@@ -45,9 +53,10 @@ class File(NamedTuple):
 
     row: PublishedFile
     address: str
-    about: str  # its size and what it is
+    about: str  # what it is for, its size and its type
     player: str  # the element that plays it, "video" or "audio"; "" when neither does
     fault: str  # why it cannot be had; "" when it can
+    subtitles: list[tuple[str, str]]  # of a video: language and address of each
 
 
 class LastError(NamedTuple):
@@ -63,7 +72,7 @@ def detail_view(view: DownloadView) -> dict[str, object]:
     """Read and say what the page of a download shows beside what its row does."""
     download, waiting = view.download, view.waiting
     history = list(download.transitions.order_by("seq"))
-    files = [_file(row, download) for row in download.files]
+    files = _files(download)
     logged = list(download.logs.order_by("attempt").values_list("attempt", flat=True))
     logs = download.logs.filter(attempt__in=logged[-MAX_LOGS:]).order_by("attempt")
     cleanup = actions.preview_cleanup(download) if download.is_cleanable else None
@@ -96,15 +105,32 @@ def _move(entry: Transition) -> Move:
     )
 
 
-def _file(row: PublishedFile, download: Download) -> File:
+def _files(download: Download) -> list[File]:
+    """Say what the files are, the video first."""
+    rows = sorted(download.files, key=lambda row: list(ROLES).index(Role(row.role)))
+    subtitles = [
+        (row.language, _address(row, download))
+        for row in rows
+        if row.role == Role.SUBTITLES and not row.fault
+    ]
+    return [_file(row, download, subtitles) for row in rows]
+
+
+def _file(row: PublishedFile, download: Download, subtitles: list[tuple[str, str]]) -> File:
     kind, fault = row.media_type.partition("/")[0], FILE_FAULTS.get(row.fault, "")
+    role = f"{ROLES[Role(row.role)]}{f' ({row.language})' if row.language else ''}"
     return File(
         row=row,
-        address=reverse("media", args=[download.correlation_id, row.name]),
-        about=f"{size(row.size)} · {row.media_type}",
+        address=_address(row, download),
+        about=f"{role} · {size(row.size)} · {row.media_type}",
         player=kind if kind in PLAYABLE and not fault else "",
         fault=fault,
+        subtitles=subtitles if row.role == Role.VIDEO else [],
     )
+
+
+def _address(row: PublishedFile, download: Download) -> str:
+    return reverse("media", args=[download.correlation_id, row.name])
 
 
 def _problem(view: DownloadView) -> LastError | None:

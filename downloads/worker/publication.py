@@ -16,13 +16,13 @@ from django.conf import settings
 
 from downloads.disk import library
 from downloads.disk.library import StagedFile
-from downloads.disk.names import MAX_NAME_BYTES, entry_name, file_names, suffix_of
+from downloads.disk.names import MAX_NAME_BYTES, entry_name, file_names, suffix_beside, suffix_of
 from downloads.disk.partial import Finished
 from downloads.disk.shares import longest_name_bytes
-from downloads.fetch.protocol import Fetched
+from downloads.fetch.protocol import Fetched, ManifestFile
 from downloads.models import Download, Progress
 from downloads.models.outage import is_outage
-from downloads.rules.states import Reason, State, Stop
+from downloads.rules.states import Reason, Role, State, Stop
 from downloads.worker.owned import LeaseOver, OwnedRow, Row
 
 logger = logging.getLogger(__name__)
@@ -78,13 +78,19 @@ def publish(row: OwnedRow, fetched: Fetched, *, directory: Path) -> None:
 
 def _finished(fetched: Fetched, *, title: str) -> Finished:
     """Name the files as the library will have them. Raises NotMedia."""
-    suffixes = [suffix_of(file.name, media_type=file.media_type) for file in fetched.files]
+    suffixes = [_suffix_of(file) for file in fetched.files]
     return Finished(
         title=title,
         files=[asdict(file) for file in fetched.files],
         published_as=file_names(title, suffixes, max_bytes=_max_name_bytes()),
         data=fetched.data,
     )
+
+
+def _suffix_of(file: ManifestFile) -> str:
+    if file.role in (Role.VIDEO, Role.AUDIO):
+        return suffix_of(file.name, media_type=file.media_type)
+    return suffix_beside(file.name, media_type=file.media_type, language=file.language)
 
 
 def _manifest_of(finished: Finished) -> Manifest:

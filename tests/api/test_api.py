@@ -529,6 +529,8 @@ def test_a_completed_download_shows_its_files(caller: Caller, user: User) -> Non
             "size": 5,
             "sha256": "0" * 64,
             "media_type": "video/mp4",
+            "role": "video",
+            "language": "",
             "url": f"/media/{download.correlation_id}/clip%201.mp4",
             "fault": "",
         }

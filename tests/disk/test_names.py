@@ -249,6 +249,51 @@ def test_files_of_an_entry_have_different_names_and_keep_their_suffix(
     assert all(Path(name).name == name for name in chosen)
 
 
+@given(titles)
+def test_what_lies_beside_a_video_shares_its_name(title: str) -> None:
+    suffixes = [".mp4", ".es-419.vtt", ".jpg", ".info.json"]
+
+    chosen = names.file_names(title, suffixes)
+
+    heads = {name.removesuffix(suffix) for name, suffix in zip(chosen, suffixes, strict=True)}
+    assert len(heads) == 1
+    assert all(len(name.encode()) <= names.MAX_NAME_BYTES for name in chosen)
+
+
+@pytest.mark.parametrize(
+    ("name", "media_type", "language", "suffix"),
+    [
+        ("subtitles0.vtt", "text/vtt", "en", ".en.vtt"),
+        ("subtitles1.vtt", "text/vtt", "es-419", ".es-419.vtt"),
+        ("thumbnail.jpg", "image/jpeg", "", ".jpg"),
+        ("poster.jpg", "image/jpeg", "", "-poster.jpg"),
+        ("movie.nfo", "text/xml", "", ".nfo"),
+        ("info.json", "application/json", "", ".info.json"),
+    ],
+)
+def test_a_file_beside_a_video_is_named_as_players_look_for_it(
+    name: str, media_type: str, language: str, suffix: str
+) -> None:
+    assert names.suffix_beside(name, media_type=media_type, language=language) == suffix
+
+
+@pytest.mark.parametrize(
+    ("name", "media_type", "language"),
+    [
+        ("subtitles0.vtt", "text/vtt", "../../en"),
+        ("subtitles0.vtt", "text/vtt", "e\u202en"),
+        ("subtitles0.vtt", "text/vtt", ""),
+        ("subtitles0.vtt", "text/html", "en"),
+        ("thumbnail.jpg", "image/svg+xml", ""),
+        ("media.mp4", "video/mp4", ""),
+        ("index.html", "text/html", ""),
+    ],
+)
+def test_nothing_else_may_lie_beside_a_video(name: str, media_type: str, language: str) -> None:
+    with pytest.raises(names.NotMedia):
+        names.suffix_beside(name, media_type=media_type, language=language)
+
+
 @pytest.mark.parametrize(
     ("title", "name"),
     [

@@ -1,4 +1,5 @@
 import socket
+from dataclasses import replace
 
 import pytest
 
@@ -15,8 +16,10 @@ from downloads.fetch.protocol import (
     encode,
     sender,
 )
+from downloads.rules.states import Role
 
 FILE = ManifestFile(name="media.mp4", size=3, sha256="ab", media_type="video/mp4")
+SUBTITLES = replace(FILE, role=Role.SUBTITLES, language="es-419")
 
 
 @pytest.mark.parametrize(
@@ -26,7 +29,7 @@ FILE = ManifestFile(name="media.mp4", size=3, sha256="ab", media_type="video/mp4
         PhaseBegan(phase="fetching"),
         Advance(received_bytes=1, total_bytes=None, speed=2.5, eta_seconds=None),
         Said(level="info", text="“a” [b]"),
-        Fetched(title="", files=[FILE, FILE]),
+        Fetched(title="", files=[FILE, SUBTITLES]),
         Broke(kinds=["A", "B"], message="no", http_status=404, errno=2, retry_after_seconds=1.0),
     ],
 )

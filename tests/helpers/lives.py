@@ -1,5 +1,6 @@
 """Downloads at every station of their life, brought there by the moves that the worker makes."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
@@ -73,14 +74,21 @@ def fail(download: Download, error_class: ErrorClass = ErrorClass.UNAVAILABLE) -
     return running
 
 
-def complete(download: Download, *, name: str = "clip.mp4") -> Download:
-    """Walk from CREATED to COMPLETED with one published file; its directory is kept."""
+def complete(
+    download: Download, *, name: str = "clip.mp4", beside: Sequence[dict[str, str]] = ()
+) -> Download:
+    """Walk from CREATED to COMPLETED with a published video; its directory is kept.
+
+    `beside`: columns of further files.
+    """
     running = start(download)
     library_path = f"Title [{running.correlation_id}]"
     published = settings.VNSITE.media_root / library_path
     published.mkdir(parents=True)
-    (published / name).write_bytes(b"video")
+    video = {"name": name, "media_type": "video/mp4"}
+    files = [{"size": 5, "sha256": "0" * 64, **file} for file in (video, *beside)]
+    for file in files:
+        (published / str(file["name"])).write_bytes(b"video")
     running.decide_to_publish(library_path=library_path, manifest={})
-    file = {"name": name, "size": 5, "sha256": "0" * 64, "media_type": "video/mp4"}
-    running.complete([file], actor="test", title=running.title, data={})
+    running.complete(files, actor="test", title=running.title, data={})
     return running

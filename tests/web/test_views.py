@@ -589,6 +589,22 @@ def test_the_page_of_a_completed_download(browser: Client, user: User) -> None:
     assert page.index(">Completed<") < page.index("submitted")
 
 
+def test_subtitles_are_offered_by_the_player(browser: Client, user: User) -> None:
+    subtitles = {
+        "name": "clip.es-419.vtt",
+        "media_type": "text/vtt",
+        "role": "subtitles",
+        "language": "es-419",
+    }
+    download = lives.complete(lives.submit(user), beside=[subtitles])
+
+    page = text_of(browser.get(path_of(download)))
+
+    address = f"/media/{download.correlation_id}/clip.es-419.vtt"
+    assert f'<track kind="subtitles" src="{address}" srclang="es-419"' in page
+    assert page.index("Video · 5 B") < page.index("Subtitles (es-419) · 5 B")
+
+
 def test_the_graph_shows_the_way_that_was_taken(browser: Client, user: User) -> None:
     download = lives.fail(lives.submit(user))
 

@@ -11,12 +11,13 @@ from django.test import override_settings
 from downloads.diagnostics import invariants
 from downloads.disk import library
 from downloads.disk.isolation import IsolatedDownload
+from downloads.disk.names import NotMedia
 from downloads.fetch.protocol import Fetched, ManifestFile
-from downloads.fetch.verify import describe
+from downloads.fetch.verify import describe, manifest_of
 from downloads.models import Download, Worker, submissions
 from downloads.rules.lease import Lease
 from downloads.rules.options import DownloadOptions
-from downloads.rules.states import Reason, State
+from downloads.rules.states import Reason, Role, State
 from downloads.worker import publication
 from downloads.worker.owned import LeaseOver, OwnedRow
 from tests.helpers import lives
@@ -25,6 +26,7 @@ from tests.helpers.share import share
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_disk")]
 
+SUBTITLES = "WEBVTT\n\n00:00.000 --> 00:01.000\nHello\n"
 LEASE_SECONDS = 60  # of which the worker may use 50
 
 
@@ -82,6 +84,45 @@ def test_with_the_lease_it_is_published(downloading: Download) -> None:
     )
 
 
+def test_what_lies_beside_a_video_is_published_with_it(downloading: Download) -> None:
+    directory = settings.VNSITE.temp_root / downloading.directory
+    (directory / "subtitles0.vtt").write_text(SUBTITLES)
+    subtitles = manifest_of(
+        directory / "subtitles0.vtt", media_type="text/vtt", role=Role.SUBTITLES, language="en"
+    )
+    video = describe(directory / "a.mp4")
+
+    publication.publish(
+        row_whose_looks_take(downloading, 0),
+        Fetched(title="v", files=[video, subtitles]),
+        directory=directory,
+    )
+
+    published = downloading.files.values_list("name", "role", "language")
+    assert sorted(published) == [("v.en.vtt", "subtitles", "en"), ("v.mp4", "video", "")]
+    assert invariants.check() == []
+
+
+@pytest.mark.parametrize("language", ["../../../x", "", "e/n"])
+def test_a_language_that_is_a_path_is_not_published(downloading: Download, language: str) -> None:
+    directory = settings.VNSITE.temp_root / downloading.directory
+    subtitles = replace(
+        describe(directory / "a.mp4"),
+        media_type="text/vtt",
+        role=Role.SUBTITLES,
+        language=language,
+    )
+
+    with pytest.raises(NotMedia):
+        publication.publish(
+            row_whose_looks_take(downloading, 0),
+            Fetched(title="v", files=[subtitles]),
+            directory=directory,
+        )
+
+    assert library_entries() == []
+
+
 def test_the_entry_is_named_by_the_template(downloading: Download) -> None:
     config = settings.VNSITE.model_copy(update={"library_names": "{site}/{date}/{title} {id}"})
     with override_settings(VNSITE=config):
@@ -105,7 +146,7 @@ def test_names_are_as_long_as_the_library_takes(downloading: Download, tmp_path:
             *(f["name"] for f in (downloading.manifest or {})["files"]),
         ]
 
-    assert all(140 <= len(name.encode()) <= 143 for name in names)
+    assert all(138 <= len(name.encode()) <= 143 for name in names)
 
 
 def test_without_the_lease_the_library_is_not_touched(downloading: Download) -> None:
