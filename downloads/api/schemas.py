@@ -159,6 +159,7 @@ class ProgressOut(Outgoing):
     total: int | None = Field(validation_alias="total_bytes")
     speed: float | None
     eta: float | None = Field(validation_alias="eta_seconds")
+    entries: int = Field(description="How many of a list are read, in the phase `listing`")
     percent: float | None
 
 

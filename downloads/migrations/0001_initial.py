@@ -496,6 +496,7 @@ class Migration(migrations.Migration):
                 ("total_bytes", models.BigIntegerField(null=True)),
                 ("speed", models.FloatField(null=True)),
                 ("eta_seconds", models.FloatField(null=True)),
+                ("entries", models.PositiveIntegerField(default=0)),
                 ("updated_at", models.DateTimeField()),
             ],
             options={

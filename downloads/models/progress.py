@@ -16,6 +16,7 @@ class Progress(models.Model):
     total_bytes = models.BigIntegerField(null=True)  # None: the site did not say
     speed = models.FloatField(null=True)  # bytes per second; None: not known yet
     eta_seconds = models.FloatField(null=True)
+    entries = models.PositiveIntegerField(default=0)  # read of a list so far
     updated_at = models.DateTimeField()
 
     class Meta:

@@ -74,6 +74,7 @@ class Phase(StrEnum):
     """What DOWNLOADING is doing."""
 
     EXTRACTING = "extracting"
+    LISTING = "listing"  # its link stands for many videos, which are read
     FETCHING = "fetching"
     RECORDING = "recording"  # a live stream: it goes on until somebody or something stops it
     POST_PROCESSING = "post-processing"

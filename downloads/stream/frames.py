@@ -39,6 +39,7 @@ PROGRESS = {
     "total": "total_bytes",
     "speed": "speed",
     "eta": "eta_seconds",
+    "entries": "entries",
 }
 
 

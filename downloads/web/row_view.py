@@ -22,6 +22,7 @@ FRESH = timedelta(seconds=10)  # an older speed and remaining time say nothing a
 
 PHASES: dict[str, str] = {
     Phase.EXTRACTING: "Reading the page",
+    Phase.LISTING: "Reading the list",
     Phase.FETCHING: "Fetching",
     Phase.RECORDING: "Recording",
     Phase.POST_PROCESSING: "Processing",
@@ -58,9 +59,8 @@ class ProgressView:
         stops = _stops(download)
         if progress is None:
             return cls(words=f"On {download.worker.name}" if download.worker else "", stops=stops)
-        percent, total = progress.percent, progress.total_bytes
-        resumed, speed, left = progress.resumed_percent, progress.speed, progress.eta_seconds
-        received = size(progress.received_bytes) if progress.received_bytes else ""
+        percent, resumed = progress.percent, progress.resumed_percent
+        speed, left = progress.speed, progress.eta_seconds
         is_fresh = timezone.now() - progress.updated_at < FRESH
         return cls(
             words=PHASES.get(progress.phase, progress.phase),
@@ -70,10 +70,20 @@ class ProgressView:
             resumed="" if resumed is None else f", resumed at {int(resumed)} %",
             value="" if percent is None else f"{percent:.1f}",
             percent="" if percent is None else f"{int(percent)} %",
-            received=f"{received} of {size(total)}" if received and total else received,
+            received=_received(progress),
             speed="" if speed is None or not is_fresh else f"{size(speed)}/s",
             left="" if left is None or not is_fresh else f"{duration(left)} left",
         )
+
+
+def _received(progress: Progress) -> str:
+    """Return how much has come, in bytes or entries; "" while nothing has."""
+    if progress.entries:
+        return f"{progress.entries:,} so far"
+    if not progress.received_bytes:
+        return ""
+    received, total = size(progress.received_bytes), progress.total_bytes
+    return f"{received} of {size(total)}" if total else received
 
 
 @dataclass(frozen=True, kw_only=True)

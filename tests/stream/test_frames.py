@@ -96,6 +96,7 @@ def test_a_report_is_what_a_download_receives(user: User, clean_disk: None) -> N
         "total": 100,
         "speed": 5.5,
         "eta": 18.0,
+        "entries": 0,
     }
 
 

@@ -408,6 +408,16 @@ def test_a_downloading_row_shows_its_numbers(browser: Client, user: User) -> Non
     assert 'value="42.0"' in row
 
 
+def test_a_row_whose_list_is_read_says_how_many_are_there(browser: Client, user: User) -> None:
+    download = lives.start(lives.submit(user))
+    Progress.objects.update(phase=Phase.LISTING, entries=1200)
+
+    row = row_of(browser.get("/"), download)
+
+    assert "Reading the list" in row
+    assert "1,200 so far" in row
+
+
 def test_a_resumed_download_says_where_it_went_on(browser: Client, user: User) -> None:
     download = lives.start(lives.submit(user))
     Progress.objects.update(

@@ -6,6 +6,7 @@ import { ago, duration, size } from "./format.js";
 const FRESH_MS = 10_000; // older speeds and remaining times say nothing about now
 const PHASES = {
   extracting: "Reading the page",
+  listing: "Reading the list",
   fetching: "Fetching",
   recording: "Recording",
   "post-processing": "Processing",
@@ -101,11 +102,17 @@ export function patchProgress(element, item) {
   else bar.value = percent;
   write(at("phase"), PHASES[item.phase] ?? item.phase);
   write(at("percent"), percent === null ? "" : `${Math.floor(percent)} %`);
-  write(at("bytes"), item.bytes ? size(item.bytes) + (item.total ? ` of ${size(item.total)}` : "") : "");
+  write(at("bytes"), received(item));
   write(at("resumed"), resumedAt(item));
   write(at("speed"), item.speed === null ? "" : `${size(item.speed)}/s`);
   write(at("eta"), item.eta === null ? "" : `${duration(item.eta)} left`);
   return phaseChanged;
+}
+
+function received(item) {
+  if (item.entries) return `${item.entries.toLocaleString("en")} so far`;
+  if (!item.bytes) return "";
+  return size(item.bytes) + (item.total ? ` of ${size(item.total)}` : "");
 }
 
 // Speed and remaining time that are too old turn to a dash.
