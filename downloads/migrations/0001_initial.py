@@ -638,6 +638,37 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name="SiteCookies",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("host", models.CharField(max_length=253)),
+                ("sealed", models.BinaryField()),
+                ("summary", models.JSONField()),
+                ("version", models.PositiveBigIntegerField()),
+                ("updated_at", models.DateTimeField()),
+                (
+                    "owner",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="site_cookies",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name_plural": "cookies of sites",
+                "ordering": ["host"],
+                "constraints": [
+                    models.UniqueConstraint(fields=("owner", "host"), name="cookies_of_a_site_once")
+                ],
+            },
+        ),
+        migrations.CreateModel(
             name="Transition",
             fields=[
                 ("seq", models.BigIntegerField(primary_key=True, serialize=False)),

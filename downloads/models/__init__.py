@@ -8,6 +8,7 @@ counter row and inserts the transition. Imports of this project: the pure floor 
 from downloads.models.access import ApiToken, IdempotentAnswer, Scope, user_actor
 from downloads.models.archive import ArchivedMedia
 from downloads.models.attempt import Attempt
+from downloads.models.cookies import SiteCookies
 from downloads.models.counts import Counts
 from downloads.models.download import Download, DownloadQuerySet
 from downloads.models.library import LibraryEntry, PublishedFile
@@ -45,6 +46,7 @@ __all__ = [
     "PublishedFile",
     "Scope",
     "Site",
+    "SiteCookies",
     "StreamPosition",
     "Submitted",
     "TooManyWaiting",
