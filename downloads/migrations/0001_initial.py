@@ -206,6 +206,28 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name="Extractors",
+            fields=[
+                ("host", models.CharField(max_length=255, primary_key=True, serialize=False)),
+                ("state", models.JSONField(default=dict)),
+                ("mode", models.CharField(default="", max_length=8)),
+                ("channel", models.CharField(default="", max_length=8)),
+                (
+                    "wanted",
+                    models.CharField(
+                        choices=[("look", "look"), ("update", "update"), ("rollback", "rollback")],
+                        max_length=8,
+                        null=True,
+                    ),
+                ),
+                ("wanted_at", models.DateTimeField(null=True)),
+                ("wanted_by", models.CharField(default="", max_length=200)),
+            ],
+            options={
+                "verbose_name_plural": "extractors",
+            },
+        ),
+        migrations.CreateModel(
             name="Site",
             fields=[
                 ("host", models.CharField(max_length=300, primary_key=True, serialize=False)),
@@ -381,6 +403,7 @@ class Migration(migrations.Migration):
                 ("pid_started", models.BigIntegerField(default=0)),
                 ("boot_id", models.CharField(default="", max_length=64)),
                 ("slots", models.PositiveIntegerField()),
+                ("yt_dlp", models.CharField(default="", max_length=64)),
                 ("started_at", models.DateTimeField()),
                 ("heartbeat_at", models.DateTimeField()),
                 ("stopped_at", models.DateTimeField(null=True)),

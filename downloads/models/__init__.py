@@ -11,6 +11,7 @@ from downloads.models.attempt import Attempt
 from downloads.models.cookies import SiteCookies
 from downloads.models.counts import Counts
 from downloads.models.download import Download, DownloadQuerySet
+from downloads.models.extractors import Extractors, Wanted
 from downloads.models.library import LibraryEntry, PublishedFile
 from downloads.models.listings import Entry, Listing
 from downloads.models.logs import AttemptLog
@@ -37,6 +38,7 @@ __all__ = [
     "Download",
     "DownloadQuerySet",
     "Entry",
+    "Extractors",
     "IdempotentAnswer",
     "IllegalMove",
     "LibraryEntry",
@@ -51,6 +53,7 @@ __all__ = [
     "Submitted",
     "TooManyWaiting",
     "Transition",
+    "Wanted",
     "Worker",
     "database_now",
     "short_transaction",

@@ -16,6 +16,7 @@ class Worker(models.Model):
     pid_started = models.BigIntegerField(default=0)
     boot_id = models.CharField(max_length=64, default="")
     slots = models.PositiveIntegerField()
+    yt_dlp = models.CharField(max_length=64, default="")  # version of its next attempts; "": none
     started_at = models.DateTimeField()
     heartbeat_at = models.DateTimeField()
     stopped_at = models.DateTimeField(null=True)  # None: it has not said that it stopped
