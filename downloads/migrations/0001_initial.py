@@ -273,6 +273,13 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.CreateModel(
+            name="SiteStart",
+            fields=[
+                ("host", models.CharField(max_length=300, primary_key=True, serialize=False)),
+                ("started_at", models.DateTimeField(db_index=True)),
+            ],
+        ),
+        migrations.CreateModel(
             name="StreamPosition",
             fields=[
                 (

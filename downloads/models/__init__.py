@@ -16,7 +16,7 @@ from downloads.models.library import LibraryEntry, PublishedFile
 from downloads.models.listings import Entry, Listing
 from downloads.models.logs import AttemptLog
 from downloads.models.progress import Progress
-from downloads.models.sites import Site
+from downloads.models.sites import Site, SiteStart
 from downloads.models.stream import StreamPosition, Transition
 from downloads.models.submissions import Submitted, TooManyWaiting
 from downloads.models.transactions import (
@@ -49,6 +49,7 @@ __all__ = [
     "Scope",
     "Site",
     "SiteCookies",
+    "SiteStart",
     "StreamPosition",
     "Submitted",
     "TooManyWaiting",

@@ -87,3 +87,17 @@ class Site(models.Model):
     @property
     def breaker(self) -> Breaker:
         return Breaker(failures=self.failures, waits_until=self.waits_until)
+
+
+class SiteStart(models.Model):
+    """When a download of a site began last: what a pause between two of them counts from.
+
+    Written behind the mutex of claims only, and only while there is a pause. A column of `Site`
+    would be locked by the ends of attempts, which wait for what a claim holds.
+    """
+
+    host = models.CharField(max_length=300, primary_key=True)  # see links.site_of
+    started_at = models.DateTimeField(db_index=True)  # of `database_now`
+
+    def __str__(self) -> str:
+        return self.host
