@@ -23,6 +23,7 @@ from downloads.models import (
     LibraryEntry,
     LostDownload,
     StreamPosition,
+    listings,
     short_transaction,
 )
 from downloads.models.submissions import queued
@@ -143,17 +144,19 @@ def retry(download: Download, *, actor: str) -> Download:
     _refuse_when_too_many_wait(download)
     try:
         remove_directory(download)
-        download.move(
-            State.CREATED,
-            actor=actor,
-            reason=Reason.RETRIED,
-            uncounted=download.attempt,
-            max_attempts=settings.VNSITE.max_attempts,
-            not_before=None,
-            keep_requested_by="",
-            error_class=None,
-            error_data={},
-        )
+        with short_transaction():
+            _refuse_when_added_again(download)
+            download.move(
+                State.CREATED,
+                actor=actor,
+                reason=Reason.RETRIED,
+                uncounted=download.attempt,
+                max_attempts=settings.VNSITE.max_attempts,
+                not_before=None,
+                keep_requested_by="",
+                error_class=None,
+                error_data={},
+            )
     except LostDownload:
         _look_again(download)
         return retry(download, actor=actor)  # as it is now: it may only have been cleaned up
@@ -161,6 +164,22 @@ def retry(download: Download, *, actor: str) -> Download:
         _look_again(download)
         raise NotAllowed(download, "The same link is waiting or running already.") from None
     return download
+
+
+def _refuse_when_added_again(download: Download) -> None:
+    """Refuse when the entry that it was made of became another download since.
+
+    Locks the list, so that the entry is not added at the same moment.
+    """
+    if download.listed_in is None:
+        return
+    with suppress(Download.DoesNotExist):  # the list was deleted meanwhile
+        listings.hold(download.listed_in.pk)
+    if download.made_of.exists():
+        return
+    others = Download.objects.filter(listed_in=download.listed_in, url=download.url)
+    if others.exclude(pk=download.pk).exclude(outcome__in=listings.IN_VAIN).exists():
+        raise NotAllowed(download, "It cannot be retried: its entry was added again.")
 
 
 def _refuse_when_too_many_wait(download: Download) -> None:

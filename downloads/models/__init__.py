@@ -13,7 +13,14 @@ from downloads.models.counts import Counts
 from downloads.models.download import Download, DownloadQuerySet
 from downloads.models.extractors import Extractors, Wanted
 from downloads.models.library import LibraryEntry, PublishedFile
-from downloads.models.listings import Entry, Listing
+from downloads.models.listings import (
+    Addition,
+    Entry,
+    Listing,
+    Refusal,
+    add_entries,
+    complete_with_listing,
+)
 from downloads.models.logs import AttemptLog
 from downloads.models.progress import Progress
 from downloads.models.sites import Site, SiteStart
@@ -29,6 +36,7 @@ from downloads.models.transactions import (
 from downloads.models.workers import Worker
 
 __all__ = [
+    "Addition",
     "ApiToken",
     "ArchivedMedia",
     "Attempt",
@@ -46,6 +54,7 @@ __all__ = [
     "LostDownload",
     "Progress",
     "PublishedFile",
+    "Refusal",
     "Scope",
     "Site",
     "SiteCookies",
@@ -56,6 +65,8 @@ __all__ = [
     "Transition",
     "Wanted",
     "Worker",
+    "add_entries",
+    "complete_with_listing",
     "database_now",
     "short_transaction",
     "user_actor",

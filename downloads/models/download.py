@@ -396,12 +396,11 @@ class Download(models.Model):
             self._write(columns)
         self._show(columns)
 
-    def decide_to_publish(self, *, library_path: str, manifest: dict[str, Any]) -> None:
-        """Record under which name the files will appear: from here on a cancel has lost.
+    def note_unless_cancelled(self, **columns: Any) -> None:
+        """Write columns as `note` does. Raises CancelWasAsked when a cancel was first.
 
-        Raises CancelWasAsked when the cancel was first, LostDownload when the row is not ours.
+        In the caller's transaction no cancel can be asked for before its commit.
         """
-        columns = {"library_path": library_path, "manifest": manifest}
         with short_transaction():
             updated = self._fenced().filter(cancel_requested_at=None).update(**columns)
         if not updated:
@@ -409,6 +408,13 @@ class Download(models.Model):
                 raise CancelWasAsked(self.correlation_id)
             raise LostDownload(self.correlation_id)
         self._show(columns)
+
+    def decide_to_publish(self, *, library_path: str, manifest: dict[str, Any]) -> None:
+        """Record under which name the files will appear: from here on a cancel has lost.
+
+        Raises CancelWasAsked when the cancel was first, LostDownload when the row is not ours.
+        """
+        self.note_unless_cancelled(library_path=library_path, manifest=manifest)
 
     def ask_to_cancel(self, *, actor: str) -> bool:
         """Ask the worker of a running download to stop it. A request, not a transition.

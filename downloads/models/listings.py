@@ -1,10 +1,27 @@
-"""What a link that stands for many videos turned out to hold."""
+"""The listing that a link for many videos gave, its entries, and the downloads made of them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Self
 
 from django.db import models
+from django.db.models import Exists, OuterRef, Q
 
+from downloads.models import submissions
+from downloads.models.archive import ArchivedMedia
 from downloads.models.download import MAX_TITLE_LENGTH, Download
-from downloads.models.transactions import choices
-from downloads.rules.states import ListKind
+from downloads.models.submissions import Submitted
+from downloads.models.transactions import choices, short_transaction
+from downloads.rules.options import DownloadOptions
+from downloads.rules.states import ListKind, Outcome, Reason, Result, State
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+MAX_LIST_DEPTH = 3  # of a download: lists within lists are read above it
+# After these, an entry may become another download.
+IN_VAIN = (Outcome.FAILED.value, Outcome.CANCELLED.value)
 
 
 class Listing(models.Model):
@@ -20,6 +37,19 @@ class Listing(models.Model):
 
     def __str__(self) -> str:
         return self.title
+
+
+class EntryQuerySet(models.QuerySet["Entry"]):
+    def new_to(self, owner: "User | None") -> Self:
+        """Entries that the owner's archive does not have and that no download was made of.
+
+        A download that failed or was cancelled does not count.
+        """
+        had = ArchivedMedia.objects.filter(
+            owner=owner, media_id=OuterRef("media_id"), extractor=OuterRef("extractor")
+        )
+        is_free = Q(download=None) | Q(download__outcome__in=IN_VAIN)
+        return self.filter(is_free, Q(media_id="") | ~Exists(had))
 
 
 class Entry(models.Model):
@@ -41,6 +71,8 @@ class Entry(models.Model):
         Download, null=True, on_delete=models.SET_NULL, related_name="made_of"
     )
 
+    objects = EntryQuerySet.as_manager()
+
     class Meta:
         ordering = ["position"]
         verbose_name_plural = "entries"
@@ -50,3 +82,139 @@ class Entry(models.Model):
 
     def __str__(self) -> str:
         return self.title or self.url
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether a download of it waits, runs or completed."""
+        return self.download is not None and self.download.outcome not in IN_VAIN
+
+
+class Refusal(StrEnum):
+    """Why an entry did not become a download."""
+
+    TOO_MANY_WAITING = "too_many_waiting"  # of its owner's downloads: see VNSITE_USER_WAITING
+    TOO_DEEP = "too_deep"  # a list that is MAX_LIST_DEPTH lists deep
+    ITSELF = "itself"  # the list that it is in, or one around that
+
+
+@dataclass(frozen=True, kw_only=True)
+class Addition:
+    """The answer to the wish for one entry: its download, new or there already, or a refusal."""
+
+    entry: Entry  # its `download` is the one that was made or is there; None: refused
+    created: bool = False
+    refusal: Refusal | None = None
+
+
+def complete_with_listing(
+    download: Download, listing: Listing, entries: Sequence[Entry], *, actor: str
+) -> None:
+    """Move to COMPLETED, and write the listing with its entries, which are not saved yet.
+
+    In one transaction. Raises CancelWasAsked or LostDownload; then nothing is written.
+    """
+    with short_transaction():
+        hold(download.pk)
+        download.note_unless_cancelled(title=listing.title or download.title)
+        listing.download, listing.count = download, len(entries)
+        listing.save(force_insert=True)
+        for position, entry in enumerate(entries, 1):
+            entry.listing, entry.position = listing, position
+        Entry.objects.bulk_create(entries)
+        download.move(
+            State.COMPLETED,
+            actor=actor,
+            reason=Reason.LISTED,
+            data={"entries": len(entries)},
+            result=Result.LISTING,
+            error_class=None,
+            error_data={},
+        )
+
+
+def add_entries(
+    listing: Listing, entries: EntryQuerySet, *, options: DownloadOptions, actor: str
+) -> list[Addition]:
+    """Make a download of each entry of `entries`, in their order, in one transaction.
+
+    `entries` is of this listing: `listing.entries.all()`, `.filter(position__in=…)`,
+    `.new_to(owner)`. The downloads are of the listing's owner. An entry whose download waits, runs
+    or completed keeps it. Two calls at once never make two downloads of one entry.
+
+    Raises Download.DoesNotExist when the listing was deleted.
+    """
+    with short_transaction():
+        source = hold(listing.pk)
+        around = _links_around(source)
+        chosen = list(entries.select_related("download").order_by("position"))
+        refusals = {entry.pk: _refusal(entry, source, around) for entry in chosen}
+        free = [entry for entry in chosen if not refusals[entry.pk] and not entry.is_taken]
+        answers = _submit(free, source, options=options, actor=actor)
+        added = [entry for entry, answer in zip(free, answers, strict=True) if answer]
+        Entry.objects.bulk_update(added, ["download"], batch_size=500)
+        made = {entry.pk: answer for entry, answer in zip(free, answers, strict=True)}
+    return [_addition(entry, refusals[entry.pk], made) for entry in chosen]
+
+
+def hold(listing_id: int) -> Download:
+    """Return the download that ended with a listing, locked: its entries are added by one at once.
+
+    Raises Download.DoesNotExist. The owner is locked first, as in a submission and when somebody
+    deletes the owner: else they wait for each other for ever.
+    """
+    rows = Download.objects.filter(pk=listing_id)
+    submissions.take_turn(rows.values_list("owner_id", flat=True).get())
+    return rows.select_for_update(no_key=True).get()
+
+
+def _links_around(source: Download) -> frozenset[str]:
+    """Return the links of a list and of the lists that it is in."""
+    links, outer = set(), Download.objects.filter(pk=source.pk)
+    while row := outer.values_list("url", "listed_in_id").first():
+        links.add(row[0])
+        outer = Download.objects.filter(pk=row[1])
+        if len(links) > MAX_LIST_DEPTH:
+            break
+    return frozenset(links)
+
+
+def _refusal(entry: Entry, source: Download, around: frozenset[str]) -> Refusal | None:
+    if entry.url in around:
+        return Refusal.ITSELF
+    is_too_deep = source.list_depth + 1 >= MAX_LIST_DEPTH
+    return Refusal.TOO_DEEP if entry.is_list and is_too_deep else None
+
+
+def _submit(
+    entries: Sequence[Entry], source: Download, *, options: DownloadOptions, actor: str
+) -> list[Submitted | None]:
+    """Submit the entries, and show each its download; None: too many wait."""
+    answers = submissions.submit_what_fits(
+        [(entry.url, options) for entry in entries],
+        owner=source.owner,
+        actor=actor,
+        priority=source.priority,
+        columns=[
+            {
+                "title": entry.title,
+                "extractor": entry.extractor,
+                "media_id": entry.media_id,
+                "listed_in": source,
+                "list_depth": source.list_depth + 1,
+            }
+            for entry in entries
+        ],
+    )
+    for entry, answer in zip(entries, answers, strict=True):
+        if answer is not None:
+            entry.download = answer.download
+    return answers
+
+
+def _addition(
+    entry: Entry, refusal: Refusal | None, made: Mapping[int, Submitted | None]
+) -> Addition:
+    if refusal is None and entry.pk in made and made[entry.pk] is None:
+        refusal = Refusal.TOO_MANY_WAITING
+    answer = made.get(entry.pk)
+    return Addition(entry=entry, created=bool(answer and answer.created), refusal=refusal)

@@ -3,10 +3,10 @@
 import hashlib
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
@@ -86,15 +86,30 @@ def submit_what_fits(
     owner: "User | None",
     actor: str,
     priority: int = 0,
+    columns: Sequence[Mapping[str, Any]] = (),
 ) -> list[Submitted | None]:
-    """Like `submit`, with None for each wish for which the owner has too many waiting."""
+    """Like `submit`, with None for each wish for which the owner has too many waiting.
+
+    `columns` are further ones of each wish's new download, or none at all.
+    """
+    columns = columns or [{}] * len(wishes)
     try:
         with short_transaction():
-            return _submit(wishes, owner=owner, actor=actor, priority=priority)
+            return _submit(wishes, columns, owner=owner, actor=actor, priority=priority)
     except IntegrityError:
         # PostgreSQL: the same wish was retried while we looked. Now we see it.
         with short_transaction():
-            return _submit(wishes, owner=owner, actor=actor, priority=priority)
+            return _submit(wishes, columns, owner=owner, actor=actor, priority=priority)
+
+
+def take_turn(owner_id: int | None) -> None:
+    """Let one owner's submissions take turns until the commit, as they do on SQLite.
+
+    Else two that look at the same time both miss what the other one adds, or wait for each other
+    for ever.
+    """
+    if owner_id is not None and connection.features.has_select_for_update:
+        get_user_model().objects.select_for_update(no_key=True).filter(pk=owner_id).first()
 
 
 def _room_to_wait(owner: "User | None") -> float:
@@ -105,15 +120,13 @@ def _room_to_wait(owner: "User | None") -> float:
 
 def _submit(
     wishes: Sequence[tuple[str, DownloadOptions]],
+    columns: Sequence[Mapping[str, Any]],
     *,
     owner: "User | None",
     actor: str,
     priority: int,
 ) -> list[Submitted | None]:
-    if owner is not None and connection.features.has_select_for_update:
-        # One owner's submissions take turns, as they do on SQLite: else two that look at the
-        # same time both miss what the other one adds, or wait for each other for ever.
-        get_user_model().objects.select_for_update(no_key=True).filter(pk=owner.pk).first()
+    take_turn(owner.pk if owner else None)
     now = timezone.now()
     fingerprints = [fingerprint(url, options) for url, options in wishes]
     waiting = Download.objects.active().filter(owner=owner, fingerprint__in=set(fingerprints))
@@ -121,7 +134,7 @@ def _submit(
     room = _room_to_wait(owner)
     fresh: dict[str, Download] = {}
     answers: list[Submitted | None] = []
-    for (url, options), mark in zip(wishes, fingerprints, strict=True):
+    for (url, options), mark, further in zip(wishes, fingerprints, columns, strict=True):
         existing = present.get(mark) or fresh.get(mark)
         if existing is not None:
             answers.append(Submitted(download=existing, created=False))
@@ -140,6 +153,7 @@ def _submit(
             max_attempts=settings.VNSITE.max_attempts,
             created_at=now,
             updated_at=now,
+            **further,
         )
         answers.append(Submitted(download=fresh[mark], created=True))
     if fresh:

@@ -9,10 +9,18 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from downloads.models import Download, Worker, claims, submissions
+from downloads.models import (
+    Download,
+    Entry,
+    Listing,
+    Worker,
+    claims,
+    complete_with_listing,
+    submissions,
+)
 from downloads.rules.errors import ErrorClass
 from downloads.rules.options import DownloadOptions
-from downloads.rules.states import Reason, State
+from downloads.rules.states import ListKind, Reason, State
 
 numbers = count(1)
 
@@ -92,3 +100,26 @@ def complete(
     running.decide_to_publish(library_path=library_path, manifest={})
     running.complete(files, actor="test", title=running.title, data={})
     return running
+
+
+def list_up(download: Download, *entries: Entry, is_complete: bool = True) -> Listing:
+    """Walk from CREATED to COMPLETED with a listing of the entries; its directory is kept."""
+    return end_listed(start(download), *entries, is_complete=is_complete)
+
+
+def end_listed(running: Download, *entries: Entry, is_complete: bool = True) -> Listing:
+    """Walk from DOWNLOADING to COMPLETED with a listing of the entries."""
+    listing = Listing(title="A list", kind=ListKind.PLAYLIST, is_complete=is_complete)
+    complete_with_listing(running, listing, entries, actor="test")
+    return listing
+
+
+def entry(number: int, **columns: Any) -> Entry:
+    """An entry that is not saved yet, with a media id and a link of its own."""
+    known = {
+        "extractor": "site",
+        "media_id": f"video-{number}",
+        "url": f"https://example.org/video/{number}",
+        "title": f"Video {number}",
+    }
+    return Entry(**{**known, **columns})
