@@ -820,11 +820,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="download",
-            index=models.Index(
-                condition=models.Q(("media_id", ""), _negated=True),
-                fields=["owner", "media_id", "extractor"],
-                name="download_by_media",
-            ),
+            index=models.Index(fields=["owner", "media_id", "extractor"], name="download_by_media"),
         ),
         migrations.AddConstraint(
             model_name="download",
