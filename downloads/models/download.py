@@ -27,6 +27,7 @@ from downloads.models.transactions import (
 from downloads.models.workers import Worker
 from downloads.rules.backoff import LONGEST_WAIT_SECONDS
 from downloads.rules.errors import Advice, ErrorClass, advice_of
+from downloads.rules.options import OPTIONS, DownloadOptions, InvalidOption
 from downloads.rules.states import (
     ACTIVE,
     ENDED,
@@ -44,6 +45,12 @@ if TYPE_CHECKING:
     from django.db.models.sql.compiler import SQLCompiler
 
 MAX_TITLE_LENGTH = 500
+# Options that change nothing about the files, with their defaults.
+SAME_FILES = {
+    name: OPTIONS[name].default
+    for name in ("playlist", "start_at", "rate_limit")
+    if name in OPTIONS
+}
 
 
 class Likely(models.Func):
@@ -100,6 +107,22 @@ class DownloadQuerySet(models.QuerySet["Download"]):
     def waiting_of(self, owner: "User") -> int:
         """Return the number of a user's downloads that wait."""
         return self.filter(owner=owner, state=State.CREATED).count()
+
+    def had_by(
+        self, owner: "User | None", *, extractor: str, media_id: str, options: DownloadOptions
+    ) -> "Download | None":
+        """Return the owner's newest download that left the same video with the same options.
+
+        None when there is none, when its files were removed, and when `media_id` is "". One
+        indexed query, and a look at the disk for each candidate.
+        """
+        if not media_id:
+            return None
+        candidates = self.filter(
+            owner=owner, media_id=media_id, extractor=extractor, result=Result.FILES
+        )
+        found = candidates.filter(entry__isnull=False).select_related("entry").order_by("-id")
+        return next((each for each in found if each.has_files_of(options)), None)
 
 
 class Download(models.Model):
@@ -258,6 +281,15 @@ class Download(models.Model):
         """Its files in the library; none when it left none, or they were deleted."""
         entry: LibraryEntry | None = getattr(self, "entry", None)
         return entry.files.all() if entry else PublishedFile.objects.none()
+
+    def has_files_of(self, options: DownloadOptions) -> bool:
+        """Whether it left the files that these options ask for, and all of them are there."""
+        try:
+            own = DownloadOptions.from_mapping(self.options)
+        except InvalidOption:  # of a newer version
+            return False
+        is_same = own.with_overrides(**SAME_FILES) == options.with_overrides(**SAME_FILES)
+        return is_same and not any(file.fault == "missing" for file in self.files)
 
     @property
     def advice(self) -> Advice | None:

@@ -59,15 +59,19 @@ def submit(
     owner: "User | None",
     actor: str,
     priority: int = 0,
+    is_again: bool = False,
 ) -> list[Submitted]:
     """Add one download for each (clean URL, options), in order, in one transaction.
 
     A wish that the same owner has waiting or running already is answered with that download.
+    `is_again`: fetch what the owner has already.
     When this returns outside of another transaction, all of it is committed. Raises
     TooManyWaiting.
     """
     with short_transaction():
-        answers = submit_what_fits(wishes, owner=owner, actor=actor, priority=priority)
+        answers = submit_what_fits(
+            wishes, owner=owner, actor=actor, priority=priority, is_again=is_again
+        )
         added = [answer for answer in answers if answer is not None]
         if owner is not None and len(added) < len(answers):
             fresh = sum(answer is None or answer.created for answer in answers)
@@ -86,13 +90,14 @@ def submit_what_fits(
     owner: "User | None",
     actor: str,
     priority: int = 0,
+    is_again: bool = False,
     columns: Sequence[Mapping[str, Any]] = (),
 ) -> list[Submitted | None]:
     """Like `submit`, with None for each wish for which the owner has too many waiting.
 
-    `columns` are further ones of each wish's new download, or none at all.
+    `columns` are further ones of each wish's new download; with them `is_again` does not count.
     """
-    columns = columns or [{}] * len(wishes)
+    columns = columns or [{"is_again": is_again}] * len(wishes)
     try:
         with short_transaction():
             return _submit(wishes, columns, owner=owner, actor=actor, priority=priority)
