@@ -14,6 +14,7 @@ from downloads.accounts.tokens import token_in
 from downloads.api.idempotency import KeyOfAnotherRequest
 from downloads.api.schemas import Conflict, FieldProblem, Invalid, Problem
 from downloads.models import TooManyWaiting
+from downloads.rules.options import InvalidOption
 from downloads.rules.states import State
 
 
@@ -52,6 +53,10 @@ def _too_many_waiting(request: HttpRequest, refusal: TooManyWaiting) -> HttpResp
     return _invalid_fields([FieldProblem(field="url", reason=str(refusal))])
 
 
+def _invalid_option(request: HttpRequest, refusal: InvalidOption) -> HttpResponse:
+    return _invalid_fields([FieldProblem(field=f"options.{refusal.option}", reason=refusal.reason)])
+
+
 def _key_of_another(request: HttpRequest, error: KeyOfAnotherRequest) -> HttpResponse:
     reason = "This key was used for another request. Use a new one."
     return _invalid_fields([FieldProblem(field="Idempotency-Key", reason=reason)])
@@ -86,5 +91,6 @@ _ANSWERS: dict[type[Exception], Any] = {
     RequestDataTooBig: _too_big,
     ValidationError: _invalid,
     TooManyWaiting: _too_many_waiting,
+    InvalidOption: _invalid_option,
     KeyOfAnotherRequest: _key_of_another,
 }

@@ -61,11 +61,10 @@ def add(
     """201: it was added. 200: you have the same URL with the same options waiting or running, and
     the answer is that download."""
     user = user_of(request)
+    options = DownloadOptions.from_mapping(wish.options.chosen)
 
     def work() -> Status[schemas.DownloadDetail]:
-        (submitted,) = submissions.submit(
-            [(wish.url, wish.options)], owner=user, actor=user_actor(user)
-        )
+        (submitted,) = submissions.submit([(wish.url, options)], owner=user, actor=user_actor(user))
         return Status(201 if submitted.created else 200, _detail(submitted.download))
 
     return answer_once(
@@ -85,9 +84,10 @@ def add_batch(
 ) -> Status[schemas.BatchAnswer]:
     """One result for each URL, in order. What can be added is added, in one transaction."""
     user = user_of(request)
+    options = DownloadOptions.from_mapping(batch.options.chosen)
 
     def work() -> Status[schemas.BatchAnswer]:
-        results = _submit_all(batch.urls, batch.options, user=user)
+        results = _submit_all(batch.urls, options, user=user)
         return Status(200, schemas.BatchAnswer(results=results))
 
     return answer_once(

@@ -6,7 +6,7 @@ here and no others, so that a new column is not published by accident.
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from django.urls import reverse
 from pydantic import (
@@ -17,6 +17,7 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainValidator,
+    WithJsonSchema,
     create_model,
 )
 
@@ -24,7 +25,8 @@ from downloads.diagnostics.stats import WorkerStatus
 from downloads.models import Download, DownloadQuerySet, PublishedFile
 from downloads.rules.errors import ErrorClass
 from downloads.rules.links import MAX_LINKS
-from downloads.rules.options import OPTIONS, Choice, DownloadOptions
+from downloads.rules.option_kinds import Option
+from downloads.rules.options import OPTIONS
 from downloads.rules.states import Outcome, Role, State
 from downloads.submission import check_text
 from downloads.waiting import Obstacles, Waiting
@@ -52,39 +54,37 @@ class Incoming(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-def _option_field(option: Choice) -> Any:
+class ChosenOptions(Incoming):
+    """What a client chooses of the options; whether it fits together is not judged here."""
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """The options that were sent, defaults included."""
+        return {name: getattr(self, name) for name in OPTIONS if name in self.model_fields_set}
+
+
+def _option_field(option: Option) -> Any:
     """Return the type and the field of an option, for `create_model`."""
-    words: Any = Literal[option.words]
-    is_optional = None in option.labels
-    field = Field(option.default, title=option.label, description=option.description)
-    return (words | None if is_optional else words), field
+    checked = Annotated[Any, PlainValidator(option.checked), WithJsonSchema(option.schema)]
+    return checked, Field(option.default, title=option.label, description=option.description)
 
 
 OptionsIn = create_model(
     "Options",
-    __base__=Incoming,
+    __base__=ChosenOptions,
     **{name: _option_field(option) for name, option in OPTIONS.items()},
 )
 
 
-def _download_options(value: object) -> DownloadOptions:
-    return DownloadOptions(**OptionsIn.model_validate(value).model_dump())
-
-
-Options = Annotated[
-    DownloadOptions, PlainValidator(_download_options, json_schema_input_type=OptionsIn)
-]
-
-
 class Wish(Incoming):
     url: Link
-    options: Options = DownloadOptions()
+    options: OptionsIn = OptionsIn()
 
 
 class Batch(Incoming):
     # Each link is judged by itself, in its own result; each may be a text that holds one.
     urls: list[str] = Field(min_length=1, max_length=MAX_LINKS)
-    options: Options = DownloadOptions()
+    options: OptionsIn = OptionsIn()
 
 
 class ListParameters(BaseModel):

@@ -11,7 +11,7 @@ from yt_dlp.utils import MEDIA_EXTENSIONS
 from downloads.rules.options import DownloadOptions
 
 # Text in a video can be rewritten without loss, into the form that the container knows.
-SUBTITLE_CODECS = {"mp4": "mov_text", "mkv": "srt"}
+SUBTITLE_CODECS = {"mp4": "mov_text", "mkv": "srt", "webm": "webvtt"}
 
 
 @dataclass(frozen=True, kw_only=True)

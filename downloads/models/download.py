@@ -78,11 +78,12 @@ class DownloadQuerySet(models.QuerySet["Download"]):
     def claimable(self, now: datetime) -> Self:
         """Downloads that are due at `now` (of `database_now`): the most urgent, then the oldest.
 
-        A `not_before` beyond the longest possible wait means that the clock was set back: it counts
-        as due.
+        After an attempt a `not_before` beyond the longest possible wait means that the clock was
+        set back: it counts as due. Before the first one it is what a person chose.
         """
         longest = timedelta(seconds=LONGEST_WAIT_SECONDS)
-        due = Q(not_before=None) | Q(not_before__lte=now) | Q(not_before__gt=now + longest)
+        was_set_back = Q(attempt__gt=0, not_before__gt=now + longest)
+        due = Q(not_before=None) | Q(not_before__lte=now) | was_set_back
         return self.filter(due, Likely(Q(state=State.CREATED))).order_by("-priority", "id")
 
     def active(self) -> Self:

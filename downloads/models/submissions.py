@@ -133,6 +133,7 @@ def _submit(
 ) -> list[Submitted | None]:
     take_turn(owner.pk if owner else None)
     now = timezone.now()
+    wishes = [(url, without_past(options, now)) for url, options in wishes]
     fingerprints = [fingerprint(url, options) for url, options in wishes]
     waiting = Download.objects.active().filter(owner=owner, fingerprint__in=set(fingerprints))
     present = {download.fingerprint: download for download in waiting} if owner else {}
@@ -156,6 +157,7 @@ def _submit(
             fingerprint=mark,
             priority=priority,
             max_attempts=settings.VNSITE.max_attempts,
+            not_before=options.starts_at,
             created_at=now,
             updated_at=now,
             **further,
@@ -182,6 +184,13 @@ def _insert_submitted(downloads: list[Download], *, actor: str, at: datetime) ->
         for seq, download in enumerate(downloads, first)
     )
     Counts.add_submitted(downloads[0].owner_id, len(downloads))
+
+
+def without_past(options: DownloadOptions, now: datetime) -> DownloadOptions:
+    """Return the options with a start that is over taken out, so that equal wishes are equal."""
+    if options.starts_at is None or options.starts_at > now:
+        return options
+    return options.with_overrides(start_at=None)
 
 
 def fingerprint(url: str, options: DownloadOptions) -> str:

@@ -1,6 +1,6 @@
 """The page of one download in words: beside what its row shows, its history, files and logs."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.urls import reverse
 from django.utils.html import format_html
@@ -168,7 +168,7 @@ def _technical(download: Download) -> list[tuple[str, str]]:
     ]
 
 
-def options_in_words(options: dict[str, str | None]) -> str:
+def options_in_words(options: dict[str, Any]) -> str:
     """Write all options, the defaults included; those of a newer version as what is wrong."""
     try:
         return DownloadOptions.from_mapping(options).summary

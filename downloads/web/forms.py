@@ -8,22 +8,11 @@ from django.contrib.auth.models import User
 
 from downloads.rules.links import MAX_LINKS, InvalidLink
 from downloads.rules.links_in_text import FoundLink
-from downloads.rules.options import OPTIONS, Choice, DownloadOptions
+from downloads.rules.options import OPTIONS, DownloadOptions, InvalidOption
 from downloads.submission import check_link, links_in
+from downloads.web.option_fields import option_fields
 
 MAX_SHOWN_LINK = 80  # characters of a wrong link that an error repeats
-
-
-def option_field(option: Choice) -> forms.TypedChoiceField:
-    """Make the form field of an option. A missing or empty value means the default."""
-    return forms.TypedChoiceField(
-        label=option.label,
-        help_text=option.description,
-        choices=[(value or "", words) for value, words in option.labels.items()],
-        initial=option.default or "",
-        required=False,
-        empty_value=option.default,
-    )
 
 
 class AddForm(forms.Form):
@@ -42,7 +31,8 @@ class AddForm(forms.Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.left_over: tuple[str, ...] = ()  # of the text that held the links
-        self.fields.update({name: option_field(option) for name, option in OPTIONS.items()})
+        self.options = DownloadOptions()  # the chosen ones of a valid form
+        self.fields.update(option_fields())
 
     @property
     def option_fields(self) -> list[forms.BoundField]:
@@ -70,10 +60,13 @@ class AddForm(forms.Form):
             raise forms.ValidationError(sentences)
         return clean
 
-    @property
-    def options(self) -> DownloadOptions:
-        """The chosen options of a valid form."""
-        return DownloadOptions(**{name: self.cleaned_data[name] for name in OPTIONS})
+    def clean(self) -> None:
+        """Refuse options that contradict each other."""
+        chosen = {name: self.cleaned_data[name] for name in OPTIONS if name in self.cleaned_data}
+        try:
+            self.options = DownloadOptions(**chosen)
+        except InvalidOption as refusal:
+            self.add_error(refusal.option, refusal.reason)
 
 
 class FirstAdminForm(UserCreationForm):  # type: ignore[type-arg]  # generic for mypy alone

@@ -186,6 +186,8 @@ class DownloadView:
             if waiting.why == Why.PREMIERE:
                 return format_html("Starts {}", when)
             attempt, most = self.download.tries + 1, self.download.max_attempts
+            if not self.download.attempt:
+                return format_html("Starts {}", when)
             return format_html("Next try {}, attempt {} of {}", when, attempt, most)
         whose = waiting.site if waiting.why == Why.SITE_LIMIT else self._whose()
         verb = "is" if waiting.running == 1 else "are"

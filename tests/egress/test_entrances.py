@@ -141,7 +141,7 @@ def test_no_option_of_yt_dlp_is_taken(user: User, name: str) -> None:
 
     form = {"urls": link, "quality": "best", "audio": "", name: json.dumps(value)}
     page.post("/downloads/", form)
-    assert Download.objects.get().options == vars(DownloadOptions())
+    assert Download.objects.get().options == DownloadOptions().as_dict()
 
 
 def test_the_worker_takes_no_such_row_either(

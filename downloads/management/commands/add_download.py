@@ -1,5 +1,6 @@
 """`manage.py add_download`: add links and, with --wait, watch the downloads end."""
 
+import argparse
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,14 +17,21 @@ from downloads.management.foreseen import errors_in_one_line
 from downloads.models import Download, Progress, TooManyWaiting, Transition, submissions
 from downloads.models.notifier import open_doorbell
 from downloads.rules.links import MAX_LINKS, InvalidLink
-from downloads.rules.options import OPTIONS, DownloadOptions
+from downloads.rules.option_kinds import Flag, Option
+from downloads.rules.options import OPTIONS, DownloadOptions, InvalidOption
 from downloads.rules.redaction import escape
 from downloads.rules.states import Outcome
 from downloads.submission import check_link, links_in
 from downloads.waiting import has_live_worker
 
 ACTOR = "command"
-PRESETS = {word: {name: word} for name in ("quality", "audio") for word in OPTIONS[name].words}
+PRESETS = {
+    **{word: {"audio": word} for word in ("m4a", "mp3", "opus", "flac")},
+    **{
+        word: {"quality": word}
+        for word in ("best", "2160p", "1440p", "1080p", "720p", "480p", "360p")
+    },
+}
 INTERRUPTED = 130  # 128 and the number of SIGINT, as shells have it
 LOOK_AGAIN_SECONDS = 1.0
 START_OF_LINE = "\r\033[K"  # erases the line
@@ -49,9 +57,7 @@ class Command(BaseCommand):
             help="the same as --quality or --audio with that value; default: best",
         )
         for name, option in OPTIONS.items():
-            parser.add_argument(
-                flag(name), choices=option.words, help=option.description.replace("%", "%%")
-            )
+            add_flag(parser, name, option)
         parser.add_argument(
             "--user", metavar="NAME", help="owner of the downloads; default: nobody, staff see them"
         )
@@ -165,14 +171,31 @@ def checked(texts: Sequence[str]) -> tuple[list[str], list[str]]:
     return links, left_over
 
 
-def flag(name: str) -> str:
-    return "--" + name.replace("_", "-")
+def add_flag(parser: CommandParser, name: str, option: Option) -> None:
+    flag, description = "--" + name.replace("_", "-"), option.description.replace("%", "%%")
+    if isinstance(option, Flag):
+        yes_or_no = argparse.BooleanOptionalAction
+        parser.add_argument(flag, action=yes_or_no, default=argparse.SUPPRESS, help=description)
+        return
+
+    def read(text: str) -> Any:
+        try:
+            return option.checked(text)
+        except ValueError as fault:
+            raise argparse.ArgumentTypeError(str(fault)) from None
+
+    parser.add_argument(
+        flag, type=read, metavar=option.metavar, default=argparse.SUPPRESS, help=description
+    )
 
 
 def options_of(arguments: Mapping[str, Any]) -> DownloadOptions:
     """Return the options of the preset, overridden by each flag that was given."""
-    given = {name: arguments[name] for name in OPTIONS if arguments[name] is not None}
-    return DownloadOptions(**{**PRESETS[arguments["preset"]], **given})
+    given = {name: arguments[name] for name in OPTIONS if name in arguments}
+    try:
+        return DownloadOptions(**{**PRESETS[arguments["preset"]], **given})
+    except InvalidOption as refusal:
+        raise CommandError(str(refusal), returncode=WRONG_ARGUMENTS) from None
 
 
 def progress_line(download: Download) -> str:

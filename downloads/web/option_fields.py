@@ -1,0 +1,120 @@
+"""Form fields of the options, made of their table: a widget for each kind."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.utils import timezone
+from django.utils.safestring import SafeString
+
+from downloads.rules.option_kinds import Choice, CountedChoice, Flag, Option, Subset, counted
+from downloads.rules.option_measures import Instant
+from downloads.rules.options import OPTIONS
+
+PLACEHOLDERS = {"subtitles": "en, es-419", "clip": "1:30-4:00", "rate_limit": "2M"}
+FIRST = "first"  # in the list of choices, with the number in a field of its own
+FIRST_DEFAULT = 10
+
+
+def option_fields() -> dict[str, "OptionField"]:
+    return {name: OptionField(name, option) for name, option in OPTIONS.items()}
+
+
+class OptionField(forms.Field):
+    """The field of one option. A missing or empty value means the default."""
+
+    def __init__(self, name: str, option: Option) -> None:
+        super().__init__(
+            label=option.label,
+            help_text=option.description,
+            initial=option.default,
+            required=False,
+            widget=_widget(name, option),
+        )
+        self.option = option
+
+    def prepare_value(self, value: Any) -> Any:
+        """Return what the widget shows: a stored value as a text, or what was typed as it is."""
+        if isinstance(self.option, Subset):
+            return value
+        try:
+            checked = self.option.checked(value)
+        except ValueError:
+            return value
+        if isinstance(self.option, Instant) and checked:
+            return timezone.localtime(datetime.fromisoformat(checked)).strftime("%Y-%m-%dT%H:%M")
+        if checked == self.option.default and not isinstance(self.option, Choice | Flag):
+            return ""
+        return "" if checked is None else self.option.as_text(checked)
+
+    def clean(self, value: Any) -> Any:
+        """Return the stored form of what was chosen. Raises ValidationError with its sentence."""
+        if value in ("", None, []):
+            return self.option.default
+        try:
+            return self.option.checked(_with_zone(value) if self._is_instant else value)
+        except ValueError as fault:
+            raise ValidationError(str(fault)) from None
+
+    @property
+    def _is_instant(self) -> bool:
+        return isinstance(self.option, Instant)
+
+
+class CountedSelect(forms.Select):
+    """A list of choices, one of which has a number beside it: `NAME` and `NAME_first`."""
+
+    def __init__(self, choices: Any, *, most: int, number_label: str) -> None:
+        super().__init__(choices=choices)
+        self.number = forms.NumberInput({"min": 1, "max": most, "aria-label": number_label})
+
+    def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
+        count = _count_of(value)
+        choice = super().render(name, value if count is None else FIRST, attrs, renderer)
+        shown = FIRST_DEFAULT if count is None else count
+        number = self.number.render(f"{name}_first", shown, {"id": f"id_{name}_first"}, renderer)
+        return choice + number
+
+    def value_from_datadict(self, data: Mapping[str, Any], files: Any, name: str) -> Any:
+        value = data.get(name)
+        return f"{FIRST}:{data.get(f'{name}_first', '')}" if value == FIRST else value
+
+
+def _count_of(value: Any) -> int | str | None:
+    """Return the number to show, also a wrong one that was typed; None for another choice."""
+    if not isinstance(value, str) or not value.startswith(f"{FIRST}:"):
+        return None
+    try:
+        return counted(value)
+    except ValueError:
+        return value.removeprefix(f"{FIRST}:")
+
+
+def _widget(name: str, option: Option) -> forms.Widget:
+    if isinstance(option, CountedChoice):
+        first = option.counted_label.format("…")
+        choices = [*option.labels.items(), (FIRST, first)]
+        return CountedSelect(choices, most=option.most, number_label=first)
+    if isinstance(option, Choice):
+        return forms.Select(
+            choices=[(value or "", label) for value, label in option.labels.items()]
+        )
+    if isinstance(option, Flag):
+        return forms.Select(choices=[("false", "No"), ("true", "Yes")])
+    if isinstance(option, Subset):
+        return forms.CheckboxSelectMultiple(choices=list(option.labels.items()))
+    if isinstance(option, Instant):
+        return forms.DateTimeInput(attrs={"type": "datetime-local"})
+    attributes = {"placeholder": PLACEHOLDERS[name], "autocomplete": "off"}
+    return forms.TextInput(attrs=attributes | {"spellcheck": "false", "autocapitalize": "none"})
+
+
+def _with_zone(text: str) -> str:
+    """Give an instant without a zone that of the site. Leaves a text that is not an instant."""
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return text if instant.tzinfo else timezone.make_aware(instant).isoformat()
