@@ -1,5 +1,5 @@
 """The Django admin. Importing this package registers its pages."""
 
-from downloads.admin import downloads, others
+from downloads.admin import downloads, listings, others
 
-__all__ = ["downloads", "others"]
+__all__ = ["downloads", "listings", "others"]

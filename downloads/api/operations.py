@@ -10,7 +10,7 @@ from ninja import Header, NinjaAPI, Query, Router, Status
 from ninja.responses import Response
 
 from downloads import actions
-from downloads.api import schemas
+from downloads.api import archive, schemas
 from downloads.api.auth import PageAuth, TokenAuth, user_of
 from downloads.api.errors import answer_errors
 from downloads.api.idempotency import answer_once
@@ -273,4 +273,5 @@ def _find(request: HttpRequest, correlation_id: str) -> Download:
     return get_object_or_404(downloads.select_related("entry"), correlation_id=correlation_id)
 
 
+api.add_router("", archive.router)
 answer_errors(api)

@@ -140,6 +140,11 @@ class BatchAnswer(Outgoing):
     results: list[BatchResult]
 
 
+class ArchiveAnswer(Outgoing):
+    added: int
+    present: int = Field(description="Of the videos that were sent, those that were there already")
+
+
 class ErrorOut(Outgoing):
     class_: ErrorClass = Field(alias="class")
     message: str

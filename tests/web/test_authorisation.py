@@ -55,6 +55,7 @@ ROUTES = {
     "api/v1/downloads/<correlation_id>/retry": May.OWNER,
     "api/v1/downloads/<correlation_id>/cleanup": May.OWNER,
     "api/v1/stats": May.SIGNED_IN,
+    "api/v1/archive": May.SIGNED_IN,
     "api/v1/sites/<host>/try": May.STAFF,
     "api/v1/openapi.json": May.SIGNED_IN,
     "api/v1/": May.ANYBODY,  # django-ninja's name for the place: there is nothing at it

@@ -1,0 +1,52 @@
+"""Listings, entries and the archive in the admin: looked at, and of the archive forgotten."""
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from downloads.models import ArchivedMedia
+from downloads.models.archive import archive
+from downloads.rules.archive import MediaId
+from tests.helpers.listings import read_list
+
+pytestmark = [
+    pytest.mark.both_databases,
+    pytest.mark.django_db,
+    pytest.mark.usefixtures("clean_disk"),
+]
+
+ADMIN = "/admin/downloads"
+
+
+@pytest.fixture
+def browser(client: Client, staff: User) -> Client:
+    client.force_login(staff)
+    return client
+
+
+@pytest.mark.parametrize(("model", "query"), [("listing", "My list"), ("entry", "id-2")])
+def test_listings_and_entries_are_only_looked_at(
+    browser: Client, user: User, model: str, query: str
+) -> None:
+    listing = read_list(user)
+    key = {"listing": listing.pk, "entry": listing.entries.get(position=2).pk}[model]
+
+    found = browser.get(f"{ADMIN}/{model}/", {"q": query})
+
+    assert f"{ADMIN}/{model}/{key}/change/" in found.content.decode()
+    assert browser.get(f"{ADMIN}/{model}/{key}/change/").status_code == 200
+    for action in ("change", "delete"):
+        answer = browser.post(f"{ADMIN}/{model}/{key}/{action}/", {"post": "yes"})
+        assert answer.status_code == 403
+
+
+def test_the_archive_is_searched_and_a_video_of_it_forgotten(browser: Client, user: User) -> None:
+    archive(user, [MediaId("youtube", "abc"), MediaId("youtube", "xyz")])
+    row = ArchivedMedia.objects.get(media_id="abc")
+
+    found = browser.get(f"{ADMIN}/archivedmedia/", {"q": "abc"}).content.decode()
+    browser.post(f"{ADMIN}/archivedmedia/{row.pk}/delete/", {"post": "yes"})
+
+    assert f"archivedmedia/{row.pk}/change/" in found
+    assert "xyz" not in found
+    assert ArchivedMedia.objects.get().media_id == "xyz"
