@@ -1,20 +1,21 @@
 """The listing that a link for many videos gave, its entries, and the downloads made of them."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Self
 
 from django.db import models
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Count, Exists, OuterRef, Q, Subquery
 
 from downloads.models import submissions
 from downloads.models.archive import ArchivedMedia
-from downloads.models.download import MAX_TITLE_LENGTH, Download
+from downloads.models.download import MAX_TITLE_LENGTH, Download, DownloadQuerySet
 from downloads.models.submissions import Submitted
 from downloads.models.transactions import choices, short_transaction
 from downloads.rules.options import DownloadOptions
-from downloads.rules.states import ListKind, Outcome, Reason, Result, State
+from downloads.rules.states import ENDED, ListKind, Outcome, Reason, Result, State
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -38,8 +39,33 @@ class Listing(models.Model):
     def __str__(self) -> str:
         return self.title
 
+    @property
+    def downloads(self) -> DownloadQuerySet:
+        """The newest download of each entry, as far as there are any."""
+        made = self.entries.order_by().exclude(download=None).values("download")
+        return Download.objects.filter(pk__in=made)
+
 
 class EntryQuerySet(models.QuerySet["Entry"]):
+    def search(self, text: str) -> Self:
+        """Entries whose title or link contains the text."""
+        text = text.strip()
+        return self.filter(Q(title__icontains=text) | Q(url__icontains=text)) if text else self
+
+    def with_had(self, owner: "User | None") -> Self:
+        """Say of each entry what the owner had of it, in the same query.
+
+        `had_as` is the correlation id of the newest download whose files are in the library, or
+        None; `is_archived` whether the archive has it.
+        """
+        same = {"media_id": OuterRef("media_id"), "extractor": OuterRef("extractor")}
+        downloads = Download.objects.filter(
+            owner=owner, result=Result.FILES, entry__isnull=False, **same
+        ).exclude(media_id="")
+        had_as = downloads.order_by("-id").values("correlation_id")[:1]
+        archived = ArchivedMedia.objects.filter(owner=owner, **same)
+        return self.annotate(had_as=Subquery(had_as), is_archived=Exists(archived))
+
     def new_to(self, owner: "User | None") -> Self:
         """Entries that the owner's archive does not have and that no download was made of.
 
@@ -87,6 +113,34 @@ class Entry(models.Model):
     def is_taken(self) -> bool:
         """Whether a download of it waits, runs or completed."""
         return self.download is not None and self.download.outcome not in IN_VAIN
+
+
+@dataclass(frozen=True, kw_only=True)
+class Became:
+    """What became of the entries of a listing: of each entry its newest download."""
+
+    waiting: int = 0
+    running: int = 0
+    completed: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    kept: int = 0  # of those that have ended: their directories may still be there
+
+    @property
+    def added(self) -> int:
+        return self.waiting + self.running + self.completed + self.failed + self.cancelled
+
+
+def became_of(listing_ids: Iterable[int]) -> dict[int, Became]:
+    """Count what became of the entries of some listings; one query. All of them are keys."""
+    numbers: dict[int, Counter[str]] = {key: Counter() for key in listing_ids}
+    groups = Entry.objects.order_by().filter(listing__in=numbers, download__isnull=False)
+    rows = groups.values_list("listing", "download__state", "download__outcome")
+    for key, state, outcome, number in rows.annotate(Count("pk")):
+        what = outcome or ("waiting" if state == State.CREATED else "running")
+        numbers[key][what] += number
+        numbers[key]["kept"] += number if state in ENDED else 0
+    return {key: Became(**counts) for key, counts in numbers.items()}
 
 
 class Refusal(StrEnum):

@@ -7,7 +7,7 @@ from django.test import Client
 from downloads.models import ArchivedMedia
 from downloads.models.archive import archive
 from downloads.rules.archive import MediaId
-from tests.helpers.listings import read_list
+from tests.helpers import lives
 
 pytestmark = [
     pytest.mark.both_databases,
@@ -24,11 +24,11 @@ def browser(client: Client, staff: User) -> Client:
     return client
 
 
-@pytest.mark.parametrize(("model", "query"), [("listing", "My list"), ("entry", "id-2")])
+@pytest.mark.parametrize(("model", "query"), [("listing", "A list"), ("entry", "video-2")])
 def test_listings_and_entries_are_only_looked_at(
     browser: Client, user: User, model: str, query: str
 ) -> None:
-    listing = read_list(user)
+    listing = lives.list_up(lives.submit(user), *map(lives.entry, range(1, 4)))
     key = {"listing": listing.pk, "entry": listing.entries.get(position=2).pk}[model]
 
     found = browser.get(f"{ADMIN}/{model}/", {"q": query})
