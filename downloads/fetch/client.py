@@ -27,7 +27,7 @@ from downloads.fetch.processes import (
     end_process,
     wait_for_any,
 )
-from downloads.fetch.protocol import GO, KEEP, Job, Message, decode
+from downloads.fetch.protocol import KEEP, Job, Lent, Message, decode, encode_go
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 START_TIMEOUT_SECONDS = 60.0
@@ -170,10 +170,20 @@ class Child:
         self._at_end = False
         self._has_begun = self._is_keep_asked = False
 
-    def go(self) -> None:
-        """Let it begin. A child that is gone already shows at the first `receive`."""
-        with suppress(BrokenPipeError, ConnectionResetError):
-            self._channel.sendall(GO)
+    def go(self, lent: Lent | None = None) -> None:
+        """Let it begin, with what it is lent. A child that is gone shows at the first `receive`.
+
+        Raises ChildFailed when it does not read.
+        """
+        self._channel.settimeout(ANSWER_TIMEOUT_SECONDS)  # it may be stopped, and this be long
+        try:
+            self._channel.sendall(encode_go(lent or Lent()))
+        except TimeoutError:
+            raise ChildFailed("the child does not take what it is lent") from None
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+        finally:
+            self._channel.settimeout(None)
         self._has_begun = True
 
     def keep(self) -> None:

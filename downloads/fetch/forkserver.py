@@ -23,7 +23,8 @@ from downloads.fetch import downloader as downloading
 from downloads.fetch import job as jobs
 from downloads.fetch import processes
 from downloads.fetch.failure import facts_of
-from downloads.fetch.protocol import GO, Job, Wishes, sender
+from downloads.fetch.lending import Lending
+from downloads.fetch.protocol import Job, Lent, Wishes, receive_go, sender
 from downloads.sandbox import guard as guarding
 from downloads.sandbox import landlock, limits, seccomp
 from downloads.sandbox.addresses import AllowedHosts
@@ -141,18 +142,22 @@ def run_child(
             return
         fork_server.control.close()
         job = Job(**{**values, "allow_private_hosts": tuple(values["allow_private_hosts"])})
-        if channel.recv(len(GO), socket.MSG_WAITALL) == GO:
-            carry_out(fork_server, job, channel)
+        lent = receive_go(channel)
+        if lent is not None:
+            carry_out(fork_server, job, channel, lent)
             code = 0
     finally:
         os._exit(code)
 
 
-def carry_out(fork_server: Server, job: Job, channel: socket.socket) -> None:
+def carry_out(fork_server: Server, job: Job, channel: socket.socket, lent: Lent) -> None:
     """Run the job and send its last message: what was fetched, or what broke."""
-    send = sender(channel)
+    lending = Lending(lent)
+    send = lending.discreet(sender(channel))
     guard = guarding.Guard(
-        AllowedHosts.parse(job.allow_private_hosts), programs=fork_server.programs
+        AllowedHosts.parse(job.allow_private_hosts),
+        programs=fork_server.programs,
+        proxy=lending.proxy,
     )
     try:
         directory = Path(job.directory)
@@ -161,7 +166,11 @@ def carry_out(fork_server: Server, job: Job, channel: socket.socket) -> None:
         seccomp.keep_session()
         confine_programs(stall_seconds=job.stall_seconds)
         wishes = Wishes(channel)
-        send(jobs.run(fork_server.downloader, job, guard, send=send, wishes=wishes))
+        lending.lend(fork_server.downloader)
+        fetched = jobs.run(fork_server.downloader, job, guard, send=send, wishes=wishes)
+        for renewed in lending.renewed(fork_server.downloader):
+            send(renewed)
+        send(fetched)
     except Exception as error:
         send(facts_of(error, refusals=guard.refusals))
 

@@ -1,12 +1,13 @@
 """The messages between worker and child: JSON lines over one socket an attempt.
 
-The child sends; the worker says "go", and later perhaps "keep". Both ends are on the same machine
-and run the same version, so that the format may change freely.
+The child sends; the worker says "go" with what it lends, and later perhaps "keep". Both ends are on
+the same machine and run the same version, so that the format may change freely.
 """
 
 import json
 import select
 import socket
+import struct
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -15,6 +16,7 @@ from typing import Any
 from downloads.rules.states import Role
 
 GO = b"go\n"
+LENGTH = struct.Struct("!I")  # of what is lent, in bytes
 KEEP = b"keep\n"  # stop the recording of a live stream, and finish what is there
 
 
@@ -31,6 +33,22 @@ class Job:
     max_seconds: float  # of a recording
     min_free_bytes: int  # what a recording leaves free on the disk
     is_last_try: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lent:
+    """What a child is lent for its site. It comes after "go", so that no other process sees it."""
+
+    cookies: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # by host; see Cookie
+    proxy: str = ""  # a URL, which all connections go through; "": none
+
+
+@dataclass(frozen=True, kw_only=True)
+class Renewed:
+    """The cookies of one host that was lent some, as the site left them. They are secret."""
+
+    host: str
+    cookies: list[dict[str, Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,9 +126,10 @@ class Broke:
         return {"message": self.message, **self.data} if self.message else self.data
 
 
-Message = Metadata | PhaseBegan | Resumed | Advance | Said | Fetched | Broke
+Message = Metadata | PhaseBegan | Resumed | Advance | Said | Renewed | Fetched | Broke
 KINDS: dict[str, type[Any]] = {
-    kind.__name__: kind for kind in (Metadata, PhaseBegan, Resumed, Advance, Said, Fetched, Broke)
+    kind.__name__: kind
+    for kind in (Metadata, PhaseBegan, Resumed, Advance, Said, Renewed, Fetched, Broke)
 }
 
 
@@ -127,8 +146,25 @@ def decode(line: bytes) -> Message:
             return Fetched(files=files, **values)
         message: Message = KINDS[name](**values)
     except (TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise ValueError(f"not a message: {line[:200]!r}") from error
+        # Without its end: it may be a cookie.
+        raise ValueError(f"not a message: {line[:20]!r}") from error
     return message
+
+
+def encode_go(lent: Lent) -> bytes:
+    """Encode the word to begin, with what is lent behind it."""
+    content = json.dumps(asdict(lent)).encode()
+    return GO + LENGTH.pack(len(content)) + content
+
+
+def receive_go(channel: socket.socket) -> Lent | None:
+    """Wait for the word to begin; None when the worker is gone."""
+    head = channel.recv(len(GO) + LENGTH.size, socket.MSG_WAITALL)
+    if len(head) < len(GO) + LENGTH.size:
+        return None
+    (size,) = LENGTH.unpack(head.removeprefix(GO))
+    content = channel.recv(size, socket.MSG_WAITALL)
+    return Lent(**json.loads(content)) if len(content) == size else None
 
 
 class Wishes:

@@ -7,7 +7,7 @@ the check of the lifecycle.
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import models
@@ -25,23 +25,20 @@ class SiteCookiesQuerySet(models.QuerySet["SiteCookies"]):
         """Store what a user gave for a host, instead of what was there."""
         nothing = {"sealed": b"", "summary": [], "version": 0, "updated_at": database_now()}
         with short_transaction():
-            self.get_or_create(owner=owner, host=host, defaults=nothing)
-            row = self.select_for_update().get(owner=owner, host=host)
-            row.fill(cookies)
-            row.save(force_update=True)
+            row, _ = self.get_or_create(owner=owner, host=host, defaults=nothing)
+            columns = row.columns(cookies)
+            self.filter(pk=row.pk).update(version=models.F("version") + 1, **columns)
+            row.refresh_from_db()
         return row
 
     def renew(self, row: "SiteCookies", cookies: Sequence[Cookie]) -> bool:
-        """Store what the site renewed of the cookies in `row`.
+        """Store what the site renewed of the cookies in `row`, which was read before.
 
         False when the user pasted or deleted them meanwhile, or another download was first: then
         nothing is stored.
         """
-        version = row.version
-        row.fill(cookies)
-        columns = {name: getattr(row, name) for name in ("sealed", "summary", "updated_at")}
-        unchanged = self.filter(pk=row.pk, version=version)
-        return bool(unchanged.update(version=row.version, **columns))
+        unchanged = self.filter(pk=row.pk, version=row.version)
+        return bool(unchanged.update(version=row.version + 1, **row.columns(cookies)))
 
     def for_hosts(self, owner_id: int | None, hosts: Sequence[str]) -> list["SiteCookies"]:
         """Return the rows of an owner for these hosts, in their order."""
@@ -73,13 +70,14 @@ class SiteCookies(models.Model):
     def __str__(self) -> str:
         return self.host
 
-    def fill(self, cookies: Sequence[Cookie]) -> None:
-        """Put these cookies into the columns, as the next version. Saves nothing."""
+    def columns(self, cookies: Sequence[Cookie]) -> dict[str, Any]:
+        """Return the columns that hold these cookies. Writes nothing."""
         text = json.dumps([asdict(cookie) for cookie in cookies])
-        self.sealed = sealing.seal(text, secret_key=settings.SECRET_KEY, place=self._place)
-        self.summary = [cookie.without_value() for cookie in cookies]
-        self.version += 1
-        self.updated_at = database_now()
+        return {
+            "sealed": sealing.seal(text, secret_key=settings.SECRET_KEY, place=self._place),
+            "summary": [cookie.without_value() for cookie in cookies],
+            "updated_at": database_now(),
+        }
 
     def open(self) -> list[Cookie]:
         """Decrypt the cookies. Raises Unreadable when the secret key was changed since."""

@@ -26,6 +26,9 @@ KINDS: tuple[tuple[str, ErrorClass], ...] = (
     ("NotOneVideo", ErrorClass.UNSUPPORTED),
     ("NotRecordable", ErrorClass.FORMAT_UNAVAILABLE),
     ("ProtectedByDRM", ErrorClass.DRM),
+    # Before what it says, "authentication required": that is not the site.
+    ("ProxyError", ErrorClass.NETWORK),
+    ("InvalidProxy", ErrorClass.NETWORK),
     ("ChildDied", ErrorClass.WORKER_LOST),
     ("ChildFailed", ErrorClass.WORKER_LOST),
     ("ProgramKilled", ErrorClass.WORKER_LOST),
@@ -131,6 +134,7 @@ STATUSES: dict[int, ErrorClass] = {
     401: ErrorClass.LOGIN_REQUIRED,
     403: ErrorClass.FORBIDDEN,
     404: ErrorClass.UNAVAILABLE,
+    407: ErrorClass.NETWORK,
     408: ErrorClass.STALLED,
     410: ErrorClass.UNAVAILABLE,
     416: ErrorClass.INCOMPLETE,
@@ -139,13 +143,12 @@ STATUSES: dict[int, ErrorClass] = {
 }
 
 
+PROXY_REFUSES = 407
 UNFORESEEN_BY_EXTRACTOR = "UnforeseenByExtractor"
 # When nothing else says more. What yt-dlp expects of a site ("X said: …") is the site's answer.
 FALLBACKS: tuple[tuple[frozenset[str], ErrorClass], ...] = (
     (
-        frozenset(
-            {"TransportError", "ProxyError", "ConnectionError", "gaierror", "RemoteDisconnected"}
-        ),
+        frozenset({"TransportError", "ConnectionError", "gaierror", "RemoteDisconnected"}),
         ErrorClass.NETWORK,
     ),
     # Of requests, what is left: an answer that leads to no address at all.
@@ -168,8 +171,8 @@ def classify(facts: ErrorFacts) -> ErrorClass:
         return ERRNOS[facts.errno]
     if NOT_PUBLISHED in facts.kinds:
         return ErrorClass.STORAGE
-    if facts.http_status == 429:
-        return ErrorClass.RATE_LIMITED
+    if facts.http_status in (PROXY_REFUSES, 429):
+        return STATUSES[facts.http_status]
     said = WHERE.sub("", facts.message)
     for pattern, error_class in SAYINGS:
         if pattern.search(said):
@@ -188,6 +191,7 @@ CODES: tuple[tuple[frozenset[str], re.Pattern[str], str], ...] = tuple(
     for kinds, pattern, code in (
         ({"UnknownEncryption"}, "", "encryption"),
         ({"NotDecrypted"}, "", "not_decrypted"),
+        ({"ProxyError", "InvalidProxy"}, "", "proxy"),
         ({"NotMedia", "_UnsafeExtensionError"}, "", "media_type"),
         ({"PolicyBlocked"}, "may not use the network|the protocol .* is not allowed", "protocol"),
         ({"InvalidSchema"}, "", "protocol"),
@@ -202,6 +206,8 @@ def code_of(facts: ErrorFacts) -> str | None:
     """Return the code of an error whose class alone would give the wrong words; else None."""
     if facts.errno == errno.EROFS:
         return "read_only"
+    if facts.http_status == PROXY_REFUSES:
+        return "proxy"
     for kinds, pattern, code in CODES:
         if kinds.intersection(facts.kinds) and pattern.search(facts.message):
             return code

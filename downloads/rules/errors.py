@@ -61,7 +61,7 @@ ADVICE: dict[ErrorClass, Advice] = {
     ),
     ErrorClass.FORBIDDEN: Advice(
         sentence="The site refused the request (403).",
-        next_step="Retry later; the site may want a login or refuse this network.",
+        next_step="Retry later; the site may refuse this network, or want the cookies of a login.",
         retry=Retry.ONCE,
     ),
     ErrorClass.UNAVAILABLE: Advice(
@@ -70,7 +70,7 @@ ADVICE: dict[ErrorClass, Advice] = {
     ),
     ErrorClass.LOGIN_REQUIRED: Advice(
         sentence="The site wants a login for this video.",
-        next_step="Only videos that need no login can be downloaded.",
+        next_step="Give your cookies of the site (Cookies, at the top), then retry.",
     ),
     ErrorClass.GEO_BLOCKED: Advice(
         sentence="The video is not offered in this country.",
@@ -177,6 +177,10 @@ BY_CODE: dict[str, Advice] = {
     "protocol": Advice(
         sentence="The video comes by a protocol that is not supported.",
         next_step="Watch it on the source page.",
+    ),
+    "proxy": Advice(
+        sentence="The proxy of this site does not work.",
+        next_step="Staff can change the site's proxy; the details below say what it answered.",
     ),
     "read_only": Advice(
         sentence="A folder of vnsite is on a disk that is mounted read-only.",

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from downloads.rules.proxies import Proxy
 from downloads.sandbox.addresses import Address, AllowedHosts, as_address, carried, refusal
 
 REFUSED_EVENTS = frozenset(
@@ -43,7 +44,13 @@ class PolicyBlocked(Exception):
 class Guard:
     """Installed once in a child, before anything of the download runs; never removed."""
 
-    def __init__(self, allowed: AllowedHosts, *, programs: Iterable[Path]) -> None:
+    def __init__(
+        self, allowed: AllowedHosts, *, programs: Iterable[Path], proxy: Proxy | None = None
+    ) -> None:
+        """With a proxy nothing else may be connected to, and `allowed` does not count."""
+        self.has_proxy = proxy is not None
+        if proxy is not None:
+            allowed = AllowedHosts.parse([proxy.endpoint])
         self.allowed = allowed.pin(resolve)
         self.programs = frozenset(str(program) for program in programs)
         self.refusals: list[str] = []  # the first is the cause when the download fails
@@ -89,6 +96,8 @@ class Guard:
             self._refuse(f"{host!r} is a name, not an address")
             return
         reason = refusal(address, port, self.allowed)
+        if self.has_proxy and not self.allowed.allows(address, port):
+            reason = f"{address} is not the proxy of this site"
         if reason is None and not self.allowed.allows(address, port) and _is_own(address):
             reason = f"{address} is an address of this machine"
         if reason:

@@ -31,11 +31,13 @@ from downloads.rules.errors import ErrorClass
 from downloads.rules.lease import Lease
 from downloads.rules.links import InvalidLink, clean_url
 from downloads.rules.options import DownloadOptions
+from downloads.rules.proxies import InvalidProxy
 from downloads.rules.states import ENDED, Outcome, Phase, Reason, State
 from downloads.worker import endings, publication, resume
 from downloads.worker.attempt_log import LogKeeper
 from downloads.worker.endings import Ending, Facts, Failure, StopRequest
 from downloads.worker.listening import ChildListener
+from downloads.worker.loan import Loan
 from downloads.worker.owned import LeaseOver, OwnedRow
 from downloads.worker.progress import ProgressReport
 from downloads.worker.publication import NotPublished
@@ -76,6 +78,7 @@ class AttemptRun:
         self._closing = threading.Lock()
         self._progress = ProgressReport(download)
         self._log = LogKeeper(download)
+        self._loan = Loan([], proxy="")
 
     def ask(self, request: StopRequest) -> None:
         """Ask it to end. The first request counts, and LEAVE always; after the end nothing happens.
@@ -181,6 +184,12 @@ class AttemptRun:
 
     def _fetch(self, directory: Path) -> LastWord:
         """Run the child to its end, however it ends; no process of it is left after this."""
+        try:
+            self._loan = self.row.ask(partial(Loan.of, self.download))
+        except InvalidProxy as error:
+            return Broke(kinds=[type(error).__name__], message=str(error))
+        for note in self._loan.notes:
+            self._log.note(note)
         self._child = child = self._fork_server.fork(self._job(directory))
         last_word: LastWord | None = None
         try:
@@ -189,7 +198,7 @@ class AttemptRun:
                 Reason.CHILD_STARTED,
                 first=partial(self._move_to_ready, child.process),
             )
-            child.go()
+            child.go(self._loan.lent)
             last_word = self._listen(child, directory)
         finally:
             is_left = self._request is StopRequest.LEAVE or not self.row.is_held
@@ -220,7 +229,9 @@ class AttemptRun:
 
         None when the child ended without a last word.
         """
-        listener = ChildListener(child, directory=directory, progress=self._progress, log=self._log)
+        listener = ChildListener(
+            child, directory=directory, progress=self._progress, log=self._log, loan=self._loan
+        )
         while self._request is None:
             messages = listener.receive(wake=self._wake)
             self.row.require()
@@ -234,6 +245,7 @@ class AttemptRun:
 
     def _conclude(self, last_word: LastWord, directory: Path) -> None:
         self.row.require()
+        self._loan.store_renewed(self.row)
         match last_word:
             case Fetched():
                 self._log.note(f"fetched {len(last_word.files)} files")

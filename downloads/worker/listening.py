@@ -8,9 +8,10 @@ from django.conf import settings
 
 from downloads.disk import isolation
 from downloads.fetch.client import Child
-from downloads.fetch.protocol import Broke, Fetched, Message, Said
+from downloads.fetch.protocol import Broke, Fetched, Message, Renewed, Said
 from downloads.sandbox.limits import FILE_SIZE_FACTOR
 from downloads.worker.attempt_log import LogKeeper
+from downloads.worker.loan import Loan
 from downloads.worker.progress import ProgressReport
 from downloads.worker.throughput import ThroughputWatchdog
 
@@ -21,12 +22,19 @@ class ChildListener:
     """The worker's side of one child's messages, until its last word."""
 
     def __init__(
-        self, child: Child, *, directory: Path, progress: ProgressReport, log: LogKeeper
+        self,
+        child: Child,
+        *,
+        directory: Path,
+        progress: ProgressReport,
+        log: LogKeeper,
+        loan: Loan,
     ) -> None:
         self._child = child
         self._directory = directory
         self._progress = progress
         self._log = log
+        self._loan = loan
         self._heard_at = time.monotonic()
         self._pace = ThroughputWatchdog(
             now=self._heard_at,
@@ -47,6 +55,9 @@ class ChildListener:
                 self._log.take(message)
                 continue
             self._heard_at = time.monotonic()
+            if isinstance(message, Renewed):
+                self._loan.take(message)
+                continue
             if isinstance(message, Fetched | Broke):
                 return message
             self._progress.take(message)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from downloads.disk.isolation import PREFIX
 from downloads.fetch.client import Child, ForkServer
-from downloads.fetch.protocol import Broke, Fetched, Job, Message
+from downloads.fetch.protocol import Broke, Fetched, Job, Lent, Message
 from downloads.rules.classify import ErrorFacts, classify
 from downloads.rules.errors import ErrorClass
 from downloads.rules.options import OPTIONS, DownloadOptions
@@ -118,11 +118,11 @@ def running(fork_server: ForkServer, job: Job) -> Iterator[Child]:
         child.end(grace_seconds=0)
 
 
-def attempt(fork_server: ForkServer, job: Job) -> Ended:
+def attempt(fork_server: ForkServer, job: Job, lent: Lent | None = None) -> Ended:
     """Carry out a job to its end."""
     child = fork_server.fork(job)
     try:
-        child.go()
+        child.go(lent)
         messages = messages_until(child)
     finally:
         how = child.end(grace_seconds=1)

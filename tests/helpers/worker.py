@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.db import connection
 
 from downloads.fetch.processes import Process
@@ -129,9 +130,9 @@ def running_worker(*arguments: str, **environment: str) -> Iterator[WorkerProces
         worker.close()
 
 
-def submit(url: str, **options: str) -> Download:
+def submit(url: str, *, owner: User | None = None, **options: str) -> Download:
     wish = (url, DownloadOptions().with_overrides(**options))
-    [answer] = submissions.submit([wish], owner=None, actor="test")
+    [answer] = submissions.submit([wish], owner=owner, actor="test")
     return answer.download
 
 

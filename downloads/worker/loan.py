@@ -1,0 +1,68 @@
+"""What one attempt's child is lent for its site, and what it brings back of it.
+
+The cookies of the download's owner are opened here, go to that one child, and to nobody else.
+"""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import asdict
+from functools import partial
+from typing import Self
+
+from downloads.fetch.protocol import Lent, Renewed
+from downloads.models import Download, Site, SiteCookies
+from downloads.rules.cookies import MAX_COOKIES, Cookie, hosts_serving
+from downloads.rules.proxies import Proxy
+from downloads.rules.sealing import Unreadable
+from downloads.worker.owned import Row
+
+logger = logging.getLogger(__name__)
+
+
+class Loan:
+    """The cookies and the proxy of one attempt."""
+
+    def __init__(self, rows: list[SiteCookies], *, proxy: str) -> None:
+        self.notes: list[str] = []  # for the attempt's log
+        self._rows: dict[str, SiteCookies] = {}
+        self._renewed: dict[str, list[Cookie]] = {}
+        cookies = {row.host: [asdict(each) for each in opened] for row, opened in self._open(rows)}
+        self.lent = Lent(cookies=cookies, proxy=proxy)
+        if proxy:
+            self.notes.append(f"through the proxy {Proxy.parse(proxy).endpoint}")
+
+    @classmethod
+    def of(cls, download: Download) -> Self:
+        """Read what a download is lent. Raises InvalidProxy."""
+        site = Site.objects.filter(host=download.site).first()
+        hosts = hosts_serving(download.url)
+        rows = SiteCookies.objects.for_hosts(download.owner_id, hosts)
+        return cls(rows, proxy=site.proxy if site else "")
+
+    def take(self, renewed: Renewed) -> None:
+        """Keep in mind what the child brought back; what is not valid is logged and dropped."""
+        try:
+            cookies = [Cookie.from_mapping(values) for values in renewed.cookies]
+        except (TypeError, ValueError):  # without its words: they may be a cookie's
+            cookies = []
+        is_valid = renewed.host in self._rows and 0 < len(cookies) <= MAX_COOKIES
+        if is_valid and all(cookie.belongs_to(renewed.host) for cookie in cookies):
+            self._renewed[renewed.host] = cookies
+        else:
+            logger.warning("the child sent cookies that are not those of its site: dropped")
+
+    def store_renewed(self, row: Row) -> None:
+        """Store what came back, unless somebody else stored other cookies meanwhile."""
+        for host, cookies in self._renewed.items():
+            row.ask(partial(SiteCookies.objects.renew, self._rows[host], cookies))
+
+    def _open(self, rows: list[SiteCookies]) -> Iterator[tuple[SiteCookies, list[Cookie]]]:
+        for row in rows:
+            try:
+                cookies = row.open()
+            except Unreadable:
+                self.notes.append(f"the cookies of {row} cannot be read any more: paste them again")
+                continue
+            self._rows[row.host] = row
+            self.notes.append(f"with the owner's cookies of {row}")
+            yield row, cookies
