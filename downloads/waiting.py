@@ -11,7 +11,8 @@ from django.db.models import Count
 from django.utils import timezone
 
 from downloads.models import Download, DownloadQuerySet, Site, Worker, database_now
-from downloads.models.claims import limits, running_now
+from downloads.models.claims import running_now
+from downloads.models.sites import Manners
 from downloads.rules.errors import ErrorClass
 from downloads.rules.fairness import ConcurrencyLimits, Running
 from downloads.rules.states import State
@@ -26,6 +27,7 @@ class Why(StrEnum):
     NO_WORKER = "no_worker"
     USER_LIMIT = "user_limit"  # as many of its owner's downloads run as may
     SITE_LIMIT = "site_limit"  # as many downloads of its site run as may
+    SITE_PAUSE = "site_pause"  # one of its site began a moment ago
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,19 +54,22 @@ class Obstacles:
 
     now: datetime = field(default_factory=timezone.now)
     open_sites: dict[str, Waiting] = field(default_factory=dict)  # by host
+    paused: dict[str, datetime] = field(default_factory=dict)  # until when, by host
     has_worker: bool = True
     limits: ConcurrencyLimits = field(default_factory=ConcurrencyLimits)
     running: Running = field(default_factory=Running)
 
     @classmethod
     def read(cls) -> Self:
-        now, configured = database_now(), limits()
+        now = database_now()
+        manners = Manners.read(now)
         return cls(
             now=now,
-            open_sites={site.host: _of_site(site) for site in Site.objects.waiting(now)},
+            open_sites={site.host: _of_site(site) for site in manners.left_alone},
             has_worker=has_live_worker(),
-            limits=configured,
-            running=Running() if configured == ConcurrencyLimits() else running_now(),
+            paused=manners.paused,
+            limits=manners.limits,
+            running=Running() if manners.limits == ConcurrencyLimits() else running_now(),
         )
 
     @classmethod
@@ -90,14 +95,17 @@ class Obstacles:
             count, limit = self.running.by_owner[owner], self.limits.of_user
             return Waiting(why=Why.USER_LIMIT, site=site, running=count, limit=limit)
         if site in self.running.full_sites(self.limits):
-            count, limit = self.running.by_site[site], self.limits.of_site
+            count, limit = self.running.by_site[site], self.limits.at(site)
             return Waiting(why=Why.SITE_LIMIT, site=site, running=count, limit=limit)
+        if site in self.paused:
+            return Waiting(why=Why.SITE_PAUSE, site=site, until=self.paused[site])
         return None
 
     def sites(self) -> dict[str, str]:
         """Return a word for each site that is in the way."""
         full = dict.fromkeys(self.running.full_sites(self.limits), Why.SITE_LIMIT.value)
-        return full | {host: wait.word for host, wait in self.open_sites.items()}
+        paused = {host: f"{Why.SITE_PAUSE} {end:%FT%TZ}" for host, end in self.paused.items()}
+        return paused | full | {host: wait.word for host, wait in self.open_sites.items()}
 
     def owners(self) -> dict[str, str]:
         """Return a word for each owner at the limit, by id as text; "" is nobody."""

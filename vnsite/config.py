@@ -17,6 +17,7 @@ from pydantic import BeforeValidator, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from downloads.rules import path_template
+from downloads.rules.manners import MAX_PAUSE_SECONDS
 from downloads.sandbox.addresses import AllowedHosts
 
 PREFIX = "VNSITE_"
@@ -88,6 +89,9 @@ class Config(BaseSettings):
         10_000, ge=0, le=1_000_000, description="a whole number from 0 to 1000000"
     )
     site_running: int = Field(0, ge=0, le=10_000, description="a whole number from 0 to 10000")
+    site_pause_seconds: float = Field(
+        0, ge=0, le=MAX_PAUSE_SECONDS, description="seconds from 0 to 86400"
+    )
     user_streams: int = Field(20, ge=0, le=100_000, description="a whole number from 0 to 100000")
     streams: int = Field(1000, ge=0, le=100_000, description="a whole number from 0 to 100000")
     max_bytes: int = Field(10 * 2**30, ge=1, description="a number of bytes from 1")

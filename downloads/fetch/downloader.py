@@ -236,6 +236,8 @@ def fit(downloader: Downloader, job: Job) -> None:
     options = DownloadOptions.from_mapping(job.options)
     made = recipe(options, has_ffmpeg=FFmpegPostProcessor(downloader).available)
     downloader.params.update(made.params)
+    rates = [rate for rate in (job.rate_limit, made.params.get("ratelimit")) if rate]
+    downloader.params["ratelimit"] = min(rates, default=None)
     downloader.format_selector = downloader.build_format_selector(made.params["format"])
     for each in made.post_processors:
         arguments = {name: value for name, value in each.items() if name != "key"}

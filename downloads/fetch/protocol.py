@@ -33,6 +33,7 @@ class Job:
     max_seconds: float  # of a recording
     min_free_bytes: int  # what a recording leaves free on the disk
     is_last_try: bool
+    rate_limit: int | None = None  # bytes per second, of its site; None: as fast as it comes
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,12 +1,11 @@
 """Claims waiting downloads for a worker: each once, all owners in turn.
 
-`rules.fairness` and `rules.breaker` decide; here are the rows that they decide by, and the mutex
-behind which they do: one claim at a time, on all machines.
+`rules.fairness`, `rules.breaker` and `rules.manners` decide; here are the rows that they decide by,
+and the mutex behind which they do: one claim at a time, on all machines.
 """
 
 from datetime import datetime
 
-from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import connection
 from django.db.models import OuterRef, Subquery
@@ -14,7 +13,7 @@ from django.db.models import OuterRef, Subquery
 from downloads.disk import isolation
 from downloads.models.attempt import Attempt
 from downloads.models.download import Download
-from downloads.models.sites import Site
+from downloads.models.sites import Manners, SiteStart
 from downloads.models.transactions import database_now, short_transaction
 from downloads.models.workers import Worker
 from downloads.rules.fairness import ConcurrencyLimits, Running, Turn, first_of
@@ -29,7 +28,7 @@ def claim(worker: Worker, *, slots: int) -> list[Download]:
     Moves them to INITIALIZING, counts the attempt and records the name of its directory, in one
     transaction. Two workers never get the same download. The owner with the fewest running comes
     first, with the most urgent and then the oldest download. Owners and sites at their limits are
-    passed over, and sites whose breaker is open.
+    passed over, and sites whose breaker is open or that pause.
     """
     if not Download.objects.claimable(database_now()).exists():
         return []  # nearly always: saves taking the mutex
@@ -51,12 +50,13 @@ def _take_mutex() -> None:
 def _claim(worker: Worker, slots: int) -> list[Download]:
     now = database_now()
     # Nothing depends on it while one owner waits and nothing is limited: saves a query, mostly.
-    running = running_now() if limits() != ConcurrencyLimits() else None
-    shut = frozenset(Site.objects.waiting(now).values_list("host", flat=True))
+    manners = Manners.read(now)
+    limits, shut = manners.limits, manners.shut
+    running = running_now() if limits != ConcurrencyLimits() else None
     claimed: list[Download] = []
     passed_over: list[int] = []  # being cancelled at this moment
     while len(claimed) < slots:
-        turns = _turns(now, running or Running(), shut, passed_over)
+        turns = _turns(now, running or Running(), limits, shut=shut, passed_over=passed_over)
         if running is None and len(turns) > 1:
             running = running_now()
         turn = first_of(turns, running or Running())
@@ -69,15 +69,11 @@ def _claim(worker: Worker, slots: int) -> list[Download]:
         _send(download, worker, now)
         if running is not None:
             running.add(download.owner_id, download.site)
+        if manners.pauses.at(download.site):
+            SiteStart.objects.note(download.site, now)
+            shut.add(download.site)
         claimed.append(download)
     return claimed
-
-
-def limits() -> ConcurrencyLimits:
-    """Return the configured limits."""
-    return ConcurrencyLimits(
-        of_user=settings.VNSITE.user_running, of_site=settings.VNSITE.site_running
-    )
 
 
 def running_now() -> Running:
@@ -85,15 +81,20 @@ def running_now() -> Running:
 
 
 def _turns(
-    now: datetime, running: Running, shut: frozenset[str], passed_over: list[int]
+    now: datetime,
+    running: Running,
+    limits: ConcurrencyLimits,
+    *,
+    shut: set[str],
+    passed_over: list[int],
 ) -> list[Turn]:
     """Return the first candidate of each owner who may have one more running.
 
     One index look-up a user, however many downloads wait.
     """
-    full = running.full_owners(limits())
+    full = running.full_owners(limits)
     candidates = Download.objects.claimable(now)
-    if sites := shut | running.full_sites(limits()):
+    if sites := shut | running.full_sites(limits):
         candidates = candidates.exclude(site__in=sites)
     if passed_over:
         candidates = candidates.exclude(pk__in=passed_over)

@@ -1,23 +1,36 @@
-"""The breakers of sites: failures in a row, and until when a site is left alone.
+"""Sites: failures in a row, until when one is left alone, its limits, and when it was last asked.
 
-`rules.breaker` decides; here are the rows, and writes that do not overtake each other.
+`rules.breaker` and `rules.manners` decide; here are the rows, and writes that do not overtake each
+other.
 """
 
-from datetime import datetime
-from typing import Self
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Self
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Q
 
 from downloads.models.transactions import choices, database_now, short_transaction
 from downloads.rules.breaker import Breaker, latest_end
 from downloads.rules.errors import ErrorClass
+from downloads.rules.fairness import ConcurrencyLimits
+from downloads.rules.manners import Pauses
+
+LIMITS = ("proxy", "rate_limit", "pause_seconds", "running_limit")  # what staff set of a site
 
 
 class SiteQuerySet(models.QuerySet["Site"]):
     def waiting(self, now: datetime) -> Self:
         """Sites whose breaker is open at `now` (of `database_now`)."""
         return self.filter(waits_until__gt=now, waits_until__lte=latest_end(now)).order_by("host")
+
+    def all_particular(self, now: datetime) -> Self:
+        """Sites that wait at `now`, and those with limits of their own."""
+        has_limits = Q(pause_seconds__isnull=False) | Q(running_limit__isnull=False)
+        is_open = Q(waits_until__gt=now, waits_until__lte=latest_end(now))
+        return self.filter(has_limits | is_open).order_by("host")
 
     def refused(
         self,
@@ -56,6 +69,20 @@ class SiteQuerySet(models.QuerySet["Site"]):
         failing.update(failures=0, error_class=None, waits_until=None, changed_at=now)
         return site.waits_until is not None
 
+    def rate_limit_of(self, host: str) -> int | None:
+        """Return how many bytes a second one download of a site may fetch; None: any number."""
+        return self.filter(host=host).values_list("rate_limit", flat=True).first()
+
+    def set_limits(self, host: str, **limits: Any) -> None:
+        """Write limits of a site, and nothing else: its breaker moves by itself meanwhile.
+
+        `limits` are columns of `LIMITS`, valid ones.
+        """
+        defaults = {**limits, "changed_at": database_now()}
+        with short_transaction():
+            if not self.filter(host=host).update(**defaults):
+                self.get_or_create(host=host, defaults=defaults)
+
     def try_now(self, host: str) -> bool:
         """Close the breaker of a site until its next failure. False when it is not open."""
         now = database_now()
@@ -89,6 +116,17 @@ class Site(models.Model):
         return Breaker(failures=self.failures, waits_until=self.waits_until)
 
 
+class SiteStartQuerySet(models.QuerySet["SiteStart"]):
+    def note(self, host: str, now: datetime) -> None:
+        """Write that a download of a site begins. Only behind the mutex of claims."""
+        self.bulk_create(
+            [self.model(host=host, started_at=now)],
+            update_conflicts=True,
+            update_fields=["started_at"],
+            unique_fields=["host"],
+        )
+
+
 class SiteStart(models.Model):
     """When a download of a site began last: what a pause between two of them counts from.
 
@@ -99,5 +137,54 @@ class SiteStart(models.Model):
     host = models.CharField(max_length=300, primary_key=True)  # see links.site_of
     started_at = models.DateTimeField(db_index=True)  # of `database_now`
 
+    objects = SiteStartQuerySet.as_manager()
+
     def __str__(self) -> str:
         return self.host
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manners:
+    """How all sites are to be treated at one moment."""
+
+    limits: ConcurrencyLimits
+    pauses: Pauses
+    left_alone: list[Site] = field(default_factory=list)  # their breakers are open
+    paused: dict[str, datetime] = field(default_factory=dict)  # until when, by host
+
+    @classmethod
+    def read(cls, now: datetime) -> Self:
+        """Read them at `now` (of `database_now`), with one query while no site has a pause."""
+        sites = list(Site.objects.all_particular(now))
+        pauses = Pauses(
+            usual_seconds=settings.VNSITE.site_pause_seconds,
+            of_sites={
+                site.host: site.pause_seconds for site in sites if site.pause_seconds is not None
+            },
+        )
+        return cls(
+            limits=ConcurrencyLimits(
+                of_user=settings.VNSITE.user_running,
+                of_site=settings.VNSITE.site_running,
+                of_sites={
+                    site.host: site.running_limit
+                    for site in sites
+                    if site.running_limit is not None
+                },
+            ),
+            pauses=pauses,
+            left_alone=[site for site in sites if site.breaker.is_open(now)],
+            paused=dict(pauses.open_at(now, _starts_since(now, pauses)) if pauses else ()),
+        )
+
+    @property
+    def shut(self) -> set[str]:
+        """The hosts of which nothing may begin."""
+        return {site.host for site in self.left_alone} | self.paused.keys()
+
+
+def _starts_since(now: datetime, pauses: Pauses) -> list[tuple[str, datetime]]:
+    """Return the starts that a pause may still count from."""
+    longest = timedelta(seconds=pauses.longest_seconds)
+    recent = SiteStart.objects.filter(started_at__gt=now - longest)
+    return list(recent.values_list("host", "started_at"))

@@ -5,7 +5,7 @@ added: they take turns like those of one more user.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 
@@ -15,6 +15,11 @@ class ConcurrencyLimits:
 
     of_user: int = 0
     of_site: int = 0
+    of_sites: Mapping[str, int] = field(default_factory=dict)  # instead of that, by host
+
+    def at(self, site: str) -> int:
+        """Return how many downloads of a site may run."""
+        return self.of_sites.get(site, self.of_site)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,8 +43,8 @@ class Running:
         return frozenset(owner for owner, count in counts.items() if most and count >= most)
 
     def full_sites(self, limits: ConcurrencyLimits) -> frozenset[str]:
-        counts, most = self.by_site, limits.of_site
-        return frozenset(site for site, count in counts.items() if most and count >= most)
+        counts = self.by_site.items()
+        return frozenset(site for site, count in counts if 0 < limits.at(site) <= count)
 
     def add(self, owner_id: int | None, site: str) -> None:
         """Count one more."""

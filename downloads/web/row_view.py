@@ -183,6 +183,8 @@ class DownloadView:
             return site_waits(waiting)
         if waiting.until:
             when = instant(waiting.until, relative=True, due=True)
+            if waiting.why == Why.SITE_PAUSE:
+                return format_html("Pause between downloads of {}: next {}", waiting.site, when)
             if waiting.why == Why.PREMIERE:
                 return format_html("Starts {}", when)
             attempt, most = self.download.tries + 1, self.download.max_attempts

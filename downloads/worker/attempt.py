@@ -74,6 +74,7 @@ class AttemptRun:
         self._request: StopRequest | None = None
         self._has_ended = False  # all its processes; its files are unchanged since
         self._child: Child | None = None
+        self._site_rate: int | None = None  # bytes per second; None: as fast as it comes
         self._wake, self._waker = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._closing = threading.Lock()
         self._progress = ProgressReport(download)
@@ -212,6 +213,7 @@ class AttemptRun:
         return last_word or Broke(kinds=["ChildDied"], data=child.ending_data)
 
     def _job(self, directory: Path) -> Job:
+        self._site_rate = self.row.ask(partial(Site.objects.rate_limit_of, self.download.site))
         return Job(
             url=clean_url(self.download.url),  # as the child must get it, whatever the row says
             options=DownloadOptions.from_mapping(self.download.options).as_dict(),
@@ -222,6 +224,7 @@ class AttemptRun:
             max_seconds=settings.VNSITE.max_seconds,
             min_free_bytes=settings.VNSITE.min_free_bytes,
             is_last_try=self.download.tries >= self.download.max_attempts,
+            rate_limit=self._site_rate,
         )
 
     def _listen(self, child: Child, directory: Path) -> LastWord | None:
@@ -230,7 +233,12 @@ class AttemptRun:
         None when the child ended without a last word.
         """
         listener = ChildListener(
-            child, directory=directory, progress=self._progress, log=self._log, loan=self._loan
+            child,
+            directory=directory,
+            progress=self._progress,
+            log=self._log,
+            loan=self._loan,
+            rate_limit=self._site_rate,
         )
         while self._request is None:
             messages = listener.receive(wake=self._wake)

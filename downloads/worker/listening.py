@@ -29,17 +29,21 @@ class ChildListener:
         progress: ProgressReport,
         log: LogKeeper,
         loan: Loan,
+        rate_limit: int | None = None,
     ) -> None:
+        """`rate_limit`: bytes per second that the child keeps to; None: as fast as it comes."""
         self._child = child
         self._directory = directory
         self._progress = progress
         self._log = log
         self._loan = loan
         self._heard_at = time.monotonic()
+        least = settings.VNSITE.min_bytes_per_second
         self._pace = ThroughputWatchdog(
             now=self._heard_at,
             max_seconds=settings.VNSITE.max_seconds,
-            min_bytes_per_second=settings.VNSITE.min_bytes_per_second,
+            # What keeps to its limit is not called slow.
+            min_bytes_per_second=min(least, rate_limit // 2) if rate_limit else least,
             window_seconds=settings.VNSITE.stall_seconds,
         )
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from downloads.accounts import tokens
-from downloads.models import Download
+from downloads.models import Download, Site, SiteStart
 from downloads.rules.states import Reason, State
 from downloads.stream.cursor import Cursor
 from downloads.stream.frames import Stats
@@ -207,6 +208,40 @@ def test_the_stream_says_who_waits_when_that_changes(user: User, staff: User) ->
     assert claimed
     claimed.move(State.CANCELLED, actor="test", reason=Reason.CANCELLED)
     assert told(mine.take_waiting(Stats.read())) == NOTHING
+
+
+def test_a_pause_of_a_site_is_said_by_row_page_api_and_stream(user: User, staff: User) -> None:
+    Site.objects.set_limits("slow.example", pause_seconds=600)
+    _, waiting = submit(user, 2, host="slow.example")
+    claim()
+
+    item = caller(user).get("/api/v1/downloads").json()["items"][0]
+    stats = Stats.read()
+
+    assert item["correlation_id"] == waiting.correlation_id
+    assert (item["waiting"]["why"], item["waiting"]["site"]) == ("site_pause", "slow.example")
+    until = datetime.fromisoformat(item["waiting"]["until"])
+    end = SiteStart.objects.get(host="slow.example").started_at + timedelta(minutes=10)
+    assert until == end.replace(microsecond=until.microsecond)
+    word = f"site_pause {until:%FT%TZ}"
+    assert told(stats.waiting_event_for(user.pk)) == {"sites": {"slow.example": word}, "owners": {}}
+    assert told(stats.waiting_event_for(staff.pk)) == NOTHING
+    browser, said = browser_of(user), "Pause between downloads of slow.example: next in"
+    assert words_of(browser.get("/")).count(said) == 1
+    page = browser.get(f"/downloads/{waiting.correlation_id}/")
+    assert said in words_of(page)
+    assert f'data-waiting="{word}"' in page.content.decode()
+
+
+def test_a_site_at_its_own_limit_says_that_limit(user: User) -> None:
+    Site.objects.set_limits("slow.example", running_limit=1)
+    submit(user, 2, host="slow.example")
+    claim()
+
+    [waiting, _] = caller(user).get("/api/v1/downloads").json()["items"]
+
+    assert waiting["waiting"]["why"] == "site_limit"
+    assert (waiting["waiting"]["running"], waiting["waiting"]["limit"]) == (1, 1)
 
 
 def test_nobody_is_told_of_a_site_that_they_want_nothing_of(user: User, staff: User) -> None:

@@ -87,7 +87,7 @@ const HANDLERS = {
     const others = [...document.querySelectorAll("[data-waiting]")].filter(isOther);
     others.forEach(changedAt);
     const isTold = (host) => document.querySelector(`#banners [data-site="${CSS.escape(host)}"]`);
-    const isUntold = ([host, word]) => word !== "site_limit" && !isTold(host);
+    const isUntold = ([host, word]) => !word.startsWith("site_") && !isTold(host);
     if (rows.exists && Object.entries(sites).some(isUntold)) bannersChanged = true;
     if (others.length || bannersChanged) refreshSoon();
   },
