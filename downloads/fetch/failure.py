@@ -3,7 +3,7 @@
 import re
 import time
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -24,16 +24,17 @@ BUG_REPORT = re.compile(
 )
 
 
-def facts_of(error: BaseException, *, refusals: list[str]) -> Broke:
+def facts_of(error: BaseException, *, refusals: list[str], hints: Iterable[str] = ()) -> Broke:
     """Return what the worker is told of an error.
 
     `refusals` are the guard's. Libraries turn its exception into their own, so that a refusal
-    counts as the cause of whatever failed after it.
+    counts as the cause of whatever failed after it. `hints` are kinds that warnings foretold.
     """
     chain = list(_chain(error))
     kinds = [type(link).__name__ for link in chain]
     if any(getattr(link, "expected", True) is False for link in chain):
         kinds.append(UNFORESEEN_BY_EXTRACTOR)
+    kinds += hints
     message = clean_message(str(error)) or type(error).__name__
     if refusals:
         kinds.insert(0, PolicyBlocked.__name__)

@@ -172,7 +172,8 @@ def carry_out(fork_server: Server, job: Job, channel: socket.socket, lent: Lent)
             send(renewed)
         send(fetched)
     except Exception as error:
-        send(facts_of(error, refusals=guard.refusals))
+        hints = fork_server.downloader.params["logger"].hints
+        send(facts_of(error, refusals=guard.refusals, hints=hints))
 
 
 def confine_programs(*, stall_seconds: float) -> None:

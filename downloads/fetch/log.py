@@ -2,6 +2,7 @@
 
 from downloads.fetch.failure import BUG_REPORT
 from downloads.fetch.protocol import Said, Send
+from downloads.rules.classify import NO_IMPERSONATION
 from downloads.rules.redaction import MAX_LOOKED_AT, safe_line
 
 
@@ -10,6 +11,7 @@ class Voice:
 
     def __init__(self) -> None:
         self._send: Send | None = None
+        self.hints: list[str] = []  # kinds of errors that a warning foretells
 
     def speak_to(self, send: Send) -> None:
         self._send = send
@@ -22,6 +24,8 @@ class Voice:
         self._say("info", message)
 
     def warning(self, message: str) -> None:
+        if "attempting impersonation" in message:
+            self.hints.append(NO_IMPERSONATION)
         self._say("warning", BUG_REPORT.sub("", message))
 
     def error(self, message: str) -> None:

@@ -91,6 +91,7 @@ SAYINGS: tuple[tuple[re.Pattern[str], ErrorClass], ...] = tuple(
         (r"(?:not|un)(?: made)?(?: this video)? ?available (?:in|from) (?:your|this) "
          r"(?:country|location|region)|blocked (?:it )?in (?:your|this) (?:country|region)"
          r"|geo.?(?:restrict|block)|available in \S+ only", ErrorClass.GEO_BLOCKED),
+        (r"attempting impersonation|anti-bot challenge", ErrorClass.FORBIDDEN),
         (r"too many requests|rate.?limit|\bIP\b.* blocked|solve a captcha",
          ErrorClass.RATE_LIMITED),
         (r"private video|video is private|sign in to|log ?in (?:is )?required|need to log ?in"
@@ -145,6 +146,7 @@ STATUSES: dict[int, ErrorClass] = {
 
 PROXY_REFUSES = 407
 UNFORESEEN_BY_EXTRACTOR = "UnforeseenByExtractor"
+NO_IMPERSONATION = "NoImpersonation"  # the extractor wanted to look like a browser, and could not
 # When nothing else says more. What yt-dlp expects of a site ("X said: …") is the site's answer.
 FALLBACKS: tuple[tuple[frozenset[str], ErrorClass], ...] = (
     (
@@ -197,6 +199,8 @@ CODES: tuple[tuple[frozenset[str], re.Pattern[str], str], ...] = tuple(
         ({"InvalidSchema"}, "", "protocol"),
         ({"PolicyBlocked"}, "the program .* is not allowed", "program"),
         ({"PostProcessingError"}, "unable to obtain file audio codec", "no_sound"),
+        ({"ExtractorError"}, "attempting impersonation|anti-bot challenge", "handshake"),
+        ({NO_IMPERSONATION}, r"HTTP Error 403\b", "handshake"),
         ({"ValueError", "UnicodeError", "InvalidURL"}, WRONG_ADDRESS, "wrong_address"),
     )
 )

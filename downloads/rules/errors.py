@@ -158,6 +158,10 @@ BY_CODE: dict[str, Advice] = {
         sentence="The stream is encrypted in a way that is not supported.",
         next_step="Watch it on the source page.",
     ),
+    "handshake": Advice(
+        sentence="The site answers only what connects as a browser does.",
+        next_step="Watch it on the source page: vnsite does not pretend to be a browser.",
+    ),
     "media_type": Advice(
         sentence="What the site sent is not a video or sound of a known type.",
         next_step="Open the source page to see what it is; the details below name its type.",

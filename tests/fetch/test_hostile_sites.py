@@ -19,9 +19,10 @@ import pytest
 from downloads.disk.names import suffix_of
 from downloads.fetch import read_limits
 from downloads.fetch.client import Child, ForkServer
+from downloads.rules.classify import code_of
 from downloads.rules.errors import ErrorClass
 from downloads.sandbox import limits
-from tests.helpers.attempts import Ended, attempt, job_for, messages_until, running
+from tests.helpers.attempts import Ended, attempt, facts, job_for, messages_until, running
 from tests.helpers.media_server import MediaServer
 from tests.helpers.scripted_site import Answer, Request, ScriptedSite
 from tests.helpers.waiting import wait_for
@@ -569,3 +570,16 @@ def test_an_address_without_end_is_not_followed(fetch: Fetch, scripted_site: Scr
 
     assert ended.error_class is ErrorClass.UNSUPPORTED
     assert "too long" in ended.broke.message
+
+
+# A site that lets in what looks like a browser only
+
+
+def test_a_site_that_wants_the_handshake_of_a_browser_is_said_to_want_that(
+    fetch: Fetch, scripted_site: ScriptedSite
+) -> None:
+    challenge = Answer(status=403, headers={"cf-mitigated": "challenge"}, body=b"Just a moment...")
+
+    ended = fetch(scripted_site.serve("/watch", challenge))
+
+    assert (ended.error_class, code_of(facts(ended.broke))) == (ErrorClass.FORBIDDEN, "handshake")

@@ -30,6 +30,8 @@ WORDS = [
         "This video is only available for registered users",
         "login_required",
     ),
+    ("extractor/common.py", "The extractor is attempting impersonation", "forbidden"),
+    ("extractor/generic.py", "caused by Cloudflare anti-bot challenge", "forbidden"),
     ("extractor/generic.py", "is not a valid URL", "unsupported"),
     ("extractor/youtube/_video.py", "No supported JavaScript runtime", "js_runtime_missing"),
     (

@@ -222,6 +222,39 @@ def test_every_code_says_what_happened_and_what_to_do(code: str) -> None:
             {"kinds": ("RequestError", "InvalidURL"), "message": "Failed to parse: http://x:9e9/"},
             ("extractor_broken", "wrong_address"),
         ),
+        (
+            {
+                "kinds": EXTRACTOR,
+                "message": "[generic] Got HTTP Error 403 caused by Cloudflare anti-bot challenge; "
+                'try again with  --extractor-args "generic:impersonate"',
+                "http_status": 403,
+            },
+            ("forbidden", "handshake"),
+        ),
+        (
+            {
+                "kinds": EXTRACTOR,
+                "message": "[x] 1: The extractor is attempting impersonation, but no impersonate "
+                "target is available. See  https://github.com/yt-dlp/yt-dlp#impersonation",
+            },
+            ("forbidden", "handshake"),
+        ),
+        (
+            {
+                "kinds": (*EXTRACTOR, "NoImpersonation"),
+                "message": "[x] 1: Unable to download JSON metadata: HTTP Error 403: Forbidden",
+                "http_status": 403,
+            },
+            ("forbidden", "handshake"),
+        ),
+        (
+            {
+                "kinds": (*EXTRACTOR, "NoImpersonation"),
+                "message": "[x] 1: Unable to download JSON metadata: HTTP Error 404: Not Found",
+                "http_status": 404,
+            },
+            ("unavailable", None),
+        ),
         ({"errno": errno.EROFS}, ("storage", "read_only")),
         ({"errno": errno.EACCES}, ("storage", None)),
         ({"kinds": ("ValueError",), "message": "something else"}, ("internal", None)),
