@@ -1,4 +1,4 @@
-"""The admin's pages of library entries, transitions, workers, sites and API tokens."""
+"""The admin's pages of library entries, transitions, workers, sites, presets and API tokens."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -9,7 +9,16 @@ from django.http import HttpRequest
 
 from downloads.actions import delete_entry
 from downloads.admin.read_only import NothingToEdit, NothingToWrite
-from downloads.models import ApiToken, LibraryEntry, PublishedFile, Site, Transition, Worker
+from downloads.models import (
+    ApiToken,
+    LibraryEntry,
+    Preset,
+    PublishedFile,
+    Site,
+    Transition,
+    Worker,
+)
+from downloads.web.detail_view import options_in_words
 
 
 class FilesInline(NothingToWrite, admin.TabularInline):
@@ -81,6 +90,21 @@ class SiteAdmin(NothingToWrite, admin.ModelAdmin):
         for site in tried:
             self.log_change(request, site, "Tried now.")
         self.message_user(request, f"{len(tried)} tried now.")
+
+
+@admin.register(Preset)
+class PresetAdmin(NothingToEdit, admin.ModelAdmin):
+    """Everybody's presets. Deleting one changes no download."""
+
+    list_display = ("name", "owner", "is_shared", "options_in_words")
+    list_filter = ("is_shared",)
+    list_select_related = ("owner",)
+    search_fields = ("name", "owner__username")
+    fields = list_display
+
+    @admin.display(description="options")
+    def options_in_words(self, preset: Preset) -> str:
+        return options_in_words(preset.options)
 
 
 @admin.register(ApiToken)

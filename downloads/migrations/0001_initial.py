@@ -13,6 +13,7 @@ class Migration(migrations.Migration):
     initial = True
 
     dependencies = [
+        ("auth", "0012_alter_user_first_name_max_length"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
@@ -226,6 +227,24 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name_plural": "extractors",
             },
+        ),
+        migrations.CreateModel(
+            name="PresetUse",
+            fields=[
+                (
+                    "user",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="preset_use",
+                        serialize=False,
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                ("default", models.CharField(blank=True, default="", max_length=180)),
+                ("last", models.CharField(blank=True, default="", max_length=180)),
+                ("last_changes", models.JSONField(default=dict)),
+            ],
         ),
         migrations.CreateModel(
             name="Site",
@@ -620,6 +639,40 @@ class Migration(migrations.Migration):
             options={
                 "constraints": [
                     models.UniqueConstraint(fields=("user", "key"), name="idempotent_answer_once")
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="Preset",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=60)),
+                ("key", models.CharField(editable=False, max_length=180)),
+                ("options", models.JSONField(default=dict)),
+                ("is_shared", models.BooleanField(default=False)),
+                (
+                    "owner",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="presets",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ["key", "id"],
+                "constraints": [
+                    models.UniqueConstraint(fields=("owner", "key"), name="preset_once"),
+                    models.UniqueConstraint(
+                        condition=models.Q(("is_shared", True)),
+                        fields=("key",),
+                        name="preset_shared_once",
+                    ),
                 ],
             },
         ),

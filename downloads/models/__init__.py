@@ -22,6 +22,7 @@ from downloads.models.listings import (
     complete_with_listing,
 )
 from downloads.models.logs import AttemptLog
+from downloads.models.presets import Preset, PresetUse
 from downloads.models.progress import Progress
 from downloads.models.sites import Site, SiteStart
 from downloads.models.stream import StreamPosition, Transition
@@ -52,6 +53,8 @@ __all__ = [
     "LibraryEntry",
     "Listing",
     "LostDownload",
+    "Preset",
+    "PresetUse",
     "Progress",
     "PublishedFile",
     "Refusal",

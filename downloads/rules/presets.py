@@ -1,0 +1,127 @@
+"""Presets: options under a name. Here those that come with vnsite, and what a name may be. Pure."""
+
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from downloads.rules.options import OPTIONS, DownloadOptions, InvalidOption
+
+MAX_NAME_LENGTH = 60  # characters
+NOT_IN_NAMES = "/\\"  # a name is a part of an address
+
+
+class InvalidPreset(ValueError):
+    """A preset that cannot be made as it is wished. The message is a sentence for a person.
+
+    `field` is what was refused: `name`, `shared`, or `options.NAME`.
+    """
+
+    def __init__(self, field: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.field = field
+
+
+class UnknownPreset(LookupError):
+    """Nobody has a preset of that name for this user. The message is a sentence for a person."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is no preset named “{name[:MAX_NAME_LENGTH]}”.")
+
+
+class UnusablePreset(ValueError):
+    """The stored options are not those of this version. The message is a sentence for a person."""
+
+    def __init__(self, name: str, fault: InvalidOption) -> None:
+        super().__init__(
+            f"The preset “{name}” was made by another version of vnsite and cannot be used: {fault}"
+        )
+
+
+class Origin(StrEnum):
+    """Who made a preset, as its user sees it."""
+
+    OWN = "own"
+    SHARED = "shared"  # by one of the staff, with everybody
+    SHIPPED = "shipped"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfferedPreset:
+    """A preset that a user may choose."""
+
+    key: str  # names it in forms, API and commands; compared without regard to case
+    name: str
+    origin: Origin
+    stored: Mapping[str, Any]  # as in the row: perhaps of another version
+    is_shared: bool = False
+    owner: str = ""  # their name; "" for what is shipped
+
+    @property
+    def options(self) -> DownloadOptions:
+        """The options. Raises UnusablePreset."""
+        try:
+            return DownloadOptions.from_mapping(self.stored)
+        except InvalidOption as fault:
+            raise UnusablePreset(self.name, fault) from None
+
+    @property
+    def fault(self) -> str:
+        """Why it cannot be used; "" when it can."""
+        try:
+            DownloadOptions.from_mapping(self.stored)
+        except InvalidOption as fault:
+            return str(UnusablePreset(self.name, fault))
+        return ""
+
+
+def _shipped(key: str, name: str, **options: Any) -> OfferedPreset:
+    stored = DownloadOptions.from_mapping(options).chosen()
+    return OfferedPreset(key=key, name=name, origin=Origin.SHIPPED, stored=stored)
+
+
+EVERYTHING = ("thumbnail", "chapters", "metadata")
+# The keys do not change: scripts, defaults and last choices name them.
+SHIPPED = (
+    _shipped("best", "Best"),
+    _shipped(
+        "devices", "1080p for every device", quality="1080p", compatible=True, container="mp4"
+    ),
+    _shipped("m4a", "Sound as m4a", audio="m4a"),
+    _shipped("podcast", "Podcast", audio="mp3", embed=EVERYTHING),
+    _shipped(
+        "archive", "Archive", container="mkv", subtitles="all", embed=("subtitles", *EVERYTHING)
+    ),
+)
+BEST = SHIPPED[0]
+
+
+def key_of(name: str) -> str:
+    """Return what two names of the same preset have in common."""
+    return unicodedata.normalize("NFC", " ".join(name.split())).casefold()
+
+
+def clean_name(text: str) -> str:
+    """Return a name without superfluous space. Raises InvalidPreset for what is not a name."""
+    name = unicodedata.normalize("NFC", " ".join(text.split()))
+    if not name:
+        raise InvalidPreset("name", "Enter a name.")
+    if len(name) > MAX_NAME_LENGTH:
+        raise InvalidPreset("name", f"A name can have at most {MAX_NAME_LENGTH} characters.")
+    if name in (".", "..") or any(
+        each in NOT_IN_NAMES or unicodedata.category(each).startswith("C") for each in name
+    ):
+        raise InvalidPreset("name", "A name has no slashes and no control characters.")
+    if any(key_of(name) in (key_of(each.key), key_of(each.name)) for each in SHIPPED):
+        raise InvalidPreset("name", f"“{name}” comes with vnsite. Choose another name.")
+    return name
+
+
+def clean_options(options: DownloadOptions) -> dict[str, Any]:
+    """Return what a preset stores. Raises InvalidPreset for what belongs to one link."""
+    chosen = options.chosen()
+    for name in chosen:
+        if OPTIONS[name].of_one_link:
+            raise InvalidPreset(f"options.{name}", "This belongs to one link, not to a preset.")
+    return chosen
