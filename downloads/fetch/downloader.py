@@ -18,12 +18,13 @@ from yt_dlp.utils import DownloadError, unified_timestamp
 
 from downloads.fetch import premiere
 from downloads.fetch.extractors import Matcher
+from downloads.fetch.listing import LISTS, ListReader
 from downloads.fetch.live import Live
 from downloads.fetch.log import Voice
 from downloads.fetch.mending import mend
 from downloads.fetch.pieces import Pieces, wanted_by
 from downloads.fetch.protocol import Job
-from downloads.fetch.read_limits import NotOneVideo, Pages, name_as_media, refuse_too_much
+from downloads.fetch.read_limits import Pages, name_as_media, refuse_too_much
 from downloads.fetch.recipe import recipe
 from downloads.fetch.resume import Resume, strong_etag
 from downloads.rules.options import DownloadOptions
@@ -62,13 +63,15 @@ class Downloader(yt_dlp.YoutubeDL):  # type: ignore[misc]
     """
 
     def __init__(self, params: dict[str, Any]) -> None:
-        # Set in the child, as the next two.
+        # Set in the child, as the next three.
         self.resume: Resume | None = None
         self.live: Live | None = None
+        self.lists: ListReader | None = None
         self.enter: Callable[[Phase], None] = lambda phase: None
         self.pages = Pages()
         # Whether a body that was fetched ended with its connection, so that nothing proves its end.
         self.has_open_end = False
+        self.is_in_a_list = False  # its link names a list as well, which was not asked for
         self._is_fetching = False
         self.pieces: Pieces | None = None  # while a fragment is fetched
         self._validators: dict[str, str] = {}
@@ -87,11 +90,15 @@ class Downloader(yt_dlp.YoutubeDL):  # type: ignore[misc]
         self.pages.follow(url)
         return super().extract_info(url, *args, ie_key=ie_key or self.matcher.find(url), **kwargs)
 
-    def _playlist_infodict(self, *args: Any, n_entries: int | None = None, **kwargs: Any) -> Any:
-        """As yt-dlp's. Raises NotOneVideo for a list, before it reads the first entry's page."""
-        if (n_entries or 1) > 1:
-            raise NotOneVideo("This is a playlist, or a page with several videos")
-        return super()._playlist_infodict(*args, n_entries=n_entries, **kwargs)
+    def process_ie_result(self, ie_result: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """As yt-dlp's; a list of several videos is read, and no entry is looked at."""
+        if (
+            self.lists is not None
+            and ie_result.get("_type") in LISTS
+            and self.lists.reads(ie_result)
+        ):
+            return None
+        return super().process_ie_result(ie_result, *args, **kwargs)
 
     def _wait_for_video(self, ie_result: dict[str, Any] | None = None) -> None:
         """Raise NotStarted for a video that is announced, where yt-dlp would sleep until then."""
@@ -185,8 +192,6 @@ def build() -> Downloader:
             "logger": Voice(),
             "color": "never",
             "cachedir": False,
-            "noplaylist": True,
-            "playlist_items": "1:2",
             "outtmpl": {"default": f"{OUTPUT_NAME}.%(ext)s"},
             "overwrites": True,
             "updatetime": False,
@@ -234,6 +239,7 @@ def fit(downloader: Downloader, job: Job) -> None:
     for handler in downloader._request_director.handlers.values():  # the option came too late
         handler.timeout = SILENCE_SHARE * job.stall_seconds
     options = DownloadOptions.from_mapping(job.options)
+    downloader.params["noplaylist"] = job.playlist == "no"
     made = recipe(options, has_ffmpeg=FFmpegPostProcessor(downloader).available)
     downloader.params.update(made.params)
     rates = [rate for rate in (job.rate_limit, made.params.get("ratelimit")) if rate]

@@ -9,11 +9,13 @@ from downloads.disk.names import readable
 from downloads.fetch import downloader as downloading
 from downloads.fetch import premiere
 from downloads.fetch.forecast import Forecast
+from downloads.fetch.listing import ListReader
 from downloads.fetch.live import Live
 from downloads.fetch.protocol import (
     Advance,
     Fetched,
     Job,
+    ListingEnded,
     Metadata,
     PhaseBegan,
     Resumed,
@@ -30,6 +32,7 @@ from downloads.fetch.verify import (
     require_its_end,
     streams_in,
 )
+from downloads.rules.media_id import media_id_of
 from downloads.rules.states import Phase
 from downloads.sandbox.guard import Guard, PolicyBlocked
 
@@ -74,7 +77,10 @@ class Fetching:
         self.title = readable(title_of(info)[:MAX_TEXT_LENGTH])[:MAX_TITLE_LENGTH]
         duration = info.get("duration")
         self.duration_seconds = float(duration) if isinstance(duration, int | float) else None
-        self.send(Metadata(title=self.title))
+        extractor, media_id = media_id_of(
+            str(info.get("extractor_key")), str(info.get("id")), link=self.job.url
+        )
+        self.send(Metadata(title=self.title, extractor=extractor, media_id=media_id))
 
     def on_progress(self, report: dict[str, Any]) -> None:
         """yt-dlp's progress hook."""
@@ -161,8 +167,10 @@ def _is_one_file(report: dict[str, Any]) -> bool:
 
 def run(
     downloader: downloading.Downloader, job: Job, guard: Guard, *, send: Send, wishes: Wishes
-) -> Fetched:
+) -> Fetched | ListingEnded:
     """Fetch what the job says into its directory, unless an earlier attempt has finished it.
+
+    A link for several videos is read and sent as a list.
 
     Raises whatever yt-dlp raises, and NotOneVideo, TooLarge, Incomplete, PolicyBlocked.
     """
@@ -183,7 +191,10 @@ def run(
         on_recorded=fetching.on_recorded,
         on_joining=partial(fetching.enter, Phase.POST_PROCESSING),
     )
+    lists = downloader.lists = ListReader(downloader, job, send=send, wishes=wishes)
     info = extracted(downloader, fetching.live, job.url)
+    if lists.ended is not None:
+        return lists.ended
     try:
         fetched = verified(info, fetching)
     except Exception:
@@ -215,6 +226,8 @@ def verified(info: Any, fetching: Fetching) -> Fetched:
         for path in paths:
             read_through(path, announced_seconds=fetching.only_evidence())
     data = fetching.live.data if fetching.live else {}
+    if fetching.downloader.is_in_a_list:
+        data = {"code": "in_a_list", **data}
     if any(each and each.video_codec and not each.audio_codec for each in map(streams_in, paths)):
         data = {"code": "without_sound", **data}
     return Fetched(title=fetching.title, files=files, data=data)

@@ -11,13 +11,13 @@ import struct
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 from downloads.rules.states import Role
 
 GO = b"go\n"
 LENGTH = struct.Struct("!I")  # of what is lent, in bytes
-KEEP = b"keep\n"  # stop the recording of a live stream, and finish what is there
+KEEP = b"keep\n"  # stop recording a live stream or reading a list, and finish what is there
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +33,9 @@ class Job:
     max_seconds: float  # of a recording
     min_free_bytes: int  # what a recording leaves free on the disk
     is_last_try: bool
+    playlist: str  # as the option
+    max_entries: int  # of a list
+    may_list: bool  # False: its link is within as many lists as there may be
     rate_limit: int | None = None  # bytes per second, of its site; None: as fast as it comes
 
 
@@ -57,6 +60,9 @@ class Metadata:
     """What the site says of the video, sent once its page is read."""
 
     title: str
+    # As those of a download's row; "" of a list, and when the site has no id for the video.
+    extractor: str = ""
+    media_id: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +117,37 @@ class Fetched:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ListedEntry:
+    """One entry of a list, as its row will be."""
+
+    url: str
+    title: str
+    extractor: str
+    media_id: str
+    duration_seconds: float | None
+    uploaded_at: float | None  # seconds since 1970
+    is_live: bool
+    is_list: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listed:
+    """The next entries of a list."""
+
+    entries: list[ListedEntry]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListingEnded:
+    """The last message of a child whose link stands for a list: all of it was sent."""
+
+    title: str
+    kind: str  # a ListKind
+    left_out: int  # entries without a link that can be downloaded
+    end: str  # a ListEnd
+
+
+@dataclass(frozen=True, kw_only=True)
 class Broke:
     """The last message of a child that failed."""
 
@@ -127,11 +164,9 @@ class Broke:
         return {"message": self.message, **self.data} if self.message else self.data
 
 
-Message = Metadata | PhaseBegan | Resumed | Advance | Said | Renewed | Fetched | Broke
-KINDS: dict[str, type[Any]] = {
-    kind.__name__: kind
-    for kind in (Metadata, PhaseBegan, Resumed, Advance, Said, Renewed, Fetched, Broke)
-}
+LastMessage = Fetched | ListingEnded | Broke
+Message = Metadata | PhaseBegan | Resumed | Advance | Said | Listed | Renewed | LastMessage
+KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(Message)}
 
 
 def encode(message: Message) -> bytes:
@@ -145,6 +180,8 @@ def decode(line: bytes) -> Message:
         if name == Fetched.__name__:
             files = [ManifestFile(**item) for item in values.pop("files")]
             return Fetched(files=files, **values)
+        if name == Listed.__name__:
+            return Listed(entries=[ListedEntry(**item) for item in values["entries"]])
         message: Message = KINDS[name](**values)
     except (TypeError, KeyError, AttributeError, RecursionError) as error:
         # Without its end: it may be a cookie.

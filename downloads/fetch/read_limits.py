@@ -14,6 +14,7 @@ from yt_dlp.utils import KNOWN_EXTENSIONS, MEDIA_EXTENSIONS
 MIB = 2**20
 MAX_PAGE_BYTES = 16 * MIB  # of one response that is read whole
 MAX_BYTES = 128 * MIB  # of all such responses together
+MAX_LIST_BYTES = 1024 * MIB  # when they are the pages of a list, each of which is let go
 MAX_PAGES = 20  # that lead from one to the next
 MAX_FORMATS = 5000
 MAX_URL_LENGTH = 2**16  # of a page that another one leads to
@@ -38,6 +39,7 @@ class Pages:
     """The count of what one download reads and follows. One a child."""
 
     def __init__(self) -> None:
+        self._max_bytes = MAX_BYTES
         self._read_bytes = 0
         self._followed = 0
 
@@ -49,6 +51,10 @@ class Pages:
         if len(url) > MAX_URL_LENGTH:
             raise NotOneVideo("The page leads to an address that is too long")
 
+    def allow_a_list(self) -> None:
+        """Let as much be read as the pages of a list may have together."""
+        self._max_bytes = MAX_LIST_BYTES
+
     def limit(self, response: Response) -> Response:
         """Cap `read()` without a size. Sized reads stay unlimited: media files use them and have
         limits of their own."""
@@ -59,7 +65,7 @@ class Pages:
 
     def read(self, read: Callable[[int], bytes]) -> bytes:
         """Read a whole response in blocks. Raises TooLarge."""
-        most_bytes = min(MAX_PAGE_BYTES, MAX_BYTES - self._read_bytes)
+        most_bytes = min(MAX_PAGE_BYTES, self._max_bytes - self._read_bytes)
         content = bytearray()
         while block := read(BLOCK_BYTES):
             content += block

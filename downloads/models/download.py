@@ -300,6 +300,11 @@ class Download(models.Model):
         return advice_of(ErrorClass(self.error_class), self.error_data)
 
     @property
+    def playlist(self) -> str:
+        """The option that says what becomes of the entries when its link stands for a list."""
+        return str(self.options.get("playlist", "ask"))
+
+    @property
     def is_running(self) -> bool:
         return self.state in RUNNING
 

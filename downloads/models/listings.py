@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from django.db import models
 from django.db.models import Count, Exists, OuterRef, Q, Subquery
@@ -161,11 +161,17 @@ class Addition:
 
 
 def complete_with_listing(
-    download: Download, listing: Listing, entries: Sequence[Entry], *, actor: str
+    download: Download,
+    listing: Listing,
+    entries: Sequence[Entry],
+    *,
+    actor: str,
+    data: Mapping[str, Any],
 ) -> None:
     """Move to COMPLETED, and write the listing with its entries, which are not saved yet.
 
-    In one transaction. Raises CancelWasAsked or LostDownload; then nothing is written.
+    Those that the option `playlist` names become downloads. All in one transaction, of which
+    nothing is left when it raises CancelWasAsked or LostDownload. `data` is for the history.
     """
     with short_transaction():
         hold(download.pk)
@@ -175,15 +181,36 @@ def complete_with_listing(
         for position, entry in enumerate(entries, 1):
             entry.listing, entry.position = listing, position
         Entry.objects.bulk_create(entries)
+        added = _add_as_wanted(listing, actor=actor)
         download.move(
             State.COMPLETED,
             actor=actor,
             reason=Reason.LISTED,
-            data={"entries": len(entries)},
+            data={**data, "entries": len(entries), **added},
             result=Result.LISTING,
             error_class=None,
             error_data={},
         )
+
+
+def _add_as_wanted(listing: Listing, *, actor: str) -> dict[str, int]:
+    """Add the entries that the option `playlist` names; return how many, for the history."""
+    download = listing.download
+    word, _, number = download.playlist.partition(":")
+    match word:
+        case "all":
+            wanted = listing.entries.all()
+        case "first":
+            wanted = listing.entries.filter(position__lte=int(number))
+        case "new":
+            wanted = listing.entries.new_to(download.owner)
+        case _:
+            return {}
+    options = DownloadOptions.from_mapping(download.options)
+    additions = add_entries(listing, wanted, options=options, actor=actor)
+    refused = sum(addition.refusal is not None for addition in additions)
+    added = sum(addition.created for addition in additions)
+    return {"added": added, **({"not_added": refused} if refused else {})}
 
 
 def add_entries(

@@ -24,6 +24,8 @@ NOT_PUBLISHED = "NotPublished"  # whatever its errno is, the site has no part in
 KINDS: tuple[tuple[str, ErrorClass], ...] = (
     ("PolicyBlocked", ErrorClass.POLICY_BLOCKED),
     ("NotOneVideo", ErrorClass.UNSUPPORTED),
+    ("IsList", ErrorClass.UNSUPPORTED),
+    ("TooDeep", ErrorClass.UNSUPPORTED),
     ("NotRecordable", ErrorClass.FORMAT_UNAVAILABLE),
     ("ProtectedByDRM", ErrorClass.DRM),
     # Before what it says, "authentication required": that is not the site.
@@ -192,6 +194,8 @@ CODES: tuple[tuple[frozenset[str], re.Pattern[str], str], ...] = tuple(
     (frozenset(kinds), re.compile(pattern, re.IGNORECASE), code)
     for kinds, pattern, code in (
         ({"UnknownEncryption"}, "", "encryption"),
+        ({"IsList"}, "", "is_list"),
+        ({"TooDeep"}, "", "list_too_deep"),
         ({"NotDecrypted"}, "", "not_decrypted"),
         ({"ProxyError", "InvalidProxy"}, "", "proxy"),
         ({"NotMedia", "_UnsafeExtensionError"}, "", "media_type"),

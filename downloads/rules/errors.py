@@ -81,8 +81,8 @@ ADVICE: dict[ErrorClass, Advice] = {
         next_step="Watch it on the source page.",
     ),
     ErrorClass.UNSUPPORTED: Advice(
-        sentence="No single video was found at this address.",
-        next_step="Paste the address of the page of one video.",
+        sentence="No video was found at this address.",
+        next_step="Paste the address of a video, a playlist or a channel.",
     ),
     ErrorClass.EXTRACTOR_BROKEN: Advice(
         sentence="The site changed and yt-dlp does not understand it.",
@@ -161,6 +161,14 @@ BY_CODE: dict[str, Advice] = {
     "handshake": Advice(
         sentence="The site answers only what connects as a browser does.",
         next_step="Watch it on the source page: vnsite does not pretend to be a browser.",
+    ),
+    "is_list": Advice(
+        sentence="The link stands for a list, and only one video was asked for.",
+        next_step="Add the link again and have its list read.",
+    ),
+    "list_too_deep": Advice(
+        sentence="This is a list within lists, and those are read to a depth of three.",
+        next_step="Add its link by itself.",
     ),
     "media_type": Advice(
         sentence="What the site sent is not a video or sound of a known type.",

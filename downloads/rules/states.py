@@ -42,6 +42,15 @@ class ListKind(StrEnum):
     FEED = "feed"
 
 
+class ListEnd(StrEnum):
+    """Why the reading of a list ended."""
+
+    END = "end"  # it has no more
+    LIMIT = "limit"  # VNSITE_MAX_ENTRIES, or as many as were asked for
+    REPEATS = "repeats"  # it goes on with what was read already
+    KNOWN = "known"  # only new ones were asked for, and a batch had none
+
+
 class Role(StrEnum):
     """What a published file is for."""
 

@@ -14,6 +14,10 @@ CODES = {
     "worker_stopped": "The worker stopped in the last attempt.",
     "wrote_too_much": "It wrote more than the limit of what may be written.",
     "without_sound": "The site offers it without sound.",
+    "in_a_list": "The link names a list as well.",
+    "list_limit": "The reading of the list stopped at the limit.",
+    "list_repeats": "The list repeats itself: the reading stopped there.",
+    "list_known": "The reading of the list stopped where nothing more was new.",
     "child_ended": "The download process ended without a result.",
 }
 
@@ -43,6 +47,10 @@ SENTENCES = {
     "gaps": "gaps: {}",
     "missed_segments": "segments missed: at least {}",
     "starts_at": "It starts at {}.",
+    "entries": "entries: {}",
+    "added": "added: {}",
+    "not_added": "not added: {}",
+    "left_out": "left out, without a link that can be downloaded: {}",
 }
 ARE_BYTES = frozenset({"bytes_per_second", "freed_bytes", "resumed_bytes", "kept_bytes"})
 ARE_INSTANTS = frozenset({"starts_at"})

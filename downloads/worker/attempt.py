@@ -22,8 +22,9 @@ from downloads.disk.library import RefusedFile
 from downloads.disk.names import NotMedia
 from downloads.fetch.client import Child, ForkServer
 from downloads.fetch.processes import ChildFailed, Process
-from downloads.fetch.protocol import Broke, Fetched, Job
+from downloads.fetch.protocol import Broke, Fetched, Job, LastMessage, ListingEnded
 from downloads.models import CancelWasAsked, Download, LostDownload, Site, database_now
+from downloads.models.listings import MAX_LIST_DEPTH
 from downloads.models.outage import in_words, is_outage
 from downloads.rules.breaker import Verdict
 from downloads.rules.classify import ErrorFacts, classify, code_of
@@ -37,6 +38,7 @@ from downloads.worker import endings, publication, resume
 from downloads.worker.attempt_log import LogKeeper
 from downloads.worker.endings import Ending, Facts, Failure, StopRequest
 from downloads.worker.listening import ChildListener
+from downloads.worker.listing import ListBeingRead
 from downloads.worker.loan import Loan
 from downloads.worker.owned import LeaseOver, OwnedRow
 from downloads.worker.progress import ProgressReport
@@ -44,7 +46,7 @@ from downloads.worker.publication import NotPublished
 
 logger = logging.getLogger(__name__)
 
-LastWord = Fetched | Broke | StopRequest
+LastWord = LastMessage | StopRequest
 
 
 def should_clean(outcome: Outcome) -> bool:
@@ -78,6 +80,7 @@ class AttemptRun:
         self._wake, self._waker = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._closing = threading.Lock()
         self._progress = ProgressReport(download)
+        self._list = ListBeingRead(download)
         self._log = LogKeeper(download)
         self._loan = Loan([], proxy="")
 
@@ -205,7 +208,7 @@ class AttemptRun:
             is_left = self._request is StopRequest.LEAVE or not self.row.is_held
             grace = (
                 0
-                if is_left or isinstance(last_word, Fetched)
+                if is_left or isinstance(last_word, Fetched | ListingEnded)
                 else settings.VNSITE.cancel_grace_seconds
             )
             child.end(grace_seconds=grace)
@@ -225,6 +228,9 @@ class AttemptRun:
             min_free_bytes=settings.VNSITE.min_free_bytes,
             is_last_try=self.download.tries >= self.download.max_attempts,
             rate_limit=self._site_rate,
+            playlist=self.download.playlist,
+            max_entries=settings.VNSITE.max_entries,
+            may_list=self.download.list_depth < MAX_LIST_DEPTH,
         )
 
     def _listen(self, child: Child, directory: Path) -> LastWord | None:
@@ -236,6 +242,7 @@ class AttemptRun:
             child,
             directory=directory,
             progress=self._progress,
+            list_being_read=self._list,
             log=self._log,
             loan=self._loan,
             rate_limit=self._site_rate,
@@ -259,6 +266,10 @@ class AttemptRun:
                 self._log.note(f"fetched {len(last_word.files)} files")
                 self._log.write_unless_away()
                 self._publish(last_word, directory)
+            case ListingEnded():
+                self._log.note(f"read a list: {last_word.title}")
+                self._log.write_unless_away()
+                self._complete(partial(self._list.complete, self.row, last_word))
             case Broke():
                 self._fail(last_word)
             case StopRequest.LEAVE:
@@ -271,14 +282,19 @@ class AttemptRun:
 
     def _publish(self, fetched: Fetched, directory: Path) -> None:
         self._has_ended = False
+        self._progress.enter(Phase.PUBLISHING)
         try:
-            self._progress.enter(Phase.PUBLISHING)
-            publication.publish(self.row, fetched, directory=directory)
-        except CancelWasAsked:
-            self._end(endings.after_request(StopRequest.CANCEL, self._facts()))
+            self._complete(partial(publication.publish, self.row, fetched, directory=directory))
         except NotPublished as error:
             self._has_ended = True  # its files are where they were
             self._fail(_broke(error), ending_after=endings.after_refusal)
+
+    def _complete(self, complete: Callable[[], object]) -> None:
+        """Write COMPLETED and clean, unless a cancel was asked for before."""
+        try:
+            complete()
+        except CancelWasAsked:
+            self._end(endings.after_request(StopRequest.CANCEL, self._facts()))
         else:
             self.row.ask(partial(Site.objects.answered, self.download.site))
             self._clean(Outcome.COMPLETED)

@@ -8,9 +8,10 @@ from django.conf import settings
 
 from downloads.disk import isolation
 from downloads.fetch.client import Child
-from downloads.fetch.protocol import Broke, Fetched, Message, Renewed, Said
+from downloads.fetch.protocol import Broke, LastMessage, Listed, Message, Renewed, Said
 from downloads.sandbox.limits import FILE_SIZE_FACTOR
 from downloads.worker.attempt_log import LogKeeper
+from downloads.worker.listing import ListBeingRead
 from downloads.worker.loan import Loan
 from downloads.worker.progress import ProgressReport
 from downloads.worker.throughput import ThroughputWatchdog
@@ -27,6 +28,7 @@ class ChildListener:
         *,
         directory: Path,
         progress: ProgressReport,
+        list_being_read: ListBeingRead,
         log: LogKeeper,
         loan: Loan,
         rate_limit: int | None = None,
@@ -35,6 +37,7 @@ class ChildListener:
         self._child = child
         self._directory = directory
         self._progress = progress
+        self._list = list_being_read
         self._log = log
         self._loan = loan
         self._heard_at = time.monotonic()
@@ -52,7 +55,7 @@ class ChildListener:
         due_seconds = min(LONGEST_WAIT_SECONDS, self._progress.due_in_seconds())
         return self._child.receive(timeout_seconds=due_seconds, wake=wake)
 
-    def take(self, messages: Iterable[Message]) -> Fetched | Broke | None:
+    def take(self, messages: Iterable[Message]) -> LastMessage | None:
         """Pass the messages on, up to the last word, which is returned."""
         for message in messages:
             if isinstance(message, Said):
@@ -62,8 +65,12 @@ class ChildListener:
             if isinstance(message, Renewed):
                 self._loan.take(message)
                 continue
-            if isinstance(message, Fetched | Broke):
+            if isinstance(message, LastMessage):
                 return message
+            if isinstance(message, Listed):
+                self._list.take(message.entries)
+                if self._list.is_enough:
+                    self._child.keep()
             self._progress.take(message)
         return None
 

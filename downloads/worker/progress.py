@@ -8,7 +8,7 @@ from typing import Any
 from django.db import InterfaceError, OperationalError, connection
 from django.db.models.functions import Now
 
-from downloads.fetch.protocol import Advance, Message, Metadata, PhaseBegan, Resumed
+from downloads.fetch.protocol import Advance, Listed, Message, Metadata, PhaseBegan, Resumed
 from downloads.models import Download, Progress, short_transaction
 from downloads.models.outage import in_words
 from downloads.rules.states import Phase
@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 PROGRESS_INTERVAL_SECONDS = 0.5
 # Other phases receive no bytes: their silence is not a stall.
-MAY_STALL = frozenset({Phase.EXTRACTING, Phase.FETCHING, Phase.RECORDING})
+MAY_STALL = frozenset({Phase.EXTRACTING, Phase.LISTING, Phase.FETCHING, Phase.RECORDING})
 
 
 class ProgressReport:
@@ -29,6 +29,8 @@ class ProgressReport:
         self._advance = Advance(received_bytes=0)
         self._resumed_bytes = 0
         self._title = ""
+        self._media_id = ("", "")
+        self._entries = 0  # of a list
         self._is_recorded = False
         self._is_new = False
         self._written_at = time.monotonic()
@@ -57,6 +59,7 @@ class ProgressReport:
         match message:
             case Metadata():
                 self._title = message.title
+                self._media_id = (message.extractor, message.media_id)
             case PhaseBegan():
                 self._is_recorded |= message.phase == Phase.RECORDING
                 self._phase = Phase(message.phase)
@@ -67,6 +70,8 @@ class ProgressReport:
                 )  # written at once: the history needs it even if the end comes soon
             case Advance():
                 self._advance = message
+            case Listed():
+                self._entries += len(message.entries)
         self._is_new = True
 
     def enter(self, phase: Phase) -> None:
@@ -75,7 +80,9 @@ class ProgressReport:
 
     def known(self) -> dict[str, Any]:
         """Return columns for the move that ends the attempt, in case they are not written yet."""
-        return {"title": self._title} if self._title else {}
+        known = {"title": self._title} if self._title else {}
+        extractor, media_id = self._media_id
+        return {**known, "extractor": extractor, "media_id": media_id} if media_id else known
 
     def due_in_seconds(self) -> float:
         """Seconds until something new may be written; one second when nothing is new."""
@@ -100,8 +107,9 @@ class ProgressReport:
         self._written_at = time.monotonic()
 
     def _write(self) -> None:
-        if self._title and self._title != self._download.title:
-            self._download.note(title=self._title)
+        known = self.known()
+        if any(getattr(self._download, name) != value for name, value in known.items()):
+            self._download.note(**known)
         row = Progress.objects.filter(download_id=self._download.pk, attempt=self._download.attempt)
         with short_transaction():
             row.update(
@@ -111,5 +119,6 @@ class ProgressReport:
                 total_bytes=self._advance.total_bytes,
                 speed=self._advance.speed,
                 eta_seconds=self._advance.eta_seconds,
+                entries=self._entries,
                 updated_at=Now(),
             )

@@ -411,7 +411,6 @@ def test_a_stream_with_timestamps_that_begin_again_is_complete(
         ("/status/500", ErrorClass.NETWORK),
         ("/status/503", ErrorClass.NETWORK),
         ("/redirect-loop", ErrorClass.NETWORK),
-        ("/page-two.html", ErrorClass.UNSUPPORTED),
         ("/nothing-here", ErrorClass.UNAVAILABLE),
         ("/truncated.mp4", ErrorClass.INCOMPLETE),
         ("/truncated-nolen.mp4", ErrorClass.INCOMPLETE),

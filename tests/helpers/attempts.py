@@ -9,7 +9,16 @@ from pathlib import Path
 
 from downloads.disk.isolation import PREFIX
 from downloads.fetch.client import Child, ForkServer
-from downloads.fetch.protocol import Broke, Fetched, Job, Lent, Message
+from downloads.fetch.protocol import (
+    Broke,
+    Fetched,
+    Job,
+    Lent,
+    Listed,
+    ListedEntry,
+    ListingEnded,
+    Message,
+)
 from downloads.rules.classify import ErrorFacts, classify
 from downloads.rules.errors import ErrorClass
 from downloads.rules.options import OPTIONS, DownloadOptions
@@ -34,6 +43,17 @@ class Ended:
     def fetched(self) -> Fetched:
         assert isinstance(self.last, Fetched), self.last
         return self.last
+
+    @property
+    def listing(self) -> ListingEnded:
+        assert isinstance(self.last, ListingEnded), self.last
+        return self.last
+
+    @property
+    def entries(self) -> list[ListedEntry]:
+        """The entries of the list that it read."""
+        batches = [message for message in self.messages if isinstance(message, Listed)]
+        return [entry for batch in batches for entry in batch.entries]
 
     @property
     def broke(self) -> Broke:
@@ -73,6 +93,9 @@ def job_for(url: str, directory: Path, **values: object) -> Job:
         max_seconds=3600,
         min_free_bytes=0,
         is_last_try=False,
+        playlist="ask",
+        max_entries=10_000,
+        may_list=True,
     )
     return replace(job, **values)  # type: ignore[arg-type]
 

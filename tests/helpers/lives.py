@@ -110,7 +110,7 @@ def list_up(download: Download, *entries: Entry, is_complete: bool = True) -> Li
 def end_listed(running: Download, *entries: Entry, is_complete: bool = True) -> Listing:
     """Walk from DOWNLOADING to COMPLETED with a listing of the entries."""
     listing = Listing(title="A list", kind=ListKind.PLAYLIST, is_complete=is_complete)
-    complete_with_listing(running, listing, entries, actor="test")
+    complete_with_listing(running, listing, entries, actor="test", data={})
     return listing
 
 

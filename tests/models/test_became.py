@@ -130,7 +130,9 @@ def test_an_entry_says_that_the_archive_has_it(listing: Listing, user: User, sta
     assert had == [1]
 
 
-@pytest.mark.parametrize(("text", "positions"), [("Video 3", [3]), ("video/4", [4]), ("nothing", [])])
+@pytest.mark.parametrize(
+    ("text", "positions"), [("Video 3", [3]), ("video/4", [4]), ("nothing", [])]
+)
 def test_entries_are_searched_by_title_and_link(
     listing: Listing, text: str, positions: list[int]
 ) -> None:

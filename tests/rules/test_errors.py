@@ -120,7 +120,7 @@ SAYINGS = [
      "primarily used for piracy.", "unsupported"),
     (("DownloadError", "_UnsafeExtensionError"), "The extracted extension ('exe') is unusual and "
      "will be skipped for safety reasons.", "unsupported"),
-    (("NotOneVideo",), "This is a playlist, or a page with several videos", "unsupported"),
+    (("NotOneVideo",), "No video was found", "unsupported"),
     ((*UNFORESEEN, "RegexNotFoundError"), "[bbc] x: Unable to extract title", "extractor_broken"),
     (UNFORESEEN, "[bbc] x: Failed to parse JSON (caused by JSONDecodeError(\"Expecting value\"))",
      "extractor_broken"),
@@ -186,6 +186,8 @@ def test_every_code_says_what_happened_and_what_to_do(code: str) -> None:
     ("values", "expected"),
     [
         ({"kinds": ("UnknownEncryption",)}, ("unsupported", "encryption")),
+        ({"kinds": ("DownloadError", "IsList")}, ("unsupported", "is_list")),
+        ({"kinds": ("DownloadError", "TooDeep")}, ("unsupported", "list_too_deep")),
         ({"kinds": ("NotDecrypted",)}, ("incomplete", "not_decrypted")),
         ({"kinds": ("NotMedia",)}, ("unsupported", "media_type")),
         ({"kinds": ("_UnsafeExtensionError",)}, ("unsupported", "media_type")),

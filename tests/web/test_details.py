@@ -21,6 +21,17 @@ from downloads.web.details import detail_of
             {"stopped": "ended", "recorded_seconds": 12, "gaps": 1, "missed_segments": 3},
             "The stream ended.\n12 s recorded\ngaps: 1\nsegments missed: at least 3",
         ),
+        ({"code": "in_a_list"}, "The link names a list as well."),
+        (
+            {"code": "list_limit", "entries": 100, "added": 90, "not_added": 10, "left_out": 2},
+            "The reading of the list stopped at the limit.\nentries: 100\nadded: 90\n"
+            "not added: 10\nleft out, without a link that can be downloaded: 2",
+        ),
+        ({"code": "list_repeats"}, "The list repeats itself: the reading stopped there."),
+        (
+            {"code": "list_known"},
+            "The reading of the list stopped where nothing more was new.",
+        ),
         ({"starts_at": 1800000000}, "It starts at 2027-01-15 08:00 UTC."),
         ({"code": "of a later version", "neither": 1}, ""),
         ({"message": "HTTP {404}"}, "HTTP {404}"),
