@@ -15,6 +15,7 @@ from downloads.api.idempotency import KeyOfAnotherRequest
 from downloads.api.schemas import Conflict, FieldProblem, Invalid, Problem
 from downloads.models import TooManyWaiting
 from downloads.rules.options import InvalidOption
+from downloads.rules.presets import InvalidPreset, UnknownPreset, UnusablePreset
 from downloads.rules.states import State
 
 
@@ -57,6 +58,14 @@ def _invalid_option(request: HttpRequest, refusal: InvalidOption) -> HttpRespons
     return _invalid_fields([FieldProblem(field=f"options.{refusal.option}", reason=refusal.reason)])
 
 
+def _no_preset(request: HttpRequest, refusal: UnknownPreset | UnusablePreset) -> HttpResponse:
+    return _invalid_fields([FieldProblem(field="preset", reason=str(refusal))])
+
+
+def _invalid_preset(request: HttpRequest, refusal: InvalidPreset) -> HttpResponse:
+    return _invalid_fields([FieldProblem(field=refusal.field, reason=str(refusal))])
+
+
 def _key_of_another(request: HttpRequest, error: KeyOfAnotherRequest) -> HttpResponse:
     reason = "This key was used for another request. Use a new one."
     return _invalid_fields([FieldProblem(field="Idempotency-Key", reason=reason)])
@@ -92,5 +101,8 @@ _ANSWERS: dict[type[Exception], Any] = {
     ValidationError: _invalid,
     TooManyWaiting: _too_many_waiting,
     InvalidOption: _invalid_option,
+    UnknownPreset: _no_preset,
+    UnusablePreset: _no_preset,
+    InvalidPreset: _invalid_preset,
     KeyOfAnotherRequest: _key_of_another,
 }

@@ -10,12 +10,13 @@ from ninja import Header, NinjaAPI, Query, Router, Status
 from ninja.responses import Response
 
 from downloads import actions
-from downloads.api import archive, schemas
+from downloads.api import archive, presets, schemas
 from downloads.api.auth import PageAuth, TokenAuth, user_of
 from downloads.api.errors import answer_errors
 from downloads.api.idempotency import answer_once
 from downloads.diagnostics import stats
 from downloads.models import AttemptLog, Counts, Download, Site, Submitted, submissions, user_actor
+from downloads.models.presets import chosen_options
 from downloads.rules.links import InvalidLink
 from downloads.rules.options import DownloadOptions
 from downloads.submission import check_text
@@ -61,7 +62,7 @@ def add(
     """201: it was added. 200: you have the same URL with the same options waiting or running, and
     the answer is that download."""
     user = user_of(request)
-    options = DownloadOptions.from_mapping(wish.options.chosen)
+    options = chosen_options(wish.preset, wish.options.chosen, user=user)
 
     def work() -> Status[schemas.DownloadDetail]:
         (submitted,) = submissions.submit([(wish.url, options)], owner=user, actor=user_actor(user))
@@ -84,7 +85,7 @@ def add_batch(
 ) -> Status[schemas.BatchAnswer]:
     """One result for each URL, in order. What can be added is added, in one transaction."""
     user = user_of(request)
-    options = DownloadOptions.from_mapping(batch.options.chosen)
+    options = chosen_options(batch.preset, batch.options.chosen, user=user)
 
     def work() -> Status[schemas.BatchAnswer]:
         results = _submit_all(batch.urls, options, user=user)
@@ -274,4 +275,5 @@ def _find(request: HttpRequest, correlation_id: str) -> Download:
 
 
 api.add_router("", archive.router)
+api.add_router("", presets.router)
 answer_errors(api)

@@ -76,14 +76,21 @@ OptionsIn = create_model(
 )
 
 
+PresetName = Annotated[
+    str | None, Field(description="Of a preset, whose options go below `options`; null: none")
+]
+
+
 class Wish(Incoming):
     url: Link
+    preset: PresetName = None
     options: OptionsIn = OptionsIn()
 
 
 class Batch(Incoming):
     # Each link is judged by itself, in its own result; each may be a text that holds one.
     urls: list[str] = Field(min_length=1, max_length=MAX_LINKS)
+    preset: PresetName = None
     options: OptionsIn = OptionsIn()
 
 

@@ -67,6 +67,8 @@ class Preset(models.Model):
 
         A preset that is renamed stays the default and the last choice of those who use it.
         """
+        if is_shared and not self.owner.is_staff:
+            raise InvalidPreset("shared", "Only staff may share a preset.")
         was = self.key
         self.name, self.options = clean_name(name), clean_options(options)
         self.key, self.is_shared = key_of(self.name), is_shared

@@ -49,6 +49,9 @@ class Caller:
         text = body if isinstance(body, (str, bytes)) else json.dumps(body)
         return self.client.post(API + path, text, "application/json", headers=headers)
 
+    def put(self, path: str, body: Any = None) -> HttpResponse:
+        return self.client.put(API + path, json.dumps(body), "application/json")
+
     def delete(self, path: str) -> HttpResponse:
         return self.client.delete(API + path)
 
@@ -885,6 +888,11 @@ def test_openapi_describes_every_path_of_the_contract(caller: Caller) -> None:
         ("post", "/api/v1/downloads/{correlation_id}/cleanup"),
         ("get", "/api/v1/stats"),
         ("post", "/api/v1/sites/{host}/try"),
+        ("get", "/api/v1/presets"),
+        ("post", "/api/v1/presets"),
+        ("get", "/api/v1/presets/{name}"),
+        ("put", "/api/v1/presets/{name}"),
+        ("delete", "/api/v1/presets/{name}"),
     }
 
 

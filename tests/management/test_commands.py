@@ -20,15 +20,17 @@ from django.utils import timezone
 from downloads.accounts import tokens
 from downloads.management.commands.add_download import Command as AddDownload
 from downloads.management.commands.add_download import Watch, progress_line
-from downloads.models import ApiToken, Download, Progress, Worker
+from downloads.models import ApiToken, Download, Preset, Progress, Worker
 from downloads.rules.errors import ErrorClass
 from downloads.rules.links import MAX_LINKS
 from downloads.rules.option_kinds import Flag
 from downloads.rules.options import OPTIONS, DownloadOptions
+from downloads.rules.presets import SHIPPED, OfferedPreset
 from downloads.rules.states import Phase, Reason, State
 from tests.diagnostics.test_checks import configured
 from tests.diagnostics.test_health import unreachable_database
 from tests.helpers import lives
+from tests.helpers.presets import save
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -262,28 +264,45 @@ def test_a_link_that_is_there_is_a_duplicate(user: User) -> None:
     assert out == f"{there.correlation_id} duplicate https://example.org/a\n"
 
 
-@pytest.mark.parametrize(
-    ("preset", "options"),
-    [
-        ("best", {}),
-        ("720p", {"quality": "720p"}),
-        ("mp3", {"audio": "mp3"}),
-    ],
-)
+@pytest.mark.parametrize("preset", SHIPPED, ids=lambda preset: preset.key)
 @pytest.mark.django_db
-def test_a_preset_is_a_quality_or_a_format_of_sound(preset: str, options: dict[str, str]) -> None:
-    run("add_download", "https://example.org/a", "--preset", preset)
+def test_a_preset_that_comes_with_vnsite(preset: OfferedPreset) -> None:
+    run("add_download", "https://example.org/a", "--preset", preset.key)
 
-    assert Download.objects.get().options == DownloadOptions(**options).as_dict()
+    assert Download.objects.get().options == preset.options.as_dict()
+
+
+def test_a_preset_of_the_user_that_is_named(user: User) -> None:
+    save(user, "TV", quality="720p")
+    save(User.objects.create_user("boss", is_staff=True), "Boss", is_shared=True, audio="flac")
+
+    for name in ("tv", "Boss"):
+        run("add_download", "https://example.org/a", "--user", "ursula", "--preset", name)
+
+    labels = [DownloadOptions(**each.options).label for each in Download.objects.order_by("id")]
+    assert labels == ["720p", "flac"]
+    with pytest.raises(CommandError, match="There is no preset named “TV”") as refusal:
+        run("add_download", "https://example.org/a", "--preset", "TV")
+    assert refusal.value.returncode == 2
+
+
+def test_a_preset_of_another_version_is_one_clear_line(user: User) -> None:
+    save(user, "TV", quality="720p")
+    Preset.objects.update(options={"holograms": True})
+
+    with pytest.raises(CommandError, match="was made by another version of vnsite"):
+        run("add_download", "https://example.org/a", "--user", "ursula", "--preset", "TV")
+
+    assert not Download.objects.exists()
 
 
 @pytest.mark.django_db
 def test_a_flag_goes_before_the_preset() -> None:
-    arguments = ("--preset", "720p", "--quality", "360p", "--audio", "opus")
+    arguments = ("--preset", "devices", "--quality", "360p", "--no-compatible")
 
     run("add_download", "https://example.org/a", *arguments)
 
-    chosen = DownloadOptions(quality="360p", audio="opus")
+    chosen = DownloadOptions(quality="360p", container="mp4")
     assert Download.objects.get().options == chosen.as_dict()
 
 
@@ -345,7 +364,7 @@ def test_an_unreachable_database_is_one_line() -> None:
     ("arguments", "code", "line"),
     [
         (["add_download"], 2, "the following arguments are required: URL"),
-        (["add_download", "http://e.org", "--preset", "4k"], 2, "invalid choice: '4k'"),
+        (["add_download", "http://e.org", "--preset", "4k"], 2, "There is no preset named “4k”"),
         (
             ["add_download", "http://e.org", "--audio", "wav"],
             2,

@@ -1,5 +1,3 @@
-from typing import Any
-
 import pytest
 from django.contrib.auth.models import User
 
@@ -7,19 +5,14 @@ from downloads.models import Download, Preset, presets
 from downloads.rules.options import DownloadOptions, InvalidOption
 from downloads.rules.presets import BEST, InvalidPreset, UnknownPreset, UnusablePreset
 from tests.helpers import lives
+from tests.helpers.presets import save
 
 pytestmark = [pytest.mark.both_databases, pytest.mark.django_db]
 
 
 @pytest.fixture
 def other(db: None) -> User:
-    return User.objects.create_user("olga")
-
-
-def save(owner: User, name: str, *, is_shared: bool = False, **options: Any) -> Preset:
-    preset = Preset(owner=owner)
-    preset.store(name=name, options=DownloadOptions(**options), is_shared=is_shared)
-    return preset
+    return User.objects.create_user("olga", is_staff=True)
 
 
 def names(user: User | None) -> list[str]:
@@ -58,14 +51,22 @@ def test_an_own_preset_goes_before_a_shared_one_of_that_name(user: User, other: 
 
 
 def test_a_name_is_taken_once_by_a_user_and_once_among_the_shared(user: User, other: User) -> None:
-    save(user, "TV", is_shared=True)
+    third = User.objects.create_user("third", is_staff=True)
+    save(other, "TV", is_shared=True)
 
     with pytest.raises(InvalidPreset, match="You have a preset named “tv” already"):
-        save(user, "tv")
+        save(other, "tv")
     with pytest.raises(InvalidPreset, match="There is a shared preset named “TV” already"):
-        save(other, "TV", is_shared=True)
-    save(other, "TV")
+        save(third, "TV", is_shared=True)
+    save(user, "TV")
     assert Preset.objects.count() == 2
+
+
+def test_only_staff_share(user: User) -> None:
+    with pytest.raises(InvalidPreset, match="Only staff may share a preset") as refusal:
+        save(user, "TV", is_shared=True)
+
+    assert refusal.value.field == "shared"
 
 
 def test_a_user_has_a_limited_number_of_presets(
@@ -153,7 +154,7 @@ def test_a_default_that_is_gone_or_of_another_version_is_like_none(user: User) -
 def test_a_preset_that_is_renamed_stays_the_default_of_those_who_use_it(
     user: User, other: User
 ) -> None:
-    tv = save(user, "TV", is_shared=True, quality="720p")
+    tv = save(other, "TV", is_shared=True, quality="720p")
     own = User.objects.create_user("with one of that name")
     save(own, "TV", quality="360p")
     for each in (user, other, own):

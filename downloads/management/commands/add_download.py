@@ -16,22 +16,18 @@ from downloads.management.arguments import WRONG_ARGUMENTS, user_named
 from downloads.management.foreseen import errors_in_one_line
 from downloads.models import Download, Progress, TooManyWaiting, Transition, submissions
 from downloads.models.notifier import open_doorbell
+from downloads.models.presets import chosen_options
 from downloads.rules.links import MAX_LINKS, InvalidLink
 from downloads.rules.option_kinds import Flag, Option
 from downloads.rules.options import OPTIONS, DownloadOptions, InvalidOption
+from downloads.rules.presets import SHIPPED, UnknownPreset, UnusablePreset
 from downloads.rules.redaction import escape
 from downloads.rules.states import Outcome
 from downloads.submission import check_link, links_in
 from downloads.waiting import has_live_worker
 
 ACTOR = "command"
-PRESETS = {
-    **{word: {"audio": word} for word in ("m4a", "mp3", "opus", "flac")},
-    **{
-        word: {"quality": word}
-        for word in ("best", "2160p", "1440p", "1080p", "720p", "480p", "360p")
-    },
-}
+SHIPPED_KEYS = ", ".join(each.key for each in SHIPPED)
 INTERRUPTED = 130  # 128 and the number of SIGINT, as shells have it
 LOOK_AGAIN_SECONDS = 1.0
 START_OF_LINE = "\r\033[K"  # erases the line
@@ -52,9 +48,9 @@ class Command(BaseCommand):
         )
         parser.add_argument(
             "--preset",
-            choices=PRESETS,
-            default="best",
-            help="the same as --quality or --audio with that value; default: best",
+            metavar="NAME",
+            help=f"the user's own, a shared one, or one that comes with vnsite: {SHIPPED_KEYS}. "
+            "Each option below goes before it",
         )
         for name, option in OPTIONS.items():
             add_flag(parser, name, option)
@@ -72,7 +68,7 @@ class Command(BaseCommand):
         with errors_in_one_line("The database is not usable"):
             name = options["user"]
             owner = None if name is None else user_named(name)
-            downloads = self._add(links, options_of(options), owner)
+            downloads = self._add(links, options_of(options, owner), owner)
             if not options["wait"]:
                 return
             if not has_live_worker():
@@ -189,12 +185,12 @@ def add_flag(parser: CommandParser, name: str, option: Option) -> None:
     )
 
 
-def options_of(arguments: Mapping[str, Any]) -> DownloadOptions:
+def options_of(arguments: Mapping[str, Any], owner: User | None) -> DownloadOptions:
     """Return the options of the preset, overridden by each flag that was given."""
     given = {name: arguments[name] for name in OPTIONS if name in arguments}
     try:
-        return DownloadOptions(**{**PRESETS[arguments["preset"]], **given})
-    except InvalidOption as refusal:
+        return chosen_options(arguments["preset"], given, user=owner)
+    except (InvalidOption, UnknownPreset, UnusablePreset) as refusal:
         raise CommandError(str(refusal), returncode=WRONG_ARGUMENTS) from None
 
 
