@@ -175,6 +175,8 @@ SECURE_HSTS_SECONDS = 365 * 24 * 3600 if VNSITE.https else 0
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 # A batch of 1,000 links of 2,048 characters, and what surrounds it.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 2**20
+# What is uploaded may be cookies: it is not written to a file, however large.
+FILE_UPLOAD_MAX_MEMORY_SIZE = DATA_UPLOAD_MAX_MEMORY_SIZE
 
 # Libraries log only what is wrong. There is no log of requests: a proxy has one.
 LEVEL_OF_OTHERS = "ERROR" if VNSITE.log_level == "error" else "WARNING"

@@ -1,4 +1,4 @@
-"""The admin's pages of library entries, transitions, workers, sites, presets and API tokens."""
+"""The admin's pages of library entries, moves, workers, sites, cookies, presets and tokens."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -15,6 +15,7 @@ from downloads.models import (
     Preset,
     PublishedFile,
     Site,
+    SiteCookies,
     Transition,
     Worker,
 )
@@ -105,6 +106,24 @@ class PresetAdmin(NothingToEdit, admin.ModelAdmin):
     @admin.display(description="options")
     def options_in_words(self, preset: Preset) -> str:
         return options_in_words(preset.options)
+
+
+@admin.register(SiteCookies)
+class SiteCookiesAdmin(NothingToEdit, admin.ModelAdmin):
+    """Shows whose cookies there are, by their names; nobody sees their values."""
+
+    list_display = ("host", "owner", "number", "version", "updated_at")
+    list_select_related = ("owner",)
+    search_fields = ("host", "owner__username")
+    fields = ("host", "owner", "names", "version", "updated_at")
+
+    @admin.display(description="cookies")
+    def number(self, row: SiteCookies) -> int:
+        return len(row.summary)
+
+    @admin.display(description="cookies")
+    def names(self, row: SiteCookies) -> str:
+        return ", ".join(f"{cookie['name']} ({cookie['domain']})" for cookie in row.summary)
 
 
 @admin.register(ApiToken)

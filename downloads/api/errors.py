@@ -14,6 +14,8 @@ from downloads.accounts.tokens import token_in
 from downloads.api.idempotency import KeyOfAnotherRequest
 from downloads.api.schemas import Conflict, FieldProblem, Invalid, Problem
 from downloads.models import TooManyWaiting
+from downloads.rules.cookie_texts import InvalidCookies
+from downloads.rules.links import InvalidLink
 from downloads.rules.options import InvalidOption
 from downloads.rules.presets import InvalidPreset, UnknownPreset, UnusablePreset
 from downloads.rules.states import State
@@ -66,6 +68,14 @@ def _invalid_preset(request: HttpRequest, refusal: InvalidPreset) -> HttpRespons
     return _invalid_fields([FieldProblem(field=refusal.field, reason=str(refusal))])
 
 
+def _invalid_cookies(request: HttpRequest, refusal: InvalidCookies) -> HttpResponse:
+    return _invalid_fields([FieldProblem(field="cookies", reason=str(refusal))])
+
+
+def _invalid_host(request: HttpRequest, refusal: InvalidLink) -> HttpResponse:
+    return _invalid_fields([FieldProblem(field="host", reason=str(refusal))])
+
+
 def _key_of_another(request: HttpRequest, error: KeyOfAnotherRequest) -> HttpResponse:
     reason = "This key was used for another request. Use a new one."
     return _invalid_fields([FieldProblem(field="Idempotency-Key", reason=reason)])
@@ -105,4 +115,6 @@ _ANSWERS: dict[type[Exception], Any] = {
     UnusablePreset: _no_preset,
     InvalidPreset: _invalid_preset,
     KeyOfAnotherRequest: _key_of_another,
+    InvalidCookies: _invalid_cookies,
+    InvalidLink: _invalid_host,
 }

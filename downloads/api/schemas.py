@@ -270,6 +270,33 @@ class StatsOut(Outgoing):
     workers: list[WorkerStatus]
 
 
+class CookiesIn(Incoming):
+    cookies: str = Field(description="A cookies.txt (Netscape), or the JSON of an extension")
+
+
+class CookieOut(Outgoing):
+    """A cookie without its value."""
+
+    name: str
+    domain: str
+    path: str
+    secure: bool
+    http_only: bool
+    host_only: bool = Field(description="Not sent to hosts below the domain")
+    expires: datetime | None = Field(description="null: as long as the site lets it")
+
+
+class SiteCookiesOut(Outgoing):
+    host: str
+    cookies: list[CookieOut] = Field(validation_alias="summary")
+    updated_at: datetime = Field(description="When they were given, or renewed by the site")
+    readable: bool = Field(
+        validation_alias="is_readable",
+        description="false: the secret key was changed, and they have to be given again",
+    )
+    left_out: str = Field("", description="What of a text that was sent is not kept, in words")
+
+
 def with_neighbours(downloads: DownloadQuerySet) -> DownloadQuerySet:
     """Bring along what `DownloadOut` shows of other tables, in the same query."""
     return downloads.select_related("owner", "worker", "progress")

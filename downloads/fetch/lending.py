@@ -10,7 +10,6 @@ from http.cookiejar import Cookie as JarCookie
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from time import time
 from typing import Any
-from urllib.parse import quote, unquote
 
 import requests.sessions
 from requests.cookies import RequestsCookieJar
@@ -18,12 +17,10 @@ from yt_dlp.utils.networking import HTTPHeaderDict, clean_proxies
 
 from downloads.fetch.downloader import Downloader
 from downloads.fetch.protocol import Broke, Fetched, Lent, Message, Metadata, Renewed, Said, Send
-from downloads.rules.cookies import MAX_COOKIES, Cookie
+from downloads.rules.cookies import MAX_COOKIES, Cookie, secrets_of
 from downloads.rules.proxies import Proxy
 from downloads.rules.redaction import REDACTED
 
-# A shorter value is no secret that cannot be guessed, and may be a word of any text.
-MIN_SECRET_LENGTH = 12
 MAX_RENEWED_BYTES = 256 * 1024  # of one host, with names and paths
 HTTP_ONLY = ("HttpOnly", "httponly", "HTTPOnly")  # as sites spell it
 LOCAL = ".local"  # what http.cookiejar adds to a host without a dot
@@ -110,14 +107,8 @@ class Lending:
         return send_without
 
     def _secrets(self) -> set[str]:
-        """Return the values that are secret, as they are and as URLs have them."""
-        values = {each.value for cookies in self._cookies.values() for each in cookies}
-        if self.proxy is not None:
-            values.add(self.proxy.password)
-        forms = {
-            form for value in values for form in (value, quote(value, safe=""), unquote(value))
-        }
-        return {form for form in forms if len(form) >= MIN_SECRET_LENGTH}
+        values = [each.value for cookies in self._cookies.values() for each in cookies]
+        return secrets_of([*values, self.proxy.password] if self.proxy else values)
 
     def _in(self, jar: CookieJar) -> Iterator[Cookie]:
         """Yield the cookies of a jar that can be kept."""

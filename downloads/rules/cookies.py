@@ -9,13 +9,16 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from downloads.rules.links import clean_url
 
 MAX_COOKIES = 500  # of one site
 MAX_COOKIE_BYTES = 4096  # name and value, as browsers limit them
 MAX_PATH_LENGTH = 1024
+
+# A shorter value is no secret that cannot be guessed, and may be a word of any text.
+MIN_SECRET_LENGTH = 12
 
 # Other addresses of a site, for which it sets no cookies: its own are the ones that count there.
 ALIASES = {
@@ -137,6 +140,12 @@ def site_around(host: str) -> str:
 def newest(cookies: Iterable[Cookie]) -> tuple[Cookie, ...]:
     """Keep the last of those that are the same cookie, in order."""
     return tuple({cookie.key: cookie for cookie in cookies}.values())
+
+
+def secrets_of(values: Iterable[str]) -> set[str]:
+    """Return those of the values that are secret, as they are and as URLs have them."""
+    forms = {form for value in values for form in (value, quote(value, safe=""), unquote(value))}
+    return {form for form in forms if len(form) >= MIN_SECRET_LENGTH}
 
 
 def _parents(host: str) -> Iterator[str]:

@@ -11,6 +11,7 @@ from downloads.models import Download, PublishedFile, Transition
 from downloads.rules.options import DownloadOptions, InvalidOption
 from downloads.rules.states import Outcome, Reason, Role, State
 from downloads.waiting import Why
+from downloads.web.cookies_view import CookiesHint, cookies_hint
 from downloads.web.details import detail_of
 from downloads.web.format import LOOKS, counted, size
 from downloads.web.row_view import START_A_WORKER, DownloadView, actor_in_words
@@ -66,6 +67,7 @@ class LastError(NamedTuple):
     next_step: str
     detail: str
     is_final: bool  # no other attempt follows by itself
+    cookies: CookiesHint | None
 
 
 def detail_view(view: DownloadView) -> dict[str, object]:
@@ -145,6 +147,7 @@ def _problem(view: DownloadView) -> LastError | None:
         next_step=advice.next_step if is_final else again,
         detail=f"{download.error_class}: {detail}" if download.error_data else "",
         is_final=is_final,
+        cookies=cookies_hint(download, viewer=view.viewer),
     )
 
 

@@ -6,6 +6,7 @@ from django import forms
 from django.contrib.auth.forms import UserCreationForm
 from django.contrib.auth.models import User
 
+from downloads.rules.cookie_texts import MAX_TEXT_BYTES
 from downloads.rules.links import MAX_LINKS, InvalidLink
 from downloads.rules.links_in_text import FoundLink
 from downloads.rules.options import OPTIONS, DownloadOptions, InvalidOption
@@ -67,6 +68,42 @@ class AddForm(forms.Form):
             self.options = DownloadOptions(**chosen)
         except InvalidOption as refusal:
             self.add_error(refusal.option, refusal.reason)
+
+
+class CookiesForm(forms.Form):
+    """Cookies of one site, as a text or a file. `cookie_texts` reads them."""
+
+    cookies = forms.CharField(
+        label="cookies.txt or JSON",
+        strip=False,
+        required=False,
+        widget=forms.Textarea(
+            attrs={"rows": 8, "spellcheck": "false", "autocapitalize": "none"}
+            | {"autocomplete": "off", "wrap": "off"}
+        ),
+    )
+    file = forms.FileField(label="Or a file", required=False, allow_empty_file=True)
+
+    def clean_file(self) -> str | None:
+        """Return the text of the file; None when none was chosen."""
+        file = self.cleaned_data["file"]
+        if file is None:
+            return None
+        if file.size > MAX_TEXT_BYTES:
+            raise forms.ValidationError(f"The file has more than {MAX_TEXT_BYTES // 1024} KiB.")
+        try:
+            return str(file.read().decode())
+        except UnicodeDecodeError:
+            raise forms.ValidationError("The file is not a text in UTF-8.") from None
+
+    @property
+    def source(self) -> str:
+        """The field that a valid form takes the cookies from."""
+        return "cookies" if self.cleaned_data["file"] is None else "file"
+
+    @property
+    def text(self) -> str:
+        return str(self.cleaned_data[self.source])
 
 
 class FirstAdminForm(UserCreationForm):  # type: ignore[type-arg]  # generic for mypy alone

@@ -16,7 +16,8 @@ from django.urls import reverse
 
 from downloads import actions
 from downloads.accounts import tokens
-from downloads.models import ApiToken, Download, LibraryEntry, Transition
+from downloads.models import ApiToken, Download, LibraryEntry, SiteCookies, Transition
+from downloads.rules.cookies import Cookie
 from downloads.rules.options import DownloadOptions
 from tests.helpers import lives
 
@@ -453,3 +454,19 @@ def test_deleting_an_entry_deletes_its_files(browser: Client, by: str) -> None:
     assert not directory.exists()
     assert not LibraryEntry.objects.exists()
     assert Download.objects.get().state == "completed"
+
+
+def test_cookies_are_shown_by_their_names_alone_and_can_be_deleted(
+    browser: Client, user: User
+) -> None:
+    secret = Cookie(domain="example.org", path="/", name="session", value="canary-of-a-cookie")
+    row = SiteCookies.objects.paste(user, "example.org", [secret])
+    place = "/admin/downloads/sitecookies/"
+
+    pages = [text_of(browser.get(path)) for path in (place, f"{place}{row.pk}/change/")]
+    browser.post(f"{place}{row.pk}/delete/", {"post": "yes"})
+
+    assert "session (example.org)" in pages[1]
+    assert "canary" not in "".join(pages)
+    assert bytes(row.sealed).hex()[:20] not in "".join(pages)
+    assert not SiteCookies.objects.exists()

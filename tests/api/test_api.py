@@ -893,6 +893,9 @@ def test_openapi_describes_every_path_of_the_contract(caller: Caller) -> None:
         ("get", "/api/v1/presets/{name}"),
         ("put", "/api/v1/presets/{name}"),
         ("delete", "/api/v1/presets/{name}"),
+        ("get", "/api/v1/sites/{host}/cookies"),
+        ("put", "/api/v1/sites/{host}/cookies"),
+        ("delete", "/api/v1/sites/{host}/cookies"),
     }
 
 

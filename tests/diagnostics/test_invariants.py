@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.db import connection
 from django.utils import timezone
@@ -19,7 +20,18 @@ from downloads.diagnostics import invariants
 from downloads.disk import isolation
 from downloads.disk.isolation import IsolatedDownload
 from downloads.fetch.processes import Process, boot_id
-from downloads.models import Counts, Download, PublishedFile, StreamPosition, Transition, Worker
+from downloads.models import (
+    AttemptLog,
+    Counts,
+    Download,
+    PublishedFile,
+    SiteCookies,
+    StreamPosition,
+    Transition,
+    Worker,
+)
+from downloads.rules.cookies import Cookie
+from downloads.rules.states import State
 from tests.helpers import lives
 from tests.helpers.waiting import wait_for
 
@@ -290,6 +302,60 @@ def test_a_process_of_a_cleaned_download_is_a_breach(
     wait_for(lambda: b"VNSITE" in Path(f"/proc/{process.pid}/environ").read_bytes())
 
     assert found() == [("I8", download.correlation_id, True)]
+
+
+SECRET = "canary-of-a-cookie-0123456789"
+
+
+def with_cookies(user: User, *, domain: str = "example.org", value: str = SECRET) -> SiteCookies:
+    cookie = Cookie(domain=domain, path="/", name="session", value=value)
+    return SiteCookies.objects.paste(user, "example.org", [cookie])
+
+
+def test_cookies_that_are_kept_as_they_should_be_are_right(user: User) -> None:
+    with_cookies(user)
+    lives.fail(lives.submit(user))
+
+    assert found() == []
+
+
+def test_a_cookie_of_another_site_is_a_breach(user: User) -> None:
+    with_cookies(user, domain="other.example")
+
+    assert found() == [("I18", "-", True)]
+
+
+def test_a_value_among_what_is_shown_is_a_breach(user: User) -> None:
+    row = with_cookies(user)
+    SiteCookies.objects.update(summary=[{**row.summary[0], "value": SECRET}])
+
+    assert found() == [("I18", "-", True)]
+
+
+def test_cookies_that_cannot_be_read_any_more_are_a_note(user: User) -> None:
+    with_cookies(user)
+    SiteCookies.objects.update(sealed=b"")
+
+    assert found() == [("I18", "-", False)]
+
+
+@pytest.mark.parametrize("place", ["log", "title", "history"])
+def test_a_cookie_in_what_is_told_of_its_download_is_a_breach(user: User, place: str) -> None:
+    with_cookies(user)
+    download = lives.submit(user)
+    other = lives.submit(user, url="https://other.example/watch")
+    for each in (download, other):
+        text = f"GET /?x={SECRET}" if place == "log" else ""
+        AttemptLog.objects.keep(each.pk, 1, text=text, left_out=0)
+    if place == "title":
+        Download.objects.update(title=f"Hello {SECRET}")
+    if place == "history":
+        running = lives.start(download)
+        data = {"message": f"no {SECRET}"}
+        running.move(State.FAILED, actor="test", reason="network", error_class="network", data=data)
+
+    assert ("I18", download.correlation_id, True) in found()
+    assert ("I18", other.correlation_id, True) not in found()
 
 
 def test_the_command_names_each_breach_and_ends_with_1() -> None:

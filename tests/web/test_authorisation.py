@@ -42,6 +42,11 @@ ROUTES = {
     "downloads/<correlation_id:correlation_id>/cleanup": May.OWNER,
     "downloads/<correlation_id:correlation_id>/delete": May.OWNER,
     "sites/try": May.STAFF,
+    # Everybody's own.
+    "cookies/": May.SIGNED_IN,
+    "sites/<str:host>/cookies": May.SIGNED_IN,
+    "sites/<str:host>/cookies/delete": May.SIGNED_IN,
+    "api/v1/sites/<host>/cookies": May.SIGNED_IN,
     "media/<correlation_id:correlation_id>/<path:name>": May.OWNER,
     "setup/": May.ANYBODY,  # with the secret that only `serve` prints, while there is no user
     "login/": May.ANYBODY,
@@ -126,6 +131,7 @@ def address_of(route: str, download: Download) -> str:
         "<path:content_type_id>": "1",
         "<id>": str(download.pk),
         "<host>": "example.org",
+        "<str:host>": "example.org",
         "^(?P<app_label>auth|axes|downloads)/$": "downloads/",
         "(?P<url>.*)$": "nowhere",
     }
