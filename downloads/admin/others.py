@@ -20,6 +20,7 @@ from downloads.models import (
     Worker,
 )
 from downloads.web.detail_view import options_in_words
+from downloads.web.site_form import SiteForm
 
 
 class FilesInline(NothingToWrite, admin.TabularInline):
@@ -73,13 +74,28 @@ class WorkerAdmin(NothingToWrite, admin.ModelAdmin):
 
 
 @admin.register(Site)
-class SiteAdmin(NothingToWrite, admin.ModelAdmin):
-    """Sites that refused us at some time; first those that wait now."""
+class SiteAdmin(admin.ModelAdmin):
+    """Sites that refused us at some time or have limits; first those that wait now."""
 
-    list_display = ("host", "failures", "error_class", "waits_until", "changed_at")
+    form = SiteForm
+    list_display = (
+        *("host", "failures", "error_class", "waits_until"),
+        *("running_limit", "pause_seconds", "rate_limit", "changed_at"),
+    )
+    readonly_fields = ("host", "failures", "error_class", "waits_until", "changed_at")
+    fields = (*readonly_fields, *SiteForm.Meta.fields)
     search_fields = ("host",)
     ordering = (F("waits_until").desc(nulls_last=True), "host")
     actions = ("try_now",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False  # the page of a site has its form before it has a row
+
+    def has_delete_permission(self, request: HttpRequest, obj: Site | None = None) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Site, form: SiteForm, change: bool) -> None:
+        Site.objects.set_limits(obj.host, **form.limits)
 
     def has_try_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("downloads.change_site")

@@ -18,6 +18,7 @@ from downloads.rules.cookie_texts import InvalidCookies
 from downloads.rules.links import InvalidLink
 from downloads.rules.options import InvalidOption
 from downloads.rules.presets import InvalidPreset, UnknownPreset, UnusablePreset
+from downloads.rules.proxies import InvalidProxy
 from downloads.rules.states import State
 
 
@@ -76,6 +77,10 @@ def _invalid_host(request: HttpRequest, refusal: InvalidLink) -> HttpResponse:
     return _invalid_fields([FieldProblem(field="host", reason=str(refusal))])
 
 
+def _invalid_proxy(request: HttpRequest, error: InvalidProxy) -> HttpResponse:
+    return _invalid_fields([FieldProblem(field="proxy", reason=str(error))])
+
+
 def _key_of_another(request: HttpRequest, error: KeyOfAnotherRequest) -> HttpResponse:
     reason = "This key was used for another request. Use a new one."
     return _invalid_fields([FieldProblem(field="Idempotency-Key", reason=reason)])
@@ -114,6 +119,7 @@ _ANSWERS: dict[type[Exception], Any] = {
     UnknownPreset: _no_preset,
     UnusablePreset: _no_preset,
     InvalidPreset: _invalid_preset,
+    InvalidProxy: _invalid_proxy,
     KeyOfAnotherRequest: _key_of_another,
     InvalidCookies: _invalid_cookies,
     InvalidLink: _invalid_host,

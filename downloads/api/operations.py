@@ -1,7 +1,6 @@
 """The operations of the JSON API. Wiring: `schemas` has the shapes, `errors` the refusals."""
 
 from collections.abc import Sequence
-from time import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 from django.conf import settings
@@ -11,24 +10,13 @@ from ninja import Header, NinjaAPI, Query, Router, Status
 from ninja.responses import Response
 
 from downloads import actions
-from downloads.api import archive, presets, schemas
+from downloads.api import archive, cookies, presets, schemas, sites
 from downloads.api.auth import PageAuth, TokenAuth, user_of
 from downloads.api.errors import answer_errors
 from downloads.api.idempotency import answer_once
 from downloads.diagnostics import stats
-from downloads.models import (
-    AttemptLog,
-    Counts,
-    Download,
-    Site,
-    SiteCookies,
-    Submitted,
-    submissions,
-    user_actor,
-)
+from downloads.models import AttemptLog, Counts, Download, Submitted, submissions, user_actor
 from downloads.models.presets import chosen_options
-from downloads.rules.cookie_texts import read_cookies
-from downloads.rules.cookies import host_of
 from downloads.rules.links import InvalidLink
 from downloads.rules.options import DownloadOptions
 from downloads.submission import check_text
@@ -50,7 +38,6 @@ api = NinjaAPI(
 )
 
 TOO_MANY = "At most {:,} of your downloads may wait. Add it again when some of them have begun."
-NO_COOKIES = schemas.Problem(detail="You gave no cookies of this site.")
 
 MAX_ATTEMPT = 2**31 - 1  # what the database takes
 REFUSALS: dict[int, Any] = dict.fromkeys((401, 404), schemas.Problem)
@@ -255,58 +242,6 @@ def get_stats(request: HttpRequest) -> schemas.StatsOut:
     )
 
 
-@api.post(
-    "/sites/{host}/try",
-    response={204: None, 401: schemas.Problem, 403: schemas.Problem, 404: schemas.Problem},
-    summary="Try a site that waits",
-)
-def try_site(request: HttpRequest, host: str) -> Status[schemas.Problem | None]:
-    """For staff. The site's downloads may begin at once, until the next failure."""
-    if not user_of(request).is_staff:
-        return Status(403, schemas.Problem(detail="Only staff may do this."))
-    # PostgreSQL refuses to look for a NUL.
-    if "\0" in host or not Site.objects.try_now(host):
-        return Status(404, schemas.Problem(detail="This site does not wait."))
-    return Status(204, None)
-
-
-@api.put(
-    "/sites/{host}/cookies",
-    response={200: schemas.SiteCookiesOut, **SUBMISSION_REFUSALS},
-    summary="Give your cookies of a site",
-)
-def put_cookies(request: HttpRequest, host: str, sent: schemas.CookiesIn) -> schemas.SiteCookiesOut:
-    """Your downloads from that site are sent with them. They replace those that were there; no
-    answer has their values."""
-    name = host_of(host)
-    pasted = read_cookies(sent.cookies, host=name, now=time())
-    row = SiteCookies.objects.paste(user_of(request), name, pasted.cookies)
-    answer = schemas.SiteCookiesOut.model_validate(row)
-    return answer.model_copy(update={"left_out": pasted.left_out})
-
-
-@api.get(
-    "/sites/{host}/cookies",
-    response={200: schemas.SiteCookiesOut, **REFUSALS, 422: schemas.Invalid},
-    summary="Your cookies of a site, without their values",
-)
-def get_cookies(
-    request: HttpRequest, host: str
-) -> schemas.SiteCookiesOut | Status[schemas.Problem]:
-    row = user_of(request).site_cookies.filter(host=host_of(host)).first()
-    return Status(404, NO_COOKIES) if row is None else schemas.SiteCookiesOut.model_validate(row)
-
-
-@api.delete(
-    "/sites/{host}/cookies",
-    response={204: None, **REFUSALS, 403: schemas.Problem, 422: schemas.Invalid},
-    summary="Delete your cookies of a site",
-)
-def delete_cookies(request: HttpRequest, host: str) -> Status[schemas.Problem | None]:
-    deleted, _ = user_of(request).site_cookies.filter(host=host_of(host)).delete()
-    return Status(204, None) if deleted else Status(404, NO_COOKIES)
-
-
 @api.get("/openapi.json", include_in_schema=False)
 def openapi(request: HttpRequest) -> HttpResponse:
     return Response(api.get_openapi_schema())
@@ -325,5 +260,7 @@ def _find(request: HttpRequest, correlation_id: str) -> Download:
 
 
 api.add_router("", archive.router)
+api.add_router("", cookies.router)
 api.add_router("", presets.router)
+api.add_router("/sites", sites.router)
 answer_errors(api)

@@ -1,4 +1,4 @@
-"""The dashboard: the list of downloads, adding links, trying a site again. Wiring only.
+"""The dashboard: the list of downloads, and adding links. Wiring only.
 
 Every action works without JavaScript (POST and redirect); a request of one of our scripts says so
 in a header and gets the fragment or the status alone.
@@ -11,20 +11,18 @@ from typing import Any
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.core.exceptions import PermissionDenied
 from django.db.models import Prefetch
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from downloads.diagnostics import checks, stats
 from downloads.models import (
     Download,
     DownloadQuerySet,
     PublishedFile,
-    Site,
     StreamPosition,
     Submitted,
     TooManyWaiting,
@@ -201,20 +199,6 @@ def _free_bytes() -> int | None:
         return stats.free_bytes(settings.VNSITE.media_root)
     except OSError:
         return None
-
-
-@require_POST
-@login_required
-def try_site(request: SignedInRequest) -> HttpResponse:
-    """End the wait of a site. For staff, because it concerns everybody's downloads."""
-    if not request.user.is_staff:
-        raise PermissionDenied
-    host = request.POST.get("host", "").replace("\0", "")  # PostgreSQL refuses to look for it
-    if Site.objects.try_now(host):
-        messages.success(request, f"{host} is tried now.")
-    else:
-        messages.info(request, f"{host} does not wait any more.")
-    return redirect(next_path(request, default=reverse("dashboard")))
 
 
 def _for_rows(downloads: DownloadQuerySet) -> DownloadQuerySet:

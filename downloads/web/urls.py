@@ -4,7 +4,7 @@ from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
 from downloads import actions
-from downloads.web import cookies, dashboard, detail, sign_in
+from downloads.web import cookies, dashboard, detail, sign_in, sites
 from downloads.web.media import media
 
 
@@ -31,10 +31,12 @@ urlpatterns = [
     path(f"{ONE}retry", detail.act, {"action": actions.retry}, name="retry"),
     path(f"{ONE}cleanup", detail.act, {"action": actions.clean}, name="cleanup"),
     path(f"{ONE}delete", detail.delete, name="delete"),
-    path("sites/try", dashboard.try_site, name="try_site"),
     path("cookies/", cookies.sites, name="cookies"),
     path("sites/<str:host>/cookies", cookies.site, name="site_cookies"),
     path("sites/<str:host>/cookies/delete", cookies.delete, name="delete_cookies"),
+    path("sites/", sites.sites, name="sites"),
+    path("sites/try", sites.try_site, name="try_site"),
+    path("sites/<str:host>/", sites.site, name="site"),
     path("media/<correlation_id:correlation_id>/<path:name>", media, name="media"),
     path("setup/", sign_in.setup, name="setup"),
     path("login/", sign_in.Login.as_view(), name="login"),

@@ -41,12 +41,14 @@ ROUTES = {
     "downloads/<correlation_id:correlation_id>/retry": May.OWNER,
     "downloads/<correlation_id:correlation_id>/cleanup": May.OWNER,
     "downloads/<correlation_id:correlation_id>/delete": May.OWNER,
+    "sites/": May.STAFF,
     "sites/try": May.STAFF,
     # Everybody's own.
     "cookies/": May.SIGNED_IN,
     "sites/<str:host>/cookies": May.SIGNED_IN,
     "sites/<str:host>/cookies/delete": May.SIGNED_IN,
     "api/v1/sites/<host>/cookies": May.SIGNED_IN,
+    "sites/<str:host>/": May.STAFF,
     "media/<correlation_id:correlation_id>/<path:name>": May.OWNER,
     "setup/": May.ANYBODY,  # with the secret that only `serve` prints, while there is no user
     "login/": May.ANYBODY,
@@ -61,6 +63,8 @@ ROUTES = {
     "api/v1/downloads/<correlation_id>/cleanup": May.OWNER,
     "api/v1/stats": May.SIGNED_IN,
     "api/v1/archive": May.SIGNED_IN,
+    "api/v1/sites": May.SIGNED_IN,
+    "api/v1/sites/<host>": May.OWNER,  # of a download of it; staff alone change it
     "api/v1/sites/<host>/try": May.STAFF,
     "api/v1/openapi.json": May.SIGNED_IN,
     "api/v1/": May.ANYBODY,  # django-ninja's name for the place: there is nothing at it
