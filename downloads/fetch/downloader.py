@@ -239,7 +239,7 @@ def fit(downloader: Downloader, job: Job) -> None:
     for handler in downloader._request_director.handlers.values():  # the option came too late
         handler.timeout = SILENCE_SHARE * job.stall_seconds
     options = DownloadOptions.from_mapping(job.options)
-    downloader.params["noplaylist"] = job.playlist == "no"
+    downloader.params["noplaylist"] = options.playlist == "no"
     made = recipe(options, has_ffmpeg=FFmpegPostProcessor(downloader).available)
     downloader.params.update(made.params)
     rates = [rate for rate in (job.rate_limit, made.params.get("ratelimit")) if rate]

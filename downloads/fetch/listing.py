@@ -32,6 +32,7 @@ from downloads.fetch.protocol import (
 from downloads.fetch.read_limits import MAX_TEXT_LENGTH, NotOneVideo
 from downloads.rules.links import InvalidLink, clean_url
 from downloads.rules.media_id import media_id_of
+from downloads.rules.options import DownloadOptions
 from downloads.rules.states import ListEnd, ListKind, Phase
 
 LISTS = ("playlist", "multi_video")  # yt-dlp's types of a list
@@ -66,13 +67,14 @@ class ListReader:
     def __init__(self, downloader: YoutubeDL, job: Job, *, send: Send, wishes: Wishes) -> None:
         self.ended: ListingEnded | None = None  # once a list was read
         self._downloader = downloader
-        self._job = job
+        self._options = DownloadOptions.from_mapping(job.options)
+        self._may_list = job.may_list
         self._send = send
         self._wishes = wishes
         self._own_links: set[str | None] = {job.url}
         self._seen: set[int] = set()  # hashes of the entries' links
         self._unknown: Counter[str] = Counter()  # links in a row without an extractor, by host
-        self._limit = entries_wanted(job.playlist, most=job.max_entries)
+        self._limit = min(job.max_entries, self._options.first_entries or job.max_entries)
 
     def reads(self, result: dict[str, Any]) -> bool:
         """Read what an extractor returned as a list; False when it has at most one video.
@@ -84,9 +86,9 @@ class ListReader:
         if len(first) < 2:
             result["entries"] = first
             return False
-        if self._job.playlist == "no":
+        if self._options.playlist == "no":
             raise IsList(f"{title_of(result) or 'This'} is a list of videos")
-        if not self._job.may_list:
+        if not self._may_list:
             raise TooDeep(f"{title_of(result) or 'This'} is a list within lists")
         self._downloader.pages.allow_a_list()
         self._own_links |= {
@@ -217,12 +219,6 @@ def noticing_lists(yes_playlist: Callable[..., bool]) -> Callable[..., bool]:
         return is_list
 
     return choose
-
-
-def entries_wanted(playlist: str, *, most: int) -> int:
-    """Return how many entries are read for a value of the option `playlist`."""
-    word, _, number = playlist.partition(":")
-    return min(int(number), most) if word == "first" else most
 
 
 def flat(entries: Any, *, depth: int = 0) -> Iterator[dict[str, Any]]:

@@ -33,7 +33,6 @@ class Job:
     max_seconds: float  # of a recording
     min_free_bytes: int  # what a recording leaves free on the disk
     is_last_try: bool
-    playlist: str  # as the option
     max_entries: int  # of a list
     may_list: bool  # False: its link is within as many lists as there may be
     rate_limit: int | None = None  # bytes per second, of its site; None: as fast as it comes

@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 
+from downloads.models.archive import ArchivedMedia
 from downloads.models.counts import Counts
 from downloads.models.library import LibraryEntry, PublishedFile
 from downloads.models.progress import Progress
@@ -300,11 +301,6 @@ class Download(models.Model):
         return advice_of(ErrorClass(self.error_class), self.error_data)
 
     @property
-    def playlist(self) -> str:
-        """The option that says what becomes of the entries when its link stands for a list."""
-        return str(self.options.get("playlist", "ask"))
-
-    @property
     def is_running(self) -> bool:
         return self.state in RUNNING
 
@@ -393,7 +389,7 @@ class Download(models.Model):
     def complete(
         self, files: Iterable[Mapping[str, Any]], *, actor: str, title: str, data: Mapping[str, Any]
     ) -> None:
-        """Move to COMPLETED, and write the entry that is in the library with its files.
+        """Move to COMPLETED, and write the entry of the library with its files, and the archive's.
 
         Each of `files` has the columns of a PublishedFile. In one transaction, which raises as
         `move` does.
@@ -409,11 +405,12 @@ class Download(models.Model):
                 error_data={},
             )
             # The owner is the row's: the user may have been deleted meanwhile.
-            owner_id = Download.objects.values_list("owner_id", flat=True).get(pk=self.pk)
+            row = Download.objects.only("owner_id", "extractor", "media_id").get(pk=self.pk)
+            row._archive(transition.at)
             entry = LibraryEntry.objects.create(
                 correlation_id=self.correlation_id,
                 download=self,
-                owner_id=owner_id,
+                owner_id=row.owner_id,
                 path=self.library_path,
                 url=self.url,
                 site=self.site,
@@ -421,6 +418,22 @@ class Download(models.Model):
                 published_at=transition.at,
             )
             PublishedFile.objects.bulk_create(PublishedFile(entry=entry, **file) for file in files)
+
+    def complete_as_had(self, *, have: "Download", actor: str, **columns: Any) -> None:
+        """Move to COMPLETED without files: its owner has those of another download.
+
+        `columns` are written along. Raises CancelWasAsked, and as `move` does.
+        """
+        with short_transaction():
+            self.note_unless_cancelled(have=have, **columns)
+            self.move(
+                State.COMPLETED,
+                actor=actor,
+                reason=Reason.HAVE_IT,
+                result=Result.HAVE_IT,
+                error_class=None,
+                error_data={},
+            )
 
     def note(self, **columns: Any) -> None:
         """Write columns of the present attempt that are no change of state; fenced like `move`.
@@ -437,7 +450,8 @@ class Download(models.Model):
         In the caller's transaction no cancel can be asked for before its commit.
         """
         with short_transaction():
-            updated = self._fenced().filter(cancel_requested_at=None).update(**columns)
+            values = {name: storable(value) for name, value in columns.items()}
+            updated = self._fenced().filter(cancel_requested_at=None).update(**values)
         if not updated:
             if self._fenced().exists():
                 raise CancelWasAsked(self.correlation_id)
@@ -499,6 +513,13 @@ class Download(models.Model):
             )
         elif origin is State.DOWNLOADING:
             Progress.objects.filter(download=self).delete()
+
+    def _archive(self, at: datetime) -> None:
+        """Remember that its owner has the video, if its site has an id for it."""
+        if self.media_id:
+            known = {"extractor": self.extractor, "media_id": self.media_id}
+            media = ArchivedMedia(owner_id=self.owner_id, added_at=at, **known)
+            ArchivedMedia.objects.bulk_create([media], ignore_conflicts=True)
 
     def _fenced(self) -> DownloadQuerySet:
         # The outcome tells CLEANED from CLEANED after a retry that was cancelled at once.

@@ -14,6 +14,7 @@ from downloads.models.archive import ArchivedMedia
 from downloads.models.download import MAX_TITLE_LENGTH, Download, DownloadQuerySet
 from downloads.models.submissions import Submitted
 from downloads.models.transactions import choices, short_transaction
+from downloads.rules.media_id import GENERIC
 from downloads.rules.options import DownloadOptions
 from downloads.rules.states import ENDED, ListKind, Outcome, Reason, Result, State
 
@@ -110,6 +111,11 @@ class Entry(models.Model):
         return self.title or self.url
 
     @property
+    def is_video(self) -> bool:
+        """Whether its site is known to have one video there; else it may be a list as well."""
+        return bool(self.media_id) and self.extractor != GENERIC and not self.is_list
+
+    @property
     def is_taken(self) -> bool:
         """Whether a download of it waits, runs or completed."""
         return self.download is not None and self.download.outcome not in IN_VAIN
@@ -195,18 +201,14 @@ def complete_with_listing(
 
 def _add_as_wanted(listing: Listing, *, actor: str) -> dict[str, int]:
     """Add the entries that the option `playlist` names; return how many, for the history."""
-    download = listing.download
-    word, _, number = download.playlist.partition(":")
-    match word:
-        case "all":
-            wanted = listing.entries.all()
-        case "first":
-            wanted = listing.entries.filter(position__lte=int(number))
-        case "new":
-            wanted = listing.entries.new_to(download.owner)
-        case _:
-            return {}
-    options = DownloadOptions.from_mapping(download.options)
+    options = DownloadOptions.from_mapping(listing.download.options)
+    wanted = listing.entries.all()
+    if options.first_entries is not None:
+        wanted = wanted.filter(position__lte=options.first_entries)
+    elif options.playlist == "new":
+        wanted = wanted.new_to(listing.download.owner)
+    elif options.playlist != "all":
+        return {}
     additions = add_entries(listing, wanted, options=options, actor=actor)
     refused = sum(addition.refusal is not None for addition in additions)
     added = sum(addition.created for addition in additions)
@@ -269,9 +271,14 @@ def _refusal(entry: Entry, source: Download, around: frozenset[str]) -> Refusal 
 def _submit(
     entries: Sequence[Entry], source: Download, *, options: DownloadOptions, actor: str
 ) -> list[Submitted | None]:
-    """Submit the entries, and show each its download; None: too many wait."""
+    """Submit the entries, and show each its download; None: too many wait.
+
+    What becomes of the entries of a list is said of lists within it as well.
+    """
+    options = options.with_overrides(start_at=None)  # that was the list's
+    options_of = {True: options.with_overrides(playlist="ask"), False: options}
     answers = submissions.submit_what_fits(
-        [(entry.url, options) for entry in entries],
+        [(entry.url, options_of[entry.is_video]) for entry in entries],
         owner=source.owner,
         actor=actor,
         priority=source.priority,

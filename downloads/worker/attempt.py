@@ -34,9 +34,10 @@ from downloads.rules.links import InvalidLink, clean_url
 from downloads.rules.options import DownloadOptions
 from downloads.rules.proxies import InvalidProxy
 from downloads.rules.states import ENDED, Outcome, Phase, Reason, State
-from downloads.worker import endings, publication, resume
+from downloads.worker import endings, had, publication, resume
 from downloads.worker.attempt_log import LogKeeper
 from downloads.worker.endings import Ending, Facts, Failure, StopRequest
+from downloads.worker.had import Had
 from downloads.worker.listening import ChildListener
 from downloads.worker.listing import ListBeingRead
 from downloads.worker.loan import Loan
@@ -46,7 +47,8 @@ from downloads.worker.publication import NotPublished
 
 logger = logging.getLogger(__name__)
 
-LastWord = LastMessage | StopRequest
+
+LastWord = LastMessage | Had | StopRequest
 
 
 def should_clean(outcome: Outcome) -> bool:
@@ -74,6 +76,7 @@ class AttemptRun:
         self._directory_name = download.directory
         self._fork_server = fork_server
         self._request: StopRequest | None = None
+        self._has_looked = False  # for the video among those that the owner has
         self._has_ended = False  # all its processes; its files are unchanged since
         self._child: Child | None = None
         self._site_rate: int | None = None  # bytes per second; None: as fast as it comes
@@ -208,7 +211,7 @@ class AttemptRun:
             is_left = self._request is StopRequest.LEAVE or not self.row.is_held
             grace = (
                 0
-                if is_left or isinstance(last_word, Fetched | ListingEnded)
+                if is_left or isinstance(last_word, Fetched | ListingEnded | Had)
                 else settings.VNSITE.cancel_grace_seconds
             )
             child.end(grace_seconds=grace)
@@ -228,7 +231,6 @@ class AttemptRun:
             min_free_bytes=settings.VNSITE.min_free_bytes,
             is_last_try=self.download.tries >= self.download.max_attempts,
             rate_limit=self._site_rate,
-            playlist=self.download.playlist,
             max_entries=settings.VNSITE.max_entries,
             may_list=self.download.list_depth < MAX_LIST_DEPTH,
         )
@@ -252,11 +254,18 @@ class AttemptRun:
             self.row.require()
             if messages is None:
                 return self._request
-            last_word = listener.take(messages) or listener.why_stop()
+            last_word = listener.take(messages) or self._look_whether_had() or listener.why_stop()
             if last_word is not None:
                 return last_word
             listener.report()
         return self._request
+
+    def _look_whether_had(self) -> Had | None:
+        """Look for files of the same video, once it is known which that is."""
+        if self._has_looked or not self._progress.media_id[1]:
+            return None
+        self._has_looked = True
+        return had.look(self.download, *self._progress.media_id)
 
     def _conclude(self, last_word: LastWord, directory: Path) -> None:
         self.row.require()
@@ -270,6 +279,12 @@ class AttemptRun:
                 self._log.note(f"read a list: {last_word.title}")
                 self._log.write_unless_away()
                 self._complete(partial(self._list.complete, self.row, last_word))
+            case Had(by=other):
+                self._log.note(f"its owner has it already: {other}")
+                self._log.write_unless_away()
+                columns = {"have": other, **self._progress.known()}
+                write = partial(self.download.complete_as_had, actor=self.row.actor, **columns)
+                self._complete(partial(self.row.write, write, state=State.COMPLETED))
             case Broke():
                 self._fail(last_word)
             case StopRequest.LEAVE:
@@ -283,6 +298,8 @@ class AttemptRun:
     def _publish(self, fetched: Fetched, directory: Path) -> None:
         self._has_ended = False
         self._progress.enter(Phase.PUBLISHING)
+        if columns := self._progress.unwritten():  # the archive needs them
+            self.row.write(partial(self.download.note, **columns), **columns)
         try:
             self._complete(partial(publication.publish, self.row, fetched, directory=directory))
         except NotPublished as error:

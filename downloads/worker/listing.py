@@ -27,7 +27,7 @@ class ListBeingRead:
 
     def __init__(self, download: Download) -> None:
         self._download = download
-        self._wants_new = download.playlist == "new"
+        self._wants_new = download.options.get("playlist") == "new"
         self._entries: list[ListedEntry] = []
         self._known_in_a_row = 0
 

@@ -45,6 +45,11 @@ class ProgressReport:
         return self._advance.received_bytes if self._phase is Phase.FETCHING else None
 
     @property
+    def media_id(self) -> tuple[str, str]:
+        """Extractor and media id of the video; "" until its page was read, and of a list."""
+        return self._media_id
+
+    @property
     def is_recorded(self) -> bool:
         """Whether it is, or was, the recording of a live stream."""
         return self._is_recorded
@@ -84,6 +89,11 @@ class ProgressReport:
         extractor, media_id = self._media_id
         return {**known, "extractor": extractor, "media_id": media_id} if media_id else known
 
+    def unwritten(self) -> dict[str, Any]:
+        """Return those of the known columns that the row does not have yet."""
+        known = self.known().items()
+        return {name: value for name, value in known if getattr(self._download, name) != value}
+
     def due_in_seconds(self) -> float:
         """Seconds until something new may be written; one second when nothing is new."""
         if not self._is_new:
@@ -107,9 +117,8 @@ class ProgressReport:
         self._written_at = time.monotonic()
 
     def _write(self) -> None:
-        known = self.known()
-        if any(getattr(self._download, name) != value for name, value in known.items()):
-            self._download.note(**known)
+        if columns := self.unwritten():
+            self._download.note(**columns)
         row = Progress.objects.filter(download_id=self._download.pk, attempt=self._download.attempt)
         with short_transaction():
             row.update(

@@ -93,7 +93,6 @@ def job_for(url: str, directory: Path, **values: object) -> Job:
         max_seconds=3600,
         min_free_bytes=0,
         is_last_try=False,
-        playlist="ask",
         max_entries=10_000,
         may_list=True,
     )

@@ -1,7 +1,10 @@
-"""Feeds, which are the lists that yt-dlp reads of any host."""
+"""Lists that yt-dlp reads of any host: feeds, and a catalogue whose videos have ids."""
 
+import json
 from collections.abc import Iterable
 from xml.sax.saxutils import escape
+
+from tests.helpers.scripted_site import Answer, ScriptedSite
 
 
 def feed(*links: str, title: str = "A feed") -> str:
@@ -23,3 +26,32 @@ def rss(items: Iterable[str], *, title: str = "A feed") -> str:
         ' xmlns:itunes="http://www.itunes.com/dtds/podcast-1.0.dtd">'
         f"<channel><title>{escape(title)}</title>{''.join(items)}</channel></rss>"
     )
+
+
+class Catalogue:
+    """A site with lists and videos of an extractor that takes any host; all videos are one film."""
+
+    def __init__(self, site: ScriptedSite, film: bytes) -> None:
+        self._site = site
+        base = "/Mediasite/PlayerService/PlayerService.svc/json/GetPlayerOptions"
+        video = {"Location": site.serve("/film.mp4", Answer(body=film, media_type="video/mp4"))}
+        stream = {"StreamType": 0, "VideoUrls": [{**video, "MimeType": "video/mp4"}]}
+        told = {"d": {"Presentation": {"Title": "A talk", "Streams": [stream]}}}
+        site.serve(base, Answer(body=json.dumps(told)))
+
+    def video(self, number: int) -> str:
+        return self._site.serve(f"/Mediasite/Play/{number:032x}", Answer(body="<html>"))
+
+    def list(self, number: int, *videos: int) -> str:
+        """A list of videos; the last that was made is what all lists of the site hold."""
+        held = {"PresentationDetailsList": [{"Id": f"{video:032x}"} for video in videos]}
+        data = "/Mediasite/Catalog/Data/GetPresentationsForFolder"
+        self._site.serve(data, Answer(body=json.dumps(held)))
+        for video in videos:
+            self.video(video)
+        return self._site.serve(f"/Mediasite/Catalog/Full/{number:032x}", Answer(body="<html>"))
+
+    @property
+    def fetched(self) -> int:
+        """How often the film was asked for."""
+        return len(self._site.requests_of("/film.mp4"))

@@ -1,11 +1,17 @@
 """A link for many videos ends with a listing, written whole by the worker, or not at all."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
+from django.utils import timezone
 
 from downloads import actions
-from downloads.models import Download, Listing
+from downloads.models import ArchivedMedia, Download, Listing, submissions
+from downloads.rules.options import DownloadOptions
 from downloads.rules.states import Outcome, Result
-from tests.helpers.lists import feed
+from tests.helpers.lists import Catalogue, feed
+from tests.helpers.media_server import MediaServer
 from tests.helpers.scripted_site import Answer, ScriptedSite
 from tests.helpers.waiting import wait_for
 from tests.helpers.worker import (
@@ -80,3 +86,134 @@ def test_a_cancel_while_a_list_is_read_leaves_none(scripted_site: ScriptedSite) 
     assert download.outcome == Outcome.CANCELLED
     assert not Listing.objects.exists()
     assert not child.is_alive()
+
+
+# What becomes of the entries
+
+
+@pytest.fixture
+def catalogue(scripted_site: ScriptedSite, media_server: MediaServer) -> Catalogue:
+    return Catalogue(scripted_site, media_server.file("small.mp4").read_bytes())
+
+
+@pytest.fixture
+def run(scripted_site: ScriptedSite) -> Callable[[], None]:
+    """Let a worker do all that there is to do."""
+
+    def run() -> None:
+        with running_worker("--once", VNSITE_ALLOW_PRIVATE_HOSTS=scripted_site.origin) as worker:
+            assert worker.wait() == 0
+
+    return run
+
+
+def made_of(download: Download) -> list[Download]:
+    return list(Download.objects.filter(listed_in=download).order_by("pk"))
+
+
+@pytest.mark.parametrize(("playlist", "count"), [("ask", 0), ("all", 3), ("first:2", 2)])
+def test_the_entries_that_the_option_names_are_fetched(
+    catalogue: Catalogue, run: Callable[[], None], playlist: str, count: int
+) -> None:
+    download = submit(catalogue.list(1, 1, 2, 3), playlist=playlist)
+
+    run()
+
+    made = made_of(download)
+    assert len(made) == count
+    assert {(each.outcome, each.result, each.title) for each in made} <= {
+        (Outcome.COMPLETED, Result.FILES, "A talk")
+    }
+    assert {each.options["playlist"] for each in made} <= {"ask"}
+    added = {"added": count} if count else {}
+    data = download.transitions.get(reason="listed").data
+    assert {key: data[key] for key in added} == added
+
+
+def test_the_reading_for_what_is_new_stops_at_what_is_known(
+    scripted_site: ScriptedSite, run: Callable[[], None]
+) -> None:
+    links = [scripted_site.url(f"/{number}.mp3") for number in range(5000)]
+    now = timezone.now()
+    ArchivedMedia.objects.bulk_create(
+        ArchivedMedia(extractor="generic", media_id=link, added_at=now) for link in links[2:]
+    )
+    download = submit(serve_feed(scripted_site, *links), playlist="new")
+
+    run()
+
+    download.refresh_from_db()
+    assert download.listing.count < len(links)
+    assert [each.url for each in made_of(download)] == links[:2]
+    assert download.transitions.get(reason="listed").data["code"] == "list_known"
+
+
+def test_lists_within_a_list_are_read_as_well_when_all_is_wanted(
+    catalogue: Catalogue, scripted_site: ScriptedSite, run: Callable[[], None]
+) -> None:
+    inner = [catalogue.list(number, 1, 2) for number in (1, 2)]
+    channel = serve_feed(scripted_site, *inner, path="/channel")
+    download = submit(channel, playlist="all")
+
+    run()
+
+    first, second = made_of(download)
+    assert [first.result, second.result] == [Result.LISTING] * 2
+    assert [each.list_depth for each in made_of(first)] == [2, 2]
+    assert all(each.result == Result.FILES for each in made_of(first))
+
+
+def test_a_published_video_is_in_the_archive(catalogue: Catalogue, run: Callable[[], None]) -> None:
+    download = submit(catalogue.video(7))
+
+    run()
+
+    download.refresh_from_db()
+    media = ArchivedMedia.objects.get()
+    assert (media.owner, media.extractor, media.media_id) == (None, "mediasite", f"{7:032x}")
+    assert (download.extractor, download.media_id) == (media.extractor, media.media_id)
+
+
+def test_what_the_owner_has_is_not_fetched_again(
+    catalogue: Catalogue, run: Callable[[], None]
+) -> None:
+    first = submit(catalogue.video(7))
+    run()
+    fetched = catalogue.fetched
+    again = submit(catalogue.video(7) + "?again")
+
+    run()
+
+    again.refresh_from_db()
+    assert history(again)[-2:] == [("completed", "have_it"), ("cleaned", "cleaned")]
+    assert (again.result, again.have, again.title) == (Result.HAVE_IT, first, "A talk")
+    assert catalogue.fetched <= fetched + 1  # the child may have begun
+    assert not again.library_path
+    assert temp_entries() == []
+
+
+@pytest.mark.parametrize("values", [{"is_again": True}, {"quality": "360p"}])
+def test_it_is_fetched_when_that_is_wanted(
+    catalogue: Catalogue, run: Callable[[], None], values: dict[str, Any]
+) -> None:
+    submit(catalogue.video(7))
+    run()
+    is_again = values.pop("is_again", False)
+    wish = (catalogue.video(7) + "?again", DownloadOptions(**values))
+    [answer] = submissions.submit([wish], owner=None, actor="test", is_again=is_again)
+
+    run()
+
+    answer.download.refresh_from_db()
+    assert answer.download.result == Result.FILES
+
+
+def test_a_link_that_no_extractor_knows_is_fetched_again(
+    scripted_site: ScriptedSite, catalogue: Catalogue, run: Callable[[], None]
+) -> None:
+    for _ in range(2):
+        download = submit(scripted_site.url("/film.mp4"))
+        run()
+
+    download.refresh_from_db()
+    assert download.result == Result.FILES
