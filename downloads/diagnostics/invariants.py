@@ -16,14 +16,16 @@ from itertools import chain, groupby
 from pathlib import Path, PurePath
 
 from django.conf import settings
-from django.db.models import Max
+from django.db.models import Count, F, Max
 
 from downloads.disk import isolation, library
 from downloads.fetch.processes import attempts_of_processes
 from downloads.models import (
     AttemptLog,
     Download,
+    Entry,
     LibraryEntry,
+    Listing,
     PublishedFile,
     SiteCookies,
     StreamPosition,
@@ -31,10 +33,11 @@ from downloads.models import (
     database_now,
 )
 from downloads.models.counts import NOBODY, wrong_counts
+from downloads.models.listings import IN_VAIN
 from downloads.rules.cookies import hosts_serving
 from downloads.rules.links import InvalidLink
 from downloads.rules.sealing import Unreadable
-from downloads.rules.states import RUNNING, Outcome, State, can_move
+from downloads.rules.states import RUNNING, Outcome, Result, State, can_move
 from downloads.worker import leftovers, recovery
 from downloads.worker.leftovers import Leftover
 
@@ -86,6 +89,8 @@ class _Look:
         yield from self._running()
         yield from self._histories()
         yield from self._published()
+        yield from self._results()
+        yield from self._listed()
         yield from self._entries()
         yield from self._directories()
         yield from self._processes()
@@ -135,6 +140,8 @@ class _Look:
             if download.outcome != Outcome.COMPLETED:
                 if self._files[download.correlation_id]:
                     yield _breach("I3", download, "It has published files, but did not complete.")
+            elif download.result != Result.FILES:
+                continue
             elif not download.library_path:
                 yield _breach("I3", download, "It completed without a name in the library.")
             elif files := self._files[download.correlation_id]:
@@ -145,6 +152,36 @@ class _Look:
         for entry in self._outliving:
             for sentence in self._file_faults(entry.path, self._files[entry.correlation_id]):
                 yield _breach("I3", entry, sentence)
+
+    def _results(self) -> Iterator[Finding]:
+        """I15: a completed download has files, or a whole listing, or its owner had the video."""
+        listings = Listing.objects.annotate(Count("entries"))
+        rows = listings.values_list("pk", "count", "entries__count")
+        counts = {pk: (announced, there) for pk, announced, there in rows}
+        for download in self._downloads:
+            has = [Result.FILES] if download.result and download.library_path else []
+            has += [Result.LISTING] if download.pk in counts else []
+            wanted = [download.result] if download.result in (Result.FILES, Result.LISTING) else []
+            announced, there = counts.get(download.pk, (0, 0))
+            if has != wanted:
+                sentence = f"Its result is {download.result}, and it has {' and '.join(has)}."
+                yield _breach("I15", download, sentence if has else "It has no result.")
+            elif announced != there:
+                yield _breach("I15", download, f"Its listing has {there} of {announced} entries.")
+
+    def _listed(self) -> Iterator[Finding]:
+        """I16: an entry has at most one download that did not come to nothing, and of its link."""
+        made: dict[tuple[int, str], Download] = {}
+        for download in self._downloads:
+            if download.listed_in_id is None or download.outcome in IN_VAIN:
+                continue
+            first = made.setdefault((download.listed_in_id, download.url), download)
+            if first is not download:
+                yield _breach("I16", download, f"Its entry became {first} as well.")
+        others = Entry.objects.exclude(download=None).exclude(download__url=F("url"))
+        for entry in others.select_related("download", "listing__download"):
+            sentence = f"Entry {entry.position} names {entry.download}, which is of another link."
+            yield _breach("I16", entry.listing.download, sentence)
 
     def _file_faults(self, entry: str, files: list[PublishedFile]) -> Iterator[str]:
         for file in files:

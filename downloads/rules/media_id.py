@@ -5,8 +5,8 @@ Imports nothing of Django or of this project.
 
 import hashlib
 
-MAX_EXTRACTOR_LENGTH = 100
-MAX_MEDIA_ID_LENGTH = 300
+from downloads.rules.archive import MAX_EXTRACTOR_LENGTH, MAX_MEDIA_ID_LENGTH
+
 GENERIC = "generic"
 # They read pages of any site, and make an id of the last part of the address: "video" is many.
 OF_ANY_SITE = frozenset({GENERIC, "html5mediaembed"})

@@ -24,13 +24,16 @@ from downloads.models import (
     AttemptLog,
     Counts,
     Download,
+    Listing,
     PublishedFile,
     SiteCookies,
     StreamPosition,
     Transition,
     Worker,
+    add_entries,
 )
 from downloads.rules.cookies import Cookie
+from downloads.rules.options import DownloadOptions
 from downloads.rules.states import State
 from tests.helpers import lives
 from tests.helpers.waiting import wait_for
@@ -194,6 +197,68 @@ def test_files_that_were_deleted_with_their_rows_are_a_note() -> None:
     actions.delete_files(download)
 
     assert found() == [("I3", download.correlation_id, False)]
+
+
+def listed() -> Listing:
+    """A listing of three entries, of which two are added."""
+    listing = lives.list_up(lives.submit(), *map(lives.entry, range(3)))
+    actions.clean(listing.download, actor="test")
+    entries = listing.entries.filter(position__lt=3)
+    add_entries(listing, entries, options=DownloadOptions(), actor="test")
+    return listing
+
+
+def test_listings_that_went_right_have_no_breach() -> None:
+    had = lives.start(lives.submit())
+    had.complete_as_had(have=cleaned(), actor="test")
+    actions.clean(had, actor="test")
+    listing = listed()
+    gone, _ = Download.objects.filter(listed_in=listing.download)
+    actions.cancel(gone, actor="test")
+    add_entries(listing, listing.entries.all(), options=DownloadOptions(), actor="test")
+
+    assert found() == []
+
+
+def test_half_a_listing_is_a_breach() -> None:
+    listing = listed()
+
+    listing.entries.filter(position=3).delete()
+
+    assert found() == [("I15", listing.download.correlation_id, True)]
+
+
+def test_a_completed_download_without_a_result_of_its_kind_is_a_breach() -> None:
+    listing = listed()
+    name = listing.download.correlation_id
+
+    listing.delete()
+
+    assert found() == [("I15", name, True)]
+
+
+def test_a_completed_download_with_two_results_is_a_breach() -> None:
+    download = cleaned()
+
+    Listing.objects.create(download=download, kind="page", count=0, is_complete=True)
+
+    assert found() == [("I15", download.correlation_id, True)]
+
+
+def test_two_downloads_of_one_entry_are_a_breach() -> None:
+    first, second = Download.objects.filter(listed_in=listed().download).order_by("pk")
+
+    Download.objects.filter(pk=second.pk).update(url=first.url)
+
+    assert ("I16", second.correlation_id, True) in found()
+
+
+def test_a_download_of_another_link_than_its_entry_is_a_breach() -> None:
+    listing = listed()
+
+    listing.entries.filter(position=3).update(download=lives.submit())
+
+    assert found() == [("I16", listing.download.correlation_id, True)]
 
 
 def test_an_entry_that_its_download_does_not_name_is_a_breach() -> None:
