@@ -99,6 +99,9 @@ class Entry(models.Model):
     )
 
     objects = EntryQuerySet.as_manager()
+    # Only after `with_had`.
+    had_as: str | None
+    is_archived: bool
 
     class Meta:
         ordering = ["position"]

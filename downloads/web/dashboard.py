@@ -29,6 +29,8 @@ from downloads.models import (
     submissions,
     user_actor,
 )
+from downloads.models.listings import became_of
+from downloads.rules.states import Result
 from downloads.waiting import Obstacles
 from downloads.web import dashboard_view
 from downloads.web.format import UNKNOWN, counted, size
@@ -40,6 +42,7 @@ from downloads.web.row_view import DownloadView
 # What live.js may ask for at once: the rows that it shows and as many that may join them.
 MAX_ROWS = 2 * PAGE_SIZE
 MAX_LEFT_OVER = 3  # texts that are not links and are repeated
+LARGE = ("manifest", "media")  # columns that no row shows
 REMEMBERED_OPTIONS = "add_options"  # in the session
 
 
@@ -170,11 +173,14 @@ def _views(
     matching: set[int] | None = None,
 ) -> list[DownloadView]:
     """Make the rows of downloads; `matching` None: all of them match the page's query."""
+    listed = [each.pk for each in downloads if each.result == Result.LISTING]
+    became = became_of(listed) if listed else {}
     return [
         DownloadView(
             download=download,
             obstacles=obstacles,
             viewer=request.user,
+            became=became.get(download.pk),
             matches=matching is None or download.pk in matching,
         )
         for download in downloads
@@ -205,7 +211,9 @@ def _for_rows(downloads: DownloadQuerySet) -> DownloadQuerySet:
     """Fetch what a row shows and defer the rest: the same queries for 1 row and for 50."""
     files = PublishedFile.objects.only("entry_id", "size")
     return (
-        downloads.select_related("owner", "worker", "progress", "entry")
-        .defer("manifest")
+        downloads.select_related(
+            *("owner", "worker", "progress", "entry", "listing", "listed_in", "have")
+        )
+        .defer(*(f"{whose}{column}" for whose in ("", "listed_in__", "have__") for column in LARGE))
         .prefetch_related(Prefetch("entry__files", queryset=files))
     )

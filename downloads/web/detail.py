@@ -12,9 +12,13 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from downloads import actions
-from downloads.models import Download, StreamPosition, user_actor
+from downloads.models import Download, Listing, StreamPosition, user_actor
+from downloads.models.listings import became_of
 from downloads.waiting import Obstacles
 from downloads.web.detail_view import detail_view
+from downloads.web.entries import EntriesQuery
+from downloads.web.entries_form import EntriesForm
+from downloads.web.entries_view import listing_view
 from downloads.web.requests import SignedInRequest, is_of_script, next_path, visible
 from downloads.web.row_view import DownloadView
 
@@ -27,10 +31,23 @@ def download(
 ) -> HttpResponse:
     """Answer the page, or with another template its parts alone."""
     seq = StreamPosition.current()  # first, as in the dashboard
-    found = _find(request, correlation_id)
+    found = find(request, correlation_id)
+    return render(request, template, {"seq": seq, **context_of(request, found)})
+
+
+def context_of(
+    request: SignedInRequest, found: Download, *, form: EntriesForm | None = None
+) -> dict[str, object]:
+    """Return what the page of a download shows. `form`: one for its entries that was refused."""
+    listing: Listing | None = getattr(found, "listing", None)
+    became = became_of([listing.pk])[listing.pk] if listing else None
     obstacles = Obstacles.around([found])
-    view = DownloadView(download=found, obstacles=obstacles, viewer=request.user)
-    return render(request, template, {"seq": seq, **detail_view(view)})
+    view = DownloadView(download=found, obstacles=obstacles, viewer=request.user, became=became)
+    context = detail_view(view)
+    if listing and became:
+        query = EntriesQuery.parse(request.GET.dict())
+        context |= listing_view(listing, became, query, form)
+    return context
 
 
 @require_POST
@@ -39,7 +56,7 @@ def act(
     request: SignedInRequest, correlation_id: str, *, action: Callable[..., object]
 ) -> HttpResponse:
     """Do one of `actions`; 409 when the state does not allow it."""
-    found = _find(request, correlation_id)
+    found = find(request, correlation_id)
     try:
         action(found, actor=user_actor(request.user))
     except actions.NotAllowed as refusal:
@@ -53,7 +70,7 @@ def act(
 @login_required
 def delete(request: SignedInRequest, correlation_id: str) -> HttpResponse:
     """Forget a download; with `with_files` remove its files from the library as well."""
-    found = _find(request, correlation_id)
+    found = find(request, correlation_id)
     name = found.title or found.url
     try:
         actions.forget(found, with_files="with_files" in request.POST)
@@ -70,6 +87,8 @@ def _refuse(request: SignedInRequest, found: Download, refusal: actions.NotAllow
     return render(request, name, context, status=HTTPStatus.CONFLICT)
 
 
-def _find(request: SignedInRequest, correlation_id: str) -> Download:
-    found = visible(request).select_related("worker", "owner", "progress", "entry")
+def find(request: SignedInRequest, correlation_id: str) -> Download:
+    found = visible(request).select_related(
+        "worker", "owner", "progress", "entry", "listing", "listed_in", "have"
+    )
     return get_object_or_404(found, correlation_id=correlation_id)

@@ -9,7 +9,7 @@ from django.utils.safestring import SafeString
 from downloads import actions
 from downloads.models import Download, PublishedFile, Transition
 from downloads.rules.options import DownloadOptions, InvalidOption
-from downloads.rules.states import Outcome, Reason, Role, State
+from downloads.rules.states import Outcome, Reason, Result, Role, State
 from downloads.waiting import Why
 from downloads.web.cookies_view import CookiesHint, cookies_hint
 from downloads.web.details import detail_of
@@ -90,11 +90,23 @@ def detail_view(view: DownloadView) -> dict[str, object]:
         "cleanup_removes": _together(cleanup.file_count, cleanup.size_bytes) if cleanup else "",
         "files": files,
         "files_together": _together(len(files), sum(file.row.size for file in files)),
-        "files_were_deleted": not files and download.outcome == Outcome.COMPLETED,
+        "files_were_deleted": not files and download.result == Result.FILES,
+        "has_it": download.result == Result.HAVE_IT,
+        "around": lists_around(download),
         "logs": list(logs) if logged else [],
         "older_logs": logged[:-MAX_LOGS],
         "technical": [(term, value) for term, value in _technical(download) if value],
     }
+
+
+def lists_around(download: Download) -> list[Download]:
+    """Return the lists that a download was made of, the outermost first."""
+    found: list[Download] = []
+    outer = download.listed_in
+    while outer is not None and outer not in found:
+        found.insert(0, outer)
+        outer = outer.listed_in
+    return found
 
 
 def _move(entry: Transition) -> Move:

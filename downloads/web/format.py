@@ -63,6 +63,13 @@ def duration(seconds: float) -> str:
     return f"{whole // 86400} d {whole % 86400 // 3600} h"
 
 
+def length(seconds: float) -> str:
+    """Write how long a video is, as players do: 3:07, 1:02:03."""
+    minutes, rest = divmod(int(seconds + 0.5), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
 def since(seconds: float) -> str:
     """Write an age in one unit; a negative one is still to come."""
     age = abs(seconds)
@@ -99,5 +106,7 @@ def instant(
 
 
 def counted(number: int, noun: str) -> str:
-    """Write a number with its noun: "1 file", "1,000 files"."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+    """Write a number with its noun: "1 file", "1,000 files", "2 entries"."""
+    if number == 1:
+        return f"{number:,} {noun}"
+    return f"{number:,} {noun.removesuffix('y')}{'ies' if noun.endswith('y') else 's'}"

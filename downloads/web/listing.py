@@ -74,8 +74,8 @@ class ListQuery:
             # PostgreSQL refuses a NUL in a text.
             text=parameters.get("q", "").replace("\0", "").strip()[:MAX_TEXT_LENGTH],
             sort=_member(Sort, parameters.get("sort"), Sort.NEWEST),
-            after=_key(parameters.get("after")),
-            before=_key(parameters.get("before")),
+            after=key_of(parameters.get("after")),
+            before=key_of(parameters.get("before")),
         )
 
     @property
@@ -163,7 +163,8 @@ def _member(words: type[Word], text: str | None, default: Word) -> Word:
         return default
 
 
-def _key(text: str | None) -> int | None:
+def key_of(text: str | None) -> int | None:
+    """Read the key of a row at which a page begins or ends; None when it is not one."""
     if not text or not (text.isascii() and text.isdigit() and len(text) < 20):
         return None
     return min(int(text), MAX_KEY)

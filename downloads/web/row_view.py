@@ -7,14 +7,16 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from django.contrib.auth.models import User
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from downloads.models import Download, Progress
+from downloads.models import Download, Listing, Progress
+from downloads.models.listings import Became
 from downloads.rules.errors import Advice, ErrorClass
 from downloads.rules.options import DownloadOptions, InvalidOption
-from downloads.rules.states import Outcome, Phase, State
+from downloads.rules.states import ListKind, Outcome, Phase, Result, State
 from downloads.waiting import Obstacles, Waiting, Why
 from downloads.web.format import counted, duration, instant, size
 
@@ -93,6 +95,7 @@ class DownloadView:
     download: Download
     obstacles: Obstacles
     viewer: User
+    became: Became | None = None  # of the entries of its listing; None: it has none
     matches: bool = True  # whether the filter and the search of the page let it through
 
     @property
@@ -141,14 +144,45 @@ class DownloadView:
         if download.outcome == Outcome.FAILED:
             return self.advice.next_step if self.advice else ""
         if download.outcome == Outcome.COMPLETED:
-            return self._result()
+            return self._result_in_words()
         if download.outcome == Outcome.CANCELLED and download.finished_at:
             who = actor_in_words(download.cancel_requested_by)
             by = f"By {who}, " if who else ""
             return format_html("{}{}", by, instant(download.finished_at, relative=True))
         return ""
 
-    def _result(self) -> str:
+    def _result_in_words(self) -> str:
+        match self.download.result:
+            case Result.LISTING:
+                return self._listing_in_words()
+            case Result.HAVE_IT:
+                return self._other_in_words()
+        return self._files_in_words()
+
+    def _listing_in_words(self) -> str:
+        listing: Listing | None = getattr(self.download, "listing", None)
+        if listing is None or self.became is None:
+            return ""
+        if self.became.added:
+            return became_in_words(self.became, listing.count)
+        # A channel may hold lists.
+        noun = "entry" if listing.kind == ListKind.CHANNEL else "video"
+        address = reverse("download", args=[self.download.correlation_id])
+        choose = format_html(
+            '<a href="{}">choose<span class="hidden"> from {}</span></a>', address, self.name
+        )
+        return format_html("{}: {}", counted(listing.count, noun), choose)
+
+    def _other_in_words(self) -> str:
+        other = self.download.have
+        if other is None:
+            return "You had it already"
+        address = reverse("download", args=[other.correlation_id])
+        return format_html(
+            'You have it already: <a href="{}">{}</a>', address, other.title or other.url
+        )
+
+    def _files_in_words(self) -> str:
         download, files = self.download, list(self.download.files)
         result = size(sum(file.size for file in files)) if files else "Files deleted"
         if len(files) > 1:
@@ -201,6 +235,13 @@ class DownloadView:
         if owner == self.viewer:
             return "yours"
         return owner.get_username() if owner else "the command"
+
+
+def became_in_words(became: Became, count: int) -> str:
+    """Say how many of `count` entries were added, and what is still to be seen of them."""
+    numbers = {"waiting": became.waiting, "running": became.running, "failed": became.failed}
+    words = [f"{number:,} {word}" for word, number in numbers.items() if number]
+    return " · ".join([f"{became.added:,} of {count:,} added", *words])
 
 
 def _stops(download: Download) -> str:

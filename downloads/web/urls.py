@@ -4,7 +4,7 @@ from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
 from downloads import actions
-from downloads.web import cookies, dashboard, detail, sign_in, sites
+from downloads.web import cookies, dashboard, detail, list_actions, sign_in, sites
 from downloads.web.media import media
 
 
@@ -18,6 +18,9 @@ register_converter(CorrelationIdConverter, "correlation_id")
 
 ONE = "downloads/<correlation_id:correlation_id>/"
 PARTS = {"template": "downloads/parts.html"}
+CANCEL_ALL = {"action": actions.cancel_all, "done": "cancelled"}
+RETRY_ALL = {"action": actions.retry_all, "done": "will be tried again"}
+CLEAN_ALL = {"action": actions.clean_all, "done": "cleaned up"}
 
 urlpatterns = [
     path("", dashboard.dashboard, name="dashboard"),
@@ -31,6 +34,12 @@ urlpatterns = [
     path(f"{ONE}retry", detail.act, {"action": actions.retry}, name="retry"),
     path(f"{ONE}cleanup", detail.act, {"action": actions.clean}, name="cleanup"),
     path(f"{ONE}delete", detail.delete, name="delete"),
+    path(f"{ONE}again", list_actions.fetch_again, name="again"),
+    path(f"{ONE}whole-list", list_actions.read_whole_list, name="whole_list"),
+    path(f"{ONE}entries", list_actions.entries, name="entries"),
+    path(f"{ONE}entries/cancel", list_actions.act_on_all, CANCEL_ALL, name="cancel_all"),
+    path(f"{ONE}entries/retry", list_actions.act_on_all, RETRY_ALL, name="retry_all"),
+    path(f"{ONE}entries/cleanup", list_actions.act_on_all, CLEAN_ALL, name="clean_all"),
     path("cookies/", cookies.sites, name="cookies"),
     path("sites/<str:host>/cookies", cookies.site, name="site_cookies"),
     path("sites/<str:host>/cookies/delete", cookies.delete, name="delete_cookies"),

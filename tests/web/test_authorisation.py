@@ -41,6 +41,12 @@ ROUTES = {
     "downloads/<correlation_id:correlation_id>/retry": May.OWNER,
     "downloads/<correlation_id:correlation_id>/cleanup": May.OWNER,
     "downloads/<correlation_id:correlation_id>/delete": May.OWNER,
+    "downloads/<correlation_id:correlation_id>/again": May.OWNER,
+    "downloads/<correlation_id:correlation_id>/whole-list": May.OWNER,
+    "downloads/<correlation_id:correlation_id>/entries": May.OWNER,
+    "downloads/<correlation_id:correlation_id>/entries/cancel": May.OWNER,
+    "downloads/<correlation_id:correlation_id>/entries/retry": May.OWNER,
+    "downloads/<correlation_id:correlation_id>/entries/cleanup": May.OWNER,
     "sites/": May.STAFF,
     "sites/try": May.STAFF,
     # Everybody's own.

@@ -534,7 +534,10 @@ def test_the_parts_of_a_download_are_the_same_on_its_page_and_as_a_fragment(
     assert fragment.strip() in page
     assert re.findall(r'id="(part-\w+)"', fragment) == [
         f"part-{name}"
-        for name in ("header", "graph", "now", "files", "history", "log", "technical")
+        for name in (
+            *("header", "listed", "entries", "graph", "now"),
+            *("files", "history", "log", "technical"),
+        )
     ]
 
 

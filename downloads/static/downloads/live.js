@@ -11,6 +11,7 @@ import { openStream } from "./shared_stream.js";
 import { State } from "./stream.js";
 
 const REFRESH_MS = 500;
+const REFRESH_LIST_MS = 2_000; // of a list, whose downloads all change it
 const AFTER_ERROR_MS = 3_000;
 const POLL_MS = 10_000; // while the server refuses the stream
 const HIDDEN_MS = 5 * 60_000; // then the stream closes: a browser has six connections to a site
@@ -67,7 +68,10 @@ const HANDLERS = {
   heartbeat: (data) => patch.setServerTime(data.now),
   transition(data) {
     const id = data.correlation_id;
-    if (page.download && id !== page.download) return; // of the stream that is shared
+    // Another one's, of the stream that is shared; a list asks what became of its entries.
+    if (page.download && id !== page.download && !byId("entries")) return;
+    const list = byId(`download-${id}`)?.dataset.list;
+    if (list && rows.shows(list)) changed.add(list); // its row counts what became of them
     if (!rows.exists || rows.shows(id) || rows.mayJoin(data)) changed.add(id);
     else if (refreshing) unshown.add(id);
     if (byId("banners")?.childElementCount) bannersChanged = true; // they say how many wait
@@ -136,7 +140,8 @@ function onProgress(item) {
 function refreshSoon() {
   showChip();
   if (paused || refreshTimer !== null) return;
-  const wait = Math.max(0, refreshedAt + REFRESH_MS - performance.now());
+  const between = byId("entries") ? REFRESH_LIST_MS : REFRESH_MS;
+  const wait = Math.max(0, refreshedAt + between - performance.now());
   refreshTimer = setTimeout(refresh, wait);
 }
 
@@ -184,6 +189,11 @@ async function refreshList(ids, everything) {
   await absorb(url);
 }
 
+// Somebody may be typing in the form, or ticking entries: only their states are drawn again.
+function isInUse(id) {
+  return id === "add" || (id === "part-entries" && byId("entries"));
+}
+
 async function absorb(url) {
   const response = await fetch(url, { redirect: "manual" });
   if (response.type === "opaqueredirect") return stream.signOut();
@@ -191,7 +201,7 @@ async function absorb(url) {
   if (!response.ok) throw new Error(`${url}: ${response.status}`);
   const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
   for (const part of fresh.querySelectorAll("[data-part]")) {
-    if (part.id === "add") continue; // somebody may be typing there
+    if (isInUse(part.id)) continue;
     const isThere = patch.swap(part);
     const isNew = !isThere && part.dataset.row && !("unmatched" in part.dataset);
     if (isNew && (rows.takesNew || url !== location.href)) rows.offer(part);

@@ -1,0 +1,165 @@
+"""The form that makes downloads of the entries of a listing: which of them, and how."""
+
+import re
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.db.models import Q
+
+from downloads.models.listings import EntryQuerySet
+from downloads.rules.options import OPTIONS, DownloadOptions, InvalidOption
+from downloads.web.forms import option_field
+from downloads.web.listing import MAX_TEXT_LENGTH
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+    from django.http import QueryDict
+
+MAX_POSITION = 2**31 - 1  # what the database takes
+MAX_SPANS = 100
+HOW_MANY = "Say how many of the first ones, as a whole number."
+NOT_OF_ENTRIES = frozenset({"playlist"})  # it says what becomes of a list
+SPAN = re.compile(r"(\d{1,9})(?:\s*[-–]\s*(\d{1,9})?)?")  # noqa: RUF001 — people write both
+
+
+class Which(StrEnum):
+    """Which entries are added. All but the first two are of those that the search shows."""
+
+    TICKED = "ticked"
+    SOME = "some"  # by their positions
+    FIRST = "first"
+    ALL = "all"
+    NEW = "new"
+
+
+class TickedPositions(forms.Field):
+    """The positions of the ticked boxes; what is not a position is left out."""
+
+    widget = forms.MultipleHiddenInput
+
+    def to_python(self, value: Any) -> frozenset[int]:
+        is_position = re.compile(r"\d{1,9}").fullmatch
+        return frozenset(int(text) for text in value or () if is_position(text))
+
+
+class EntriesForm(forms.Form):
+    """Some entries of a listing, and the options of their downloads."""
+
+    which = forms.TypedChoiceField(
+        choices=[(each, each) for each in Which],
+        coerce=Which,
+        initial=Which.TICKED,
+        error_messages=dict.fromkeys(("required", "invalid_choice"), "Say which are to be added."),
+    )
+    position = TickedPositions(required=False)
+    some = forms.CharField(required=False, max_length=1000)
+    first = forms.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=MAX_POSITION,
+        error_messages=dict.fromkeys(("invalid", "min_value", "max_value"), HOW_MANY),
+    )
+    q = forms.CharField(required=False, max_length=MAX_TEXT_LENGTH)
+
+    def __init__(self, data: "QueryDict | None" = None, **kwargs: Any) -> None:
+        super().__init__(data, **kwargs)
+        self.fields.update({name: option_field(OPTIONS[name]) for name in self._option_names})
+
+    @property
+    def _option_names(self) -> list[str]:
+        return [name for name in OPTIONS if name not in NOT_OF_ENTRIES]
+
+    @property
+    def option_fields(self) -> list[forms.BoundField]:
+        return [self[name] for name in self._option_names]
+
+    @property
+    def chosen(self) -> Which:
+        """Which of the ways is marked, also in a form that was refused."""
+        value = self["which"].value()
+        return Which(value) if value in set(Which) else Which.TICKED
+
+    @property
+    def ticked(self) -> frozenset[int]:
+        """The positions that were ticked, also in a form that was refused."""
+        return TickedPositions().to_python(self["position"].value())
+
+    @property
+    def sentences(self) -> list[str]:
+        """What is wrong, those about an option with its name."""
+        labels = {name: f"{self[name].label}: " for name in self._option_names}
+        faults = [(name, fault) for name, found in self.errors.items() for fault in found]
+        return [f"{labels.get(name, '')}{fault}" for name, fault in faults]
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = self.cleaned_data
+        which = cleaned.get("which")
+        if which == Which.TICKED and not cleaned.get("position"):
+            raise forms.ValidationError("Tick the videos that you want, or choose another way.")
+        if which == Which.FIRST and not cleaned.get("first") and "first" not in self.errors:
+            self.add_error("first", HOW_MANY)
+        if which == Which.SOME and "some" in cleaned:
+            self._clean_some(cleaned)
+        return cleaned
+
+    def _clean_some(self, cleaned: dict[str, Any]) -> None:
+        try:
+            cleaned["some"] = condition_of(cleaned["some"])
+        except ValueError as error:
+            self.add_error("some", str(error))
+
+    @property
+    def options(self) -> DownloadOptions:
+        """The chosen options of a valid form."""
+        return DownloadOptions(**{name: self.cleaned_data[name] for name in self._option_names})
+
+    def select(self, entries: EntryQuerySet, *, owner: "User | None") -> EntryQuerySet:
+        """Return those of a listing's entries that a valid form asks for."""
+        found = entries.search(self.cleaned_data["q"].replace("\0", ""))
+        match self.cleaned_data["which"]:
+            case Which.TICKED:
+                return entries.filter(position__in=self.cleaned_data["position"])
+            case Which.SOME:
+                return entries.filter(self.cleaned_data["some"])
+            case Which.FIRST:
+                return first_of(found, self.cleaned_data["first"])
+            case Which.NEW:
+                return found.new_to(owner)
+        return found
+
+
+def first_of(entries: EntryQuerySet, number: int) -> EntryQuerySet:
+    """Return the first entries; not a slice, so that it can be narrowed further."""
+    last = entries.order_by("position").values_list("position", flat=True)[number - 1 : number]
+    return entries.filter(position__lte=last[0]) if last else entries
+
+
+def condition_of(text: str) -> Q:
+    """Read positions as people write them: "3, 7-12, 40-". Raises ValueError with a sentence."""
+    spans = [span.strip() for span in text.split(",") if span.strip()]
+    if not spans:
+        raise ValueError("Say which positions, as 1-20 or 3, 7-12, 40-.")
+    if len(spans) > MAX_SPANS:
+        raise ValueError(f"At most {MAX_SPANS} ranges at once.")
+    condition = Q()
+    for span in spans:
+        match = SPAN.fullmatch(span)
+        if match is None:
+            raise ValueError(f"“{span[:40]}” is not a position or a range like 7-12.")
+        start, stop = int(match[1]), match[2]
+        if stop is not None and int(stop) < start:
+            raise ValueError(f"“{span}” ends before it begins.")
+        has_end = stop is not None or span.isdigit()
+        end = {"position__lte": int(stop or start)} if has_end else {}
+        condition |= Q(position__gte=start, **end)
+    return condition
+
+
+def options_for_entries(download_options: dict[str, Any]) -> dict[str, Any]:
+    """Return what the form shows first: how the list itself was asked for."""
+    try:
+        own = DownloadOptions.from_mapping(download_options)
+    except InvalidOption:  # of a newer version
+        own = DownloadOptions()
+    return {name: value or "" for name, value in own.as_dict().items()}

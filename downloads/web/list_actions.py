@@ -1,0 +1,166 @@
+"""What may be done with a listing: add entries, and act on all that were added. Wiring only.
+
+And the two ways from one download to another of its link: fetch it again, read its whole list.
+"""
+
+from collections.abc import Callable
+from http import HTTPStatus
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST
+
+from downloads import actions
+from downloads.models import (
+    Addition,
+    Download,
+    DownloadQuerySet,
+    Listing,
+    Refusal,
+    StreamPosition,
+    TooManyWaiting,
+    add_entries,
+    submissions,
+    user_actor,
+)
+from downloads.rules.options import DownloadOptions, InvalidOption
+from downloads.web.detail import context_of, find
+from downloads.web.entries_form import EntriesForm
+from downloads.web.format import counted
+from downloads.web.requests import SignedInRequest, next_path
+
+# Why entries were not added, with the verb for one of them and for several.
+REFUSALS: dict[Refusal, tuple[str, str]] = {
+    Refusal.TOO_MANY_WAITING: (
+        "does not fit: at most {limit:,} of your downloads may wait. It stays here.",
+        "do not fit: at most {limit:,} of your downloads may wait. They stay here.",
+    ),
+    Refusal.TOO_DEEP: (
+        "is a list too deep inside other lists: add its own link.",
+        "are lists too deep inside other lists: add their own links.",
+    ),
+    Refusal.ITSELF: ("is this list itself.", "are this list itself."),
+}
+
+
+@require_http_methods(["GET", "POST"])
+@login_required
+def entries(request: SignedInRequest, correlation_id: str) -> HttpResponse:
+    """Make downloads of the chosen entries, or say what is wrong with the choice."""
+    found = find(request, correlation_id)
+    if request.method == "GET":  # the address of a refused form, opened again
+        return redirect("download", correlation_id)
+    listing = _listing_of(found)
+    form = EntriesForm(request.POST)
+    if not form.is_valid():
+        return _refuse(request, found, form)
+    chosen = form.select(listing.entries.all(), owner=listing.download.owner)
+    try:
+        additions = add_entries(
+            listing, chosen, options=form.options, actor=user_actor(request.user)
+        )
+    except Download.DoesNotExist:  # deleted meanwhile
+        raise Http404 from None
+    sentence = sentence_about(additions)
+    if any(one.created for one in additions):
+        messages.success(request, sentence)
+    else:
+        messages.warning(request, sentence)
+    return redirect(next_path(request, default=reverse("download", args=[correlation_id])))
+
+
+def _refuse(request: SignedInRequest, found: Download, form: EntriesForm) -> HttpResponse:
+    """Show the page again, with all that was chosen and what is wrong with it."""
+    context = {"seq": StreamPosition.current(), **context_of(request, found, form=form)}
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    return render(request, "downloads/download.html", context, status=status)
+
+
+def sentence_about(additions: list[Addition]) -> str:
+    """Say how many were added, how many were there, and why others were not added."""
+    added = sum(one.created for one in additions)
+    present = sum(not one.created and one.refusal is None for one in additions)
+    sentences = [f"{counted(added, 'download')} added."] if added else []
+    if present:
+        sentences.append(f"{present:,} {'was' if present == 1 else 'were'} added already.")
+    for refusal, (one_verb, many_verb) in REFUSALS.items():
+        if refused := sum(one.refusal is refusal for one in additions):
+            verb = one_verb if refused == 1 else many_verb
+            sentences.append(f"{refused:,} {verb.format(limit=settings.VNSITE.user_waiting)}")
+    return " ".join(sentences) or "There is nothing to add among these."
+
+
+@require_POST
+@login_required
+def fetch_again(request: SignedInRequest, correlation_id: str) -> HttpResponse:
+    """Add the link of a download once more, to be fetched although its owner has the video."""
+    found = find(request, correlation_id)
+    return _add_once_more(request, found, options=_options_of(found), is_again=True)
+
+
+@require_POST
+@login_required
+def read_whole_list(request: SignedInRequest, correlation_id: str) -> HttpResponse:
+    """Add the link of a download that took one video of a list, now to read the list."""
+    found = find(request, correlation_id)
+    return _add_once_more(request, found, options=_options_of(found).with_overrides(playlist="ask"))
+
+
+def _options_of(found: Download) -> DownloadOptions:
+    """Return how it was asked for; the defaults when that was with a newer version."""
+    try:
+        return DownloadOptions.from_mapping(found.options)
+    except InvalidOption:
+        return DownloadOptions()
+
+
+def _add_once_more(
+    request: SignedInRequest, found: Download, *, options: DownloadOptions, is_again: bool = False
+) -> HttpResponse:
+    wishes = [(found.url, options)]
+    actor = user_actor(request.user)
+    try:
+        (added,) = submissions.submit(wishes, owner=found.owner, actor=actor, is_again=is_again)
+    except TooManyWaiting as refusal:
+        messages.error(request, str(refusal))
+        return redirect("download", found.correlation_id)
+    return redirect("download", added.download.correlation_id)
+
+
+@require_POST
+@login_required
+def act_on_all(
+    request: SignedInRequest,
+    correlation_id: str,
+    *,
+    action: Callable[..., actions.Done],
+    done: str,
+) -> HttpResponse:
+    """Do one of `actions` to all downloads of a listing; `done` says what became of them."""
+    listing = _listing_of(find(request, correlation_id))
+    downloads: DownloadQuerySet = listing.downloads.visible_to(request.user)
+    answer = action(downloads, actor=user_actor(request.user))
+    level = messages.WARNING if answer.refused else messages.SUCCESS
+    messages.add_message(request, level, sentence_about_all(answer, done))
+    return redirect(next_path(request, default=reverse("download", args=[correlation_id])))
+
+
+def sentence_about_all(answer: actions.Done, verb: str) -> str:
+    sentences = [f"{counted(answer.done, 'download')} {verb}."]
+    if answer.refused:
+        sentences.append(f"{answer.refused:,} could not be: {answer.reason}")
+    if answer.left:
+        sentences.append(f"{answer.left:,} more are left for another click.")
+    return " ".join(sentences)
+
+
+def _listing_of(found: Download) -> Listing:
+    """Return what a download ended with, or raise Http404."""
+    listing: Listing | None = getattr(found, "listing", None)
+    if listing is None:
+        raise Http404("There is no list.")
+    return listing
