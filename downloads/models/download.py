@@ -47,11 +47,7 @@ if TYPE_CHECKING:
 
 MAX_TITLE_LENGTH = 500
 # Options that change nothing about the files, with their defaults.
-SAME_FILES = {
-    name: OPTIONS[name].default
-    for name in ("playlist", "start_at", "rate_limit")
-    if name in OPTIONS
-}
+SAME_FILES = {name: OPTIONS[name].default for name in ("playlist", "start_at", "rate_limit")}
 
 
 class Likely(models.Func):

@@ -9,8 +9,8 @@ from django.db.models import Q
 
 from downloads.models.listings import EntryQuerySet
 from downloads.rules.options import OPTIONS, DownloadOptions, InvalidOption
-from downloads.web.forms import option_field
 from downloads.web.listing import MAX_TEXT_LENGTH
+from downloads.web.option_fields import option_fields
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 MAX_POSITION = 2**31 - 1  # what the database takes
 MAX_SPANS = 100
 HOW_MANY = "Say how many of the first ones, as a whole number."
-NOT_OF_ENTRIES = frozenset({"playlist"})  # it says what becomes of a list
+# `playlist` says what becomes of a list, and this is what becomes of one.
+OF_ENTRIES = tuple(name for name in OPTIONS if name != "playlist")
 SPAN = re.compile(r"(\d{1,9})(?:\s*[-–]\s*(\d{1,9})?)?")  # noqa: RUF001 — people write both
 
 
@@ -64,15 +65,13 @@ class EntriesForm(forms.Form):
 
     def __init__(self, data: "QueryDict | None" = None, **kwargs: Any) -> None:
         super().__init__(data, **kwargs)
-        self.fields.update({name: option_field(OPTIONS[name]) for name in self._option_names})
-
-    @property
-    def _option_names(self) -> list[str]:
-        return [name for name in OPTIONS if name not in NOT_OF_ENTRIES]
+        self.options = DownloadOptions()  # the chosen ones of a valid form
+        fields = {name: field for name, field in option_fields().items() if name in OF_ENTRIES}
+        self.fields.update(fields)
 
     @property
     def option_fields(self) -> list[forms.BoundField]:
-        return [self[name] for name in self._option_names]
+        return [self[name] for name in OF_ENTRIES]
 
     @property
     def chosen(self) -> Which:
@@ -88,7 +87,7 @@ class EntriesForm(forms.Form):
     @property
     def sentences(self) -> list[str]:
         """What is wrong, those about an option with its name."""
-        labels = {name: f"{self[name].label}: " for name in self._option_names}
+        labels = {name: f"{self[name].label}: " for name in OF_ENTRIES}
         faults = [(name, fault) for name, found in self.errors.items() for fault in found]
         return [f"{labels.get(name, '')}{fault}" for name, fault in faults]
 
@@ -96,11 +95,12 @@ class EntriesForm(forms.Form):
         cleaned: dict[str, Any] = self.cleaned_data
         which = cleaned.get("which")
         if which == Which.TICKED and not cleaned.get("position"):
-            raise forms.ValidationError("Tick the videos that you want, or choose another way.")
+            self.add_error(None, "Tick the videos that you want, or choose another way.")
         if which == Which.FIRST and not cleaned.get("first") and "first" not in self.errors:
             self.add_error("first", HOW_MANY)
         if which == Which.SOME and "some" in cleaned:
             self._clean_some(cleaned)
+        self._clean_options(cleaned)
         return cleaned
 
     def _clean_some(self, cleaned: dict[str, Any]) -> None:
@@ -109,10 +109,13 @@ class EntriesForm(forms.Form):
         except ValueError as error:
             self.add_error("some", str(error))
 
-    @property
-    def options(self) -> DownloadOptions:
-        """The chosen options of a valid form."""
-        return DownloadOptions(**{name: self.cleaned_data[name] for name in self._option_names})
+    def _clean_options(self, cleaned: dict[str, Any]) -> None:
+        """Refuse options that contradict each other."""
+        chosen = {name: cleaned[name] for name in OF_ENTRIES if name in cleaned}
+        try:
+            self.options = DownloadOptions(**chosen)
+        except InvalidOption as refusal:
+            self.add_error(refusal.option, refusal.reason)
 
     def select(self, entries: EntryQuerySet, *, owner: "User | None") -> EntryQuerySet:
         """Return those of a listing's entries that a valid form asks for."""
@@ -157,9 +160,9 @@ def condition_of(text: str) -> Q:
 
 
 def options_for_entries(download_options: dict[str, Any]) -> dict[str, Any]:
-    """Return what the form shows first: how the list itself was asked for."""
+    """Return what the form shows first: how the list was asked for, but for what is of one link."""
     try:
         own = DownloadOptions.from_mapping(download_options)
     except InvalidOption:  # of a newer version
         own = DownloadOptions()
-    return {name: value or "" for name, value in own.as_dict().items()}
+    return own.with_overrides(clip=None, start_at=None).as_dict()

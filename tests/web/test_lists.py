@@ -331,7 +331,8 @@ def test_a_list_that_is_too_deep_is_said(browser: Client, user: User) -> None:
         ("first", {"first": "0"}, "Say how many of the first ones, as a whole number."),
         ("others", {}, "Say which are to be added."),
         ("", {}, "Say which are to be added."),
-        ("all", {"quality": "9000p"}, "Quality: Select a valid choice."),
+        ("all", {"quality": "9000p"}, "Quality: "),
+        ("all", {"container": "webm", "compatible": "true"}, "Plays everywhere: "),
     ],
 )
 def test_a_wrong_choice_adds_nothing_and_is_said(
