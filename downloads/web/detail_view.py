@@ -91,6 +91,7 @@ def detail_view(view: DownloadView) -> dict[str, object]:
         "files": files,
         "files_together": _together(len(files), sum(file.row.size for file in files)),
         "files_were_deleted": not files and download.result == Result.FILES,
+        "is_of_a_list": any(entry.data.get("code") == "in_a_list" for entry in history),
         "has_it": download.result == Result.HAVE_IT,
         "around": lists_around(download),
         "logs": list(logs) if logged else [],

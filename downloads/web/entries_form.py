@@ -165,4 +165,4 @@ def options_for_entries(download_options: dict[str, Any]) -> dict[str, Any]:
         own = DownloadOptions.from_mapping(download_options)
     except InvalidOption:  # of a newer version
         own = DownloadOptions()
-    return own.with_overrides(clip=None, start_at=None).as_dict()
+    return {name: value for name, value in own.as_dict().items() if not OPTIONS[name].of_one_link}

@@ -8,7 +8,8 @@ from django.urls import reverse
 
 from downloads.models import Entry, Listing
 from downloads.models.listings import Became
-from downloads.rules.states import ListKind
+from downloads.rules.states import ListKind, Reason
+from downloads.web.details import CODES
 from downloads.web.entries import EntriesQuery, page_of
 from downloads.web.entries_form import EntriesForm, options_for_entries
 from downloads.web.format import counted, duration, length
@@ -89,7 +90,8 @@ def listing_view(
         "listing": listing,
         "listed": {
             "heading": whole.words,
-            "about": " · ".join(filter(None, [KINDS[listing.kind], _end(listing), whole.together])),
+            "about": " · ".join(filter(None, [KINDS[listing.kind], whole.together])),
+            "end": _end(listing),
             "became": became,
             "became_words": became_in_words(became, listing.count),
             "ended": _ended(became),
@@ -124,9 +126,11 @@ def _row(entry: Entry, query: EntriesQuery, form: EntriesForm) -> Row:
 
 
 def _end(listing: Listing) -> str:
+    """Say why the reading of a list ended before the list did; "" when it did not."""
     if listing.is_complete:
         return ""
-    return f"reading stopped at the limit of {listing.count:,}: it may hold more"
+    ended = listing.download.transitions.filter(reason=Reason.LISTED).last()
+    return CODES.get(ended.data.get("code", "") if ended else "", "The list may hold more.")
 
 
 def _shown(entries: list[Entry], query: EntriesQuery, found: Totals) -> str:

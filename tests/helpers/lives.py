@@ -102,15 +102,16 @@ def complete(
     return running
 
 
-def list_up(download: Download, *entries: Entry, is_complete: bool = True) -> Listing:
+def list_up(download: Download, *entries: Entry, code: str = "") -> Listing:
     """Walk from CREATED to COMPLETED with a listing of the entries; its directory is kept."""
-    return end_listed(start(download), *entries, is_complete=is_complete)
+    return end_listed(start(download), *entries, code=code)
 
 
-def end_listed(running: Download, *entries: Entry, is_complete: bool = True) -> Listing:
-    """Walk from DOWNLOADING to COMPLETED with a listing of the entries."""
-    listing = Listing(title="A list", kind=ListKind.PLAYLIST, is_complete=is_complete)
-    complete_with_listing(running, listing, entries, actor="test", data={})
+def end_listed(running: Download, *entries: Entry, code: str = "") -> Listing:
+    """Walk from DOWNLOADING to COMPLETED with a listing; `code`: why it is not complete."""
+    listing = Listing(title="A list", kind=ListKind.PLAYLIST, is_complete=not code)
+    data = {"code": code} if code else {}
+    complete_with_listing(running, listing, entries, actor="test", data=data)
     return listing
 
 

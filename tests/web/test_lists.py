@@ -19,6 +19,7 @@ from downloads.rules.archive import MediaId
 from downloads.rules.options import DownloadOptions
 from downloads.rules.states import Outcome, Reason, Result, State
 from downloads.web import entries as entries_module
+from downloads.web.details import CODES
 from tests.helpers import lives
 from tests.web.test_views import path_of, row_of, shown_ids, text_of, words_of
 
@@ -38,9 +39,9 @@ def browser(user: User) -> Client:
 
 @pytest.fixture
 def make_listing(user: User) -> Callable[..., Listing]:
-    def make(count: int = 5, *, is_complete: bool = True, **columns: Any) -> Listing:
+    def make(count: int = 5, *, code: str = "", **columns: Any) -> Listing:
         made = [lives.entry(number, **columns) for number in range(1, count + 1)]
-        return lives.list_up(lives.submit(user), *made, is_complete=is_complete)
+        return lives.list_up(lives.submit(user), *made, code=code)
 
     return make
 
@@ -95,12 +96,13 @@ def test_the_page_says_what_was_listed(
     assert "Files They were deleted" not in words
 
 
-def test_a_reading_that_a_limit_ended_is_said(
-    browser: Client, make_listing: Callable[..., Listing]
+@pytest.mark.parametrize("code", ["list_limit", "list_repeats", "list_known", "another"])
+def test_a_reading_that_ended_before_the_list_is_said(
+    browser: Client, make_listing: Callable[..., Listing], code: str
 ) -> None:
-    words = words_of(page_of(browser, make_listing(3, is_complete=False)))
+    words = words_of(page_of(browser, make_listing(3, code=code)))
 
-    assert "reading stopped at the limit of 3: it may hold more" in words
+    assert f"3 videos Playlist {CODES.get(code, 'The list may hold more.')}" in words
 
 
 def test_lengths_that_the_site_does_not_say_are_counted(user: User, browser: Client) -> None:
@@ -583,3 +585,27 @@ def test_nothing_is_downloaded_again_when_too_many_wait(
 
     assert "You have 1 download queued (limit 1)" in words_of(answer)
     assert not Download.objects.filter(is_again=True).exists()
+
+
+# A video of a list.
+
+
+def test_a_video_whose_link_names_a_list_offers_to_read_it(browser: Client, user: User) -> None:
+    url = "https://example.org/watch?v=1&list=2"
+    running = lives.start(lives.submit(user, url=url, playlist="no", quality="720p"))
+    running.decide_to_publish(library_path="one", manifest={})
+    running.complete([], actor="test", title="One", data={"code": "in_a_list"})
+
+    page = text_of(browser.get(path_of(running)))
+    browser.post(path_of(running, "whole-list"))
+
+    assert f'formaction="{path_of(running, "whole-list")}"' in page
+    added = Download.objects.latest("pk")
+    assert (added.url, added.owner) == (url, user)
+    assert (added.options["playlist"], added.options["quality"]) == ("ask", "720p")
+
+
+def test_other_videos_offer_no_list(browser: Client, user: User) -> None:
+    page = text_of(browser.get(path_of(lives.complete(lives.submit(user)))))
+
+    assert "whole-list" not in page
