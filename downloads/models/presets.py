@@ -1,6 +1,6 @@
 """Presets: a user's own, the shared ones, the default, and the last choice on the page."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
@@ -9,7 +9,7 @@ from django.db import IntegrityError, models
 from django.db.models import Q
 
 from downloads.models.transactions import short_transaction
-from downloads.rules.options import OPTIONS, DownloadOptions, InvalidOption
+from downloads.rules.options import DownloadOptions, InvalidOption
 from downloads.rules.presets import (
     BEST,
     MAX_NAME_LENGTH,
@@ -22,6 +22,8 @@ from downloads.rules.presets import (
     clean_name,
     clean_options,
     key_of,
+    preset_named,
+    without_link,
 )
 
 if TYPE_CHECKING:
@@ -151,11 +153,7 @@ def find_preset(name: str, *, user: "User | None") -> OfferedPreset:
 
     Raises UnknownPreset.
     """
-    wanted = key_of(name)
-    for each in offered(user):
-        if wanted in (each.key, key_of(each.name)):
-            return each
-    raise UnknownPreset(name)
+    return preset_named(name, offered(user))
 
 
 def chosen_options(
@@ -169,6 +167,12 @@ def chosen_options(
     return base.with_overrides(**changes)
 
 
+def default_of(user: "User") -> str:
+    """Return the key of the user's default preset; "" for none."""
+    use = PresetUse.objects.filter(user=user).first()
+    return use.default if use else ""
+
+
 def make_default(user: "User", key: str) -> None:
     """Let the user begin with this preset from now on; "": with their last choice."""
     PresetUse.objects.update_or_create(user=user, defaults={"default": key})
@@ -176,24 +180,23 @@ def make_default(user: "User", key: str) -> None:
 
 def remember(user: "User", preset: OfferedPreset, options: DownloadOptions) -> None:
     """Keep the last choice on the page, without what belongs to one link."""
-    base = preset.options.as_dict()
-    changes = {
-        name: value
-        for name, value in options.as_dict().items()
-        if value != base[name] and not OPTIONS[name].of_one_link
-    }
+    base, kept = preset.options.as_dict(), without_link(options).as_dict()
+    changes = {name: value for name, value in kept.items() if value != base[name]}
     last = {"last": preset.key, "last_changes": changes}
     if not PresetUse.objects.filter(user=user, **last).exists():
         PresetUse.objects.update_or_create(user=user, defaults=last)
 
 
-def beginning(user: "User") -> tuple[OfferedPreset, DownloadOptions]:
+def beginning(
+    user: "User", among: Iterable[OfferedPreset]
+) -> tuple[OfferedPreset, DownloadOptions]:
     """Return the preset and the options that the form for new links begins with.
 
-    Best without changes when the default or the last choice is gone or cannot be used.
+    `among` are those that the user is offered. Best without changes when the default or the last
+    choice is gone or cannot be used.
     """
     use = PresetUse.objects.filter(user=user).first() or PresetUse(user=user)
     with suppress(UnknownPreset, UnusablePreset, InvalidOption):
-        preset = find_preset(use.default or use.last or BEST.key, user=user)
+        preset = preset_named(use.default or use.last or BEST.key, among)
         return preset, preset.options.with_overrides(**({} if use.default else use.last_changes))
     return BEST, BEST.options

@@ -1,7 +1,7 @@
 """Presets: options under a name. Here those that come with vnsite, and what a name may be. Pure."""
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -35,7 +35,8 @@ class UnusablePreset(ValueError):
 
     def __init__(self, name: str, fault: InvalidOption) -> None:
         super().__init__(
-            f"The preset “{name}” was made by another version of vnsite and cannot be used: {fault}"
+            f"The preset “{name}” cannot be used: another version of vnsite wrote its "
+            f"“{fault.option}”."
         )
 
 
@@ -102,6 +103,15 @@ def key_of(name: str) -> str:
     return unicodedata.normalize("NFC", " ".join(name.split())).casefold()
 
 
+def preset_named(name: str, among: Iterable[OfferedPreset]) -> OfferedPreset:
+    """Return the first preset of that name or key. Raises UnknownPreset."""
+    wanted = key_of(name)
+    for each in among:
+        if wanted in (each.key, key_of(each.name)):
+            return each
+    raise UnknownPreset(name)
+
+
 def clean_name(text: str) -> str:
     """Return a name without superfluous space. Raises InvalidPreset for what is not a name."""
     name = unicodedata.normalize("NFC", " ".join(text.split()))
@@ -116,6 +126,13 @@ def clean_name(text: str) -> str:
     if any(key_of(name) in (key_of(each.key), key_of(each.name)) for each in SHIPPED):
         raise InvalidPreset("name", f"“{name}” comes with vnsite. Choose another name.")
     return name
+
+
+def without_link(options: DownloadOptions) -> DownloadOptions:
+    """Return the options without what belongs to one link."""
+    defaults = DownloadOptions().as_dict()
+    of_link = {name: defaults[name] for name, each in OPTIONS.items() if each.of_one_link}
+    return options.with_overrides(**of_link)
 
 
 def clean_options(options: DownloadOptions) -> dict[str, Any]:

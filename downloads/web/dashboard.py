@@ -22,14 +22,23 @@ from downloads.diagnostics import checks, stats
 from downloads.models import (
     Download,
     DownloadQuerySet,
+    Preset,
     PublishedFile,
     StreamPosition,
     Submitted,
     TooManyWaiting,
+    presets,
     submissions,
     user_actor,
 )
 from downloads.models.listings import became_of
+from downloads.rules.presets import (
+    InvalidPreset,
+    UnknownPreset,
+    UnusablePreset,
+    preset_named,
+    without_link,
+)
 from downloads.rules.states import Result
 from downloads.waiting import Obstacles
 from downloads.web import dashboard_view
@@ -43,14 +52,13 @@ from downloads.web.row_view import DownloadView
 MAX_ROWS = 2 * PAGE_SIZE
 MAX_LEFT_OVER = 3  # texts that are not links and are repeated
 LARGE = ("manifest", "media")  # columns that no row shows
-REMEMBERED_OPTIONS = "add_options"  # in the session
 
 
 @require_safe
 @never_cache
 @login_required
 def dashboard(request: SignedInRequest) -> HttpResponse:
-    form = AddForm(initial=request.session.get(REMEMBERED_OPTIONS))
+    form = AddForm.to_begin(request.user)
     return render(request, "downloads/dashboard.html", _dashboard_context(request, form))
 
 
@@ -84,10 +92,13 @@ def banners(request: SignedInRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @login_required
 def add(request: SignedInRequest) -> HttpResponse:
-    """Add all of the links that were typed, or none, and say which are wrong."""
-    if request.method == "GET":  # the address of a refused form, opened again
-        return redirect("dashboard")
-    form = AddForm(request.POST)
+    """Add all of the links that were typed, or none, and say which are wrong.
+
+    A script gets the form with the options of `preset` by GET.
+    """
+    if request.method == "GET":
+        return _form_of_preset(request)
+    form = AddForm(request.POST, among=presets.offered(request.user))
     if not form.is_valid():
         return _refuse_form(request, form)
     try:
@@ -99,14 +110,53 @@ def add(request: SignedInRequest) -> HttpResponse:
     except TooManyWaiting as refusal:
         form.add_error("urls", str(refusal))
         return _refuse_form(request, form)
-    _remember_options(request, form)
+    presets.remember(request.user, form.chosen_preset, form.options)
     sentence = _sentence_about(submitted, form.left_over)
     if not is_of_script(request):
         messages.success(request, sentence)
         return redirect(next_path(request, default=reverse("dashboard")))
-    fresh = AddForm(initial=request.session[REMEMBERED_OPTIONS])
+    fresh = AddForm.to_begin(request.user)
     newest = [answer.download.correlation_id for answer in submitted][-PAGE_SIZE:]
     return _render_form(request, fresh, added=sentence, added_ids=newest)
+
+
+@require_http_methods(["GET", "POST"])
+@login_required
+def save_preset(request: SignedInRequest) -> HttpResponse:
+    """Save the options of the form as a preset. The links stay where they were typed."""
+    if request.method == "GET":
+        return redirect("dashboard")
+    form = AddForm(request.POST, among=presets.offered(request.user))
+    form.drop_links()
+    if form.errors:
+        return _refuse_form(request, form)
+    preset, options = Preset(owner=request.user), without_link(form.options)
+    try:
+        preset.store(name=form.cleaned_data["preset_name"], options=options, is_shared=False)
+    except InvalidPreset as refusal:
+        form.add_error("preset_name", str(refusal))
+        return _refuse_form(request, form)
+    offer, links = preset.offered_to(request.user), request.POST.get("urls", "")
+    presets.remember(request.user, offer, options)
+    among = presets.offered(request.user)
+    saved = AddForm.showing(offer, form.options, among=among, urls=links)
+    sentence = f"Saved as preset “{preset.name}”."
+    if is_of_script(request):
+        return _render_form(request, saved, added=sentence)
+    context = _dashboard_context(request, saved)
+    return render(request, "downloads/dashboard.html", {**context, "added": sentence})
+
+
+def _form_of_preset(request: SignedInRequest) -> HttpResponse:
+    """Answer the form with the options of a preset; a person is led to the dashboard."""
+    if not is_of_script(request):  # the address of a refused form, opened again
+        return redirect("dashboard")
+    among = presets.offered(request.user)
+    try:
+        preset = preset_named(request.GET.get("preset", ""), among)
+        return _render_form(request, AddForm.showing(preset, preset.options, among=among))
+    except (UnknownPreset, UnusablePreset) as refusal:
+        return HttpResponse(str(refusal), status=HTTPStatus.NOT_FOUND, content_type="text/plain")
 
 
 def _refuse_form(request: SignedInRequest, form: AddForm) -> HttpResponse:
@@ -123,12 +173,6 @@ def _render_form(
     return render(
         request, "downloads/partials/add_form.html", {"form": form, **context}, status=status
     )
-
-
-def _remember_options(request: SignedInRequest, form: AddForm) -> None:
-    chosen = form.options.as_dict()
-    if request.session.get(REMEMBERED_OPTIONS) != chosen:
-        request.session[REMEMBERED_OPTIONS] = chosen
 
 
 def _sentence_about(submitted: list[Submitted], left_over: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from django.db.models import Q
 from downloads.models.listings import EntryQuerySet
 from downloads.rules.options import OPTIONS, DownloadOptions, InvalidOption
 from downloads.web.listing import MAX_TEXT_LENGTH
-from downloads.web.option_fields import option_fields
+from downloads.web.option_fields import OptionsForm
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -44,7 +44,7 @@ class TickedPositions(forms.Field):
         return frozenset(int(text) for text in value or () if is_position(text))
 
 
-class EntriesForm(forms.Form):
+class EntriesForm(OptionsForm):
     """Some entries of a listing, and the options of their downloads."""
 
     which = forms.TypedChoiceField(
@@ -66,12 +66,7 @@ class EntriesForm(forms.Form):
     def __init__(self, data: "QueryDict | None" = None, **kwargs: Any) -> None:
         super().__init__(data, **kwargs)
         self.options = DownloadOptions()  # the chosen ones of a valid form
-        fields = {name: field for name, field in option_fields().items() if name in OF_ENTRIES}
-        self.fields.update(fields)
-
-    @property
-    def option_fields(self) -> list[forms.BoundField]:
-        return [self[name] for name in OF_ENTRIES]
+        del self.fields["playlist"]
 
     @property
     def chosen(self) -> Which:

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
-from downloads.rules.option_kinds import Choice, CountedChoice, Flag, Option, Subset, counted
+from downloads.rules.option_kinds import Choice, CountedChoice, Flag, Group, Option, Subset, counted
 from downloads.rules.option_measures import Instant
 from downloads.rules.options import OPTIONS
 
@@ -18,8 +18,37 @@ FIRST = "first"  # in the list of choices, with the number in a field of its own
 FIRST_DEFAULT = 10
 
 
-def option_fields() -> dict[str, "OptionField"]:
-    return {name: OptionField(name, option) for name, option in OPTIONS.items()}
+class OptionGroup(NamedTuple):
+    """Options under one heading."""
+
+    heading: str
+    fields: list[forms.BoundField]
+
+
+class OptionsForm(forms.Form):
+    """All options; a form that has more of them takes the fields that it needs."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields.update({name: OptionField(name, option) for name, option in OPTIONS.items()})
+
+    @property
+    def option_groups(self) -> list[OptionGroup]:
+        return [
+            OptionGroup(heading=group, fields=fields)
+            for group in Group
+            if (
+                fields := [each for each in self.option_fields if OPTIONS[each.name].group is group]
+            )
+        ]
+
+    @property
+    def option_fields(self) -> list[forms.BoundField]:
+        return [self[name] for name in OPTIONS if name in self.fields]
+
+    @property
+    def has_wrong_options(self) -> bool:
+        return any(field.errors for field in self.option_fields)
 
 
 class OptionField(forms.Field):
@@ -34,10 +63,12 @@ class OptionField(forms.Field):
             widget=_widget(name, option),
         )
         self.option = option
+        if self._is_instant:
+            self.help_text += f" In {timezone.get_current_timezone_name()}."
 
     def prepare_value(self, value: Any) -> Any:
         """Return what the widget shows: a stored value as a text, or what was typed as it is."""
-        if isinstance(self.option, Subset):
+        if isinstance(self.option, Subset | Flag):
             return value
         try:
             checked = self.option.checked(value)
@@ -45,7 +76,7 @@ class OptionField(forms.Field):
             return value
         if isinstance(self.option, Instant) and checked:
             return timezone.localtime(datetime.fromisoformat(checked)).strftime("%Y-%m-%dT%H:%M")
-        if checked == self.option.default and not isinstance(self.option, Choice | Flag):
+        if checked == self.option.default and not isinstance(self.option, Choice):
             return ""
         return "" if checked is None else self.option.as_text(checked)
 
@@ -102,7 +133,7 @@ def _widget(name: str, option: Option) -> forms.Widget:
             choices=[(value or "", label) for value, label in option.labels.items()]
         )
     if isinstance(option, Flag):
-        return forms.Select(choices=[("false", "No"), ("true", "Yes")])
+        return forms.CheckboxInput()
     if isinstance(option, Subset):
         return forms.CheckboxSelectMultiple(choices=list(option.labels.items()))
     if isinstance(option, Instant):

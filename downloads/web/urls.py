@@ -4,7 +4,7 @@ from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
 from downloads import actions
-from downloads.web import cookies, dashboard, detail, list_actions, sign_in, sites
+from downloads.web import cookies, dashboard, detail, list_actions, presets, sign_in, sites
 from downloads.web.media import media
 
 
@@ -25,6 +25,12 @@ CLEAN_ALL = {"action": actions.clean_all, "done": "cleaned up"}
 urlpatterns = [
     path("", dashboard.dashboard, name="dashboard"),
     path("downloads/", dashboard.add, name="add"),
+    path("presets/", presets.index, name="presets"),
+    path("presets/new", presets.new, name="new_preset"),
+    path("presets/save", dashboard.save_preset, name="save_preset"),
+    path("presets/default", presets.make_default, name="default_preset"),
+    path("presets/<int:pk>/", presets.edit, name="edit_preset"),
+    path("presets/<int:pk>/delete", presets.delete, name="delete_preset"),
     path("downloads/rows", dashboard.rows, name="rows"),
     path("banners", dashboard.banners, name="banners"),
     path(ONE, detail.download, name="download"),

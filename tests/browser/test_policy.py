@@ -14,10 +14,11 @@ from django.contrib.auth.models import User
 from playwright.sync_api import Page
 
 from downloads.accounts import tokens
-from downloads.models import Download, Progress, PublishedFile, Worker
+from downloads.models import Download, Preset, Progress, PublishedFile, Worker
 from downloads.rules.errors import ErrorClass
 from tests.browser.conftest import sign_in
 from tests.helpers import lives
+from tests.helpers.presets import save
 from tests.helpers.serving import Serving, serving
 
 # Every way out of a text that we could think of.
@@ -53,6 +54,8 @@ def hostile_site(site: Serving, staff: User) -> Serving:
     lives.fail(lives.submit(staff), ErrorClass.INTERNAL)
     lives.complete(lives.submit(staff))
     lives.submit(staff, url=f"https://example.org/{HOSTILE.replace(' ', '')}")
+    save(staff, "Hostile", is_shared=True)
+    Preset.objects.update(name=HOSTILE[:60], options={HOSTILE: HOSTILE})
     Download.objects.update(title=HOSTILE[:500], error_data={"message": HOSTILE})
     Progress.objects.update(phase="fetching")
     PublishedFile.objects.update(name=HOSTILE.replace("/", "|")[:255])

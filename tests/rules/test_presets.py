@@ -79,8 +79,7 @@ def test_a_preset_of_another_version_says_so() -> None:
         _ = newer.options
 
     assert str(unusable.value) == newer.fault
-    assert newer.fault.startswith(
-        "The preset “TV” was made by another version of vnsite and cannot be used: "
-        "quality: '4320p' is not one of best, "
+    assert newer.fault == (
+        "The preset “TV” cannot be used: another version of vnsite wrote its “quality”."
     )
     assert BEST.fault == ""

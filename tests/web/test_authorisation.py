@@ -48,6 +48,12 @@ ROUTES = {
     "downloads/<correlation_id:correlation_id>/entries/retry": May.OWNER,
     "downloads/<correlation_id:correlation_id>/entries/cleanup": May.OWNER,
     "sites/": May.STAFF,
+    "presets/": May.SIGNED_IN,
+    "presets/new": May.SIGNED_IN,
+    "presets/save": May.SIGNED_IN,
+    "presets/default": May.SIGNED_IN,
+    "presets/<int:pk>/": May.SIGNED_IN,  # one's own: tests/web/test_presets.py
+    "presets/<int:pk>/delete": May.SIGNED_IN,
     "sites/try": May.STAFF,
     # Everybody's own.
     "cookies/": May.SIGNED_IN,
@@ -71,6 +77,8 @@ ROUTES = {
     "api/v1/archive": May.SIGNED_IN,
     "api/v1/sites": May.SIGNED_IN,
     "api/v1/sites/<host>": May.OWNER,  # of a download of it; staff alone change it
+    "api/v1/presets": May.SIGNED_IN,
+    "api/v1/presets/<name>": May.SIGNED_IN,  # to write one's own: tests/api/test_presets.py
     "api/v1/sites/<host>/try": May.STAFF,
     "api/v1/openapi.json": May.SIGNED_IN,
     "api/v1/": May.ANYBODY,  # django-ninja's name for the place: there is nothing at it
@@ -142,6 +150,8 @@ def address_of(route: str, download: Download) -> str:
         "<id>": str(download.pk),
         "<host>": "example.org",
         "<str:host>": "example.org",
+        "<int:pk>": "1",
+        "<name>": "podcast",
         "^(?P<app_label>auth|axes|downloads)/$": "downloads/",
         "(?P<url>.*)$": "nowhere",
     }

@@ -7,9 +7,13 @@ document.addEventListener("input", (event) => {
   if (event.target.id === "id_urls") grow(event.target);
 });
 
-// Enter adds one link; with more of them it is a new line, and Ctrl+Enter adds.
+// In the name of a preset Enter saves it; else it would add the links. In the links it adds one; with more of them it is a new line, and Ctrl+Enter adds.
 document.addEventListener("keydown", (event) => {
   const field = event.target;
+  if (field.id === "id_preset_name" && event.key === "Enter" && !event.isComposing) {
+    event.preventDefault();
+    field.form.requestSubmit(field.nextElementSibling);
+  }
   if (field.id !== "id_urls" || event.key !== "Enter" || event.isComposing) return;
   const isOneLine = !field.value.trim().includes("\n");
   if (!(event.ctrlKey || event.metaKey || (isOneLine && !event.shiftKey))) return;
@@ -20,17 +24,33 @@ document.addEventListener("keydown", (event) => {
 document.addEventListener("submit", (event) => {
   if (event.target.id !== "add") return;
   event.preventDefault();
-  const button = event.target.querySelector("button");
+  const button = event.submitter ?? event.target.querySelector("button");
   if (button.ariaDisabled === "true") return;
   button.ariaDisabled = "true";
-  send(event.target).finally(() => {
+  send(event.target, button.getAttribute("formaction")).finally(() => {
     button.ariaDisabled = "false";
   });
 });
 
-async function send(form) {
+// The options follow the preset. Where they do not, the server puts both together.
+document.addEventListener("change", (event) => {
+  if (event.target.id === "id_preset") follow(event.target).catch(() => {});
+});
+
+async function follow(preset) {
+  const address = `${preset.form.action}?preset=${encodeURIComponent(preset.value)}`;
+  const response = await fetch(address, { headers: { "X-Requested-With": "fetch" } });
+  if (response.redirected || !response.ok || !preset.isConnected) return;
+  const choice = part(await response.text(), "add-choice");
+  if (choice.querySelector("select").value !== preset.value) return; // another one was chosen since
+  choice.querySelector("details").open = document.querySelector("#add-choice details").open;
+  document.getElementById("add-choice").replaceWith(choice);
+  choice.querySelector("select").focus();
+}
+
+async function send(form, action) {
   try {
-    const response = await fetch(form.action, {
+    const response = await fetch(action ?? form.action, {
       method: "POST",
       body: new FormData(form),
       headers: { "X-Requested-With": "fetch" },
@@ -44,8 +64,12 @@ async function send(form) {
   }
 }
 
+function part(text, id) {
+  return new DOMParser().parseFromString(text, "text/html").getElementById(id);
+}
+
 function show(text) {
-  const fresh = new DOMParser().parseFromString(text, "text/html").getElementById("add");
+  const fresh = part(text, "add");
   document.getElementById("add").replaceWith(fresh);
   const field = fresh.querySelector("textarea");
   grow(field);
