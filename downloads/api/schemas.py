@@ -195,6 +195,31 @@ class FileOut(Outgoing):
         return cls(url=url, **{name: getattr(file, name) for name in columns})
 
 
+class MediaOut(Outgoing):
+    """What the site says of the video; of a completed download, what came of it."""
+
+    extractor: str = Field(description="yt-dlp's, in lower case")
+    media_id: str = Field(description="The site's; empty where it has none of its own")
+    uploader: str | None = None
+    channel: str | None = None
+    duration: int | None = Field(None, description="Seconds")
+    uploaded_at: datetime | None = None
+    width: int | None = None
+    height: int | None = Field(None, description="In pixels; 0: no picture")
+    video_codec: str | None = Field(None, description="Of what came; empty: no picture")
+    audio_codec: str | None = Field(None, description="Of what came; empty: no sound")
+    container: str | None = Field(None, description="Of what came")
+    live: bool = False
+    thumbnail_url: str | None = None
+
+    @classmethod
+    def of(cls, download: Download) -> Self | None:
+        if not download.media:
+            return None
+        known = {name: value for name, value in download.media.items() if name in cls.model_fields}
+        return cls(extractor=download.extractor, media_id=download.media_id, **known)
+
+
 class TransitionOut(Outgoing):
     seq: int
     from_: Annotated[State | None, OrAbsent] = Field(
@@ -207,7 +232,9 @@ class TransitionOut(Outgoing):
     detail: Annotated[str, BeforeValidator(detail_of)] = Field(
         validation_alias="data", description="In words; empty when there is nothing to say"
     )
-    data: dict[str, str | int] = Field(description="What `detail` is made of")
+    data: dict[str, str | int | list[dict[str, str | int]]] = Field(
+        description="What `detail` is made of"
+    )
     attempt: int
 
 
@@ -245,6 +272,7 @@ class DownloadOut(Outgoing):
 class DownloadDetail(DownloadOut):
     """A download with everything that is known of it."""
 
+    media: MediaOut | None = Field(description="null: the page of the video was not read yet")
     files: list[FileOut]
     history: list[TransitionOut]
 
@@ -252,6 +280,7 @@ class DownloadDetail(DownloadOut):
     def of(cls, download: Download, obstacles: Obstacles) -> Self:
         return cls(
             **_values(download, obstacles),
+            media=MediaOut.of(download),
             files=[FileOut.of(file, download) for file in download.files],
             history=list(download.transitions.all()),
         )

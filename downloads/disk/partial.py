@@ -14,7 +14,7 @@ import os
 import re
 import stat
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -30,6 +30,7 @@ CARRIED = "carried"
 # Fetching fewer bytes again is faster than proving them.
 LEAST_BYTES = 2**20
 MAX_PROOF_BYTES = 2**16
+MAX_FINISHED_BYTES = 2**19  # a video may have a hundred subtitles
 
 _FILE_NAME = re.compile(r"[A-Za-z0-9]{1,16}\.[A-Za-z0-9]{1,16}")
 
@@ -77,14 +78,15 @@ class Finished:
     title: str
     files: list[dict[str, Any]]  # as `downloads.fetch.protocol.ManifestFile`
     published_as: list[str]  # the files' names in the library, in the same order
-    data: dict[str, Any]  # as of `downloads.fetch.protocol.Fetched`
+    data: dict[str, Any]  # this and `media` as of `downloads.fetch.protocol.Fetched`
+    media: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def read(cls, directory: Path) -> Self | None:
         """Read what `write` wrote in a directory; None for anything else."""
         try:
             with open_finished(directory / FINISHED) as file:
-                finished = cls(**json.loads(file.read(MAX_PROOF_BYTES)))
+                finished = cls(**json.loads(file.read(MAX_FINISHED_BYTES)))
             is_right = all(
                 is_file_name(file["name"]) and isinstance(file["size"], int)
                 for file in finished.files

@@ -13,7 +13,7 @@ import yt_dlp
 from yt_dlp.networking import Request, Response
 from yt_dlp.networking._requests import RequestsRH
 from yt_dlp.networking.exceptions import HTTPError
-from yt_dlp.postprocessor import FFmpegPostProcessor, get_postprocessor
+from yt_dlp.postprocessor import FFmpegPostProcessor
 from yt_dlp.utils import DownloadError, unified_timestamp
 
 from downloads.fetch import premiere
@@ -22,10 +22,11 @@ from downloads.fetch.listing import LISTS, ListReader
 from downloads.fetch.live import Live
 from downloads.fetch.log import Voice
 from downloads.fetch.mending import mend
+from downloads.fetch.packing import Packing
 from downloads.fetch.pieces import Pieces, wanted_by
 from downloads.fetch.protocol import Job
 from downloads.fetch.read_limits import Pages, name_as_media, refuse_too_much
-from downloads.fetch.recipe import recipe
+from downloads.fetch.recipe import Recipe, recipe
 from downloads.fetch.resume import Resume, strong_etag
 from downloads.rules.options import DownloadOptions
 from downloads.rules.states import Phase
@@ -63,9 +64,11 @@ class Downloader(yt_dlp.YoutubeDL):  # type: ignore[misc]
     """
 
     def __init__(self, params: dict[str, Any]) -> None:
-        # Set in the child, as the next three.
+        # Set in the child, as the next five.
         self.resume: Resume | None = None
         self.live: Live | None = None
+        self.packing: Packing | None = None
+        self.wish_for_live = "wait"  # the option `live`
         self.lists: ListReader | None = None
         self.enter: Callable[[Phase], None] = lambda phase: None
         self.pages = Pages()
@@ -102,7 +105,7 @@ class Downloader(yt_dlp.YoutubeDL):  # type: ignore[misc]
 
     def _wait_for_video(self, ie_result: dict[str, Any] | None = None) -> None:
         """Raise NotStarted for a video that is announced, where yt-dlp would sleep until then."""
-        premiere.refuse_announced(ie_result or {})
+        premiere.refuse_announced(ie_result or {}, wish=self.wish_for_live)
 
     def process_video_result(self, info_dict: dict[str, Any], download: bool = True) -> Any:
         refuse_too_much(info_dict)
@@ -116,19 +119,30 @@ class Downloader(yt_dlp.YoutubeDL):  # type: ignore[misc]
             self.live.look(info_dict)
         return super().process_info(info_dict)
 
+    def post_process(self, filename: str, info: Any, files_to_move: Any = None) -> Any:
+        """As yt-dlp's, but that all copying of streams is left to the packing, if it is needed."""
+        if self.packing is None:
+            return super().post_process(filename, info, files_to_move)
+        info["filepath"] = filename
+        self.packing.take_over(info)
+        info = super().post_process(filename, info, files_to_move)
+        return self.run_pp(self.packing, info) if self.packing.is_needed(info) else info
+
     def dl(self, name: str, info: Any, subtitle: bool = False, test: bool = False) -> Any:
         """As yt-dlp's: fetch one file of a video, with more patience while it gets further."""
-        if self.live is not None and not subtitle and self.live.takes(info):
+        if subtitle or test:
+            return super().dl(name, info, subtitle, test)
+        if self.live is not None and self.live.takes(info):
             self.live.record(name, info)
             return True, True
         self._is_fetching = True
-        if self.resume is None or subtitle or test:
-            return super().dl(name, info, subtitle, test)
+        if self.resume is None:
+            return super().dl(name, info)
         self.resume.begin(name, info)
         while True:
             before = self.resume.received_bytes()
             try:
-                return super().dl(name, info, subtitle, test)
+                return super().dl(name, info)
             except DownloadError:
                 if self.resume.received_bytes() <= before:
                     raise
@@ -231,10 +245,10 @@ def _warm_up(downloader: Downloader) -> None:
     downloader.params["simulate"] = False
 
 
-def fit(downloader: Downloader, job: Job) -> None:
-    """Set the options of one download. For the copy in a forked child only.
+def fit(downloader: Downloader, job: Job) -> Recipe:
+    """Set the options of one download, and return what else they mean.
 
-    Raises InvalidOption, and yt-dlp's error when a post-processor's program is missing.
+    For the copy in a forked child only. Raises InvalidOption.
     """
     for handler in downloader._request_director.handlers.values():  # the option came too late
         handler.timeout = SILENCE_SHARE * job.stall_seconds
@@ -242,11 +256,8 @@ def fit(downloader: Downloader, job: Job) -> None:
     downloader.params["noplaylist"] = options.playlist == "no"
     made = recipe(options, has_ffmpeg=FFmpegPostProcessor(downloader).available)
     downloader.params.update(made.params)
+    downloader.wish_for_live = made.live
     rates = [rate for rate in (job.rate_limit, made.params.get("ratelimit")) if rate]
     downloader.params["ratelimit"] = min(rates, default=None)
     downloader.format_selector = downloader.build_format_selector(made.params["format"])
-    for each in made.post_processors:
-        arguments = {name: value for name, value in each.items() if name != "key"}
-        processor = get_postprocessor(each["key"])(downloader, **arguments)
-        processor.check_version()
-        downloader.add_post_processor(processor)
+    return made

@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from downloads.disk.names import readable
+from downloads.disk.streams import Streams
 from downloads.fetch import downloader as downloading
-from downloads.fetch import premiere
+from downloads.fetch import premiere, sponsors
 from downloads.fetch.forecast import Forecast
 from downloads.fetch.listing import ListReader
 from downloads.fetch.live import Live
+from downloads.fetch.media import came, media_of, title_of
+from downloads.fetch.packing import Packing
 from downloads.fetch.protocol import (
     Advance,
     Fetched,
@@ -24,6 +27,7 @@ from downloads.fetch.protocol import (
 )
 from downloads.fetch.read_limits import MAX_TEXT_LENGTH, NotOneVideo, TooLarge
 from downloads.fetch.resume import Resume, take_finished
+from downloads.fetch.sidecars import Sidecars
 from downloads.fetch.verify import (
     Incomplete,
     describe,
@@ -51,9 +55,11 @@ class Fetching:
             Path(job.directory), on_resumed=lambda size: send(Resumed(received_bytes=size))
         )
         self.live: Live | None = None
+        self.sidecars: Sidecars | None = None
         self.phase = Phase.EXTRACTING
         self.duration_seconds: float | None = None
         self.title = ""
+        self.info: dict[str, Any] = {}  # yt-dlp's, of the video
         self.received: dict[str, int] = {}  # bytes of each file that yt-dlp fetches
         self.announced: dict[str, int | None] = {}  # what the transport said of each, or we proved
         self.forecast = Forecast()
@@ -74,13 +80,19 @@ class Fetching:
             if part.get("protocol") not in downloading.PROTOCOLS:
                 raise PolicyBlocked(f"The protocol {part.get('protocol')!r} is not allowed")
         self.forecast.expect(parts)
-        self.title = readable(title_of(info)[:MAX_TEXT_LENGTH])[:MAX_TITLE_LENGTH]
+        info["title"] = title_of(info)
+        self.info = info
+        self.title = readable(info["title"][:MAX_TEXT_LENGTH])[:MAX_TITLE_LENGTH]
         duration = info.get("duration")
         self.duration_seconds = float(duration) if isinstance(duration, int | float) else None
         extractor, media_id = media_id_of(
             str(info.get("extractor_key")), str(info.get("id")), link=self.job.url
         )
-        self.send(Metadata(title=self.title, extractor=extractor, media_id=media_id))
+        self.send(
+            Metadata(title=self.title, extractor=extractor, media_id=media_id, media=media_of(info))
+        )
+        if self.sidecars is not None:
+            self.sidecars.fetch(info)
 
     def on_progress(self, report: dict[str, Any]) -> None:
         """yt-dlp's progress hook."""
@@ -102,6 +114,10 @@ class Fetching:
             self.send(advance)
         if finished and _is_one_file(report):
             self._prove(name)
+
+    def show_life(self) -> None:
+        """Tell the worker that the site sends something, which is not counted."""
+        self.send(Advance(received_bytes=0))
 
     def on_recorded(self, size_bytes: int) -> None:
         """The recorder's hook: how much of a live stream is on the disk."""
@@ -151,14 +167,6 @@ class Fetching:
         )
 
 
-def title_of(info: dict[str, Any]) -> str:
-    """The title of a video, without the number that yt-dlp gives even to the only one of a page."""
-    title = str(info.get("title") or "")
-    is_embedded = info.get("extractor_key") in ("Generic", "HTML5MediaEmbed")
-    is_numbered = is_embedded and str(info.get("id")).endswith("-1")
-    return title.removesuffix(" (1)") if is_numbered else title
-
-
 def _is_one_file(report: dict[str, Any]) -> bool:
     """Whether the report is of one body over HTTP: the total of fragments is an estimate."""
     info = report.get("info_dict") or {}
@@ -179,7 +187,7 @@ def run(
         return finished
     fetching = Fetching(job, send, downloader)
     downloader.params["logger"].speak_to(send)
-    downloading.fit(downloader, job)
+    made = downloading.fit(downloader, job)
     downloader.resume, downloader.enter = fetching.resume, fetching.enter
     downloader.params["match_filter"] = fetching.on_video
     downloader.add_progress_hook(fetching.on_progress)
@@ -187,10 +195,22 @@ def run(
     fetching.live = downloader.live = Live(
         downloader,
         job,
+        wish=made.live,
         wishes=wishes,
         on_recorded=fetching.on_recorded,
         on_joining=partial(fetching.enter, Phase.POST_PROCESSING),
     )
+    fetching.sidecars = Sidecars(
+        downloader,
+        made.beside,
+        directory=Path(job.directory),
+        guard=guard,
+        clip=made.pack.clip,
+        on_life=fetching.show_life,
+    )
+    warn = fetching.sidecars.warn
+    sponsors.add_to(downloader, made.sponsorblock, warn=warn)
+    downloader.packing = Packing(downloader, made.pack, fetching.sidecars, warn=warn)
     lists = downloader.lists = ListReader(downloader, job, send=send, wishes=wishes)
     info = extracted(downloader, fetching.live, job.url)
     if lists.ended is not None:
@@ -211,7 +231,7 @@ def extracted(downloader: downloading.Downloader, live: Live, url: str) -> Any:
         return downloader.extract_info(url)
     except Exception as error:
         if not live.can_finish(error):
-            premiere.raise_with_start(error, downloader, url)
+            premiere.raise_with_start(error, downloader, url, wish=live.wish)
             raise
     return live.finish()
 
@@ -225,12 +245,27 @@ def verified(info: Any, fetching: Fetching) -> Fetched:
     if not fetching.is_proven():
         for path in paths:
             read_through(path, announced_seconds=fetching.only_evidence())
-    data = fetching.live.data if fetching.live else {}
-    if fetching.downloader.is_in_a_list:
-        data = {"code": "in_a_list", **data}
-    if any(each and each.video_codec and not each.audio_codec for each in map(streams_in, paths)):
-        data = {"code": "without_sound", **data}
-    return Fetched(title=fetching.title, files=files, data=data)
+    if fetching.sidecars is not None:
+        files += fetching.sidecars.published(fetching.info)
+    streams = streams_in(paths[0])
+    return Fetched(
+        title=fetching.title,
+        files=files,
+        data=data_of(streams, fetching),
+        media=came(streams, fetching.info, paths[0]),
+    )
+
+
+def data_of(streams: Streams | None, fetching: Fetching) -> dict[str, Any]:
+    """What the history tells of the fetched video: what it lacks, and how it was recorded."""
+    is_silent = streams is not None and streams.video_codec and not streams.audio_codec
+    warnings = fetching.sidecars.warnings if fetching.sidecars else []
+    return {
+        **({"code": "in_a_list"} if fetching.downloader.is_in_a_list else {}),
+        **({"code": "without_sound"} if is_silent else {}),
+        **(fetching.live.data if fetching.live else {}),
+        **({"warnings": warnings} if warnings else {}),
+    }
 
 
 def finished_paths(info: Any, directory: Path) -> list[Path]:

@@ -17,6 +17,7 @@ from downloads.disk.partial import CARRIED
 from downloads.disk.recording import RECORDING
 from downloads.fetch.failure import class_of
 from downloads.fetch.join import join
+from downloads.fetch.premiere import LiveRefused
 from downloads.fetch.protocol import Job, Wishes
 from downloads.fetch.recorder import MAX_PLAYLIST_BYTES, Recorder
 from downloads.rules.errors import ADVICE, Retry
@@ -40,12 +41,14 @@ class Live:
         downloader: YoutubeDL,
         job: Job,
         *,
+        wish: str,
         wishes: Wishes,
         on_recorded: Callable[[int], None],
         on_joining: Callable[[], None],
     ) -> None:
         self._downloader = downloader
         self._job = job
+        self.wish = wish  # the option `live`
         self._wishes = wishes
         self._on_recorded = on_recorded
         self._on_joining = on_joining
@@ -93,6 +96,7 @@ class Live:
         formats = video.get("formats") or []
         if not (video.get("is_live") or video.get("live_status") == "is_live") or not formats:
             return
+        self._require_wish()
         video["formats"] = [each for each in formats if _is_hls(each) or not _is_dash(each)]
         if not video["formats"]:
             raise NotRecordable("A live stream over DASH cannot be recorded")
@@ -106,7 +110,13 @@ class Live:
         if video.get("is_live") or not all(map(_is_hls, parts)):
             return
         if self.is_begun or any(map(self._is_unfinished, parts)):
+            self._require_wish()
             video["is_live"] = True
+
+    def _require_wish(self) -> None:
+        """Raise LiveRefused when no running stream is wished for."""
+        if self.wish == "refuse":
+            raise LiveRefused("It is a live stream")
 
     def _is_unfinished(self, part: dict[str, Any]) -> bool:
         """Whether its playlist is; a finished one is left there for yt-dlp, which asks no more."""

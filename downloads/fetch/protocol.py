@@ -62,6 +62,7 @@ class Metadata:
     # As those of a download's row; "" of a list, and when the site has no id for the video.
     extractor: str = ""
     media_id: str = ""
+    media: dict[str, Any] = field(default_factory=dict)  # as `media` of the API
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +114,7 @@ class Fetched:
     title: str
     files: list[ManifestFile] = field(default_factory=list)
     data: dict[str, Any] = field(default_factory=dict)  # for the history: codes and numbers
+    media: dict[str, Any] = field(default_factory=dict)  # of `Metadata`, as it came
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -41,7 +41,9 @@ def take_finished(directory: Path) -> Fetched | None:
     with suppress(OSError, RefusedFile, TypeError):
         files = [ManifestFile(**file) for file in finished.files]
         if finished.gather(carried, to=directory):
-            return Fetched(title=finished.title, files=files, data=finished.data)
+            return Fetched(
+                title=finished.title, files=files, data=finished.data, media=finished.media
+            )
     return None
 
 

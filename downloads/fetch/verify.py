@@ -138,19 +138,30 @@ def read_through(path: Path, *, announced_seconds: float | None) -> None:
     something better proves the end: what a page states is often wrong. Does nothing without
     ffmpeg: a file that cannot be checked is not refused.
     """
+    read = _read_all(path)
+    if read is None:
+        return
+    if read.returncode:
+        raise Incomplete(f"ffmpeg cannot read {path.name} to its end")
+    compare_durations(
+        declared=_seconds(DURATION, read.stderr),
+        reached=_seconds(REACHED, read.stderr),
+        announced=announced_seconds,
+    )
+
+
+def playable_seconds(path: Path) -> float | None:
+    """How long a file can be played; None for one that cannot, and without ffmpeg."""
+    read = _read_all(path)
+    return _seconds(REACHED, read.stderr) if read and not read.returncode else None
+
+
+def _read_all(path: Path) -> subprocess.CompletedProcess[str] | None:
+    """Have ffmpeg read a container to its end; None without ffmpeg."""
     # Without -xerror ffmpeg reports success for a file that was cut in the middle. Without
     # -ignore_unknown it refuses a file in which one stream is of a type that it lacks.
     command = ["-xerror", "-i", f"file:{path}", "-map", "0", "-ignore_unknown", "-c", "copy"]
-    finished = run_ffmpeg([*command, "-f", "null", "-"], READ_THROUGH_TIMEOUT_SECONDS)
-    if finished is None:
-        return
-    if finished.returncode:
-        raise Incomplete(f"ffmpeg cannot read {path.name} to its end")
-    compare_durations(
-        declared=_seconds(DURATION, finished.stderr),
-        reached=_seconds(REACHED, finished.stderr),
-        announced=announced_seconds,
-    )
+    return run_ffmpeg([*command, "-f", "null", "-"], READ_THROUGH_TIMEOUT_SECONDS)
 
 
 def run_ffmpeg(

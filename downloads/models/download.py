@@ -383,12 +383,18 @@ class Download(models.Model):
         return entry
 
     def complete(
-        self, files: Iterable[Mapping[str, Any]], *, actor: str, title: str, data: Mapping[str, Any]
+        self,
+        files: Iterable[Mapping[str, Any]],
+        *,
+        actor: str,
+        title: str,
+        data: Mapping[str, Any],
+        media: Mapping[str, Any] | None = None,
     ) -> None:
         """Move to COMPLETED, and write the entry of the library with its files, and the archive's.
 
-        Each of `files` has the columns of a PublishedFile. In one transaction, which raises as
-        `move` does.
+        Each of `files` has the columns of a PublishedFile; `media` None: the column stays as it is.
+        In one transaction, which raises as `move` does.
         """
         with short_transaction():
             transition = self.move(
@@ -399,6 +405,7 @@ class Download(models.Model):
                 title=title,
                 error_class=None,
                 error_data={},
+                media=self.media if media is None else dict(media),
             )
             # The owner is the row's: the user may have been deleted meanwhile.
             row = Download.objects.only("owner_id", "extractor", "media_id").get(pk=self.pk)

@@ -12,6 +12,7 @@ from django.utils import timezone
 from downloads.rules import redaction
 
 MAX_MESSAGE_LENGTH = 4000
+MAX_LISTED = 200
 
 
 class IllegalMove(Exception):
@@ -61,8 +62,23 @@ def storable(value: Any) -> Any:
     return value.replace("\0", "").encode(errors="replace").decode()
 
 
-def tellable(data: Mapping[str, Any]) -> dict[str, str | int]:
-    """Return the words and whole numbers that may be stored: no secrets, no endless texts."""
+Told = dict[str, str | int | list[dict[str, str | int]]]
+
+
+def tellable(data: Mapping[str, Any]) -> Told:
+    """Return what of the data may be stored: words and whole numbers, and lists of such mappings.
+
+    No secrets, no endless texts, no endless lists.
+    """
+    lists = {
+        key: [_told(each) for each in value[:MAX_LISTED] if isinstance(each, Mapping)]
+        for key, value in data.items()
+        if isinstance(value, list)
+    }
+    return {**_told(data), **lists}
+
+
+def _told(data: Mapping[str, Any]) -> dict[str, str | int]:
     words = {
         key: redaction.safe_text(value[: 2 * MAX_MESSAGE_LENGTH])[:MAX_MESSAGE_LENGTH]
         for key, value in data.items()

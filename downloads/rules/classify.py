@@ -27,6 +27,8 @@ KINDS: tuple[tuple[str, ErrorClass], ...] = (
     ("IsList", ErrorClass.UNSUPPORTED),
     ("TooDeep", ErrorClass.UNSUPPORTED),
     ("NotRecordable", ErrorClass.FORMAT_UNAVAILABLE),
+    ("LiveRefused", ErrorClass.FORMAT_UNAVAILABLE),
+    ("NothingInside", ErrorClass.FORMAT_UNAVAILABLE),
     ("ProtectedByDRM", ErrorClass.DRM),
     # Before what it says, "authentication required": that is not the site.
     ("ProxyError", ErrorClass.NETWORK),
@@ -197,6 +199,8 @@ CODES: tuple[tuple[frozenset[str], re.Pattern[str], str], ...] = tuple(
         ({"IsList"}, "", "is_list"),
         ({"TooDeep"}, "", "list_too_deep"),
         ({"NotDecrypted"}, "", "not_decrypted"),
+        ({"LiveRefused"}, "", "live_refused"),
+        ({"NothingInside"}, "", "empty_clip"),
         ({"ProxyError", "InvalidProxy"}, "", "proxy"),
         ({"NotMedia", "_UnsafeExtensionError"}, "", "media_type"),
         ({"PolicyBlocked"}, "may not use the network|the protocol .* is not allowed", "protocol"),

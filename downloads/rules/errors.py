@@ -158,6 +158,14 @@ BY_CODE: dict[str, Advice] = {
         sentence="The stream is encrypted in a way that is not supported.",
         next_step="Watch it on the source page.",
     ),
+    "empty_clip": Advice(
+        sentence="The chosen part is not in the video.",
+        next_step="Add the link again with another part.",
+    ),
+    "live_refused": Advice(
+        sentence="It is a live stream, and the options refuse those.",
+        next_step="Add the link again with another choice for live streams.",
+    ),
     "handshake": Advice(
         sentence="The site answers only what connects as a browser does.",
         next_step="Watch it on the source page: vnsite does not pretend to be a browser.",

@@ -1,5 +1,6 @@
 """The page of one download in words: beside what its row shows, its history, files and logs."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from django.urls import reverse
@@ -12,8 +13,8 @@ from downloads.rules.options import DownloadOptions, InvalidOption
 from downloads.rules.states import Outcome, Reason, Result, Role, State
 from downloads.waiting import Why
 from downloads.web.cookies_view import CookiesHint, cookies_hint
-from downloads.web.details import detail_of
-from downloads.web.format import LOOKS, counted, size
+from downloads.web.details import detail_of, warnings_of
+from downloads.web.format import LOOKS, counted, duration, size
 from downloads.web.row_view import START_A_WORKER, DownloadView, actor_in_words
 from downloads.web.timeline import steps_of
 
@@ -89,6 +90,10 @@ def detail_view(view: DownloadView) -> dict[str, object]:
         "cleanup": cleanup,
         "cleanup_removes": _together(cleanup.file_count, cleanup.size_bytes) if cleanup else "",
         "files": files,
+        "about": _about(download),
+        "came": came_in_words(download.media) if files else "",
+        "shortfall": _shortfall(download) if files else "",
+        "warnings": _warnings(history),
         "files_together": _together(len(files), sum(file.row.size for file in files)),
         "files_were_deleted": not files and download.result == Result.FILES,
         "is_of_a_list": any(entry.data.get("code") == "in_a_list" for entry in history),
@@ -146,6 +151,44 @@ def _file(row: PublishedFile, download: Download, subtitles: list[tuple[str, str
 
 def _address(row: PublishedFile, download: Download) -> str:
     return reverse("media", args=[download.correlation_id, row.name])
+
+
+def _about(download: Download) -> str:
+    """Say who published the video, how long it is, and when that was; "" when nothing is known."""
+    media = download.media
+    seconds, day = media.get("duration"), str(media.get("uploaded_at") or "")[:10]
+    said = [
+        media.get("uploader") or media.get("channel"),
+        duration(seconds) if seconds else "",
+        day,
+    ]
+    return " · ".join(filter(None, said))
+
+
+def came_in_words(media: Mapping[str, Any]) -> str:
+    """Say what the published file holds: "1920 x 1080 · h264 · aac · mp4"; "" when not known."""
+    if "container" not in media:
+        return ""
+    size = f"{media['width']} x {media['height']}" if media.get("height") else ""
+    said = [size, media.get("video_codec"), media.get("audio_codec"), media["container"]]
+    return " · ".join(filter(None, said))
+
+
+def _shortfall(download: Download) -> str:
+    """Say that the site had less than what was asked for; "" when it had that."""
+    asked = str(download.options.get("quality", "best"))
+    sides = [download.media.get(side) for side in ("width", "height")]
+    if not asked.endswith("p") or not all(sides) or "container" not in download.media:
+        return ""
+    height = min(filter(None, sides))  # of a video that stands upright its width, as yt-dlp counts
+    is_less = height < int(asked.removesuffix("p"))
+    return f"{asked} asked, {height}p is the best here." if is_less else ""
+
+
+def _warnings(history: list[Transition]) -> list[str]:
+    """Say what the newest attempt could not get beside the video."""
+    completed = [entry for entry in history if entry.to_state == State.COMPLETED]
+    return warnings_of(completed[-1].data) if completed else []
 
 
 def _problem(view: DownloadView) -> LastError | None:

@@ -52,6 +52,17 @@ SENTENCES = {
     "not_added": "not added: {}",
     "left_out": "left out, without a link that can be downloaded: {}",
 }
+# What a video came without; each is one of `warnings`.
+WARNINGS = {
+    "no_subtitles": "There are no subtitles in {language}. There are: {offered}.",
+    "no_subtitles_at_all": "There are no subtitles.",
+    "too_many_subtitles": "{number} more subtitles were left out.",
+    "not_fetched_subtitles": "The subtitles in {language} were not fetched ({reason}).",
+    "not_fetched_thumbnail": "The thumbnail was not fetched ({reason}).",
+    "not_fetched_sponsorblock": "SponsorBlock did not answer.",
+    "not_embedded": "The {what} could not be put into the file.",
+    "not_embedded_container": "The {what} cannot be put into {container}.",
+}
 ARE_BYTES = frozenset({"bytes_per_second", "freed_bytes", "resumed_bytes", "kept_bytes"})
 ARE_INSTANTS = frozenset({"starts_at"})
 
@@ -67,7 +78,22 @@ def detail_of(data: Mapping[str, Any], *, write_bytes: Callable[[int], str] = pl
     for key, sentence in SENTENCES.items():
         if key in data:
             lines.append(sentence.format(_written(key, data[key], write_bytes)))
-    return "\n".join(lines)
+    return "\n".join([*lines, *warnings_of(data)])
+
+
+def warnings_of(data: Mapping[str, Any]) -> list[str]:
+    """Return a sentence for each warning that is known."""
+    found = data.get("warnings", [])
+    return [WARNINGS[key].format(**each) for each in found if (key := _key_of(each)) in WARNINGS]
+
+
+def _key_of(warning: Mapping[str, Any]) -> str:
+    code = str(warning.get("code"))
+    if code == "no_subtitles" and not warning.get("offered"):
+        return "no_subtitles_at_all"
+    if code == "not_embedded" and "container" in warning:
+        return "not_embedded_container"
+    return f"{code}_{warning.get('what')}" if code == "not_fetched" else code
 
 
 def _written(key: str, value: Any, write_bytes: Callable[[int], str]) -> Any:

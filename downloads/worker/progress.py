@@ -3,6 +3,7 @@
 import logging
 import math
 import time
+from dataclasses import asdict
 from typing import Any
 
 from django.db import InterfaceError, OperationalError, connection
@@ -28,8 +29,7 @@ class ProgressReport:
         self._phase = Phase.EXTRACTING
         self._advance = Advance(received_bytes=0)
         self._resumed_bytes = 0
-        self._title = ""
-        self._media_id = ("", "")
+        self._known: dict[str, Any] = {}  # columns of the row
         self._entries = 0  # of a list
         self._is_recorded = False
         self._is_new = False
@@ -47,7 +47,7 @@ class ProgressReport:
     @property
     def media_id(self) -> tuple[str, str]:
         """Extractor and media id of the video; "" until its page was read, and of a list."""
-        return self._media_id
+        return self._known.get("extractor", ""), self._known.get("media_id", "")
 
     @property
     def is_recorded(self) -> bool:
@@ -63,8 +63,7 @@ class ProgressReport:
     def take(self, message: Message) -> None:
         match message:
             case Metadata():
-                self._title = message.title
-                self._media_id = (message.extractor, message.media_id)
+                self._known = {name: value for name, value in asdict(message).items() if value}
             case PhaseBegan():
                 self._is_recorded |= message.phase == Phase.RECORDING
                 self._phase = Phase(message.phase)
@@ -85,9 +84,7 @@ class ProgressReport:
 
     def known(self) -> dict[str, Any]:
         """Return columns for the move that ends the attempt, in case they are not written yet."""
-        known = {"title": self._title} if self._title else {}
-        extractor, media_id = self._media_id
-        return {**known, "extractor": extractor, "media_id": media_id} if media_id else known
+        return self._known
 
     def unwritten(self) -> dict[str, Any]:
         """Return those of the known columns that the row does not have yet."""

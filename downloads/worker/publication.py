@@ -84,6 +84,7 @@ def _finished(fetched: Fetched, *, title: str) -> Finished:
         files=[asdict(file) for file in fetched.files],
         published_as=file_names(title, suffixes, max_bytes=_max_name_bytes()),
         data=fetched.data,
+        media=fetched.media,
     )
 
 
@@ -96,7 +97,12 @@ def _suffix_of(file: ManifestFile) -> str:
 def _manifest_of(finished: Finished) -> Manifest:
     named = zip(finished.files, finished.published_as, strict=True)
     files = [{**file, "name": name} for file, name in named]
-    return {"title": finished.title, "data": finished.data, "files": files}
+    return {
+        "title": finished.title,
+        "data": finished.data,
+        "media": finished.media,
+        "files": files,
+    }
 
 
 def _to_publish(finished: Finished, directory: Path) -> list[StagedFile]:
@@ -166,9 +172,10 @@ def finish(row: Row) -> None:
             if not _is_published(download):
                 raise
     files, title = manifest["files"], manifest["title"]
+    media = download.media | manifest.get("media", {})
     data = manifest.get("data", {}) | _resumed(row) | _stopped_by(row, manifest)
     row.write(
-        lambda: download.complete(files, actor=row.actor, title=title, data=data),
+        lambda: download.complete(files, actor=row.actor, title=title, data=data, media=media),
         state=State.COMPLETED,
     )
     logger.info("%s is %s (%s)", download, State.COMPLETED, Reason.PUBLISHED)

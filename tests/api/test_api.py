@@ -81,10 +81,11 @@ def test_adding_answers_201_with_the_download(caller: Caller) -> None:
 
     assert response.status_code == 201
     body = response.json()
-    assert body.keys() == DOWNLOAD_FIELDS | {"history", "files"}
+    assert body.keys() == DOWNLOAD_FIELDS | {"history", "files", "media"}
     assert (body["url"], body["state"], body["owner"]) == (URL, "created", "ursula")
     assert body["outcome"] is body["error"] is body["progress"] is body["worker"] is None
     assert body["files"] == []
+    assert body["media"] is None
 
 
 def test_adding_writes_the_history(caller: Caller) -> None:
@@ -908,7 +909,11 @@ def test_openapi_has_the_names_of_the_contract(caller: Caller) -> None:
     document = caller.get("/openapi.json").json()
 
     schemas = document["components"]["schemas"]
-    assert schemas["DownloadDetail"]["properties"].keys() == DOWNLOAD_FIELDS | {"files", "history"}
+    assert schemas["DownloadDetail"]["properties"].keys() == DOWNLOAD_FIELDS | {
+        "files",
+        "history",
+        "media",
+    }
     assert "from" in schemas["TransitionOut"]["properties"]
     assert "class" in schemas["ErrorOut"]["properties"]
     parameters = document["paths"]["/api/v1/downloads"]["post"]["parameters"]

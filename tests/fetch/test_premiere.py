@@ -12,7 +12,7 @@ from downloads.fetch import downloader as downloading
 from downloads.fetch import premiere
 from downloads.fetch.extractors import Matcher
 from downloads.fetch.failure import class_of, facts_of
-from downloads.fetch.premiere import NotStarted
+from downloads.fetch.premiere import LiveRefused, NotStarted
 from downloads.rules.errors import ErrorClass
 
 IN_AN_HOUR = int(time.time()) + 3600
@@ -45,13 +45,14 @@ def downloader(studio: StudioIE) -> Iterator[downloading.Downloader]:
     downloader.close()
 
 
-def ending(downloader: downloading.Downloader) -> Exception:
+def ending(downloader: downloading.Downloader, *, wish: str = "wait") -> Exception:
     url = "https://studio.example/1"
+    downloader.wish_for_live = wish
     with pytest.raises((DownloadError, NotStarted)) as raised:
         downloader.extract_info(url)
     try:
-        premiere.raise_with_start(raised.value, downloader, url)
-    except NotStarted as error:
+        premiere.raise_with_start(raised.value, downloader, url, wish=wish)
+    except (NotStarted, LiveRefused) as error:
         return error
     return raised.value
 
@@ -64,6 +65,28 @@ def test_the_start_of_a_premiere_is_told(
     broke = facts_of(ending(downloader), refusals=[])
 
     assert broke.data == {"starts_at": IN_AN_HOUR}
+
+
+def test_a_premiere_is_not_waited_for_when_only_a_running_stream_is_wished_for(
+    downloader: downloading.Downloader, studio: StudioIE
+) -> None:
+    studio.said = {"release_timestamp": IN_AN_HOUR, "live_status": "is_upcoming"}
+
+    error = ending(downloader, wish="now")
+
+    assert class_of(error) is ErrorClass.LIVE_NOT_STARTED
+    assert facts_of(error, refusals=[]).retry_after_seconds is None
+
+
+def test_a_premiere_is_refused_as_wished(
+    downloader: downloading.Downloader, studio: StudioIE
+) -> None:
+    studio.said = {"release_timestamp": IN_AN_HOUR, "live_status": "is_upcoming"}
+
+    error = ending(downloader, wish="refuse")
+
+    assert isinstance(error, LiveRefused)
+    assert class_of(error) is ErrorClass.FORMAT_UNAVAILABLE
 
 
 @pytest.mark.parametrize("said", [{}, {"release_timestamp": IN_AN_HOUR - 7200}])

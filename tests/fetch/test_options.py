@@ -1,0 +1,324 @@
+"""Each option against real media, through a real child: what ffprobe finds is what was chosen."""
+
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from downloads.rules.errors import ErrorClass
+from tests.fetch.conftest import Fetch
+from tests.helpers import choices
+from tests.helpers.attempts import Ended
+from tests.helpers.choices import CHAPTERS, DESCRIPTION, LINES, TITLE, UPLOADER, Choices, webvtt
+from tests.helpers.probe import Found, probe
+from tests.helpers.scripted_site import Answer, ScriptedSite
+
+
+@pytest.fixture(scope="session")
+def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The media of the site, made once for all processes of a run."""
+    if shutil.which("ffmpeg") is None:
+        pytest.skip("ffmpeg is not installed: apt-get install ffmpeg")
+    finished = tmp_path_factory.getbasetemp().parent / "choices"
+    if not finished.exists():
+        made = tmp_path_factory.mktemp("choices")
+        choices.make(made)
+        if not finished.exists():
+            made.rename(finished)
+    return finished
+
+
+@pytest.fixture
+def offer(scripted_site: ScriptedSite, media: Path) -> Choices:
+    site = Choices(site=scripted_site, media=media)
+    site.serve_all()
+    return site
+
+
+def file_of(ended: Ended, role: str, language: str = "") -> Path:
+    (only,) = [
+        each for each in ended.fetched.files if each.role == role and each.language == language
+    ]
+    return ended.directory / only.name
+
+
+def roles(ended: Ended) -> list[str]:
+    return [f"{file.role} {file.language}".strip() for file in ended.fetched.files]
+
+
+def warnings(ended: Ended) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = ended.fetched.data.get("warnings", [])
+    return found
+
+
+MP4, MKV, WEBM = "mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "matroska,webm"
+
+
+@pytest.mark.parametrize(
+    ("path", "chosen", "video", "height", "audio", "suffix"),
+    [
+        ("/page", {}, "vp8", 540, "opus", ".webm"),
+        ("/page", {"quality": "720p"}, "vp8", 540, "opus", ".webm"),
+        ("/page", {"quality": "480p"}, "h264", 360, "aac", ".mp4"),
+        ("/page", {"quality": "360p"}, "h264", 360, "aac", ".mp4"),
+        ("/stream", {}, "h264", 360, "aac", ".mp4"),
+        ("/page", {"compatible": True}, "h264", 360, "aac", ".mp4"),
+        ("/page", {"container": "mkv"}, "vp8", 540, "opus", ".mkv"),
+        ("/page", {"container": "webm"}, "vp8", 540, "opus", ".webm"),
+        ("/page", {"container": "mp4", "compatible": True}, "h264", 360, "aac", ".mp4"),
+        ("/film", {"container": "mkv"}, "h264", 360, "aac", ".mkv"),
+        ("/film", {"container": "mp4"}, "h264", 360, "aac", ".mp4"),
+        ("/stream", {"container": "mkv"}, "h264", 360, "aac", ".mkv"),
+        ("/stream", {"container": "mp4"}, "h264", 360, "aac", ".mp4"),
+    ],
+)
+def test_a_video_has_the_chosen_picture_codecs_and_container(
+    fetch: Fetch,
+    offer: Choices,
+    path: str,
+    chosen: dict[str, Any],
+    video: str,
+    height: int,
+    audio: str,
+    suffix: str,
+) -> None:
+    ended = fetch(offer.url(path), **chosen)
+
+    file = file_of(ended, "video")
+    found = probe(file)
+    assert (found.video, found.height, found.audio) == (video, height, audio)
+    assert found.seconds == pytest.approx(choices.SECONDS, abs=0.3)
+    assert file.suffix == suffix
+    kept = {name: ended.fetched.media[name] for name in ("video_codec", "height", "audio_codec")}
+    assert kept == {"video_codec": video, "height": height, "audio_codec": audio}
+
+
+@pytest.mark.parametrize(
+    ("path", "container"), [("/page", "mp4"), ("/film", "webm"), ("/stream", "webm")]
+)
+def test_what_does_not_fit_into_the_container_says_so(
+    fetch: Fetch, offer: Choices, path: str, container: str
+) -> None:
+    ended = fetch(offer.url(path), container=container)
+
+    assert ended.error_class is ErrorClass.FORMAT_UNAVAILABLE
+    assert ended.broke.kinds[0] == "DoesNotFit"
+
+
+@pytest.mark.parametrize(
+    ("path", "audio", "codec", "kind", "suffix"),
+    [
+        ("/sound", "best", "opus", "ogg", ".opus"),
+        ("/film", "best", "aac", MP4, ".m4a"),
+        ("/film", "m4a", "aac", MP4, ".m4a"),
+        ("/stream", "m4a", "aac", MP4, ".m4a"),
+        ("/sound", "m4a", "aac", MP4, ".m4a"),
+        ("/film", "mp3", "mp3", "mp3", ".mp3"),
+        ("/sound", "opus", "opus", "ogg", ".opus"),
+        ("/film", "opus", "opus", "ogg", ".opus"),
+        ("/film", "flac", "flac", "flac", ".flac"),
+    ],
+)
+def test_sound_alone_has_the_chosen_codec(
+    fetch: Fetch, offer: Choices, path: str, audio: str, codec: str, kind: str, suffix: str
+) -> None:
+    ended = fetch(offer.url(path), audio=audio, thumbnail=False)
+
+    found = probe(file_of(ended, "audio"))
+    assert (found.video, found.audio, found.kind) == ("", codec, kind)
+    assert found.seconds == pytest.approx(choices.SECONDS, abs=0.3)
+    assert ended.file.suffix == suffix
+
+
+@pytest.mark.parametrize(("path", "source"), [("/film", "360.mp4"), ("/sound", "sound.webm")])
+def test_the_best_sound_is_not_encoded_again(
+    fetch: Fetch, offer: Choices, path: str, source: str
+) -> None:
+    ended = fetch(offer.url(path), audio="best")
+
+    assert sound_of(file_of(ended, "audio")) == sound_of(offer.media / source)
+
+
+def sound_of(path: Path) -> str:
+    """A hash of the packets of the sound."""
+    command = ["ffmpeg", "-v", "error", "-i", path, "-map", "0:a", "-c", "copy"]
+    command += ["-f", "streamhash", "-"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+# Beside the video
+
+
+@pytest.mark.parametrize(
+    ("path", "language", "line"),
+    [
+        ("/page", "en", LINES["en"]),
+        ("/page", "de", LINES["de"]),
+        ("/stream", "en", LINES["en"]),
+        ("/stream", "es-419", LINES["es-419"]),
+    ],
+)
+def test_subtitles_arrive_as_webvtt(
+    fetch: Fetch, offer: Choices, path: str, language: str, line: str
+) -> None:
+    ended = fetch(offer.url(path), subtitles=[language])
+
+    text = file_of(ended, "subtitles", language).read_text()
+    assert text.startswith("WEBVTT")
+    assert line in text
+    assert warnings(ended) == []
+
+
+def test_all_subtitles_arrive(fetch: Fetch, offer: Choices) -> None:
+    ended = fetch(offer.url("/stream"), subtitles=["all"], thumbnail=False)
+
+    assert roles(ended) == ["video", "subtitles en", "subtitles es-419"]
+
+
+def test_a_language_stands_for_its_regions(fetch: Fetch, offer: Choices) -> None:
+    ended = fetch(offer.url("/stream"), subtitles=["es"], thumbnail=False)
+
+    assert roles(ended) == ["video", "subtitles es-419"]
+
+
+def test_a_language_that_is_not_there_says_which_are(fetch: Fetch, offer: Choices) -> None:
+    ended = fetch(offer.url("/stream"), subtitles=["it", "en"], thumbnail=False)
+
+    assert roles(ended) == ["video", "subtitles en"]
+    assert warnings(ended) == [{"code": "no_subtitles", "language": "it", "offered": "en es-419"}]
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (Answer(body="<!doctype html><p>Sign in</p>"), "not_subtitles"),
+        (Answer(body="WEBVTT\n\n"), "not_subtitles"),
+        (Answer(body=b"\x00\x01\x02" * 100), "not_subtitles"),
+        (Answer(body=""), "incomplete"),
+        (Answer(status=403), "forbidden"),
+        (Answer(status=404), "unavailable"),
+        (Answer(status=429), "rate_limited"),
+        (Answer(body=webvtt((1, "Half")), cut_after=20), "incomplete"),
+    ],
+)
+def test_subtitles_that_the_site_refuses_cost_a_warning_and_not_the_video(
+    fetch: Fetch, offer: Choices, answer: Answer, reason: str
+) -> None:
+    offer.site.serve("/en.vtt", answer)
+
+    ended = fetch(offer.url("/page"), subtitles=["en"], thumbnail=False)
+
+    assert roles(ended) == ["video"]
+    assert warnings(ended) == [
+        {"code": "not_fetched", "what": "subtitles", "reason": reason, "language": "en"}
+    ]
+
+
+@pytest.mark.parametrize("path", ["/page", "/film"])
+def test_the_picture_is_kept_as_jpeg(fetch: Fetch, offer: Choices, path: str) -> None:
+    ended = fetch(offer.url(path))
+
+    picture = file_of(ended, "thumbnail")
+    found = probe(picture)
+    assert (found.video, found.height) == ("mjpeg", 180)
+    assert picture.read_bytes().startswith(b"\xff\xd8\xff")
+    assert [file.media_type for file in ended.fetched.files][1:] == ["image/jpeg"]
+
+
+def test_without_the_wish_no_picture_is_asked_for(fetch: Fetch, offer: Choices) -> None:
+    ended = fetch(offer.url("/film"), thumbnail=False)
+
+    assert roles(ended) == ["video"]
+    assert offer.site.requests_of("/poster.jpg") == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (Answer(body="<!doctype html><p>Sign in</p>"), "not_picture"),
+        (Answer(body=b"\xff\xd8\xff\xe0 and nothing more"), "not_picture"),
+        (Answer(body=b"#EXTM3U\n#EXTINF:1,\n/etc/passwd\n"), "not_picture"),
+        (Answer(status=403), "forbidden"),
+        (Answer(body=b"\xff\xd8\xff" * 100, cut_after=20), "incomplete"),
+        (Answer(body=b"\xff\xd8\xff" * 6_000_000), "too_large"),
+        (Answer(status=302, headers={"Location": "http://127.0.0.2:1/"}), "policy_blocked"),
+    ],
+)
+def test_a_picture_that_the_site_refuses_costs_a_warning_and_not_the_video(
+    fetch: Fetch, offer: Choices, answer: Answer, reason: str
+) -> None:
+    offer.site.serve("/poster.jpg", answer)
+
+    ended = fetch(offer.url("/film"))
+
+    assert roles(ended) == ["video"]
+    assert warnings(ended) == [{"code": "not_fetched", "what": "thumbnail", "reason": reason}]
+
+
+# In the file
+
+ALL_INSIDE = ["subtitles", "thumbnail", "chapters", "metadata"]
+
+
+@pytest.mark.parametrize(
+    ("path", "chosen", "codec"),
+    [
+        ("/stream", {}, "mov_text"),
+        ("/stream", {"container": "mkv"}, "subrip"),
+        ("/film", {"container": "mkv"}, ""),
+    ],
+)
+def test_a_video_holds_what_was_to_be_put_into_it(
+    fetch: Fetch, offer: Choices, path: str, chosen: dict[str, Any], codec: str
+) -> None:
+    ended = fetch(offer.url(path), subtitles=["en"], embed=ALL_INSIDE, **chosen)
+
+    found = probe(file_of(ended, "video"))
+    assert found.has_picture
+    assert found.subtitles == ([(codec, "eng")] if codec else [])
+    assert found.chapters == CHAPTERS
+    require_metadata(found)
+    assert (found.video, found.height, found.audio) == ("h264", 360, "aac")
+    assert found.seconds == pytest.approx(choices.SECONDS, abs=0.3)
+
+
+def require_metadata(found: Found) -> None:
+    assert found.tags["title"] == TITLE
+    assert found.tags["artist"] == UPLOADER
+    assert found.tags["description"] == DESCRIPTION
+    assert found.tags["date"] == "20260131"
+
+
+@pytest.mark.parametrize(
+    ("audio", "has_picture", "missing"),
+    [
+        ("m4a", True, []),
+        ("mp3", True, []),
+        ("flac", True, ["chapters"]),
+        ("opus", False, ["thumbnail"]),
+    ],
+)
+def test_sound_holds_what_can_be_put_into_it(
+    fetch: Fetch, offer: Choices, audio: str, has_picture: bool, missing: list[str]
+) -> None:
+    ended = fetch(offer.url("/film"), audio=audio, embed=["thumbnail", "chapters", "metadata"])
+
+    found = probe(file_of(ended, "audio"))
+    assert found.has_picture is has_picture
+    assert found.chapters == ({} if "chapters" in missing else CHAPTERS)
+    assert (found.tags["title"], found.tags["artist"]) == (TITLE, UPLOADER)
+    assert warnings(ended) == [
+        {"code": "not_embedded", "what": what, "container": audio} for what in missing
+    ]
+
+
+def test_a_webm_holds_subtitles_but_no_picture(fetch: Fetch, offer: Choices) -> None:
+    ended = fetch(offer.url("/page"), subtitles=["en"], embed=ALL_INSIDE)
+
+    found = probe(file_of(ended, "video"))
+    assert found.subtitles == [("webvtt", "eng")]
+    assert not found.has_picture
+    assert roles(ended) == ["video", "subtitles en", "thumbnail"]
+    assert warnings(ended) == [{"code": "not_embedded", "what": "thumbnail", "container": "webm"}]
