@@ -81,7 +81,7 @@ class Fetching:
                 raise PolicyBlocked(f"The protocol {part.get('protocol')!r} is not allowed")
         self.forecast.expect(parts)
         info["title"] = title_of(info)
-        self.info = info
+        self.info = dict(info)  # yt-dlp empties it in the end
         self.title = readable(info["title"][:MAX_TEXT_LENGTH])[:MAX_TITLE_LENGTH]
         duration = info.get("duration")
         self.duration_seconds = float(duration) if isinstance(duration, int | float) else None
@@ -206,6 +206,7 @@ def run(
         directory=Path(job.directory),
         guard=guard,
         clip=made.pack.clip,
+        stall_seconds=job.stall_seconds,
         on_life=fetching.show_life,
     )
     warn = fetching.sidecars.warn

@@ -35,7 +35,7 @@ class Job:
     is_last_try: bool
     max_entries: int  # of a list
     may_list: bool  # False: its link is within as many lists as there may be
-    rate_limit: int | None = None  # bytes per second, of its site; None: as fast as it comes
+    rate_limit: int | None = None  # bytes per second; None: as fast as it comes
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,7 +28,8 @@ from downloads.rules.errors import ErrorClass
 from downloads.rules.states import Role
 from downloads.sandbox.guard import Guard
 
-SILENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 20.0  # without a byte
+PATIENCE_SHARE = 1 / 3  # of the time after which the worker takes a silent child for stalled
 LONGEST_SECONDS = 300.0
 MAX_PICTURES = 5  # that are tried, the best first
 MAX_OFFERED = 20  # languages that a warning names
@@ -59,6 +60,7 @@ class Sidecars:
         directory: Path,
         guard: Guard,
         clip: Clip | None,
+        stall_seconds: float,
         on_life: Callable[[], None],
     ) -> None:
         """`on_life` is told again and again that the site sends something."""
@@ -67,6 +69,7 @@ class Sidecars:
         self._directory = directory
         self._guard = guard
         self._clip = clip
+        self._patience_seconds = min(PATIENCE_SECONDS, stall_seconds * PATIENCE_SHARE)
         self._on_life = on_life
         self.subtitles: list[Subtitles] = []
         self.picture: Path | None = None
@@ -147,7 +150,7 @@ class Sidecars:
 
     @contextmanager
     def _patience(self) -> Iterator[None]:
-        """Raise TooSlow, wherever it is, when nothing comes for SILENCE_SECONDS."""
+        """Raise TooSlow, wherever it is, when nothing comes for too long."""
         ends_at = time.monotonic() + LONGEST_SECONDS
 
         def on_alarm(_signal: int, _frame: object) -> None:
@@ -159,12 +162,12 @@ class Sidecars:
             if time.monotonic() > ends_at:
                 raise TooSlow("It did not come in time")
             self._on_life()
-            signal.setitimer(signal.ITIMER_REAL, SILENCE_SECONDS)
+            signal.setitimer(signal.ITIMER_REAL, self._patience_seconds)
 
         signal.signal(signal.SIGALRM, on_alarm)
         hooks, self._downloader._progress_hooks = self._downloader._progress_hooks, [on_progress]
         self._on_life()
-        signal.setitimer(signal.ITIMER_REAL, SILENCE_SECONDS)
+        signal.setitimer(signal.ITIMER_REAL, self._patience_seconds)
         try:
             yield
         finally:

@@ -1,5 +1,6 @@
 """Chooses the subtitles of a video, and makes WebVTT of what a site sends for them."""
 
+import io
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from downloads.fetch.recipe import Clip
 from downloads.fetch.verify import LOOK_TIMEOUT_SECONDS, is_text, run_ffmpeg
 
 ALL = "all"
+TICKS = 90_000  # a second, in yt-dlp's WebVTT
 MAX_SUBTITLES = 100
 # The best first: ffmpeg reads all but the last two, of which yt-dlp makes SubRip.
 SUFFIXES = ("vtt", "srt", "ass", "ssa", "ttml", "dfxp")
@@ -104,8 +106,10 @@ def to_webvtt(path: Path, *, suffix: str, clip: Clip | None) -> Path:
         raise NotSubtitles("The site sent a page")
     source = _as_srt(path) if suffix in OF_XML else path
     target = path.with_suffix(".vtt")
-    if source != target or clip or not _has_cues(target):
-        _convert(source, target, clip)
+    if source != target or not _has_cues(target):
+        _convert(source, target)
+    if clip:
+        _cut(target, clip)
     if not _has_cues(target):
         raise NotSubtitles("There is no line in it")
     return target
@@ -127,15 +131,28 @@ def _as_srt(path: Path) -> Path:
     return target
 
 
-def _convert(source: Path, target: Path, clip: Clip | None) -> None:
-    start, end = clip or (0, None)
-    cut = [*(["-ss", str(start)] if start else []), *(["-to", str(end)] if end else [])]
+def _convert(source: Path, target: Path) -> None:
     made = target.with_name(f"made-{target.name}")
-    command = ["-y", "-v", "error", *cut, "-i", f"file:{source}", "-map", "0:s:0", "-f", "webvtt"]
+    command = ["-y", "-v", "error", "-i", f"file:{source}", "-map", "0:s:0", "-f", "webvtt"]
     finished = run_ffmpeg([*command, f"file:{made}"], LOOK_TIMEOUT_SECONDS)
     if finished is None or finished.returncode or not made.exists():
         raise NotSubtitles("It is not readable")
     made.replace(target)
+
+
+def _cut(path: Path, clip: Clip) -> None:
+    """Leave the lines of a part, in its time. ffmpeg leaves the lines before it as well."""
+    first = round(clip[0] * TICKS)
+    last = None if clip[1] is None else round(clip[1] * TICKS)
+    text = io.StringIO()
+    for block in parse_fragment(path.read_bytes()):
+        if isinstance(block, CueBlock):
+            if block.end <= first or (last is not None and block.start >= last):
+                continue
+            block.start = max(block.start, first) - first
+            block.end = (block.end if last is None else min(block.end, last)) - first
+        block.write_into(text)
+    path.write_text(text.getvalue(), encoding="utf-8")
 
 
 def _has_cues(path: Path) -> bool:

@@ -79,7 +79,7 @@ class AttemptRun:
         self._has_looked = False  # for the video among those that the owner has
         self._has_ended = False  # all its processes; its files are unchanged since
         self._child: Child | None = None
-        self._site_rate: int | None = None  # bytes per second; None: as fast as it comes
+        self._rate_limit: int | None = None  # bytes per second; None: as fast as it comes
         self._wake, self._waker = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._closing = threading.Lock()
         self._progress = ProgressReport(download)
@@ -219,10 +219,13 @@ class AttemptRun:
         return last_word or Broke(kinds=["ChildDied"], data=child.ending_data)
 
     def _job(self, directory: Path) -> Job:
-        self._site_rate = self.row.ask(partial(Site.objects.rate_limit_of, self.download.site))
+        options = DownloadOptions.from_mapping(self.download.options)
+        of_site = self.row.ask(partial(Site.objects.rate_limit_of, self.download.site))
+        rates = filter(None, (of_site, options.rate_limit))
+        self._rate_limit = min(rates, default=None)
         return Job(
             url=clean_url(self.download.url),  # as the child must get it, whatever the row says
-            options=DownloadOptions.from_mapping(self.download.options).as_dict(),
+            options=options.as_dict(),
             directory=str(directory),
             max_bytes=settings.VNSITE.max_bytes,
             stall_seconds=settings.VNSITE.stall_seconds,
@@ -230,7 +233,7 @@ class AttemptRun:
             max_seconds=settings.VNSITE.max_seconds,
             min_free_bytes=settings.VNSITE.min_free_bytes,
             is_last_try=self.download.tries >= self.download.max_attempts,
-            rate_limit=self._site_rate,
+            rate_limit=self._rate_limit,
             max_entries=settings.VNSITE.max_entries,
             may_list=self.download.list_depth < MAX_LIST_DEPTH,
         )
@@ -247,7 +250,7 @@ class AttemptRun:
             list_being_read=self._list,
             log=self._log,
             loan=self._loan,
-            rate_limit=self._site_rate,
+            rate_limit=self._rate_limit,
         )
         while self._request is None:
             messages = listener.receive(wake=self._wake)

@@ -1,40 +1,21 @@
 """Each option against real media, through a real child: what ffprobe finds is what was chosen."""
 
-import shutil
+import json
 import subprocess
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
+from downloads.rules.classify import code_of
 from downloads.rules.errors import ErrorClass
 from tests.fetch.conftest import Fetch
 from tests.helpers import choices
-from tests.helpers.attempts import Ended
+from tests.helpers.attempts import Ended, facts
 from tests.helpers.choices import CHAPTERS, DESCRIPTION, LINES, TITLE, UPLOADER, Choices, webvtt
 from tests.helpers.probe import Found, probe
-from tests.helpers.scripted_site import Answer, ScriptedSite
-
-
-@pytest.fixture(scope="session")
-def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The media of the site, made once for all processes of a run."""
-    if shutil.which("ffmpeg") is None:
-        pytest.skip("ffmpeg is not installed: apt-get install ffmpeg")
-    finished = tmp_path_factory.getbasetemp().parent / "choices"
-    if not finished.exists():
-        made = tmp_path_factory.mktemp("choices")
-        choices.make(made)
-        if not finished.exists():
-            made.rename(finished)
-    return finished
-
-
-@pytest.fixture
-def offer(scripted_site: ScriptedSite, media: Path) -> Choices:
-    site = Choices(site=scripted_site, media=media)
-    site.serve_all()
-    return site
+from tests.helpers.scripted_site import Answer, Request
 
 
 def file_of(ended: Ended, role: str, language: str = "") -> Path:
@@ -257,6 +238,28 @@ def test_a_picture_that_the_site_refuses_costs_a_warning_and_not_the_video(
     assert warnings(ended) == [{"code": "not_fetched", "what": "thumbnail", "reason": reason}]
 
 
+@pytest.mark.parametrize("path", ["/en.vtt", "/poster.png"])
+def test_a_sidecar_that_does_not_come_is_not_waited_for(
+    fetch: Fetch, offer: Choices, path: str
+) -> None:
+    offer.site.serve(path, Answer(body=b"WEBVTT" * 100, hold_after=10))
+
+    ended = fetch(offer.url("/page"), subtitles=["en"], stall_seconds=3.0)
+
+    assert [file.role for file in ended.fetched.files if file.role == "video"] == ["video"]
+    assert [warning["reason"] for warning in warnings(ended)] == ["stalled"]
+
+
+def test_many_pieces_of_subtitles_may_take_longer_than_one(fetch: Fetch, offer: Choices) -> None:
+    pieces = "".join(f"#EXTINF:1,\n/en-0.vtt?{number}\n" for number in range(300))
+    playlist = f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n{pieces}#EXT-X-ENDLIST\n"
+    offer.file("/en.m3u8", playlist)
+
+    ended = fetch(offer.url("/stream"), subtitles=["en"], thumbnail=False, stall_seconds=1.5)
+
+    assert roles(ended) == ["video", "subtitles en"]
+
+
 # In the file
 
 ALL_INSIDE = ["subtitles", "thumbnail", "chapters", "metadata"]
@@ -278,10 +281,17 @@ def test_a_video_holds_what_was_to_be_put_into_it(
     found = probe(file_of(ended, "video"))
     assert found.has_picture
     assert found.subtitles == ([(codec, "eng")] if codec else [])
+    if codec:
+        assert f"00:01.000 --> 00:02.000\n{LINES['en']}" in subtitles_in(file_of(ended, "video"))
     assert found.chapters == CHAPTERS
     require_metadata(found)
     assert (found.video, found.height, found.audio) == ("h264", 360, "aac")
     assert found.seconds == pytest.approx(choices.SECONDS, abs=0.3)
+
+
+def subtitles_in(path: Path) -> str:
+    command = ["ffmpeg", "-v", "error", "-i", path, "-map", "0:s", "-f", "webvtt", "-"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 def require_metadata(found: Found) -> None:
@@ -322,3 +332,120 @@ def test_a_webm_holds_subtitles_but_no_picture(fetch: Fetch, offer: Choices) -> 
     assert not found.has_picture
     assert roles(ended) == ["video", "subtitles en", "thumbnail"]
     assert warnings(ended) == [{"code": "not_embedded", "what": "thumbnail", "container": "webm"}]
+
+
+# A part of it
+
+
+@pytest.mark.parametrize(
+    ("path", "clip", "seconds", "chapters"),
+    [
+        ("/film", "2-4", 2, {"Two = 2": (0, 2)}),
+        ("/film", "3-", 3, {"Two = 2": (0, 1), "Three": (1, 3)}),
+        ("/stream", "2-5", 3, {"Two = 2": (0, 2), "Three": (2, 3)}),
+    ],
+)
+def test_a_part_is_cut_with_its_chapters(
+    fetch: Fetch,
+    offer: Choices,
+    path: str,
+    clip: str,
+    seconds: int,
+    chapters: dict[str, tuple[int, int]],
+) -> None:
+    ended = fetch(offer.url(path), clip=clip, embed=["chapters"])
+
+    found = probe(file_of(ended, "video"))
+    # A key frame a second: the part begins with the one before.
+    assert seconds - 0.3 <= found.seconds <= seconds + 1.3
+    assert found.chapters == chapters
+    assert (found.video, found.audio) == ("h264", "aac")
+
+
+def test_subtitles_are_those_of_the_part(fetch: Fetch, offer: Choices) -> None:
+    ended = fetch(offer.url("/page"), clip="3-6", subtitles=["en"], thumbnail=False)
+
+    text = file_of(ended, "subtitles", "en").read_text()
+    assert LINES["en"] not in text
+    assert "00:00:01.000 --> 00:00:02.000\nLater" in text
+
+
+def test_a_part_of_the_sound(fetch: Fetch, offer: Choices) -> None:
+    ended = fetch(offer.url("/film"), clip="1-3", audio="mp3", thumbnail=False)
+
+    found = probe(ended.file)
+    assert (found.video, found.audio) == ("", "mp3")
+    assert found.seconds == pytest.approx(2, abs=0.3)
+
+
+def test_a_part_after_the_end_is_said_to_be_none(fetch: Fetch, offer: Choices) -> None:
+    ended = fetch(offer.url("/film"), clip="20-30")
+
+    assert ended.error_class is ErrorClass.FORMAT_UNAVAILABLE
+    assert code_of(facts(ended.broke)) == "empty_clip"
+
+
+# Live streams
+
+
+def test_a_running_stream_is_refused_as_wished(fetch: Fetch, offer: Choices) -> None:
+    playlist = (offer.media / "180.m3u8").read_text()
+    running = playlist.replace("#EXT-X-ENDLIST\n", "").replace("#EXT-X-PLAYLIST-TYPE:VOD\n", "")
+    offer.file("/live.m3u8", running)
+
+    ended = fetch(offer.url("/live.m3u8"), live="refuse")
+
+    assert ended.error_class is ErrorClass.FORMAT_UNAVAILABLE
+    assert code_of(facts(ended.broke)) == "live_refused"
+
+
+# Extras
+
+
+def test_extras_are_what_media_servers_read(fetch: Fetch, offer: Choices) -> None:
+    ended = fetch(offer.url("/stream"), extras=["nfo", "poster", "info"])
+
+    assert roles(ended) == ["video", "thumbnail", "info", "thumbnail", "info"]
+    nfo = ElementTree.parse(ended.directory / "movie.nfo").getroot()
+    told = {each.tag: each.text for each in nfo}
+    assert nfo.tag == "movie"
+    assert (told["title"], told["plot"], told["studio"]) == (TITLE, DESCRIPTION, UPLOADER)
+    assert told["premiered"] == "2026-01-31"
+    assert told["thumb"] == offer.url("/poster.jpg")
+    assert (ended.directory / "poster.jpg").read_bytes() == file_of_name(ended, "thumbnail.jpg")
+    info = json.loads((ended.directory / "info.json").read_text())
+    assert (info["title"], info["uploader"]) == (TITLE, UPLOADER)
+    assert [chapter["title"] for chapter in info["chapters"]] == list(CHAPTERS)
+
+
+def file_of_name(ended: Ended, name: str) -> bytes:
+    return (ended.directory / name).read_bytes()
+
+
+def test_the_info_holds_no_pass_and_no_path(fetch: Fetch, offer: Choices) -> None:
+    page = offer.site.answer(Request(path="/stream", headers={})).body
+    assert isinstance(page, str)
+    offer.site.serve("/stream", Answer(body=page.replace("poster.jpg", "poster.jpg?sig=canary")))
+    master = offer.site.answer(Request(path="/master.m3u8", headers={})).body
+    assert isinstance(master, str)
+    offer.file("/master.m3u8", master.replace("/360.m3u8", "/360.m3u8?pass=canary"))
+
+    ended = fetch(offer.url("/stream"), extras=["nfo", "info"], subtitles=["en"])
+
+    for name in ("movie.nfo", "info.json"):
+        text = (ended.directory / name).read_text()
+        assert "canary" not in text
+        assert str(ended.directory) not in text
+        assert "User-Agent" not in text
+
+
+def test_a_title_with_anything_in_it_makes_a_valid_nfo(fetch: Fetch, offer: Choices) -> None:
+    page = offer.site.answer(Request(path="/film", headers={})).body
+    assert isinstance(page, str)
+    hostile = "</title><script>\\u0000\\u0008]]>&amp;\\ud83c\\udfac"
+    offer.site.serve("/film", Answer(body=page.replace(TITLE, hostile)))
+
+    ended = fetch(offer.url("/film"), extras=["nfo"], thumbnail=False)
+
+    nfo = ElementTree.parse(ended.directory / "movie.nfo").getroot()
+    assert (nfo.findtext("title") or "").startswith("</title><script>")
