@@ -13,7 +13,9 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 from downloads.fetch.client import ForkServer
+from tests.helpers import choices
 from tests.helpers.attempts import make_directory
+from tests.helpers.choices import Choices
 from tests.helpers.media_server import MediaServer
 from tests.helpers.postgresql import Cluster
 from tests.helpers.scripted_site import Canary, ScriptedSite
@@ -177,6 +179,27 @@ def directory(tmp_path: Path) -> Path:
 def scripted_site() -> Iterator[ScriptedSite]:
     with ScriptedSite() as site:
         yield site
+
+
+@pytest.fixture(scope="session")
+def choices_media(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The media of the site, made once for all processes of a run."""
+    if shutil.which("ffmpeg") is None:
+        pytest.skip("ffmpeg is not installed: apt-get install ffmpeg")
+    finished = tmp_path_factory.getbasetemp().parent / "choices"
+    if not finished.exists():
+        made = tmp_path_factory.mktemp("choices")
+        choices.make(made)
+        if not finished.exists():
+            made.rename(finished)
+    return finished
+
+
+@pytest.fixture
+def offer(scripted_site: ScriptedSite, choices_media: Path) -> Choices:
+    site = Choices(site=scripted_site, media=choices_media)
+    site.serve_all()
+    return site
 
 
 @pytest.fixture

@@ -545,6 +545,18 @@ def test_a_completed_download_shows_its_files(caller: Caller, user: User) -> Non
     ]  # fmt: skip
 
 
+def test_a_download_shows_what_the_site_said_and_what_came(caller: Caller, user: User) -> None:
+    media = {"uploader": "Ursula", "duration": 62, "height": 720, "container": "webm", "live": True}
+    download = lives.complete(lives.submit(user), media=media, data={"warnings": [{"code": "x"}]})
+    Download.objects.update(extractor="studio", media_id="42")
+
+    body = caller.get(f"/downloads/{download.correlation_id}").json()
+
+    known = {name: value for name, value in body["media"].items() if value is not None}
+    assert known == {"extractor": "studio", "media_id": "42", **media}
+    assert body["history"][-1]["data"] == {"warnings": [{"code": "x"}]}
+
+
 def delete(path: Path) -> None:
     path.unlink()
 

@@ -1,6 +1,5 @@
 """What the tests of streams may ask for."""
 
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,9 +8,7 @@ from pathlib import Path
 import pytest
 
 from downloads.fetch.client import ForkServer
-from tests.helpers import choices
 from tests.helpers.attempts import Ended, attempt, job_for
-from tests.helpers.choices import Choices
 from tests.helpers.media_server import MediaServer
 from tests.helpers.scripted_site import ScriptedSite
 from tests.helpers.streams import (
@@ -94,24 +91,3 @@ def films(packed: Callable[..., Fragments]) -> Callable[..., dict[str, Fragments
         }
 
     return films
-
-
-@pytest.fixture(scope="session")
-def media(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The media of the site, made once for all processes of a run."""
-    if shutil.which("ffmpeg") is None:
-        pytest.skip("ffmpeg is not installed: apt-get install ffmpeg")
-    finished = tmp_path_factory.getbasetemp().parent / "choices"
-    if not finished.exists():
-        made = tmp_path_factory.mktemp("choices")
-        choices.make(made)
-        if not finished.exists():
-            made.rename(finished)
-    return finished
-
-
-@pytest.fixture
-def offer(scripted_site: ScriptedSite, media: Path) -> Choices:
-    site = Choices(site=scripted_site, media=media)
-    site.serve_all()
-    return site

@@ -1,6 +1,6 @@
 """Downloads at every station of their life, brought there by the moves that the worker makes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
@@ -83,11 +83,16 @@ def fail(download: Download, error_class: ErrorClass = ErrorClass.UNAVAILABLE) -
 
 
 def complete(
-    download: Download, *, name: str = "clip.mp4", beside: Sequence[dict[str, str]] = ()
+    download: Download,
+    *,
+    name: str = "clip.mp4",
+    beside: Sequence[dict[str, str]] = (),
+    data: Mapping[str, Any] | None = None,
+    media: Mapping[str, Any] | None = None,
 ) -> Download:
     """Walk from CREATED to COMPLETED with a published video; its directory is kept.
 
-    `beside`: columns of further files.
+    `beside`: columns of further files. `data` and `media`: see `Download.complete`.
     """
     running = start(download)
     library_path = f"Title [{running.correlation_id}]"
@@ -98,7 +103,7 @@ def complete(
     for file in files:
         (published / str(file["name"])).write_bytes(b"video")
     running.decide_to_publish(library_path=library_path, manifest={})
-    running.complete(files, actor="test", title=running.title, data={})
+    running.complete(files, actor="test", title=running.title, data=data or {}, media=media)
     return running
 
 

@@ -130,7 +130,7 @@ def running_worker(*arguments: str, **environment: str) -> Iterator[WorkerProces
         worker.close()
 
 
-def submit(url: str, *, owner: User | None = None, **options: str) -> Download:
+def submit(url: str, *, owner: User | None = None, **options: object) -> Download:
     wish = (url, DownloadOptions().with_overrides(**options))
     [answer] = submissions.submit([wish], owner=owner, actor="test")
     return answer.download

@@ -36,6 +36,44 @@ from downloads.web.details import detail_of
         ({"code": "of a later version", "neither": 1}, ""),
         ({"message": "HTTP {404}"}, "HTTP {404}"),
         (
+            {"warnings": [{"code": "no_subtitles", "language": "it", "offered": "de en"}]},
+            "There are no subtitles in it. There are: de en.",
+        ),
+        (
+            {"warnings": [{"code": "no_subtitles", "language": "it", "offered": ""}]},
+            "There are no subtitles.",
+        ),
+        (
+            {"warnings": [{"code": "too_many_subtitles", "number": 7}]},
+            "7 more subtitles were left out.",
+        ),
+        (
+            {
+                "warnings": [
+                    {
+                        "code": "not_fetched",
+                        "what": "subtitles",
+                        "language": "fr",
+                        "reason": "forbidden",
+                    },
+                    {"code": "not_fetched", "what": "thumbnail", "reason": "not_picture"},
+                    {"code": "not_fetched", "what": "sponsorblock"},
+                ]
+            },
+            "The subtitles in fr were not fetched (forbidden).\n"
+            "The thumbnail was not fetched (not_picture).\n"
+            "SponsorBlock did not answer.",
+        ),
+        (
+            {"warnings": [{"code": "not_embedded", "what": "thumbnail", "container": "opus"}]},
+            "The thumbnail cannot be put into opus.",
+        ),
+        (
+            {"warnings": [{"code": "not_embedded", "what": "metadata"}]},
+            "The metadata could not be put into the file.",
+        ),
+        ({"warnings": [{"code": "of a later version"}]}, ""),
+        (
             {"kept_bytes": 5, "message": "reset by peer"},
             "reset by peer\n5 bytes kept for the next attempt",
         ),

@@ -618,6 +618,41 @@ def test_subtitles_are_offered_by_the_player(browser: Client, user: User) -> Non
     assert page.index("Video · 5 B") < page.index("Subtitles (es-419) · 5 B")
 
 
+def test_the_page_says_what_came_beside_what_was_asked_for(browser: Client, user: User) -> None:
+    media = {
+        "uploader": "Ursula",
+        "duration": 62,
+        "uploaded_at": "2026-01-31T12:00:00+00:00",
+        "width": 1280,
+        "height": 720,
+        "video_codec": "vp9",
+        "audio_codec": "opus",
+        "container": "webm",
+    }
+    warnings = [{"code": "not_fetched", "what": "thumbnail", "reason": "forbidden"}]
+    download = lives.submit(user, quality="1080p")
+    lives.complete(download, media=media, data={"warnings": warnings})
+
+    words = words_of(browser.get(path_of(download)))
+
+    assert "Ursula · 1 min 02 s · 2026-01-31" in words
+    assert "1280 x 720 · vp9 · opus · webm" in words
+    assert "1080p asked, 720p is the best here." in words
+    assert words.count("The thumbnail was not fetched (forbidden).") == 2  # in the history, too
+
+
+@pytest.mark.parametrize(
+    ("quality", "width", "height"), [("1080p", 1920, 1080), ("720p", 720, 1280), ("best", 320, 180)]
+)
+def test_the_page_says_nothing_of_a_site_that_had_what_was_asked_for(
+    browser: Client, user: User, quality: str, width: int, height: int
+) -> None:
+    download = lives.submit(user, quality=quality)
+    lives.complete(download, media={"width": width, "height": height, "container": "mp4"})
+
+    assert "is the best here" not in words_of(browser.get(path_of(download)))
+
+
 def test_the_graph_shows_the_way_that_was_taken(browser: Client, user: User) -> None:
     download = lives.fail(lives.submit(user))
 
