@@ -3,8 +3,8 @@
 Used in a forked child only, on its own copy of the downloader: nothing of the fork server changes.
 """
 
-from collections.abc import Iterator
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, fields, is_dataclass, replace
 from functools import partial
 from http.cookiejar import Cookie as JarCookie
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -16,13 +16,20 @@ from requests.cookies import RequestsCookieJar
 from yt_dlp.utils.networking import HTTPHeaderDict, clean_proxies
 
 from downloads.fetch.downloader import Downloader
-from downloads.fetch.protocol import Broke, Fetched, Lent, Message, Metadata, Renewed, Said, Send
+from downloads.fetch.protocol import Lent, Message, Renewed, Send
 from downloads.rules.cookies import MAX_COOKIES, Cookie, secrets_of
 from downloads.rules.proxies import Proxy
 from downloads.rules.redaction import REDACTED
 
 MAX_RENEWED_BYTES = 256 * 1024  # of one host, with names and paths
 HTTP_ONLY = ("HttpOnly", "httponly", "HTTPOnly")  # as sites spell it
+# The fields of messages that are for programs. A link that is changed would lead nowhere.
+NO_WORDS = frozenset(
+    {
+        *("end", "extractor", "kind", "kinds", "language", "level", "media_id", "media_type"),
+        *("name", "phase", "role", "sha256", "url"),
+    }
+)
 LOCAL = ".local"  # what http.cookiejar adds to a host without a dot
 
 
@@ -91,18 +98,7 @@ class Lending:
             return text
 
         def send_without(message: Message) -> None:
-            match message:
-                case Said():
-                    message = replace(message, text=clean(message.text))
-                case Metadata() | Fetched():
-                    message = replace(message, title=clean(message.title))
-                case Broke():
-                    data: dict[str, Any] = {
-                        key: clean(value) if isinstance(value, str) else value
-                        for key, value in message.data.items()
-                    }
-                    message = replace(message, message=clean(message.message), data=data)
-            send(message)
+            send(message if isinstance(message, Renewed) else _cleaned(message, clean))
 
         return send_without
 
@@ -129,6 +125,20 @@ class Lending:
     def _without_local(self, domain: str) -> str:
         plain = domain.removesuffix(LOCAL)
         return plain if plain.strip("[]") in self._cookies else domain
+
+
+def _cleaned(value: Any, clean: Callable[[str], str]) -> Any:
+    """Clean all texts of a message, however deep they are, but those that are no words."""
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, list):
+        return [_cleaned(each, clean) for each in value]
+    if isinstance(value, dict):
+        return {key: _cleaned(each, clean) for key, each in value.items()}
+    if is_dataclass(value) and not isinstance(value, type):
+        words = [each.name for each in fields(value) if each.name not in NO_WORDS]
+        return replace(value, **{name: _cleaned(getattr(value, name), clean) for name in words})
+    return value
 
 
 def _to_jar(cookie: Cookie) -> JarCookie:

@@ -1,9 +1,12 @@
-"""A cookie goes back to the host that set it, in the download in which it did, and nowhere else."""
+"""A cookie goes back to whoever set it, in the same download; a lent one to its domain alone."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
+from downloads.fetch.protocol import Lent
+from downloads.rules.cookies import Cookie
 from tests.egress.networks import SITE, Networks
 from tests.helpers.attempts import attempt, job_for, make_directory
 from tests.helpers.media_server import MediaServer
@@ -78,3 +81,24 @@ def test_a_cookie_goes_back_to_its_host_and_ends_with_the_download(
     assert sent[0] == ""
     assert f"name={SECRET}" in sent
     assert two_hosts.site.requests[0].headers.get("Cookie", "") == ""
+
+
+def test_a_cookie_that_was_lent_goes_to_its_domain_alone(
+    two_hosts: Networks, directory: Path
+) -> None:
+    answer = Answer(status=302, headers={"Location": "http://www.site.example/page"})
+    two_hosts.site.serve("/start", answer)
+    target = "http://other.example/video.mp4"
+    two_hosts.site.serve("/page", Answer(body=f'<title>x</title><video src="{target}"></video>'))
+    lent = Cookie(domain="site.example", path="/", name="name", value=SECRET)
+    job = job_for("http://site.example/start", directory)
+
+    ended = attempt(two_hosts.fork_server, job, Lent(cookies={"site.example": [asdict(lent)]}))
+
+    sent = {f"name={SECRET}"}
+    assert ended.fetched.files
+    assert cookies_by_host(two_hosts) == {
+        "site.example": sent,
+        "www.site.example": sent,
+        "other.example": {""},
+    }

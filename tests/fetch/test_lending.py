@@ -244,9 +244,15 @@ def test_as_many_cookies_as_a_site_may_have_arrive(site: ScriptedSite, get: Get)
         Answer(status=302, headers={"Location": f"/gone?x={SECRET}"}),
         Answer(status=302, headers={"Location": f"http://{SECRET}.example/"}),
         Answer(status=500, body=SECRET),
+        Answer(
+            media_type="application/rss+xml",
+            body=f"<rss><channel><title>{SECRET}</title><item><title>{SECRET}</title>"
+            "<link>https://site.example/1</link></item><item><title>b</title>"
+            "<link>https://site.example/2</link></item></channel></rss>",
+        ),
     ],
 )
-def test_no_log_line_title_or_error_repeats_a_cookie(
+def test_no_log_line_title_entry_or_error_repeats_a_cookie(
     site: ScriptedSite, get: Get, directory: Path, answer: Answer
 ) -> None:
     site.serve("/watch", answer)
