@@ -83,7 +83,10 @@ class SiteCookies(models.Model):
         """Decrypt the cookies. Raises Unreadable when the secret key was changed since."""
         sealed = bytes(self.sealed)
         text = sealing.unseal(sealed, secret_key=settings.SECRET_KEY, place=self._place)
-        return [Cookie.from_mapping(values) for values in json.loads(text)]
+        try:
+            return [Cookie.from_mapping(values) for values in json.loads(text)]
+        except (TypeError, ValueError):  # of a version that knew other cookies
+            raise sealing.Unreadable from None
 
     @property
     def is_readable(self) -> bool:

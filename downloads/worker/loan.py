@@ -61,7 +61,9 @@ class Loan:
             try:
                 cookies = row.open()
             except Unreadable:
-                self.notes.append(f"the cookies of {row} cannot be read any more: paste them again")
+                self.notes.append(
+                    f"the cookies of {row} cannot be read with this secret key: paste them again"
+                )
                 continue
             self._rows[row.host] = row
             self.notes.append(f"with the owner's cookies of {row}")

@@ -14,6 +14,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.core import serializers
 from django.db import connection
+from django.test import Client
 
 from downloads.models import AttemptLog, Download, Site, SiteCookies
 from downloads.rules.cookies import Cookie
@@ -218,7 +219,7 @@ def test_cookies_of_another_secret_key_cost_no_download_and_are_named_in_the_log
 
     assert download.error_class == ErrorClass.LOGIN_REQUIRED
     said = AttemptLog.objects.get(download=download).text
-    assert f"the cookies of {HOST} cannot be read any more: paste them again" in said
+    assert f"the cookies of {HOST} cannot be read with this secret key: paste them again" in said
     assert "Traceback" not in worker.log()
 
 
@@ -276,6 +277,18 @@ def rows_as_text() -> str:
     return serializers.serialize("json", rows)
 
 
+def answers_about(download: Download, *, reader: User) -> str:
+    """What the pages and the API say of a download and of cookies."""
+    client = Client()
+    client.force_login(reader)
+    one = download.correlation_id
+    paths = ["/", f"/downloads/{one}/", "/cookies/", f"/sites/{HOST}/cookies"]
+    paths += [f"/api/v1/downloads/{one}", f"/api/v1/downloads/{one}/log", "/api/v1/downloads"]
+    answers = [client.get(path) for path in (*paths, f"/api/v1/sites/{HOST}/cookies")]
+    assert {answer.status_code for answer in answers} == {200}
+    return "".join(answer.content.decode() for answer in answers)
+
+
 def files_with(needle: bytes, *roots: Path) -> list[Path]:
     return [
         path
@@ -314,9 +327,10 @@ def test_a_cookie_is_in_its_own_child_and_nowhere_else(
     private.let_go()
     assert {finished(own).outcome, finished(foreign).outcome} == {"completed"}
     wait_for(lambda: values_of(user) == [RENEWED], what="the renewed one to be stored")
-    exported = rows_as_text()
+    exported, answers = rows_as_text(), answers_about(own, reader=user)
     for secret in (SECRET, RENEWED):
         assert secret not in exported
+        assert secret not in answers
         assert secret not in worker.log()
         assert not files_with(secret.encode(), settings.VNSITE.data_dir)
     assert "session" in exported
