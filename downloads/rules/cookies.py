@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 from urllib.parse import quote, unquote, urlsplit
 
-from downloads.rules.links import clean_url
+from downloads.rules.links import MAX_HOST_LENGTH, clean_url
 
 MAX_COOKIES = 500  # of one site
 MAX_COOKIE_BYTES = 4096  # name and value, as browsers limit them
@@ -86,20 +86,20 @@ class Cookie:
     @property
     def fault(self) -> str:
         """Say what keeps it from being a cookie; "" when nothing does."""
-        if not _DOMAIN.fullmatch(self.domain):
+        if len(self.domain) > MAX_HOST_LENGTH or not _DOMAIN.fullmatch(self.domain):
             return "the domain is not one"
         if not self.path.startswith("/") or len(self.path) > MAX_PATH_LENGTH:
             return f"the path must begin with / and have at most {MAX_PATH_LENGTH:,} characters"
         if any(_UNSAFE.search(text) for text in (self.path, self.name, self.value)):
             return "there is a control character or a semicolon in it"
-        if len(self.name.encode()) + len(self.value.encode()) > MAX_COOKIE_BYTES:
+        if len(f"{self.name}{self.value}".encode(errors="replace")) > MAX_COOKIE_BYTES:
             return f"name and value together have more than {MAX_COOKIE_BYTES:,} bytes"
         return ""
 
     @property
     def can_be_sent(self) -> bool:
         """Whether a header can carry it as it is."""
-        return bool(self.name) and f"{self.name}{self.value}".isascii()
+        return bool(self.name) and f"{self.name}{self.value}{self.path}".isascii()
 
     def has_expired(self, now: float) -> bool:
         return self.expires is not None and self.expires <= now

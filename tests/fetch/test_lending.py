@@ -1,6 +1,8 @@
 """A child that is lent cookies and a proxy: who gets them, what comes back, and what is said."""
 
 import json
+import os
+import signal
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -9,7 +11,9 @@ from time import time
 
 import pytest
 
+from downloads.fetch import client
 from downloads.fetch.client import ForkServer
+from downloads.fetch.processes import ChildFailed
 from downloads.fetch.protocol import Lent, Renewed
 from downloads.rules.cookies import MAX_COOKIES, Cookie
 from downloads.rules.errors import ErrorClass
@@ -322,3 +326,17 @@ def test_a_proxy_that_refuses_a_password_is_not_taken_for_the_site(
 
     assert ended.error_class is ErrorClass.NETWORK
     assert "canary" not in str(ended.messages)
+
+
+def test_a_child_that_does_not_take_what_it_is_lent_is_given_up(
+    fork_server: ForkServer, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "ANSWER_TIMEOUT_SECONDS", 0.1)
+    much = [cookie(name=f"n{number}", value="x" * 4000) for number in range(MAX_COOKIES)]
+    child = fork_server.fork(job_for("http://site.example/watch", directory))
+    try:
+        os.kill(child.process.pid, signal.SIGSTOP)
+        with pytest.raises(ChildFailed):
+            child.go(lent(*much))
+    finally:
+        child.end(grace_seconds=0)

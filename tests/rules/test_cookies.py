@@ -5,6 +5,8 @@ from dataclasses import asdict
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from downloads.rules.cookie_texts import (
     MAX_TEXT_BYTES,
@@ -161,6 +163,37 @@ def test_no_refusal_repeats_a_value() -> None:
     ]
 
     assert value not in "".join(map(refusal, texts))
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),
+    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from([*ENTRY, "cookies"]), inner),
+)
+fields = st.sampled_from([*LINE.split("\t"), "", "\ud800", "ü", "\0", ";", "1e999", "nan", "-1"])
+
+
+@given(
+    st.text()
+    | st.lists(fields, max_size=9).map("\t".join)
+    | anything.map(json.dumps)
+    | st.lists(st.fixed_dictionaries(dict.fromkeys(ENTRY, fields))).map(json.dumps)
+)
+@example(json.dumps([{**ENTRY, "name": "\ud800", "path": "/\ud800"}]))
+@example(json.dumps([{**ENTRY, "expirationDate": 10**400}]))
+@example("[" + "9" * 5000 + "]")
+def test_any_text_gives_cookies_or_a_sentence(text: str) -> None:
+    try:
+        found = read(text)
+    except InvalidCookies as refused:
+        assert str(refused).endswith(".")
+    else:
+        assert all(Cookie.from_mapping(asdict(each)) == each for each in found.cookies)
+        assert json.dumps([asdict(each) for each in found.cookies], ensure_ascii=False).isascii()
+
+
+@pytest.mark.parametrize("domain", [":" * 200_000 + "x", "a." * 100_000 + "!", "-" * 200_000])
+def test_a_long_domain_is_refused_at_once(domain: str) -> None:
+    assert refusal(LINE.replace(".example.org", domain)) == "Line 1: the domain is not one."
 
 
 def test_more_cookies_than_a_site_has_are_refused() -> None:
