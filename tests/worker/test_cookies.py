@@ -5,6 +5,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from time import time
 
@@ -61,6 +62,11 @@ class PrivateSite:
     def hold(self) -> None:
         self._may_go.clear()
 
+    def cut(self) -> None:
+        """Send half of the video, and nothing more."""
+        half, headers = len(self._video.body) // 2, {"ETag": '"1"'}
+        self._video = replace(self._video, hold_after=half, headers=headers)
+
     def let_go(self) -> None:
         self._may_go.set()
 
@@ -84,7 +90,8 @@ def private(scripted_site: ScriptedSite, media_server: MediaServer) -> Iterator[
 
 @pytest.fixture
 def worker(private: PrivateSite) -> Iterator[WorkerProcess]:
-    with running_worker(VNSITE_ALLOW_PRIVATE_HOSTS=private.site.origin) as worker:
+    environment = {"VNSITE_ALLOW_PRIVATE_HOSTS": private.site.origin, "VNSITE_LOG_LEVEL": "debug"}
+    with running_worker(**environment) as worker:
         yield worker
 
 
@@ -191,21 +198,6 @@ def test_what_was_deleted_meanwhile_does_not_come_back(
 
     assert download.outcome == "completed"
     assert not SiteCookies.objects.exists()
-
-
-def test_a_worker_that_is_killed_leaves_the_old_ones(
-    private: PrivateSite, worker: WorkerProcess, user: User
-) -> None:
-    paste(user)
-    private.renews()
-    private.hold()
-    submit(private.url, owner=user)
-    wait_for(lambda: private.is_asked_for("/video.mp4"), what="the video to be asked for")
-
-    worker.send(signal.SIGKILL)
-    worker.wait()
-
-    assert values_of(user) == [SECRET]
 
 
 def test_cookies_of_another_secret_key_cost_no_download_and_are_named_in_the_log(
@@ -335,6 +327,27 @@ def test_a_cookie_is_in_its_own_child_and_nowhere_else(
         assert not files_with(secret.encode(), settings.VNSITE.data_dir)
     assert "session" in exported
     assert no_breach()
+
+
+def test_a_killed_worker_leaves_the_old_cookies_and_no_file_with_one(
+    private: PrivateSite, worker: WorkerProcess, user: User
+) -> None:
+    paste(user)
+    private.renews()
+    private.cut()
+    submit(private.url, owner=user)
+    roots = (settings.VNSITE.temp_root, settings.VNSITE.media_root)
+    wait_for(lambda: any(path.stat().st_size for path in roots[0].rglob("*.part")), what="a part")
+
+    worker.send(signal.SIGKILL)
+    worker.wait()
+
+    left = [path for path in roots[0].rglob("*") if path.is_file()]
+    assert len(left) > 1
+    for secret in (SECRET, RENEWED):
+        assert not files_with(secret.encode(), *roots)
+        assert secret not in worker.log()
+    assert values_of(user) == [SECRET]
 
 
 def test_an_attempt_that_fails_tells_no_cookie_either(
