@@ -12,6 +12,7 @@ from tests.helpers.postgresql import Cluster
 
 os.umask(0o077)  # what tests make is nobody else's, so that no start has to close it
 os.environ["VNSITE_DATA_DIR"] = tempfile.mkdtemp(prefix="vnsite-tests-")
+os.environ["VNSITE_EXTRACTORS_UPDATE"] = "off"  # no worker of a test asks the public index
 atexit.register(shutil.rmtree, os.environ["VNSITE_DATA_DIR"], ignore_errors=True)
 
 from vnsite.settings import *  # noqa: E402, F403

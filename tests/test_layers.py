@@ -34,6 +34,7 @@ HOUSE: tuple[dict[str, frozenset[str]], ...] = (
                 "downloads.fetch",
                 "downloads.sandbox",
                 "downloads.standalone",
+                "downloads.updates",
                 "vnsite",
                 "vnsite.config",
                 "vnsite.modes",

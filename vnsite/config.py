@@ -109,6 +109,17 @@ class Config(BaseSettings):
         path_template.DEFAULT,
         description="a name of {title}, {site}, {date} and always {id}, in folders or not",
     )
+    extractors_update: Literal["off", "check", "auto"] = Field(
+        "check", description="off, check or auto"
+    )
+    extractors_channel: Literal["stable", "nightly"] = Field(
+        "stable", description="stable or nightly"
+    )
+    extractors_index: str = Field(
+        "https://pypi.org/simple/",
+        pattern=r"^https?://[^\s/]+",
+        description="the address of a package index, https://HOST/PATH/",
+    )
     log_format: Literal["console", "json"] = Field("console", description="console or json")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="debug, info, warning or error"
@@ -161,6 +172,11 @@ class Config(BaseSettings):
     def temp_root(self) -> Path:
         """The folder of the isolated directories."""
         return self.temp_dir or self.data_dir / "tmp"
+
+    @property
+    def extractors_root(self) -> Path:
+        """The folder of the sets of extractors."""
+        return self.data_dir / "extractors"
 
     @property
     def database(self) -> str:

@@ -68,7 +68,16 @@ class TransitionAdmin(NothingToWrite, admin.ModelAdmin):
 
 @admin.register(Worker)
 class WorkerAdmin(NothingToWrite, admin.ModelAdmin):
-    list_display = ("name", "host", "pid", "slots", "started_at", "heartbeat_at", "stopped_at")
+    list_display = (
+        "name",
+        "host",
+        "pid",
+        "slots",
+        "yt_dlp",
+        "started_at",
+        "heartbeat_at",
+        "stopped_at",
+    )
     search_fields = ("name", "host")
     ordering = ("-heartbeat_at",)
 

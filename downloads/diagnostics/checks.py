@@ -3,7 +3,6 @@
 Reads rows, folders and versions; changes nothing. A check that cannot be made says so.
 """
 
-import importlib.metadata
 import stat
 import tempfile
 from datetime import date
@@ -23,6 +22,8 @@ from downloads.disk.names import entry_name
 from downloads.sandbox import landlock, seccomp
 from downloads.sandbox.programs import find_deno, find_ffmpeg, media_tools
 from downloads.sandbox.trial import why_not
+from downloads.updates.refusal import sentence_of
+from downloads.updates.state import Home, State, age_days, channel_of, version_of
 
 PROBLEMS_CACHED_SECONDS = 5
 YT_DLP_WARNING_DAYS = 60
@@ -38,7 +39,7 @@ def run() -> list[Check]:
         *check_free_space(),
         check_library(settings.VNSITE.media_root),
         check_names(settings.VNSITE.library_names),
-        check_yt_dlp(importlib.metadata.version("yt-dlp"), today=timezone.now().date()),
+        check_extractors(),
         check_ffmpeg(),
         check_deno(),
         *check_programs(),
@@ -164,17 +165,27 @@ def gibibytes(size_bytes: int) -> str:
     return f"{size_bytes / 2**30:.1f} GiB"
 
 
-def check_yt_dlp(version: str, *, today: date) -> Check:
-    """Check the age: sites change every week, and an old yt-dlp fails on more and more of them.
+def check_extractors() -> Check:
+    """Check the yt-dlp that a worker with this data directory uses."""
+    home = Home(settings.VNSITE.extractors_root)
+    version = version_of(home.candidates()[0])
+    return check_yt_dlp(version, home.read(), today=timezone.now().date())
 
-    `version` begins with the date of the release: `2026.10.26`.
-    """
-    age_days = (today - date(*map(int, version.split(".")[:3]))).days
-    sentence = f"yt-dlp {version} is {age_days} days old."
-    if age_days <= YT_DLP_WARNING_DAYS:
-        return ok("yt-dlp", sentence)
-    complain = failure if age_days > YT_DLP_FAILURE_DAYS else warning
-    return complain("yt-dlp", sentence, "Update vnsite and run bin/setup for a newer one.")
+
+def check_yt_dlp(version: str, state: State, *, today: date) -> Check:
+    """Check the age: sites change every week, and an old yt-dlp fails on more and more of them."""
+    age = age_days(version, today=today)
+    sentence = f"yt-dlp {version} ({channel_of(version)}) is {age} days old."
+    if state.failure:
+        sentence += f" The last update failed: {sentence_of(state.failure)}"
+    fix = "Run manage.py update_extractors."
+    if settings.VNSITE.extractors_update == "off":
+        fix = "Update vnsite, or let it update yt-dlp: VNSITE_EXTRACTORS_UPDATE=check."
+    if age > YT_DLP_FAILURE_DAYS:
+        return failure("yt-dlp", sentence, fix)
+    if state.failure or age > YT_DLP_WARNING_DAYS:
+        return warning("yt-dlp", sentence, fix)
+    return ok("yt-dlp", sentence)
 
 
 def check_ffmpeg() -> Check:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from django.conf import settings
 from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -15,6 +16,7 @@ from downloads.accounts.tokens import user_of
 from downloads.diagnostics import stats
 from downloads.diagnostics.database import unapplied_migrations
 from downloads.models import Counts, Download, Site, StreamPosition, database_now
+from downloads.updates.state import age_days
 from downloads.waiting import has_live_worker
 
 PLAIN = "text/plain; charset=utf-8"
@@ -84,6 +86,11 @@ class SiteMetrics(Collector):
             ("speed_bytes_per_second", "Received now, together.", speed),
         ):
             yield GaugeMetricFamily(f"vnsite_{name}", about, value=value)
+        today = timezone.now().date()
+        ages = {
+            worker.yt_dlp: age_days(worker.yt_dlp, today=today) for worker in alive if worker.yt_dlp
+        }
+        yield _gauges("vnsite_yt_dlp_age_days", "Age of each yt-dlp in use.", version=ages)
         folders = {"media": settings.VNSITE.media_root, "temp": settings.VNSITE.temp_root}
         free = {name: stats.free_bytes(path) for name, path in folders.items()}
         yield _gauges("vnsite_free_bytes", "Free space, by folder.", folder=free)

@@ -22,6 +22,7 @@ class WorkerStatus:
     alive: bool
     slots: int
     busy: int  # slots with a running download
+    yt_dlp: str  # version that its next attempts use; "": it is not known yet
     heartbeat_at: datetime
 
 
@@ -40,6 +41,7 @@ def workers() -> list[WorkerStatus]:
             alive=row.is_alive(now),
             slots=row.slots,
             busy=row.busy,
+            yt_dlp=row.yt_dlp,
             heartbeat_at=row.heartbeat_at,
         )
         for row in rows

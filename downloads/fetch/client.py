@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from downloads.fetch.processes import (
     KILL_TIMEOUT_SECONDS,
@@ -31,18 +31,32 @@ from downloads.fetch.protocol import KEEP, Job, Lent, Message, decode, encode_go
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 START_TIMEOUT_SECONDS = 60.0
+ENDING_TIMEOUT_SECONDS = 5.0  # of a process that has closed its socket
 ANSWER_TIMEOUT_SECONDS = 10.0
 MAX_LINE_BYTES = 2**20
 
 
-def clean_environment() -> dict[str, str]:
-    """What a child may know of the environment: nothing of the site's settings and secrets."""
+class NotBuilt(ChildFailed):
+    """The fork server ended by itself or did not start in time: another set may do better."""
+
+    def __init__(self, message: str, *, part: str = "") -> None:
+        """`part`: what the set's yt-dlp does not have any more, of `updates.parts`."""
+        super().__init__(message)
+        self.part = part
+
+
+def clean_environment(extractors: Path | None = None) -> dict[str, str]:
+    """What a child may know of the environment: nothing of the site's settings and secrets.
+
+    `extractors`: the folder of a set, found before what is installed, and after our own code.
+    """
+    places = [PROJECT, *([extractors] if extractors else [])]
     return {
         "PATH": os.environ.get("PATH", "/usr/local/bin:/usr/bin:/bin"),
         "LANG": "C.UTF-8",
         "TZ": "UTC",
         "HOME": "/nonexistent",
-        "PYTHONPATH": str(PROJECT),
+        "PYTHONPATH": os.pathsep.join(map(str, places)),
         "PYTHONDONTWRITEBYTECODE": "1",
         "YTDLP_NO_PLUGINS": "1",
     }
@@ -51,10 +65,16 @@ def clean_environment() -> dict[str, str]:
 class ForkServer:
     """The worker's end of the fork server. Usable from many threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, extractors: Path | None = None, *, errors: IO[bytes] | None = None) -> None:
+        """`extractors`: the folder of a set that is used instead of the installed one; `errors`:
+        where its standard error goes, None: to that of this process."""
+        self.extractors = extractors
+        self.yt_dlp = ""  # its version, once it is warm
+        self._errors = errors
         self._lock = threading.Lock()
         self._asked = 0
         self._process: subprocess.Popen[bytes] | None = None
+        self._starting: socket.socket | None = None  # until it is warm
         self._control: socket.socket | None = None
 
     @property
@@ -68,33 +88,56 @@ class ForkServer:
 
     def start(self) -> None:
         """Start it and wait until it is warm. Raises ChildFailed when it does not get there."""
+        self.launch()
+        if not self.is_warm(timeout_seconds=START_TIMEOUT_SECONDS):
+            raise NotBuilt("the process that runs yt-dlp did not start in time")
+
+    def launch(self) -> None:
+        """Start it. Its children end when the thread that calls this ends."""
         self._control = None
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        ours.settimeout(START_TIMEOUT_SECONDS)
+        self._starting, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         command = [sys.executable, "-P", "-s", "-m", "downloads.fetch.forkserver"]
+        arguments = [str(os.getpid()), str(theirs.fileno()), str(self.extractors or "")]
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 — our own module
-                [*command, str(os.getpid()), str(theirs.fileno())],
-                env=clean_environment(),
+                [*command, *arguments],
+                env=clean_environment(self.extractors),
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
+                stderr=self._errors,
             )
-        try:
-            if not ours.recv(16):
-                raise ChildFailed("the process that runs yt-dlp could not be started")
-        except TimeoutError:
-            raise ChildFailed("the process that runs yt-dlp did not start in time") from None
-        finally:
-            self._control = ours  # not before: who asks meanwhile would read that it is ready
-            ours.settimeout(ANSWER_TIMEOUT_SECONDS)
+
+    def is_warm(self, *, timeout_seconds: float = 0.0) -> bool:
+        """Return whether it can fork by now. Raises ChildFailed when it never will: NotBuilt unless
+        it was killed."""
+        if self._control is not None:
+            return True
+        if self._starting is None or not _can_read(self._starting, timeout_seconds):
+            return False
+        answer = _start_of(self._starting)
+        if "yt_dlp" not in answer:
+            said = answer.get("error") or "the process that runs yt-dlp could not be started"
+            raise self._why_not_built(said, part=answer.get("part", ""))
+        self.yt_dlp = answer["yt_dlp"]
+        # Not before: who asks meanwhile would read that it is ready.
+        self._starting.settimeout(ANSWER_TIMEOUT_SECONDS)
+        self._starting, self._control = None, self._starting
+        return True
+
+    def _why_not_built(self, message: str, *, part: str) -> ChildFailed:
+        """Return what to raise: one that was killed says nothing about its set."""
+        with suppress(subprocess.TimeoutExpired):
+            if self._process is not None and self._process.wait(ENDING_TIMEOUT_SECONDS) < 0:
+                return ChildFailed(message)
+        return NotBuilt(message, part=part)
 
     def close(self) -> None:
         """End it, its children and all that these started."""
         if self._process is None:
             return
-        if self._control is not None:
-            self._control.close()  # when it reads that, it ends them first
+        if channel := self._control or self._starting:
+            channel.close()  # when it reads that, it ends them first
         try:
             self._process.wait(KILL_TIMEOUT_SECONDS)
         except subprocess.TimeoutExpired:
@@ -140,6 +183,21 @@ class ForkServer:
                 return _answer_to(self._asked, self._control)
             except OSError as error:
                 raise ChildFailed("the process that runs yt-dlp does not answer") from error
+
+
+def _can_read(channel: socket.socket, timeout_seconds: float) -> bool:
+    waiting = select.poll()
+    waiting.register(channel, select.POLLIN)
+    return bool(waiting.poll(timeout_seconds * 1000))
+
+
+def _start_of(channel: socket.socket) -> dict[str, str]:
+    """Return the first words of a fork server; nothing when it ended without any."""
+    try:
+        said: dict[str, str] = json.loads(channel.recv(MAX_LINE_BYTES) or b"{}")
+    except ConnectionResetError:
+        return {}
+    return said
 
 
 def _answer_to(number: int, control: socket.socket) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import _strptime  # type: ignore[import-not-found]  # no stub: it is private
 import functools
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import yt_dlp
@@ -30,7 +31,7 @@ from downloads.fetch.recipe import Recipe, recipe
 from downloads.fetch.resume import Resume, strong_etag
 from downloads.rules.options import DownloadOptions
 from downloads.rules.states import Phase
-from downloads.sandbox.programs import find_deno, find_ffmpeg
+from downloads.sandbox.programs import find_ffmpeg
 
 OUTPUT_NAME = "media"
 RETRIES = 3
@@ -191,9 +192,12 @@ def _is_chunked(response: Response) -> bool:
     return str(response.headers.get("Transfer-Encoding", "")).lower() == "chunked"
 
 
-def build() -> Downloader:
-    """A downloader with all that is the same for every download, and its caches warm."""
-    ffmpeg, deno = find_ffmpeg(), find_deno()
+def build(*, deno: Path | None = None) -> Downloader:
+    """A downloader with all that is the same for every download, and its caches warm.
+
+    `deno`: the JavaScript runtime; None: there is none.
+    """
+    ffmpeg = find_ffmpeg()
     mend()
     if ffmpeg:
         # Where yt-dlp looks for ffmpeg without asking its options, it would take one of the PATH.

@@ -7,6 +7,7 @@ Run as `python -m downloads.fetch.forkserver`.
 """
 
 import gc
+import importlib.metadata
 import json
 import os
 import select
@@ -20,27 +21,32 @@ from typing import Any
 import yt_dlp
 
 from downloads.fetch import downloader as downloading
+from downloads.fetch import examination, processes
 from downloads.fetch import job as jobs
-from downloads.fetch import processes
 from downloads.fetch.failure import facts_of
 from downloads.fetch.lending import Lending
 from downloads.fetch.protocol import Job, Lent, Wishes, receive_go, sender
 from downloads.sandbox import guard as guarding
 from downloads.sandbox import landlock, limits, seccomp
 from downloads.sandbox.addresses import AllowedHosts
-from downloads.sandbox.programs import find_deno, find_ffmpeg, media_tools, watched
+from downloads.sandbox.programs import find_ffmpeg, media_tools, runtime_of, watched
+from downloads.updates.state import hold
 
 MAX_PACKET_BYTES = 64 * 1024
+MAX_REASON_LENGTH = 500
 REAP_INTERVAL_MS = 1000
 
 
 class Server:
-    def __init__(self, control: socket.socket) -> None:
+    def __init__(self, control: socket.socket, *, extractors: Path | None = None) -> None:
+        """`extractors`: the folder of the set that was imported, None: the installed one."""
         self.control = control
-        self.downloader = downloading.build()
-        ffmpeg, deno = find_ffmpeg(), find_deno()
+        ffmpeg, deno = find_ffmpeg(), runtime_of(extractors)
+        self.downloader = downloading.build(deno=deno)
         self.programs = [*(media_tools(ffmpeg) if ffmpeg else []), *([deno] if deno else [])]
-        self.readable = [*landlock.own_code(), *self.programs]
+        self.extractors = extractors
+        own_set = [extractors] if extractors else []
+        self.readable = [*landlock.own_code(), *own_set, *self.programs]
         self.ended: dict[int, int] = {}  # pid → wait status of children, until it was asked for
         self.own: set[int] = set()  # children that were started here; others were adopted
 
@@ -52,7 +58,7 @@ class Server:
         waiting.register(self.control, select.POLLIN)
         # The end of the socket says that the worker is gone: one that is stopped has to read it.
         limits.die_with_parent(signal.SIGCONT)
-        self.control.send(b"{}")
+        self.control.send(json.dumps({"yt_dlp": importlib.metadata.version("yt-dlp")}).encode())
         while True:
             ready = waiting.poll(REAP_INTERVAL_MS)
             self.reap()
@@ -165,6 +171,9 @@ def carry_out(fork_server: Server, job: Job, channel: socket.socket, lent: Lent)
         landlock.confine(directory, readable=fork_server.readable)
         seccomp.keep_session()
         confine_programs(stall_seconds=job.stall_seconds)
+        if job.is_examination:
+            send(examination.run(fork_server.downloader, guard))
+            return
         wishes = Wishes(channel)
         lending.lend(fork_server.downloader)
         fetched = jobs.run(fork_server.downloader, job, guard, send=send, wishes=wishes)
@@ -184,8 +193,26 @@ def confine_programs(*, stall_seconds: float) -> None:
     popen.communicate = watched(popen.communicate, stall_seconds=stall_seconds)
 
 
+def build(control: socket.socket, extractors: Path | None) -> Server | None:
+    """Build what downloads share. None when this yt-dlp is not one that vnsite can use: then the
+    worker was told why."""
+    try:
+        if extractors:
+            hold(extractors)
+            examination.require_parts()
+        return Server(control, extractors=extractors)
+    except Exception as error:
+        if extractors is None:
+            raise
+        part = examination.part_in(error)
+        said = {"error": f"{type(error).__name__}: {error}"[:MAX_REASON_LENGTH], "part": part}
+        control.send(json.dumps(said).encode())
+        return None
+
+
 def main() -> None:
     parent, descriptor = int(sys.argv[1]), int(sys.argv[2])
+    extractors = Path(sys.argv[3]) if sys.argv[3] else None
     limits.reset_signals()
     # Ctrl-C in the terminal goes to the whole foreground group: it is the worker's to handle.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -195,7 +222,9 @@ def main() -> None:
     limits.adopt_orphans()
     # The worker may die before it is told something.
     with socket.socket(fileno=descriptor) as control, suppress(ConnectionError):
-        fork_server = Server(control)
+        fork_server = build(control, extractors)
+        if fork_server is None:
+            return
         try:
             fork_server.serve()
         finally:

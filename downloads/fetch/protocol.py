@@ -36,6 +36,7 @@ class Job:
     max_entries: int  # of a list
     may_list: bool  # False: its link is within as many lists as there may be
     rate_limit: int | None = None  # bytes per second; None: as fast as it comes
+    is_examination: bool = False  # of the set of extractors; nothing is fetched
 
 
 @dataclass(frozen=True, kw_only=True)

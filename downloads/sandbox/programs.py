@@ -79,6 +79,12 @@ def find_deno() -> Path | None:
         return Path(found).resolve() if found else None
 
 
+def runtime_of(extractors: Path | None) -> Path | None:
+    """Return the deno that a set of extractors brings along, else the one that is found."""
+    own = extractors and extractors / "bin" / "deno"
+    return own.resolve() if own and own.is_file() else find_deno()
+
+
 def media_tools(ffmpeg: Path) -> list[Path]:
     """Return the programs behind ffmpeg and the ffprobe beside it, links resolved.
 

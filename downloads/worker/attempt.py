@@ -74,7 +74,7 @@ class AttemptRun:
         self.epoch = download.attempt
         self.row = OwnedRow(download, actor=actor, lease=lease, term=term)
         self._directory_name = download.directory
-        self._fork_server = fork_server
+        self.fork_server = fork_server
         self._request: StopRequest | None = None
         self._has_looked = False  # for the video among those that the owner has
         self._has_ended = False  # all its processes; its files are unchanged since
@@ -197,7 +197,7 @@ class AttemptRun:
             return Broke(kinds=[type(error).__name__], message=str(error))
         for note in self._loan.notes:
             self._log.note(note)
-        self._child = child = self._fork_server.fork(self._job(directory))
+        self._child = child = self.fork_server.fork(self._job(directory))
         last_word: LastWord | None = None
         try:
             self.row.move(

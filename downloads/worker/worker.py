@@ -18,7 +18,6 @@ from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connectio
 
 from downloads import actions, logs
 from downloads.disk import isolation
-from downloads.fetch.client import ForkServer
 from downloads.fetch.processes import ChildFailed
 from downloads.models import Download, LostDownload, Worker, claims, database_now, submissions
 from downloads.models.notifier import Doorbell, open_doorbell
@@ -26,10 +25,13 @@ from downloads.models.outage import in_words, is_damaged, is_outage
 from downloads.rules.lease import heartbeat_seconds
 from downloads.rules.links import clean_url
 from downloads.rules.options import DownloadOptions
+from downloads.updates.state import Home
 from downloads.worker import free_space, recovery, resume
 from downloads.worker.attempt import AttemptRun
 from downloads.worker.background import Background, Heartbeat
 from downloads.worker.endings import NOT_BEGUN, StopRequest
+from downloads.worker.fork_servers import ForkServers
+from downloads.worker.updates import Updates
 from downloads.worker.version import Release
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 10.0
+UPDATE_SECONDS = 2.0
 FENCE_SECONDS = 0.25  # how often the worker looks whether its lease is over
 GRACE_SECONDS = 10.0
 # The longest sleep of the loop: no commit announces that a download's time has come, or that the
@@ -133,9 +136,10 @@ class DownloadManager:
         if reason := self._release.why_not_current():
             raise Outdated(reason)
         self._doorbell = doorbell = open_doorbell()
-        self._fork_server = ForkServer()
+        self._fork_servers = ForkServers(Home(settings.VNSITE.extractors_root))
         self._heartbeat = heartbeat = Heartbeat(host=self.host, slots=self.slots)
         self._lease = heartbeat.lease
+        update = Updates(heartbeat, self._fork_servers, should_stop=lambda: self._stops > 0).step
         self._pool = ThreadPoolExecutor(self.slots, thread_name_prefix="attempt")
         name = heartbeat.worker.name
         background = Background(guard=self._database_may_be_gone, worker=name)
@@ -148,7 +152,8 @@ class DownloadManager:
                 background.start(self._fence, seconds=FENCE_SECONDS)
                 background.start(self._sweep, seconds=SWEEP_SECONDS)
                 recovery.recover(actor=f"recovery:{name}", host=self.host)
-                self._fork_server.start()
+                self._fork_servers.start()
+                background.start(update, seconds=UPDATE_SECONDS)
                 logger.info("worker %s is ready, %d slots", name, self.slots)
                 self._work(doorbell, once=once)
                 self._drain(doorbell)
@@ -179,7 +184,8 @@ class DownloadManager:
         term = self._lease.term
         free = self.slots - len(self._running)
         may_begin = free and not self._stops and self._lease.holds(term)
-        if not (may_begin and self._has_room() and self._has_fork_server()):
+        self._fork_servers.tend({attempt.fork_server for attempt, _ in self._running.values()})
+        if not (may_begin and self._has_room() and self._fork_servers.is_ready()):
             return False
         claimed = claims.claim(self._worker, slots=free)
         for download in claimed:
@@ -202,18 +208,6 @@ class DownloadManager:
                 reason=NOT_BEGUN.reason,
                 **NOT_BEGUN.columns(uncounted=download.uncounted),
             )
-
-    def _has_fork_server(self) -> bool:
-        """Start another fork server when it ended; return whether children can be forked."""
-        if not self._fork_server.is_alive():
-            logger.error("the fork server ended; starting another one")
-            self._fork_server.close()
-            try:
-                self._fork_server.start()
-            except ChildFailed as error:  # it was killed again, or there is no memory
-                logger.error("trying again: %s", error)
-                return False
-        return True
 
     def _has_room(self) -> bool:
         """Return whether something new may be started; log why not, once."""
@@ -248,7 +242,7 @@ class DownloadManager:
         try:
             attempt = AttemptRun(
                 download,
-                fork_server=self._fork_server,
+                fork_server=self._fork_servers.current,
                 actor=self._worker.actor,
                 lease=self._lease,
                 term=term,
@@ -306,7 +300,7 @@ class DownloadManager:
     def _close(self, doorbell: Doorbell, background: Background) -> None:
         self._pool.shutdown()
         background.end()
-        self._fork_server.close()
+        self._fork_servers.close()
         # When it does not answer, the kernel or the lease says that this worker has stopped.
         with self._database_may_be_gone():
             self._heartbeat.stop()

@@ -866,7 +866,7 @@ def test_stats_count_everything(caller: Caller, user: User) -> None:
     assert body["speed"] == 1000
     assert body["free_bytes"] > 0
     (row,) = body["workers"]
-    assert row.keys() == {"name", "host", "alive", "slots", "busy", "heartbeat_at"}
+    assert row.keys() == {"name", "host", "alive", "slots", "busy", "yt_dlp", "heartbeat_at"}
     assert (row["name"], row["alive"], row["slots"], row["busy"]) == (worker.name, True, 3, 1)
 
 

@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 import pytest
@@ -24,6 +24,7 @@ from downloads.worker import free_space
 from tests.crash.injecting import fault_in_the_attempt
 from tests.crash.judging import assert_ended_right, assert_nothing_is_left
 from tests.crash.tracing import fork_server_of, require_strace, traced
+from tests.helpers.disks import mounted
 from tests.helpers.media_server import MediaServer
 from tests.helpers.processes import open_files
 from tests.helpers.waiting import wait_for
@@ -39,18 +40,6 @@ from tests.helpers.worker import (
 pytestmark = [pytest.mark.sqlite, pytest.mark.usefixtures("shared_db", "clean_disk")]
 
 Mount = Callable[..., Path]
-
-
-@contextmanager
-def mounted(folder: Path, options: str) -> Iterator[None]:
-    folder.mkdir(parents=True, exist_ok=True)
-    mount = ["mount", "-t", "tmpfs", "-o", f"mode=700,{options}", "tmpfs", str(folder)]
-    if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("a tmpfs cannot be mounted here: it needs root")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from django.test import override_settings
 
 from downloads.diagnostics import checks
 from downloads.diagnostics.verdict import Check, Level
+from downloads.updates.state import State
 from tests.helpers import lives
 from tests.helpers.share import ALL, share
 
@@ -161,7 +162,19 @@ def test_too_little_space_is_a_failure() -> None:
     ],
 )
 def test_an_old_yt_dlp_is_noticed(version: str, level: Level) -> None:
-    assert checks.check_yt_dlp(version, today=date(2026, 11, 22)).level is level
+    assert checks.check_yt_dlp(version, State(), today=date(2026, 11, 22)).level is level
+
+
+def test_an_update_that_failed_is_a_warning_with_its_reason() -> None:
+    state = State(failure={"code": "unreachable", "at": 1.0, "message": "Connection refused"})
+
+    check = checks.check_yt_dlp("2026.11.20", state, today=date(2026, 11, 22))
+
+    assert check.level is Level.WARNING
+    assert check.sentence == (
+        "yt-dlp 2026.11.20 (stable) is 2 days old. The last update failed:"
+        " The package index cannot be asked: Connection refused."
+    )
 
 
 def test_a_secret_key_that_others_can_read_is_a_warning(tmp_path: Path) -> None:

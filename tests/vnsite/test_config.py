@@ -78,6 +78,9 @@ DEFAULTS = {
     "cancel_grace_seconds": 2.0,
     "library_mode": 0o644,
     "library_names": "{title} [{id}]",
+    "extractors_update": "check",
+    "extractors_channel": "stable",
+    "extractors_index": "https://pypi.org/simple/",
     "log_format": "console",
     "log_level": "info",
 }
@@ -205,6 +208,8 @@ BAD = [
     ("LIBRARY_MODE", "0444", "an octal mode from 0600 to 0666"),
     ("LIBRARY_MODE", "0698", "an octal mode from 0600 to 0666"),
     ("LIBRARY_MODE", "rw-r--r--", "an octal mode from 0600 to 0666"),
+    ("EXTRACTORS_UPDATE", "daily", "off, check or auto"),
+    ("EXTRACTORS_INDEX", "pypi.org", "the address of a package index, https://HOST/PATH/"),
     ("LIBRARY_NAMES", "{title}", "a name of {title}, {site}, {date} and always {id}"),
     ("LIBRARY_NAMES", "{title} {id} {name}", "a name of {title}, {site}, {date} and always {id}"),
 ]

@@ -1,0 +1,68 @@
+"""Why there is no newer set: codes with their data, and the sentences for them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from downloads.rules.redaction import safe_text
+from downloads.updates.parts import PARTS
+
+MAX_MESSAGE_LENGTH = 500
+
+SENTENCES = {
+    "off": "Updates of yt-dlp are off (VNSITE_EXTRACTORS_UPDATE).",
+    "busy": "Another update is at work.",
+    "nothing_before": "There is no earlier yt-dlp to go back to.",
+    "unreachable": "The package index cannot be asked: {message}.",
+    "bad_index": "The package index answered something else than expected: {message}.",
+    "no_release": "The package index has no {needs} for this machine.",
+    "wrong_hash": "{file} is not the file that the package index describes.",
+    "bad_wheel": "{file} cannot be unpacked: {message}.",
+    "needs": "yt-dlp {version} needs {needs}, and {present} is installed: update vnsite.",
+    "no_room": "There is no room for it: {message}.",
+    "storage": "{path} cannot be written: {message}.",
+    "not_compiled": "yt-dlp {version} cannot be compiled: {message}.",
+    "not_built": "yt-dlp {version} does not start: {message}.",
+    "part_missing": "yt-dlp {version} has no {part} any more: {use}.",
+    "not_matched": "yt-dlp {version} does not recognise {url}.",
+    "no_runtime": "The scripts of yt-dlp {version} do not run in deno: {message}.",
+    "not_fetched": "yt-dlp {version} does not fetch {file} of the trial: {message}.",
+    "given_up": "yt-dlp {version} did not start any more: {message}. {instead} is used instead.",
+}
+# The set itself is at fault: it is not taken again unless somebody asks for it.
+OF_THE_SET = frozenset(
+    {
+        *("wrong_hash", "bad_wheel", "needs", "not_compiled", "not_built", "part_missing"),
+        *("not_matched", "no_runtime", "not_fetched", "given_up"),
+    }
+)
+
+
+class Refused(Exception):
+    """There is no newer set. The message is the sentence for `code` and `data`."""
+
+    def __init__(self, code: str, **data: str) -> None:
+        self.code = code
+        self.data = {
+            key: safe_text(value[: 4 * MAX_MESSAGE_LENGTH])[:MAX_MESSAGE_LENGTH]
+            for key, value in data.items()
+        }
+        super().__init__(sentence_of({"code": code, **self.data}))
+
+
+class Interrupted(Exception):
+    """The worker stops: nothing was changed, and the next one begins anew."""
+
+
+def sentence_of(failure: Mapping[str, Any]) -> str:
+    """Return the sentence for a failure that was stored: its code, and its data beside it."""
+    data = {key: str(value).rstrip(".") for key, value in failure.items()}
+    data.setdefault("use", PARTS.get(data.get("part", ""), ""))
+    sentence = SENTENCES.get(data.get("code", ""), "It failed ({code}).")
+    return sentence.format_map(_OrUnknown(data))
+
+
+class _OrUnknown(dict[str, str]):
+    """Another version of vnsite may have stored other data."""
+
+    def __missing__(self, key: str) -> str:
+        return "?"
