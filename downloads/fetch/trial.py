@@ -16,14 +16,16 @@ from typing import IO, Any
 
 from downloads.fetch.client import Child, ForkServer, NotBuilt
 from downloads.fetch.processes import ChildFailed
-from downloads.fetch.protocol import Broke, Fetched, Job
+from downloads.fetch.protocol import Broke, Fetched, Job, LastMessage, ListingEnded
 from downloads.rules.options import DownloadOptions
 from downloads.sandbox.programs import find_ffmpeg
 from downloads.updates.refusal import Interrupted, Refused
 
 SITE = Path(__file__).parent / "trial_site"
-PAGES = ("page.html",)
-PAGES_FOR_FFMPEG = ("master.m3u8", "film.mpd")  # picture and sound come apart
+# What the site has, and how the attempt at it ends.
+PAGES: dict[str, type[LastMessage]] = {"page.html": Fetched, "list.xml": ListingEnded}
+# Picture and sound come apart.
+PAGES_FOR_FFMPEG: dict[str, type[LastMessage]] = {"master.m3u8": Fetched, "film.mpd": Fetched}
 LOOK_SECONDS = 0.2
 TIMEOUT_SECONDS = 60.0  # of one step
 MAX_BYTES = 2**26
@@ -70,13 +72,15 @@ class _Trial:
     def run(self, origin: str) -> None:
         """Examine the set, then fetch each page of the site. Raises Refused."""
         last = self._last_word(self._job("", origin, is_examination=True))
-        if not isinstance(last, Fetched):
+        if isinstance(last, Broke):
             code = CODES.get(last.kinds[0], "not_built")
             raise Refused(code, message=last.message, url=last.message)
-        for page in (*PAGES, *(PAGES_FOR_FFMPEG if find_ffmpeg() else ())):
+        for page, ending in {**PAGES, **(PAGES_FOR_FFMPEG if find_ffmpeg() else {})}.items():
             last = self._last_word(self._job(f"http://{origin}/{page}", origin))
-            if not isinstance(last, Fetched):
+            if isinstance(last, Broke):
                 raise Refused("not_fetched", file=page, message=last.message or last.kinds[0])
+            if not isinstance(last, ending):
+                raise Refused("not_fetched", file=page, message=f"it is {type(last).__name__}")
 
     def _job(self, url: str, origin: str, *, is_examination: bool = False) -> Job:
         # Not a name of an isolated directory: recovery would take its processes for an orphan's.
@@ -92,15 +96,18 @@ class _Trial:
             max_seconds=TIMEOUT_SECONDS,
             min_free_bytes=0,
             is_last_try=True,
+            playlist="ask",
+            max_entries=10,
+            may_list=True,
             is_examination=is_examination,
         )
 
-    def _last_word(self, job: Job) -> Fetched | Broke:
+    def _last_word(self, job: Job) -> LastMessage:
         try:
             child = self._fork_server.fork(job)
         except ChildFailed as error:
             return Broke(kinds=["ChildFailed"], message=str(error))
-        last: Fetched | Broke | None = None
+        last: LastMessage | None = None
         try:
             child.go()
             last = self._listen(child)
@@ -108,7 +115,7 @@ class _Trial:
             how = child.end(grace_seconds=0)
         return last or Broke(kinds=["ChildDied"], message=f"its process {how}")
 
-    def _listen(self, child: Child) -> Fetched | Broke | None:
+    def _listen(self, child: Child) -> LastMessage | None:
         """Return what it said last; None when it ended without a word."""
         never = os.eventfd(0, os.EFD_CLOEXEC)
         try:
@@ -117,7 +124,7 @@ class _Trial:
                 if messages is None:
                     return None
                 for message in messages:
-                    if isinstance(message, Fetched | Broke):
+                    if isinstance(message, LastMessage):
                         return message
         except ValueError as error:
             return Broke(kinds=["ValueError"], message=str(error))

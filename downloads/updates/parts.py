@@ -8,7 +8,6 @@ here.
 PARTS = {
     "yt_dlp.YoutubeDL.YoutubeDL._forceprint": "downloads would render every table several times",
     "yt_dlp.YoutubeDL.YoutubeDL._ies": "the extractor of a link could not be found",
-    "yt_dlp.YoutubeDL.YoutubeDL._playlist_infodict": "a list could not be told from a video",
     "yt_dlp.YoutubeDL.YoutubeDL._wait_for_video": "a premiere would keep its slot until it begins",
     "yt_dlp.YoutubeDL.YoutubeDL._request_director": (
         "a site that hangs would not be noticed in time"
@@ -16,6 +15,7 @@ PARTS = {
     "yt_dlp.YoutubeDL.YoutubeDL.build_format_selector": "options could not be set for one download",
     "yt_dlp.YoutubeDL.YoutubeDL.dl": "an interrupted download could not go on",
     "yt_dlp.YoutubeDL.YoutubeDL.extract_info": "the extractor of a link could not be found",
+    "yt_dlp.YoutubeDL.YoutubeDL.process_ie_result": "a list could not be told from a video",
     "yt_dlp.YoutubeDL.YoutubeDL.process_info": "a live stream could not be recorded",
     "yt_dlp.YoutubeDL.YoutubeDL.process_video_result": (
         "the limits of what a site offers would not hold"
@@ -44,6 +44,10 @@ PARTS = {
     "yt_dlp.extractor.common.InfoExtractor._merge_mpd_periods": (
         "what is missing in a DASH stream would not be noticed"
     ),
+    "yt_dlp.extractor.common.InfoExtractor._yes_playlist": (
+        "a video within a list would be fetched without a word of the list"
+    ),
+    "yt_dlp.utils.PagedList._getslice": "a long list would be held in memory as a whole",
     "yt_dlp.downloader.hls.HlsFD.real_download": "HLS streams could not be checked",
     "yt_dlp.downloader.dash.DashSegmentsFD.real_download": "DASH streams could not be checked",
     "yt_dlp.downloader.fragment.unpad_pkcs7": "a wrong key would not be noticed",
