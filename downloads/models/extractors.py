@@ -33,7 +33,8 @@ class Extractors(models.Model):
     """One host. Its workers write what is so; pages write what is wanted."""
 
     host = models.CharField(max_length=255, primary_key=True)
-    state = models.JSONField(default=dict)  # `State.as_dict` of its data directory
+    # `State.as_dict` of its data directory, and `used`, the version that a worker uses.
+    state = models.JSONField(default=dict)
     mode = models.CharField(max_length=8, default="")  # VNSITE_EXTRACTORS_UPDATE of its workers
     channel = models.CharField(max_length=8, default="")
     wanted = models.CharField(max_length=8, choices=choices(Wanted), null=True)  # noqa: DJ001

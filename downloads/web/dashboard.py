@@ -15,6 +15,7 @@ from django.db.models import Prefetch
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -22,6 +23,7 @@ from downloads.diagnostics import checks, stats
 from downloads.models import (
     Download,
     DownloadQuerySet,
+    Extractors,
     Preset,
     PublishedFile,
     StreamPosition,
@@ -47,6 +49,7 @@ from downloads.web.forms import AddForm, shorten
 from downloads.web.listing import PAGE_SIZE, Filter, ListQuery, counts_by_filter, page_of
 from downloads.web.requests import SignedInRequest, is_of_script, next_path, visible
 from downloads.web.row_view import DownloadView
+from downloads.web.system_view import newer_sets
 
 # What live.js may ask for at once: the rows that it shows and as many that may join them.
 MAX_ROWS = 2 * PAGE_SIZE
@@ -239,6 +242,9 @@ def _banners(
         waiting=counts[Filter.WAITING],
         problems=checks.problems(),
         sites=obstacles.open_among(visible(request)),
+        newer_sets=newer_sets(
+            Extractors.objects.all() if request.user.is_staff else (), today=timezone.now().date()
+        ),
     )
     return {"banners": list(shown), "has_worker": obstacles.has_worker}
 

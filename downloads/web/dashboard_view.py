@@ -1,9 +1,10 @@
 """The dashboard in words, around its rows: banners, filters with counts, and the list's frame."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
+from django.urls import reverse
 from django.utils.html import format_html
 
 from downloads.diagnostics.verdict import Check
@@ -11,6 +12,7 @@ from downloads.waiting import Obstacles, Waiting
 from downloads.web.format import counted
 from downloads.web.listing import PAGE_SIZE, Filter, ListQuery, Page, Sort
 from downloads.web.row_view import START_A_WORKER, site_waits
+from downloads.web.system_view import HostView
 
 MAX_SITES = 3  # that have a banner of their own
 
@@ -27,9 +29,15 @@ class Banner(NamedTuple):
 
 
 def banners(
-    *, obstacles: Obstacles, waiting: int, problems: list[Check], sites: list[tuple[Waiting, int]]
+    *,
+    obstacles: Obstacles,
+    waiting: int,
+    problems: list[Check],
+    sites: list[tuple[Waiting, int]],
+    newer_sets: Iterable[HostView],
 ) -> Iterator[Banner]:
-    """Say what is wrong. `waiting` downloads wait; `sites` are left alone."""
+    """Say what is wrong. `waiting` downloads wait; `sites` are left alone; on the hosts of
+    `newer_sets` somebody may update yt-dlp."""
     if waiting and not obstacles.has_worker:
         title, verb = "No worker is running.", "is" if waiting == 1 else "are"
         text = f"{counted(waiting, 'download')} {verb} waiting."
@@ -43,6 +51,12 @@ def banners(
     if more := len(sites[MAX_SITES:]):
         text = f"{counted(more, 'more site')} {'waits' if more == 1 else 'wait'}."
         yield Banner("warning", icon="clock", text=text)
+    for host in newer_sets:
+        text = format_html(
+            'yt-dlp {} is there, and {} uses {}. <a href="{}">Update it</a>',
+            *(host.newer, host.row.host, host.used, reverse("system")),
+        )
+        yield Banner("info", icon="info", text=text)
 
 
 class FilterLink(NamedTuple):

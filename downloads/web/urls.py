@@ -4,7 +4,16 @@ from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
 from downloads import actions
-from downloads.web import cookies, dashboard, detail, list_actions, presets, sign_in, sites
+from downloads.web import (
+    cookies,
+    dashboard,
+    detail,
+    list_actions,
+    presets,
+    sign_in,
+    sites,
+    system,
+)
 from downloads.web.media import media
 
 
@@ -52,6 +61,8 @@ urlpatterns = [
     path("sites/", sites.sites, name="sites"),
     path("sites/try", sites.try_site, name="try_site"),
     path("sites/<str:host>/", sites.site, name="site"),
+    path("system/", system.system, name="system"),
+    path("system/<str:host>/extractors", system.ask, name="ask_extractors"),
     path("media/<correlation_id:correlation_id>/<path:name>", media, name="media"),
     path("setup/", sign_in.setup, name="setup"),
     path("login/", sign_in.Login.as_view(), name="login"),

@@ -91,7 +91,12 @@ class Updates:
 
     def _show(self, row: Extractors, state: State) -> None:
         """Write the state where pages see it, if it has changed."""
-        shown = {"state": state.as_dict(), "mode": self._mode, "channel": self._channel}
+        used = self._fork_servers.current.yt_dlp
+        shown = {
+            "state": {**state.as_dict(), "used": used},
+            "mode": self._mode,
+            "channel": self._channel,
+        }
         if any(getattr(row, name) != value for name, value in shown.items()):
             Extractors.objects.filter(pk=row.pk).update(**shown)
             for name, value in shown.items():

@@ -61,6 +61,8 @@ ROUTES = {
     "sites/<str:host>/cookies/delete": May.SIGNED_IN,
     "api/v1/sites/<host>/cookies": May.SIGNED_IN,
     "sites/<str:host>/": May.STAFF,
+    "system/": May.STAFF,
+    "system/<str:host>/extractors": May.STAFF,
     "media/<correlation_id:correlation_id>/<path:name>": May.OWNER,
     "setup/": May.ANYBODY,  # with the secret that only `serve` prints, while there is no user
     "login/": May.ANYBODY,

@@ -1,0 +1,129 @@
+"""Hosts with their sets of extractors, and workers, in words."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import NamedTuple
+
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from packaging.version import Version
+
+from downloads.diagnostics.stats import WorkerStatus
+from downloads.models import Extractors, Wanted
+from downloads.updates.refusal import sentence_of
+from downloads.updates.state import INSTALLED, State, age_days, channel_of, version_of
+from downloads.web.format import counted, instant
+from downloads.web.row_view import actor_in_words
+
+MODES = {
+    "check": "A worker looks once a day.",
+    "auto": "A worker looks once a day, and brings what is newer.",
+    "off": "Off, by VNSITE_EXTRACTORS_UPDATE: nothing is asked of the package index.",
+}
+WISHES = {
+    Wanted.LOOK: "A look was asked for",
+    Wanted.UPDATE: "An update was asked for",
+    Wanted.ROLLBACK: "The way back was asked for",
+}
+Fact = tuple[str, SafeString | str]
+
+
+class Button(NamedTuple):
+    wanted: Wanted
+    words: str
+    icon: str
+    is_primary: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostView:
+    row: Extractors
+    has_worker: bool
+    today: date
+
+    @property
+    def state(self) -> State:
+        return State.from_dict(self.row.state)
+
+    @property
+    def used(self) -> str:
+        """The version that new attempts use; "" before a worker has said so."""
+        return str(self.row.state.get("used", ""))
+
+    @property
+    def newer(self) -> str:
+        """The newest version, if it is newer than the one that is used; else ""."""
+        newest = self.state.newest
+        is_newer = self.used and newest and Version(newest) > Version(self.used)
+        return newest if is_newer else ""
+
+    @property
+    def facts(self) -> Iterator[Fact]:
+        state = self.state
+        if self.used:
+            age = counted(age_days(self.used, today=self.today), "day")
+            yield "In use", f"yt-dlp {self.used}, {channel_of(self.used)}, {age} old"
+        yield "Channel", self.row.channel
+        if state.newest:
+            looked = instant(_at(state.looked_at), relative=True)
+            yield (
+                "Newest known",
+                format_html("{}, {}, seen {}", state.newest, state.channel, looked),
+            )
+        yield "Updates", MODES.get(self.row.mode, self.row.mode)
+        if self.row.wanted and self.row.wanted_at:
+            wish, who = WISHES[Wanted(self.row.wanted)], actor_in_words(self.row.wanted_by)
+            when = instant(self.row.wanted_at, relative=True)
+            yield "Asked", format_html("{} by {}, {}. {}", wish, who, when, self._who_does_it)
+
+    @property
+    def _who_does_it(self) -> str:
+        return "A worker is at it." if self.has_worker else "No worker of this host is running."
+
+    @property
+    def failure(self) -> SafeString | str:
+        """Why the last update failed, and when; "" when it did not."""
+        failure = self.state.failure
+        if not failure:
+            return ""
+        when = instant(_at(float(failure.get("at", 0))), relative=True)
+        return format_html("{} ({})", sentence_of(failure), when)
+
+    @property
+    def buttons(self) -> Iterator[Button]:
+        state = self.state
+        if self.row.mode != "off":
+            words = f"Update to {self.newer}" if self.newer else "Update"
+            yield Button(Wanted.UPDATE, words, "download", is_primary=bool(self.newer))
+            yield Button(Wanted.LOOK, "Look for a newer one", "refresh-cw")
+        if state.previous is not None:
+            is_installed = state.previous == INSTALLED
+            before = "what was installed" if is_installed else version_of(state.previous)
+            yield Button(Wanted.ROLLBACK, f"Go back to {before}", "rotate-ccw")
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerView:
+    status: WorkerStatus
+
+    @property
+    def activity(self) -> str:
+        busy = f"{self.status.busy} of {counted(self.status.slots, 'slot')} busy"
+        return busy if self.status.alive else "It is silent, and taken for dead."
+
+    @property
+    def yt_dlp(self) -> str:
+        return f"yt-dlp {self.status.yt_dlp}" if self.status.yt_dlp else ""
+
+
+def newer_sets(rows: Iterable[Extractors], *, today: date) -> Iterator[HostView]:
+    """Yield the hosts that could have a newer set, and leave it to a person to bring it."""
+    for row in rows:
+        view = HostView(row=row, has_worker=True, today=today)
+        if view.newer and row.mode == "check":
+            yield view
+
+
+def _at(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
