@@ -26,6 +26,6 @@ def home(tmp_path: Path) -> Home:
 def updater(home: Home, index: PackageIndex) -> Callable[..., Updater]:
     def make(**values: Any) -> Updater:
         usual = {"index_url": index.url, "channel": "stable", "min_free_bytes": 0}
-        return Updater(home=home, **(usual | values))
+        return Updater(**({"home": home} | usual | values))
 
     return make

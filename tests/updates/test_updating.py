@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -201,3 +202,57 @@ def deno() -> Path:
     if found is None:
         pytest.skip("deno is not installed")
     return found
+
+
+# One step back
+
+
+def test_one_step_leads_back_and_there_is_no_second(
+    updater: MakeUpdater, home: Home, index: PackageIndex
+) -> None:
+    index.release(newer(1))
+    updater().update(is_asked=True)
+    index.release(newer(2))
+    updater().update(is_asked=True)
+
+    updater().rollback()
+    assert used(home) == newer(1)
+
+    refusal = refusal_of(updater().rollback)
+    assert (refusal.code, used(home)) == ("nothing_before", newer(1))
+
+
+def test_what_was_left_comes_back_only_when_somebody_asks(
+    updater: MakeUpdater, home: Home, index: PackageIndex
+) -> None:
+    index.release(newer(1))
+    updater().update(is_asked=True)
+    updater().rollback()
+
+    updater().update(is_asked=False)
+    assert used(home) == INSTALLED_VERSION
+
+    updater().update(is_asked=True)
+    assert used(home) == newer(1)
+
+
+def test_without_an_update_there_is_no_way_back(updater: MakeUpdater) -> None:
+    assert refusal_of(updater().rollback).code == "nothing_before"
+
+
+def test_old_sets_are_removed_but_for_one_that_a_fork_server_holds(
+    updater: MakeUpdater, home: Home, index: PackageIndex
+) -> None:
+    index.release(newer(1))
+    first = home.path_of(updater().update(is_asked=True).current)
+    with closing(ForkServer(first)) as fork_server:
+        fork_server.start()
+        with home.locked():
+            home.write(replace(home.read(), current=INSTALLED))
+            home.clean()
+        assert first.is_dir()
+
+    with home.locked():
+        home.clean()
+
+    assert not first.exists()
