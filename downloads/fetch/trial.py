@@ -96,7 +96,6 @@ class _Trial:
             max_seconds=TIMEOUT_SECONDS,
             min_free_bytes=0,
             is_last_try=True,
-            playlist="ask",
             max_entries=10,
             may_list=True,
             is_examination=is_examination,
