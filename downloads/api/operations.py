@@ -4,18 +4,19 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 from django.conf import settings
-from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404
+from django.http import HttpRequest, HttpResponse
 from ninja import Header, NinjaAPI, Query, Router, Status
 from ninja.responses import Response
 
 from downloads import actions
-from downloads.api import archive, cookies, presets, schemas, sites
+from downloads.api import archive, cookies, lists, presets, schemas, sites
 from downloads.api.auth import PageAuth, TokenAuth, user_of
 from downloads.api.errors import answer_errors
 from downloads.api.idempotency import answer_once
+from downloads.api.lookup import find
 from downloads.diagnostics import stats
 from downloads.models import AttemptLog, Counts, Download, Submitted, submissions, user_actor
+from downloads.models.listings import became_of_lists
 from downloads.models.presets import chosen_options
 from downloads.rules.links import InvalidLink
 from downloads.rules.options import DownloadOptions
@@ -36,8 +37,6 @@ api = NinjaAPI(
     docs_url=None,  # it would load its scripts from somewhere else
     openapi_url=None,  # an operation below: this one would be open to everybody
 )
-
-TOO_MANY = "At most {:,} of your downloads may wait. Add it again when some of them have begun."
 
 MAX_ATTEMPT = 2**31 - 1  # what the database takes
 REFUSALS: dict[int, Any] = dict.fromkeys((401, 404), schemas.Problem)
@@ -65,7 +64,9 @@ def add(
     options = chosen_options(wish.preset, wish.options.chosen, user=user)
 
     def work() -> Status[schemas.DownloadDetail]:
-        (submitted,) = submissions.submit([(wish.url, options)], owner=user, actor=user_actor(user))
+        (submitted,) = submissions.submit(
+            [(wish.url, options)], owner=user, actor=user_actor(user), is_again=wish.again
+        )
         return Status(201 if submitted.created else 200, _detail(submitted.download))
 
     return answer_once(
@@ -88,7 +89,7 @@ def add_batch(
     options = chosen_options(batch.preset, batch.options.chosen, user=user)
 
     def work() -> Status[schemas.BatchAnswer]:
-        results = _submit_all(batch.urls, options, user=user)
+        results = _submit_all(batch.urls, options, user=user, is_again=batch.again)
         return Status(200, schemas.BatchAnswer(results=results))
 
     return answer_once(
@@ -97,11 +98,14 @@ def add_batch(
 
 
 def _submit_all(
-    urls: Sequence[str], options: DownloadOptions, *, user: "User"
+    urls: Sequence[str], options: DownloadOptions, *, user: "User", is_again: bool
 ) -> list[schemas.BatchResult]:
     checked = [_check(url) for url in urls]
     wishes = [(link, options) for link in checked if isinstance(link, str)]
-    submitted = iter(submissions.submit_what_fits(wishes, owner=user, actor=user_actor(user)))
+    answers = submissions.submit_what_fits(
+        wishes, owner=user, actor=user_actor(user), is_again=is_again
+    )
+    submitted = iter(answers)
     return [
         _result(url, link if isinstance(link, InvalidLink) else next(submitted))
         for url, link in zip(urls, checked, strict=True)
@@ -111,7 +115,7 @@ def _submit_all(
 def _result(url: str, found: Submitted | InvalidLink | None) -> schemas.BatchResult:
     """None: as many of the user's downloads wait as may."""
     if found is None or isinstance(found, InvalidLink):
-        reason = str(found or TOO_MANY.format(settings.VNSITE.user_waiting))
+        reason = str(found or schemas.too_many_waiting())
         return schemas.BatchResult(url=url, result=schemas.BatchResultWord.ERROR, reason=reason)
     words = schemas.BatchResultWord
     word = words.CREATED if found.created else words.DUPLICATE
@@ -143,9 +147,12 @@ def list_downloads(
     # One more than is shown: it says whether there is a next page.
     found = list(schemas.with_neighbours(downloads)[: query.limit + 1])
     shown = found[: query.limit]
-    obstacles = Obstacles.around(shown)
+    obstacles, became = Obstacles.around(shown), became_of_lists(shown)
     return schemas.DownloadPage(
-        items=[schemas.DownloadOut.of(download, obstacles) for download in shown],
+        items=[
+            schemas.DownloadOut.of(download, obstacles, became.get(download.pk))
+            for download in shown
+        ],
         next=str(shown[-1].pk) if len(found) > query.limit else None,
     )
 
@@ -156,7 +163,7 @@ def list_downloads(
     summary="One download, with history and files",
 )
 def get_download(request: HttpRequest, correlation_id: str) -> schemas.DownloadDetail:
-    return _detail(_find(request, correlation_id))
+    return _detail(find(request, correlation_id))
 
 
 @api.get(
@@ -179,7 +186,7 @@ def get_log(
 ) -> HttpResponse | Status[schemas.Problem]:
     """Without `attempt`: the log of the newest one. It grows every few seconds while the attempt
     runs; it is bounded, and says how many lines were left out."""
-    logs = AttemptLog.objects.filter(download=_find(request, correlation_id))
+    logs = AttemptLog.objects.filter(download=find(request, correlation_id))
     log = (logs.filter(attempt=attempt) if attempt else logs).order_by("attempt").last()
     if log is None:
         return Status(404, schemas.Problem(detail="There is no log of such an attempt."))
@@ -189,28 +196,28 @@ def get_log(
 @api.post("/downloads/{correlation_id}/cancel", response=ACTION, summary="Cancel")
 def cancel(request: HttpRequest, correlation_id: str) -> schemas.DownloadDetail:
     """A running download is asked to stop; it is cancelled when its processes are gone."""
-    actions.cancel(_find(request, correlation_id), actor=user_actor(user_of(request)))
-    return _detail(_find(request, correlation_id))
+    actions.cancel(find(request, correlation_id), actor=user_actor(user_of(request)))
+    return _detail(find(request, correlation_id))
 
 
 @api.post("/downloads/{correlation_id}/keep", response=ACTION, summary="Keep")
 def keep(request: HttpRequest, correlation_id: str) -> schemas.DownloadDetail:
     """Stop recording a live stream, and publish what is there."""
-    actions.stop_and_keep(_find(request, correlation_id), actor=user_actor(user_of(request)))
-    return _detail(_find(request, correlation_id))
+    actions.stop_and_keep(find(request, correlation_id), actor=user_actor(user_of(request)))
+    return _detail(find(request, correlation_id))
 
 
 @api.post("/downloads/{correlation_id}/retry", response=ACTION, summary="Retry")
 def retry(request: HttpRequest, correlation_id: str) -> schemas.DownloadDetail:
-    actions.retry(_find(request, correlation_id), actor=user_actor(user_of(request)))
-    return _detail(_find(request, correlation_id))
+    actions.retry(find(request, correlation_id), actor=user_actor(user_of(request)))
+    return _detail(find(request, correlation_id))
 
 
 @api.post("/downloads/{correlation_id}/cleanup", response=ACTION, summary="Clean up")
 def clean_up(request: HttpRequest, correlation_id: str) -> schemas.DownloadDetail:
     """Remove the directory that was kept of a download that has ended."""
-    actions.clean(_find(request, correlation_id), actor=user_actor(user_of(request)))
-    return _detail(_find(request, correlation_id))
+    actions.clean(find(request, correlation_id), actor=user_actor(user_of(request)))
+    return _detail(find(request, correlation_id))
 
 
 @api.delete(
@@ -220,7 +227,7 @@ def clean_up(request: HttpRequest, correlation_id: str) -> schemas.DownloadDetai
 )
 def forget(request: HttpRequest, correlation_id: str, files: bool = False) -> Status[None]:
     """With `files=true` its published files are removed too."""
-    actions.forget(_find(request, correlation_id), with_files=files)
+    actions.forget(find(request, correlation_id), with_files=files)
     return Status(204, None)
 
 
@@ -248,19 +255,13 @@ def openapi(request: HttpRequest) -> HttpResponse:
 
 
 def _detail(download: Download) -> schemas.DownloadDetail:
-    return schemas.DownloadDetail.of(download, Obstacles.around([download]))
-
-
-def _find(request: HttpRequest, correlation_id: str) -> Download:
-    """Return the download, or raise Http404 for an unknown, a malformed and a foreign id alike."""
-    if "\0" in correlation_id:  # PostgreSQL refuses to look for it
-        raise Http404
-    downloads = schemas.with_neighbours(Download.objects.visible_to(user_of(request)))
-    return get_object_or_404(downloads.select_related("entry"), correlation_id=correlation_id)
+    became = became_of_lists([download]).get(download.pk)
+    return schemas.DownloadDetail.of(download, Obstacles.around([download]), became)
 
 
 api.add_router("", archive.router)
 api.add_router("", cookies.router)
+api.add_router("", lists.router)
 api.add_router("", presets.router)
 api.add_router("/sites", sites.router)
 answer_errors(api)

@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
+from django.conf import settings
 from django.urls import reverse
 from pydantic import (
     AfterValidator,
@@ -22,12 +23,13 @@ from pydantic import (
 )
 
 from downloads.diagnostics.stats import WorkerStatus
-from downloads.models import Download, DownloadQuerySet, PublishedFile
+from downloads.models import Download, DownloadQuerySet, Listing, PublishedFile
+from downloads.models.listings import Became
 from downloads.rules.errors import ErrorClass
 from downloads.rules.links import MAX_LINKS
 from downloads.rules.option_kinds import Option
 from downloads.rules.options import OPTIONS
-from downloads.rules.states import Outcome, Role, State
+from downloads.rules.states import ListKind, Outcome, Result, Role, State
 from downloads.submission import check_text
 from downloads.waiting import Obstacles, Waiting
 from downloads.web.details import detail_of
@@ -35,7 +37,17 @@ from downloads.web.details import detail_of
 MAX_ID = 2**63 - 1  # what the database takes
 # The columns of a download that are shown under their own name.
 COLUMNS = (
-    *("correlation_id", "url", "title", "state", "outcome", "attempt", "tries", "max_attempts"),
+    *(
+        "correlation_id",
+        "url",
+        "title",
+        "state",
+        "outcome",
+        "result",
+        "attempt",
+        "tries",
+        "max_attempts",
+    ),
     *("priority", "not_before", "created_at", "started_at", "finished_at"),
 )
 
@@ -81,10 +93,14 @@ PresetName = Annotated[
 ]
 
 
+Again = Annotated[bool, Field(description="Fetch it although you have it with the same options")]
+
+
 class Wish(Incoming):
     url: Link
     preset: PresetName = None
     options: OptionsIn = OptionsIn()
+    again: Again = False
 
 
 class Batch(Incoming):
@@ -92,6 +108,7 @@ class Batch(Incoming):
     urls: list[str] = Field(min_length=1, max_length=MAX_LINKS)
     preset: PresetName = None
     options: OptionsIn = OptionsIn()
+    again: Again = False
 
 
 class ListParameters(BaseModel):
@@ -141,6 +158,14 @@ class BatchResult(Outgoing):
     result: BatchResultWord
     correlation_id: str | None = None
     reason: str | None = None
+
+
+def too_many_waiting() -> str:
+    """Say why one of many was not added: as many of the user's downloads wait as may."""
+    most = settings.VNSITE.user_waiting
+    return (
+        f"At most {most:,} of your downloads may wait. Add it again when some of them have begun."
+    )
 
 
 class BatchAnswer(Outgoing):
@@ -220,6 +245,21 @@ class MediaOut(Outgoing):
         return cls(extractor=download.extractor, media_id=download.media_id, **known)
 
 
+class ListingOut(Outgoing):
+    """The list that a link stands for; its entries are at `/entries`."""
+
+    title: str
+    kind: ListKind
+    count: int
+    complete: bool = Field(description="false: a limit ended the reading before the list did")
+    added: int = Field(description="Entries of which there is a download")
+
+    @classmethod
+    def of(cls, listing: Listing, became: Became) -> Self:
+        columns = {"title": listing.title, "kind": listing.kind, "count": listing.count}
+        return cls(**columns, complete=listing.is_complete, added=became.added)
+
+
 class TransitionOut(Outgoing):
     seq: int
     from_: Annotated[State | None, OrAbsent] = Field(
@@ -246,6 +286,15 @@ class DownloadOut(Outgoing):
     title: str
     state: State
     outcome: Outcome | None
+    result: Result | None = Field(description="What it completed with; null: it did not")
+    listing: ListingOut | None = Field(description="null: its link is not one of a list")
+    listed_in: str | None = Field(
+        description="The correlation id of the list that it was made of; null: of none"
+    )
+    have: str | None = Field(
+        description="Of a result `have_it`: the correlation id of the download with the files;"
+        " null: it was deleted"
+    )
     phase: str | None
     error: ErrorOut | None
     attempt: int
@@ -264,9 +313,12 @@ class DownloadOut(Outgoing):
     worker: str | None
 
     @classmethod
-    def of(cls, download: Download, obstacles: Obstacles) -> Self:
-        """From a row of `with_neighbours`; any other costs a query for each neighbour."""
-        return cls(**_values(download, obstacles))
+    def of(cls, download: Download, obstacles: Obstacles, became: Became | None) -> Self:
+        """From a row of `with_neighbours`; any other costs a query for each neighbour.
+
+        `became`: of the entries of its listing; None: it has none.
+        """
+        return cls(**_values(download, obstacles, became))
 
 
 class DownloadDetail(DownloadOut):
@@ -277,9 +329,9 @@ class DownloadDetail(DownloadOut):
     history: list[TransitionOut]
 
     @classmethod
-    def of(cls, download: Download, obstacles: Obstacles) -> Self:
+    def of(cls, download: Download, obstacles: Obstacles, became: Became | None) -> Self:
         return cls(
-            **_values(download, obstacles),
+            **_values(download, obstacles, became),
             media=MediaOut.of(download),
             files=[FileOut.of(file, download) for file in download.files],
             history=list(download.transitions.all()),
@@ -328,10 +380,12 @@ class SiteCookiesOut(Outgoing):
 
 def with_neighbours(downloads: DownloadQuerySet) -> DownloadQuerySet:
     """Bring along what `DownloadOut` shows of other tables, in the same query."""
-    return downloads.select_related("owner", "worker", "progress")
+    return downloads.select_related(
+        *("owner", "worker", "progress", "listing", "listed_in", "have")
+    ).defer("listed_in__manifest", "have__manifest")
 
 
-def _values(download: Download, obstacles: Obstacles) -> dict[str, Any]:
+def _values(download: Download, obstacles: Obstacles, became: Became | None) -> dict[str, Any]:
     progress = getattr(download, "progress", None)  # it has one while it runs
     return {
         **{name: getattr(download, name) for name in COLUMNS},
@@ -339,6 +393,9 @@ def _values(download: Download, obstacles: Obstacles) -> dict[str, Any]:
         "error": ErrorOut.of(download),
         "waiting": obstacles.of(download),
         "progress": progress,
+        "listing": ListingOut.of(download.listing, became) if became else None,
+        "listed_in": download.listed_in.correlation_id if download.listed_in else None,
+        "have": download.have.correlation_id if download.have else None,
         "owner": download.owner.get_username() if download.owner else None,
         "worker": download.worker.name if download.worker else None,
     }

@@ -152,6 +152,15 @@ def became_of(listing_ids: Iterable[int]) -> dict[int, Became]:
     return {key: Became(**counts) for key, counts in numbers.items()}
 
 
+def became_of_lists(downloads: Iterable[Download]) -> dict[int, Became]:
+    """Count what became of the entries of those that ended with a listing, and query for no others.
+
+    By the key of the download.
+    """
+    listed = [each.pk for each in downloads if each.result == Result.LISTING]
+    return became_of(listed) if listed else {}
+
+
 class Refusal(StrEnum):
     """Why an entry did not become a download."""
 

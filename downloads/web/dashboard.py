@@ -33,7 +33,7 @@ from downloads.models import (
     submissions,
     user_actor,
 )
-from downloads.models.listings import became_of
+from downloads.models.listings import became_of_lists
 from downloads.rules.presets import (
     InvalidPreset,
     UnknownPreset,
@@ -41,7 +41,6 @@ from downloads.rules.presets import (
     preset_named,
     without_link,
 )
-from downloads.rules.states import Result
 from downloads.waiting import Obstacles
 from downloads.web import dashboard_view
 from downloads.web.format import UNKNOWN, counted, size
@@ -220,8 +219,7 @@ def _views(
     matching: set[int] | None = None,
 ) -> list[DownloadView]:
     """Make the rows of downloads; `matching` None: all of them match the page's query."""
-    listed = [each.pk for each in downloads if each.result == Result.LISTING]
-    became = became_of(listed) if listed else {}
+    became = became_of_lists(downloads)
     return [
         DownloadView(
             download=download,

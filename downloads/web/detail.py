@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from downloads import actions
 from downloads.models import Download, Listing, StreamPosition, user_actor
-from downloads.models.listings import became_of
+from downloads.models.listings import became_of_lists
 from downloads.waiting import Obstacles
 from downloads.web.detail_view import detail_view
 from downloads.web.entries import EntriesQuery
@@ -40,7 +40,7 @@ def context_of(
 ) -> dict[str, object]:
     """Return what the page of a download shows. `form`: one for its entries that was refused."""
     listing: Listing | None = getattr(found, "listing", None)
-    became = became_of([listing.pk])[listing.pk] if listing else None
+    became = became_of_lists([found]).get(found.pk)
     obstacles = Obstacles.around([found])
     view = DownloadView(download=found, obstacles=obstacles, viewer=request.user, became=became)
     context = detail_view(view)

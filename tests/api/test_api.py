@@ -32,7 +32,7 @@ URL = "https://example.org/watch?v=1"
 DOWNLOAD_FIELDS = {
     "correlation_id", "url", "title", "state", "outcome", "phase", "error", "attempt",
     "tries", "max_attempts", "priority", "not_before", "waiting", "created_at", "started_at",
-    "finished_at", "progress", "owner", "worker",
+    "finished_at", "progress", "owner", "worker", "result", "listing", "listed_in", "have",
 }  # fmt: skip
 
 
@@ -899,6 +899,11 @@ def test_openapi_describes_every_path_of_the_contract(caller: Caller) -> None:
         ("post", "/api/v1/downloads/{correlation_id}/keep"),
         ("post", "/api/v1/downloads/{correlation_id}/retry"),
         ("post", "/api/v1/downloads/{correlation_id}/cleanup"),
+        ("get", "/api/v1/downloads/{correlation_id}/entries"),
+        ("post", "/api/v1/downloads/{correlation_id}/entries"),
+        ("post", "/api/v1/downloads/{correlation_id}/entries/cancel"),
+        ("post", "/api/v1/downloads/{correlation_id}/entries/retry"),
+        ("post", "/api/v1/downloads/{correlation_id}/entries/cleanup"),
         ("get", "/api/v1/archive"),
         ("post", "/api/v1/archive"),
         ("get", "/api/v1/stats"),

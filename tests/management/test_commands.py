@@ -26,7 +26,7 @@ from downloads.rules.links import MAX_LINKS
 from downloads.rules.option_kinds import Flag
 from downloads.rules.options import OPTIONS, DownloadOptions
 from downloads.rules.presets import SHIPPED, OfferedPreset
-from downloads.rules.states import Phase, Reason, State
+from downloads.rules.states import Phase, Reason, Result, State
 from tests.diagnostics.test_checks import configured
 from tests.diagnostics.test_health import unreachable_database
 from tests.helpers import lives
@@ -483,6 +483,32 @@ def test_no_name_in_the_library_steers_the_terminal_of_who_waited() -> None:
     Watch(OutputWrapper(out), [download]).until_ended()
 
     assert out.getvalue().endswith(rf"{download.correlation_id} completed: \x1b[2J" + "\n")
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("clean_disk")
+def test_waiting_says_that_a_link_is_a_list_or_is_there_already(user: User) -> None:
+    listed = lives.list_up(lives.submit(user), lives.entry(1), lives.entry(2)).download
+    had = lives.start(lives.submit(user))
+    had.move(
+        State.COMPLETED, actor="test", reason=Reason.HAVE_IT, result=Result.HAVE_IT, have=listed
+    )
+    out = StringIO()
+
+    Watch(OutputWrapper(out), [listed, had]).until_ended()
+
+    assert out.getvalue().splitlines()[-2:] == [
+        f"{listed.correlation_id} completed: a list with 2 entries",
+        f"{had.correlation_id} completed: it is there already, of {listed.correlation_id}",
+    ]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("again", [True, False])
+def test_what_is_there_already_is_added_again_on_purpose(again: bool) -> None:
+    run("add_download", "https://example.org/a", *(["--again"] if again else []))
+
+    assert Download.objects.get().is_again is again
 
 
 def test_waiting_ends_with_1_when_one_failed(shared_db: None) -> None:

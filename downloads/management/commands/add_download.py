@@ -22,7 +22,7 @@ from downloads.rules.option_kinds import Flag, Option
 from downloads.rules.options import OPTIONS, DownloadOptions, InvalidOption
 from downloads.rules.presets import SHIPPED, UnknownPreset, UnusablePreset
 from downloads.rules.redaction import escape
-from downloads.rules.states import Outcome
+from downloads.rules.states import Outcome, Result
 from downloads.submission import check_link, links_in
 from downloads.waiting import has_live_worker
 
@@ -58,6 +58,9 @@ class Command(BaseCommand):
             "--user", metavar="NAME", help="owner of the downloads; default: nobody, staff see them"
         )
         parser.add_argument(
+            "--again", action="store_true", help="fetch what the owner has with the same options"
+        )
+        parser.add_argument(
             "--wait", action="store_true", help="show the progress until all have ended"
         )
 
@@ -68,7 +71,8 @@ class Command(BaseCommand):
         with errors_in_one_line("The database is not usable"):
             name = options["user"]
             owner = None if name is None else user_named(name)
-            downloads = self._add(links, options_of(options, owner), owner)
+            wished = options_of(options, owner)
+            downloads = self._add(links, wished, owner, is_again=options["again"])
             if not options["wait"]:
                 return
             if not has_live_worker():
@@ -81,11 +85,11 @@ class Command(BaseCommand):
                 sys.exit(INTERRUPTED)
 
     def _add(
-        self, links: Sequence[str], options: DownloadOptions, owner: User | None
+        self, links: Sequence[str], options: DownloadOptions, owner: User | None, *, is_again: bool
     ) -> list[Download]:
         wishes = [(link, options) for link in links]
         try:
-            submitted = submissions.submit(wishes, owner=owner, actor=ACTOR)
+            submitted = submissions.submit(wishes, owner=owner, actor=ACTOR, is_again=is_again)
         except TooManyWaiting as refusal:
             raise CommandError(str(refusal)) from None
         for one in submitted:
@@ -108,7 +112,8 @@ class Watch:
         with closing(open_doorbell()) as bell:
             while True:
                 # First the rows: a download that ends meanwhile is shown in the next round.
-                rows = list(Download.objects.filter(pk__in=self.names).select_related("progress"))
+                watched = Download.objects.filter(pk__in=self.names)
+                rows = list(watched.select_related("progress", "listing", "have"))
                 self._show_transitions()
                 running = [row for row in rows if row.outcome is None]
                 if not running:
@@ -206,6 +211,10 @@ def progress_line(download: Download) -> str:
 def end_line(download: Download) -> str:
     if download.outcome == Outcome.FAILED and download.advice:
         return f"failed: {download.advice.sentence} {download.advice.next_step}"
+    if download.result == Result.LISTING:
+        return f"completed: a list with {download.listing.count:,} entries"
+    if download.result == Result.HAVE_IT:
+        return f"completed: it is there already, of {download.have or 'a deleted download'}"
     if download.outcome == Outcome.COMPLETED:
         return f"completed: {download.library_path}"
     return str(download.outcome)
