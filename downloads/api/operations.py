@@ -61,9 +61,9 @@ def add(
     """201: it was added. 200: you have the same URL with the same options waiting or running, and
     the answer is that download."""
     user = user_of(request)
-    options = chosen_options(wish.preset, wish.options.chosen, user=user)
 
     def work() -> Status[schemas.DownloadDetail]:
+        options = chosen_options(wish.preset, wish.options.chosen, user=user)
         (submitted,) = submissions.submit(
             [(wish.url, options)], owner=user, actor=user_actor(user), is_again=wish.again
         )
@@ -86,9 +86,9 @@ def add_batch(
 ) -> Status[schemas.BatchAnswer]:
     """One result for each URL, in order. What can be added is added, in one transaction."""
     user = user_of(request)
-    options = chosen_options(batch.preset, batch.options.chosen, user=user)
 
     def work() -> Status[schemas.BatchAnswer]:
+        options = chosen_options(batch.preset, batch.options.chosen, user=user)
         results = _submit_all(batch.urls, options, user=user, is_again=batch.again)
         return Status(200, schemas.BatchAnswer(results=results))
 

@@ -202,7 +202,7 @@ class Subset(Option):
 
     @property
     def metavar(self) -> str:
-        return f"{{{','.join(self.labels)}}}[,…]"
+        return f"{{{','.join(self.labels)}}}[,...]"
 
     def checked(self, value: object) -> tuple[str, ...]:
         given = _listed(value)
@@ -241,7 +241,7 @@ class Languages(Option):
 
     @property
     def metavar(self) -> str:
-        return "LANGUAGE[,…]"
+        return "LANGUAGE[,...]"
 
     def checked(self, value: object) -> tuple[str, ...]:
         given = tuple(dict.fromkeys(_listed(value)))

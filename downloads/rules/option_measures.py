@@ -159,7 +159,7 @@ class Instant(Option):
 
     @property
     def metavar(self) -> str:
-        return "INSTANT"
+        return "YYYY-MM-DDTHH:MMZ"
 
     def checked(self, value: object) -> str | None:
         if value is None or value == NOTHING:

@@ -16,10 +16,19 @@ from django.urls import reverse
 
 from downloads import actions
 from downloads.accounts import tokens
-from downloads.models import ApiToken, Download, LibraryEntry, SiteCookies, Transition
+from downloads.models import (
+    ApiToken,
+    Download,
+    LibraryEntry,
+    Preset,
+    SiteCookies,
+    Transition,
+    presets,
+)
 from downloads.rules.cookies import Cookie
 from downloads.rules.options import DownloadOptions
 from tests.helpers import lives
+from tests.helpers.presets import save
 
 pytestmark = pytest.mark.both_databases
 
@@ -198,6 +207,8 @@ def test_a_user_without_rights_is_sent_to_the_login(client: Client, user: User) 
 
 def test_deleting_a_user_leaves_their_downloads(browser: Client, user: User) -> None:
     tokens.issue(user, name="laptop")
+    save(user, "TV")
+    presets.make_default(user, "tv")
     download = lives.start(lives.submit(user))
     page = reverse("admin:auth_user_delete", args=[user.pk])
 
@@ -470,3 +481,19 @@ def test_cookies_are_shown_by_their_names_alone_and_can_be_deleted(
     assert "canary" not in "".join(pages)
     assert bytes(row.sealed).hex()[:20] not in "".join(pages)
     assert not SiteCookies.objects.exists()
+
+
+def test_presets_are_listed_in_words_and_can_be_deleted(browser: Client, user: User) -> None:
+    download = lives.submit(user, quality="720p")
+    preset = save(user, "TV", quality="720p")
+    save(user, "Newer")
+    Preset.objects.filter(name="Newer").update(options={"holograms": True})
+    place = "/admin/downloads/preset/"
+
+    page = text_of(browser.get(f"{place}?q=ursula"))
+    browser.post(f"{place}{preset.pk}/delete/", {"post": "yes"})
+
+    assert DownloadOptions(quality="720p").summary in page
+    assert "holograms: unknown option" in page
+    assert [each.name for each in Preset.objects.all()] == ["Newer"]
+    assert Download.objects.get().options == download.options

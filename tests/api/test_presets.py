@@ -176,3 +176,15 @@ def test_a_preset_of_another_version_is_listed_with_its_fault(caller: Caller, us
 
     assert shown["options"] == {"holograms": True}
     assert "“holograms”" in shown["fault"]
+
+
+def test_a_request_that_is_sent_again_is_answered_although_its_preset_is_gone(
+    caller: Caller, user: User
+) -> None:
+    save(user, "TV", quality="720p")
+    first = caller.post("/downloads", {"url": URL, "preset": "TV"}, **{"Idempotency-Key": "1"})
+    caller.delete("/presets/TV")
+
+    again = caller.post("/downloads", {"url": URL, "preset": "TV"}, **{"Idempotency-Key": "1"})
+
+    assert (again.status_code, again.json()) == (first.status_code, first.json())

@@ -51,6 +51,7 @@ def test_the_options_follow_the_preset_and_the_links_stay(page: Page, user: User
     expect(page.get_by_label("Add the first … videos")).to_have_value("25")
     expect(page.get_by_label("Links to videos")).to_have_value(URL)
     page.get_by_label("Plays everywhere").check()
+    expect(page.locator("#add-summary")).to_have_text("Changed: Plays everywhere")
     page.get_by_role("button", name="Add", exact=True).click()
     expect(page.locator("#add-note")).to_have_text("1 download added.")
     assert chosen() == {"quality": "720p", "compatible": True, "playlist": "first:25"}

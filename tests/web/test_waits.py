@@ -17,6 +17,7 @@ from downloads.diagnostics.database import check_sites
 from downloads.diagnostics.verdict import Level
 from downloads.models import Download, Site
 from downloads.rules.errors import ErrorClass
+from downloads.rules.options import DownloadOptions
 from downloads.rules.states import Reason, State
 from downloads.stream.cursor import Cursor
 from downloads.stream.frames import Stats
@@ -49,8 +50,8 @@ def staff_browser(staff: User) -> Client:
     return client
 
 
-def submit(owner: User | None, host: str = HOST) -> Download:
-    return lives.submit(owner, url=f"https://www.{host}/{next(lives.numbers)}")
+def submit(owner: User | None, host: str = HOST, **options: Any) -> Download:
+    return lives.submit(owner, url=f"https://www.{host}/{next(lives.numbers)}", **options)
 
 
 def make_wait(host: str = HOST, error_class: ErrorClass = ErrorClass.RATE_LIMITED) -> Site:
@@ -148,6 +149,20 @@ def test_a_download_that_is_tried_again_says_when_and_which_attempt_that_is(
         words = words_of(browser.get(path))
         assert "Next try in 2" in words
         assert "s , attempt 2 of 3" in words
+
+
+def test_a_download_with_a_start_says_when_that_is(browser: Client, user: User) -> None:
+    lives.make_worker()
+    night = timezone.now() + timedelta(hours=9, minutes=30)
+    download = submit(user, start_at=night.isoformat())
+
+    for path in ("/", path_of(download)):
+        words = words_of(browser.get(path))
+        assert "Starts in 9 h" in words
+        assert "Next try" not in words
+    answer = caller(user).get(f"/api/v1/downloads/{download.correlation_id}").json()
+    assert answer["waiting"]["why"] == "not_before"
+    assert answer["not_before"] == DownloadOptions(start_at=night.isoformat()).start_at
 
 
 def test_the_page_and_the_stream_have_the_same_word_for_a_wait(browser: Client, user: User) -> None:

@@ -36,7 +36,8 @@ START_OF_LINE = "\r\033[K"  # erases the line
 class Command(BaseCommand):
     help = (
         "Add downloads and print the correlation id of each. All links are checked first: if one "
-        "is wrong, none is added. With --wait, ends with 1 when one of them did not complete."
+        "is wrong, none is added. --no-... or the value none takes back what a preset says. "
+        "With --wait, ends with 1 when one of them did not complete."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

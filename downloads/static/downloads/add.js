@@ -35,6 +35,7 @@ document.addEventListener("submit", (event) => {
 // The options follow the preset. Where they do not, the server puts both together.
 document.addEventListener("change", (event) => {
   if (event.target.id === "id_preset") follow(event.target).catch(() => {});
+  else if (event.target.closest(".option")) tellChanges();
 });
 
 async function follow(preset) {
@@ -46,6 +47,22 @@ async function follow(preset) {
   choice.querySelector("details").open = document.querySelector("#add-choice details").open;
   document.getElementById("add-choice").replaceWith(choice);
   choice.querySelector("select").focus();
+}
+
+function tellChanges() {
+  const changed = [...document.querySelectorAll("#add .option")].filter((option) =>
+    [...option.querySelectorAll("input, select")].some(isChanged),
+  );
+  const names = changed.map((option) => option.querySelector("label, legend").textContent);
+  const summary = document.getElementById("add-summary");
+  summary.dataset.drawn ??= summary.textContent;
+  summary.textContent = names.length ? `Changed: ${names.join(", ")}` : summary.dataset.drawn;
+}
+
+function isChanged(control) {
+  if (control.type === "checkbox") return control.checked !== control.defaultChecked;
+  if (control.options) return !control.selectedOptions[0].defaultSelected;
+  return control.value !== control.defaultValue;
 }
 
 async function send(form, action) {
