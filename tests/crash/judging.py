@@ -20,6 +20,14 @@ def assert_ended_right(download: Download, original: Path) -> None:
     assert file.read_bytes() == original.read_bytes()
 
 
+def assert_listed(download: Download, count: int) -> None:
+    """It completed with so many entries and no file, and is clean."""
+    download.refresh_from_db()
+    assert (download.state, download.outcome) == ("cleaned", "completed"), download.error_data
+    assert download.listing.entries.count() == download.listing.count == count
+    assert not list(settings.VNSITE.media_root.glob(f"*[[]{download.correlation_id}]*"))
+
+
 def assert_killed_and_ended_right(download: Download, original: Path) -> None:
     """Its child was killed, which the history says. Each of its attempts was killed in the same
     way, unless one went on where another was and came to its end by other calls."""

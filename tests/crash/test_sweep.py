@@ -21,6 +21,7 @@ from tests.crash.judging import (
     assert_ended_right,
     assert_failed_by_signal,
     assert_killed_and_ended_right,
+    assert_listed,
     assert_nothing_is_left,
 )
 from tests.crash.tracing import Point, fork_server_of, require_strace, traced
@@ -39,6 +40,7 @@ pytestmark = [
 
 ROLES = ("claim", "attempt", "child")
 FILE, STREAM = "/small/{}.mp4?sweep", "/hls/index.m3u8?sweep={}"
+LIST = "/page-two.html?sweep={}"
 # SQLite writes each page of a transaction by itself, and a transaction is atomic: such a call is of
 # less weight than one that is a step of the design.
 PAGE_WRITE = "pwrite64"
@@ -198,5 +200,29 @@ def test_killed_at_any_call_of_child_or_ffmpeg_the_worker_goes_on(
             assert_failed_by_signal(download)
         except AssertionError as error:
             breaches.append(f"{point}: {error}")
+
+    assert breaches == []
+
+
+def test_killed_at_any_call_a_list_is_there_whole_or_not_at_all(site: Site, nightly: bool) -> None:
+    points = site.points(LIST, *ROLES)
+    logger.info("one list: %s", Counter((point.role, point.call) for point in points))
+    if not nightly:
+        roles = {point.role for point in points}
+        points = [random.choice([each for each in points if each.role == role]) for role in roles]
+    breaches = []
+
+    for point in points:
+        try:
+            download = site.kill_at(point, LIST)
+            assert_nothing_is_left()
+            if download.outcome == "failed":
+                assert point.role == "child"
+                assert_failed_by_signal(download)
+            else:
+                assert_listed(download, 2)
+        except AssertionError as error:
+            breaches.append(f"{point}: {error}")
+            logger.warning("%s", breaches[-1])
 
     assert breaches == []
