@@ -36,7 +36,7 @@ from downloads.fetch.verify import (
     require_its_end,
     streams_in,
 )
-from downloads.rules.media_id import media_id_of
+from downloads.rules.media_id import GENERIC, media_id_of
 from downloads.rules.states import Phase
 from downloads.sandbox.guard import Guard, PolicyBlocked
 
@@ -80,14 +80,16 @@ class Fetching:
             if part.get("protocol") not in downloading.PROTOCOLS:
                 raise PolicyBlocked(f"The protocol {part.get('protocol')!r} is not allowed")
         self.forecast.expect(parts)
-        info["title"] = title_of(info)
+        extractor, media_id = media_id_of(
+            str(info.get("extractor_key")), str(info.get("id")), link=self.job.url
+        )
+        # The title of a file that a feed leads to would be made of its address.
+        is_listed = self.job.title and extractor == GENERIC
+        info["title"] = self.job.title if is_listed else title_of(info)
         self.info = dict(info)  # yt-dlp empties it in the end
         self.title = readable(info["title"][:MAX_TEXT_LENGTH])[:MAX_TITLE_LENGTH]
         duration = info.get("duration")
         self.duration_seconds = float(duration) if isinstance(duration, int | float) else None
-        extractor, media_id = media_id_of(
-            str(info.get("extractor_key")), str(info.get("id")), link=self.job.url
-        )
         self.send(
             Metadata(title=self.title, extractor=extractor, media_id=media_id, media=media_of(info))
         )

@@ -35,6 +35,7 @@ class Job:
     is_last_try: bool
     max_entries: int  # of a list
     may_list: bool  # False: its link is within as many lists as there may be
+    title: str = ""  # in the list that it was found in; "": in none, or without one
     rate_limit: int | None = None  # bytes per second; None: as fast as it comes
     is_examination: bool = False  # of the set of extractors; nothing is fetched
 

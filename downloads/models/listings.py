@@ -15,13 +15,15 @@ from downloads.models.download import MAX_TITLE_LENGTH, Download, DownloadQueryS
 from downloads.models.submissions import Submitted
 from downloads.models.transactions import choices, short_transaction
 from downloads.rules.media_id import GENERIC
-from downloads.rules.options import DownloadOptions
+from downloads.rules.options import OPTIONS, DownloadOptions
 from downloads.rules.states import ENDED, ListKind, Outcome, Reason, Result, State
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 MAX_LIST_DEPTH = 3  # of a download: lists within lists are read above it
+# Options that are of the one link that they were chosen for, with their defaults.
+OF_THE_LIST = {name: option.default for name, option in OPTIONS.items() if option.of_one_link}
 # After these, an entry may become another download.
 IN_VAIN = (Outcome.FAILED.value, Outcome.CANCELLED.value)
 
@@ -287,7 +289,7 @@ def _submit(
 
     What becomes of the entries of a list is said of lists within it as well.
     """
-    options = options.with_overrides(start_at=None)  # that was the list's
+    options = options.with_overrides(**OF_THE_LIST)
     options_of = {True: options.with_overrides(playlist="ask"), False: options}
     answers = submissions.submit_what_fits(
         [(entry.url, options_of[entry.is_video]) for entry in entries],

@@ -225,6 +225,7 @@ class AttemptRun:
         self._rate_limit = min(rates, default=None)
         return Job(
             url=clean_url(self.download.url),  # as the child must get it, whatever the row says
+            title=self.download.title if self.download.list_depth else "",
             options=options.as_dict(),
             directory=str(directory),
             max_bytes=settings.VNSITE.max_bytes,

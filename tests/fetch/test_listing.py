@@ -176,6 +176,12 @@ def test_a_video_without_a_known_site_is_named_by_its_link(
     assert (told.extractor, told.media_id) == ("generic", link)
 
 
+def test_a_file_that_a_feed_leads_to_has_its_title(media_server: MediaServer, fetch: Fetch) -> None:
+    ended = fetch(media_server.url("/video.mp4"), title="Episode 7")
+
+    assert ended.fetched.title == "Episode 7"
+
+
 # Of extractors, as they return it
 
 

@@ -72,6 +72,17 @@ def test_each_entry_becomes_a_download_of_the_lists_owner(listing: Listing, user
     assert list(Entry.objects.exclude(download=None)) == [each.entry for each in additions]
 
 
+def test_what_was_chosen_for_the_link_of_the_list_is_not_for_its_entries(
+    listing: Listing,
+) -> None:
+    [addition] = add(listing, 1, clip="0-10", start_at="2100-01-01T00:00:00Z", playlist="all")
+
+    made = addition.entry.download
+    assert made is not None
+    assert (made.options["clip"], made.options["start_at"], made.not_before) == (None, None, None)
+    assert made.options["playlist"] == "ask"  # it is a video
+
+
 def test_an_entry_that_was_added_keeps_its_download(listing: Listing) -> None:
     [first] = add(listing, 2)
 

@@ -130,6 +130,19 @@ def test_the_entries_that_the_option_names_are_fetched(
     assert {key: data[key] for key in added} == added
 
 
+def test_an_episode_is_published_under_the_title_that_its_feed_gives_it(
+    scripted_site: ScriptedSite, catalogue: Catalogue, run: Callable[[], None]
+) -> None:
+    files = [scripted_site.url(f"/film.mp4?{number}") for number in (1, 2)]
+    download = submit(serve_feed(scripted_site, *files), playlist="all")
+
+    run()
+
+    made = made_of(download)
+    assert [each.title for each in made] == ["Item 1", "Item 2"]
+    assert [each.files[0].name for each in made] == ["Item 1.mp4", "Item 2.mp4"]
+
+
 def test_the_reading_for_what_is_new_stops_at_what_is_known(
     scripted_site: ScriptedSite, run: Callable[[], None]
 ) -> None:
