@@ -10,7 +10,9 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
+from email.utils import parsedate_to_datetime
 from itertools import chain, islice
 from typing import Any
 from urllib.parse import urlsplit
@@ -47,6 +49,10 @@ MAX_DEPTH = 3  # of lists that an extractor returns within a list
 MAX_TITLE_LENGTH = 500
 END_OF_TIME = 253_402_300_800  # the year 10000
 YOUTUBE_ID = re.compile(r"[\w-]{11}")
+# RFC 822, section 5, with the year of RFC 1123.
+DATE_OF_FEEDS = re.compile(
+    r"[A-Z][a-z]{2}, \d{1,2} [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d (?:GMT|[+-]\d{4})"
+)
 # Of extractors that yt-dlp does not say it of.
 NAMES_OF_LISTS = re.compile(
     r"(?:Playlist|Tab|Channel|User|Album|Series|Season|Show|Folder|Collection|Category|Feed)s?$"
@@ -219,6 +225,22 @@ def noticing_lists(yes_playlist: Callable[..., bool]) -> Callable[..., bool]:
         return is_list
 
     return choose
+
+
+def dating_feeds(unified_timestamp: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap yt-dlp's reading of dates, which tries fifty formats before the one that feeds use.
+
+    That took half of the time in which a feed is read.
+    """
+
+    @functools.wraps(unified_timestamp)
+    def timestamp(text: Any, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(text, str) and DATE_OF_FEEDS.fullmatch(text):
+            with suppress(ValueError):
+                return int(parsedate_to_datetime(text).timestamp())
+        return unified_timestamp(text, *args, **kwargs)
+
+    return timestamp
 
 
 def flat(entries: Any, *, depth: int = 0) -> Iterator[dict[str, Any]]:

@@ -7,6 +7,7 @@ from yt_dlp.downloader import fragment
 from yt_dlp.downloader.dash import DashSegmentsFD
 from yt_dlp.downloader.fragment import FragmentFD
 from yt_dlp.downloader.hls import HlsFD
+from yt_dlp.extractor import generic
 from yt_dlp.extractor.common import InfoExtractor
 
 from downloads.fetch import fragments, hls, listing, master, periods
@@ -21,6 +22,7 @@ def mend() -> None:
     InfoExtractor._parse_mpd_periods = periods.with_durations(InfoExtractor._parse_mpd_periods)
     InfoExtractor._merge_mpd_periods = periods.joining(InfoExtractor._merge_mpd_periods)
     InfoExtractor._yes_playlist = listing.noticing_lists(InfoExtractor._yes_playlist)
+    generic.unified_timestamp = listing.dating_feeds(generic.unified_timestamp)
     HlsFD.real_download = hls.clarifying(HlsFD.real_download)
     DashSegmentsFD.real_download = fragments.announcing(DashSegmentsFD.real_download)
     FragmentFD._download_fragment = fragments.of_its_length(FragmentFD._download_fragment)

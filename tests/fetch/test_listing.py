@@ -6,11 +6,11 @@ from itertools import count
 from typing import Any
 
 import pytest
-from yt_dlp.utils import InAdvancePagedList, OnDemandPagedList
+from yt_dlp.utils import InAdvancePagedList, OnDemandPagedList, unified_timestamp
 
 from downloads.fetch import downloader as downloading
 from downloads.fetch.client import MAX_LINE_BYTES, ForkServer
-from downloads.fetch.listing import BATCH_ENTRIES, MAX_IN_VAIN, ListReader
+from downloads.fetch.listing import BATCH_ENTRIES, MAX_IN_VAIN, ListReader, dating_feeds
 from downloads.fetch.protocol import (
     Listed,
     ListedEntry,
@@ -409,6 +409,22 @@ def test_a_video_that_came_whole_is_named_by_its_best_file(reading: Reading) -> 
     [entry, _] = reading.of([{"id": "a", "title": "A", "formats": formats}, video(2)])
 
     assert entry.url == "https://site.invalid/720.mp4"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Sat, 28 Nov 2026 10:00:00 GMT",
+        "Sat, 28 Nov 2026 10:00:00 +0530",
+        "Sun, 1 Feb 2026 00:00:00 -0800",
+        "Sat, 99 Nov 2026 10:00:00 GMT",
+        "Sat, 28 Nov 2026 10:00:00 EST",
+        "2026-11-28T10:00:00Z",
+        None,
+    ],
+)
+def test_dates_of_feeds_are_read_as_yt_dlp_reads_them(text: str | None) -> None:
+    assert dating_feeds(unified_timestamp)(text) == unified_timestamp(text)
 
 
 @pytest.mark.parametrize("entries", [[], [video(1)], [None, video(1)]])
