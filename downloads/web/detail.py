@@ -12,7 +12,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from downloads import actions
-from downloads.models import Download, Listing, StreamPosition, user_actor
+from downloads.models import Download, Listing, StreamPosition, presets, user_actor
 from downloads.models.listings import became_of_lists
 from downloads.waiting import Obstacles
 from downloads.web.detail_view import detail_view
@@ -46,6 +46,7 @@ def context_of(
     context = detail_view(view)
     if listing and became:
         query = EntriesQuery.parse(request.GET.dict())
+        form = form or EntriesForm.to_begin(listing, among=presets.offered(request.user))
         context |= listing_view(listing, became, query, form)
     return context
 

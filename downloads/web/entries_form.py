@@ -1,16 +1,19 @@
 """The form that makes downloads of the entries of a listing: which of them, and how."""
 
 import re
+from collections.abc import Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from django import forms
 from django.db.models import Q
 
+from downloads.models import Listing
 from downloads.models.listings import EntryQuerySet
 from downloads.rules.options import OPTIONS, DownloadOptions, InvalidOption
+from downloads.rules.presets import OfferedPreset, UnusablePreset
+from downloads.web.forms import PresetForm, Shown, preset_choices
 from downloads.web.listing import MAX_TEXT_LENGTH
-from downloads.web.option_fields import OptionsForm
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -20,7 +23,9 @@ MAX_POSITION = 2**31 - 1  # what the database takes
 MAX_SPANS = 100
 HOW_MANY = "Say how many of the first ones, as a whole number."
 # `playlist` says what becomes of a list, and this is what becomes of one.
-OF_ENTRIES = tuple(name for name in OPTIONS if name != "playlist")
+OF_A_LIST = {"playlist": OPTIONS["playlist"].default}
+OF_ENTRIES = tuple(name for name in OPTIONS if name not in OF_A_LIST)
+OF_ONE_LINK = {name: option.default for name, option in OPTIONS.items() if option.of_one_link}
 SPAN = re.compile(r"(\d{1,9})(?:\s*[-–]\s*(\d{1,9})?)?")  # noqa: RUF001 — people write both
 
 
@@ -44,8 +49,8 @@ class TickedPositions(forms.Field):
         return frozenset(int(text) for text in value or () if is_position(text))
 
 
-class EntriesForm(OptionsForm):
-    """Some entries of a listing, and the options of their downloads."""
+class EntriesForm(PresetForm):
+    """Some entries of a listing, and the options of their downloads, or a preset below these."""
 
     which = forms.TypedChoiceField(
         choices=[(each, each) for each in Which],
@@ -63,10 +68,28 @@ class EntriesForm(OptionsForm):
     )
     q = forms.CharField(required=False, max_length=MAX_TEXT_LENGTH)
 
-    def __init__(self, data: "QueryDict | None" = None, **kwargs: Any) -> None:
-        super().__init__(data, **kwargs)
-        self.options = DownloadOptions()  # the chosen ones of a valid form
+    def __init__(
+        self,
+        data: "QueryDict | None" = None,
+        *,
+        among: Sequence[OfferedPreset],
+        initial: Any = None,
+    ) -> None:
+        super().__init__(data, among=among, initial=initial)
         del self.fields["playlist"]
+        select: forms.Select = self.fields["preset"].widget
+        select.choices = [("", "None: the options as they are shown"), *preset_choices(among)]
+
+    @classmethod
+    def to_begin(cls, listing: Listing, *, among: Sequence[OfferedPreset]) -> Self:
+        """Make the form with the options that the list was asked for with."""
+        try:
+            own = DownloadOptions.from_mapping(listing.download.options)
+        except InvalidOption:  # of a newer version
+            own = DownloadOptions()
+        options = own.with_overrides(**OF_ONE_LINK)
+        values = {name: getattr(options, name) for name in OF_ENTRIES}
+        return cls(among=among, initial={**values, "shown": str(Shown("", options))})
 
     @property
     def chosen(self) -> Which:
@@ -95,7 +118,7 @@ class EntriesForm(OptionsForm):
             self.add_error("first", HOW_MANY)
         if which == Which.SOME and "some" in cleaned:
             self._clean_some(cleaned)
-        self._clean_options(cleaned)
+        self._clean_options()
         return cleaned
 
     def _clean_some(self, cleaned: dict[str, Any]) -> None:
@@ -104,13 +127,29 @@ class EntriesForm(OptionsForm):
         except ValueError as error:
             self.add_error("some", str(error))
 
-    def _clean_options(self, cleaned: dict[str, Any]) -> None:
-        """Refuse options that contradict each other."""
-        chosen = {name: cleaned[name] for name in OF_ENTRIES if name in cleaned}
+    def _clean_options(self) -> None:
+        """Put preset and options together. Refuse options that contradict each other."""
+        if self.has_wrong_options or "preset" in self.errors:
+            return
+        preset = self.cleaned_data["preset"]
         try:
-            self.options = DownloadOptions(**chosen)
+            options = self._before(preset.options) if preset else self._as_shown()
+            self.options = options.with_overrides(**OF_A_LIST)
+        except UnusablePreset as unusable:
+            self.add_error("preset", str(unusable))
         except InvalidOption as refusal:
             self.add_error(refusal.option, refusal.reason)
+
+    def _as_shown(self) -> DownloadOptions:
+        return DownloadOptions(**{name: self.cleaned_data[name] for name in OF_ENTRIES})
+
+    def _before(self, base: DownloadOptions) -> DownloadOptions:
+        """Return the options of a preset, but for those that were changed in the form."""
+        shown = Shown.parse(self.cleaned_data["shown"])
+        known = shown.options if shown else DownloadOptions()
+        values = {name: self.cleaned_data[name] for name in OF_ENTRIES}
+        changed = {name: value for name, value in values.items() if value != getattr(known, name)}
+        return base.with_overrides(**changed)
 
     def select(self, entries: EntryQuerySet, *, owner: "User | None") -> EntryQuerySet:
         """Return those of a listing's entries that a valid form asks for."""
@@ -152,12 +191,3 @@ def condition_of(text: str) -> Q:
         end = {"position__lte": int(stop or start)} if has_end else {}
         condition |= Q(position__gte=start, **end)
     return condition
-
-
-def options_for_entries(download_options: dict[str, Any]) -> dict[str, Any]:
-    """Return what the form shows first: how the list was asked for, but for what is of one link."""
-    try:
-        own = DownloadOptions.from_mapping(download_options)
-    except InvalidOption:  # of a newer version
-        own = DownloadOptions()
-    return {name: value for name, value in own.as_dict().items() if not OPTIONS[name].of_one_link}

@@ -11,7 +11,7 @@ from downloads.models.listings import Became
 from downloads.rules.states import ListKind, Reason
 from downloads.web.details import CODES
 from downloads.web.entries import EntriesQuery, page_of
-from downloads.web.entries_form import EntriesForm, options_for_entries
+from downloads.web.entries_form import EntriesForm
 from downloads.web.format import counted, duration, length
 from downloads.web.row_view import became_in_words
 
@@ -76,16 +76,15 @@ class Totals:
 
 
 def listing_view(
-    listing: Listing, became: Became, query: EntriesQuery, form: EntriesForm | None = None
+    listing: Listing, became: Became, query: EntriesQuery, form: EntriesForm
 ) -> dict[str, object]:
-    """Read and say what the page of a listing shows. `form`: one that was refused."""
+    """Read and say what the page of a listing shows."""
     download = listing.download
     whole = Totals.of(listing, "")
     found = Totals.of(listing, query.text) if query.text else whole
     entries = listing.entries.with_had(download.owner).select_related("download")
     page = page_of(entries.defer("download__manifest", "download__media"), query)
     path = reverse("download", args=[download.correlation_id])
-    form = form or EntriesForm(initial=options_for_entries(download.options))
     return {
         "listing": listing,
         "listed": {

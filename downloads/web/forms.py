@@ -53,7 +53,38 @@ class Shown:
         return json.dumps({"preset": self.preset, "options": self.options.chosen()})
 
 
-class AddForm(OptionsForm):
+class PresetForm(OptionsForm):
+    """A preset, and options beside it. How both go together says the form that takes them."""
+
+    preset = forms.CharField(label="Preset", required=False, widget=forms.Select)
+    shown = forms.CharField(required=False, widget=forms.HiddenInput)
+
+    def __init__(
+        self, data: Any = None, *, among: Sequence[OfferedPreset], initial: Any = None
+    ) -> None:
+        """`among`: the presets that the user is offered."""
+        super().__init__(data, initial=initial)
+        self.among = among
+        self.options = DownloadOptions()  # the chosen ones of a valid form
+        select: forms.Select = self.fields["preset"].widget
+        select.choices = preset_choices(among)
+
+    @property
+    def summary(self) -> str:
+        """The options that the form was drawn with, in words; "" when it does not say."""
+        shown = Shown.parse(self["shown"].value() or "")
+        return shown.options.summary if shown else ""
+
+    def clean_preset(self) -> OfferedPreset | None:
+        """Return the preset; None when none is named."""
+        name = self.cleaned_data["preset"]
+        try:
+            return preset_named(name, self.among) if name else None
+        except UnknownPreset as unknown:
+            raise forms.ValidationError(str(unknown)) from None
+
+
+class AddForm(PresetForm):
     """One or many links, a preset, and the options of all of them. One wrong link refuses the form.
 
     Without JavaScript the options do not follow another preset: then those that were changed go
@@ -69,8 +100,6 @@ class AddForm(OptionsForm):
             | {"autocapitalize": "none", "autocomplete": "off"}
         ),
     )
-    preset = forms.CharField(label="Preset", required=False, widget=forms.Select)
-    shown = forms.CharField(required=False, widget=forms.HiddenInput)
     preset_name = forms.CharField(
         label="Name of a new preset",
         required=False,
@@ -80,14 +109,9 @@ class AddForm(OptionsForm):
     def __init__(
         self, data: Any = None, *, among: Sequence[OfferedPreset], initial: Any = None
     ) -> None:
-        """`among`: the presets that the user is offered."""
-        super().__init__(data, initial=initial)
-        self.among = among
+        super().__init__(data, among=among, initial=initial)
         self.left_over: tuple[str, ...] = ()  # of the text that held the links
         self.chosen_preset = BEST  # of a valid form
-        self.options = DownloadOptions()  # the chosen ones of a valid form
-        select: forms.Select = self.fields["preset"].widget
-        select.choices = preset_choices(among)
 
     @classmethod
     def to_begin(cls, user: User) -> Self:
@@ -110,12 +134,6 @@ class AddForm(OptionsForm):
         initial = {**values, "preset": preset.key, "shown": str(shown), "urls": urls}
         return cls(among=among, initial=initial)
 
-    @property
-    def summary(self) -> str:
-        """The options that the form was drawn with, in words; "" when it does not say."""
-        shown = Shown.parse(self["shown"].value() or "")
-        return shown.options.summary if shown else ""
-
     def clean_urls(self) -> list[str]:
         """Return the normal form of every link, in order, or raise one error for each wrong one."""
         try:
@@ -137,14 +155,6 @@ class AddForm(OptionsForm):
         if sentences:
             raise forms.ValidationError(sentences)
         return clean
-
-    def clean_preset(self) -> OfferedPreset | None:
-        """Return the preset; None when none is named."""
-        name = self.cleaned_data["preset"]
-        try:
-            return preset_named(name, self.among) if name else None
-        except UnknownPreset as unknown:
-            raise forms.ValidationError(str(unknown)) from None
 
     def clean(self) -> None:
         """Put preset and options together. Refuse options that contradict each other."""

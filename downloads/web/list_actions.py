@@ -24,6 +24,7 @@ from downloads.models import (
     StreamPosition,
     TooManyWaiting,
     add_entries,
+    presets,
     submissions,
     user_actor,
 )
@@ -55,7 +56,7 @@ def entries(request: SignedInRequest, correlation_id: str) -> HttpResponse:
     if request.method == "GET":  # the address of a refused form, opened again
         return redirect("download", correlation_id)
     listing = _listing_of(found)
-    form = EntriesForm(request.POST)
+    form = EntriesForm(request.POST, among=presets.offered(request.user))
     if not form.is_valid():
         return _refuse(request, found, form)
     chosen = form.select(listing.entries.all(), owner=listing.download.owner)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from html import unescape
 from typing import Any
 
 import pytest
@@ -65,7 +66,7 @@ def ticked(answer: Any) -> list[int]:
 
 
 def add(browser: Client, listing: Listing, which: str, **more: Any) -> Any:
-    data = {"which": which, "quality": "best", "audio": "", **more}
+    data = {"which": which, **more}
     return browser.post(path_of(listing.download, "entries"), data, follow=True)
 
 
@@ -366,6 +367,39 @@ def test_the_form_begins_with_the_options_of_the_list(browser: Client, user: Use
     listing = lives.list_up(lives.submit(user, quality="480p"), lives.entry(1))
 
     assert '<option value="480p" selected>' in text_of(page_of(browser, listing))
+
+
+def shown_in(answer: Any) -> str:
+    """The choice that the form was drawn with, which a browser sends back."""
+    (value,) = re.findall(r'name="shown" value="([^"]*)"', text_of(answer))
+    return unescape(value)
+
+
+def test_a_preset_takes_the_place_of_what_was_not_changed(browser: Client, user: User) -> None:
+    listing = lives.list_up(lives.submit(user, quality="480p"), lives.entry(1))
+    shown = shown_in(page_of(browser, listing))
+    sent = {"shown": shown, "quality": "480p", "thumbnail": "false"}  # only the latter was changed
+
+    add(browser, listing, "all", preset="m4a", **sent)
+
+    options = Download.objects.get(listed_in=listing.download).options
+    assert (options["audio"], options["quality"], options["thumbnail"]) == ("m4a", "best", False)
+
+
+def test_an_unknown_preset_adds_nothing(browser: Client, listing: Listing) -> None:
+    answer = add(browser, listing, "all", preset="nonsense")
+
+    assert answer.status_code == 422
+    assert "nonsense" in words_of(answer)
+    assert added(listing) == []
+
+
+def test_what_belongs_to_the_link_of_the_list_is_not_of_its_entries(
+    browser: Client, user: User
+) -> None:
+    listing = lives.list_up(lives.submit(user, clip="10-20", playlist="all"), lives.entry(1))
+
+    assert "10-20" not in text_of(page_of(browser, listing))
 
 
 def test_a_refused_form_that_is_opened_again_leads_to_the_page(
