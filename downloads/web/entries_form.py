@@ -78,7 +78,7 @@ class EntriesForm(PresetForm):
         super().__init__(data, among=among, initial=initial)
         del self.fields["playlist"]
         select: forms.Select = self.fields["preset"].widget
-        select.choices = [("", "None: the options as they are shown"), *preset_choices(among)]
+        select.choices = [("", "None: as shown"), *preset_choices(among)]
 
     @classmethod
     def to_begin(cls, listing: Listing, *, among: Sequence[OfferedPreset]) -> Self:

@@ -14,7 +14,7 @@ from django.contrib.auth.models import User
 from playwright.sync_api import Page
 
 from downloads.accounts import tokens
-from downloads.models import Download, Preset, Progress, PublishedFile, Worker
+from downloads.models import Download, Listing, Preset, Progress, PublishedFile, Worker
 from downloads.rules.errors import ErrorClass
 from tests.browser.conftest import sign_in
 from tests.helpers import lives
@@ -53,6 +53,9 @@ def hostile_site(site: Serving, staff: User) -> Serving:
     lives.start(lives.submit(staff))
     lives.fail(lives.submit(staff), ErrorClass.INTERNAL)
     lives.complete(lives.submit(staff))
+    entry = {"title": HOSTILE[:500], "url": "javascript:alert(5)", "media_id": HOSTILE[:300]}
+    lives.list_up(lives.submit(staff), lives.entry(1, **entry))
+    Listing.objects.update(title=HOSTILE[:500])
     lives.submit(staff, url=f"https://example.org/{HOSTILE.replace(' ', '')}")
     save(staff, "Hostile", is_shared=True)
     Preset.objects.update(name=HOSTILE[:60], options={HOSTILE: HOSTILE})
