@@ -185,9 +185,9 @@ def add(
     of which a download waits, runs or completed keeps it."""
     user = user_of(request)
     download = _list_of(find(request, correlation_id))
-    options = chosen_options(wish.preset, wish.options.chosen, user=user)
 
     def work() -> Status[EntriesAnswer]:
+        options = chosen_options(wish.preset, wish.options.chosen, user=user)
         chosen = wish.select(download.listing.entries.all(), download)
         try:
             additions = add_entries(
