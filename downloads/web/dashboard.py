@@ -43,6 +43,7 @@ from downloads.rules.presets import (
 )
 from downloads.waiting import Obstacles
 from downloads.web import dashboard_view
+from downloads.web.choice_form import drawn_with
 from downloads.web.format import UNKNOWN, counted, size
 from downloads.web.forms import AddForm, shorten
 from downloads.web.listing import PAGE_SIZE, Filter, ListQuery, counts_by_filter, page_of
@@ -141,7 +142,8 @@ def save_preset(request: SignedInRequest) -> HttpResponse:
     offer, links = preset.offered_to(request.user), request.POST.get("urls", "")
     presets.remember(request.user, offer, options)
     among = presets.offered(request.user)
-    saved = AddForm.showing(offer, form.options, among=among, urls=links)
+    initial = drawn_with(offer.key, form.options) | {"urls": links}
+    saved = AddForm(among=among, initial=initial)
     sentence = f"Saved as preset “{preset.name}”."
     if is_of_script(request):
         return _render_form(request, saved, added=sentence)
@@ -156,7 +158,8 @@ def _form_of_preset(request: SignedInRequest) -> HttpResponse:
     among = presets.offered(request.user)
     try:
         preset = preset_named(request.GET.get("preset", ""), among)
-        return _render_form(request, AddForm.showing(preset, preset.options, among=among))
+        initial = drawn_with(preset.key, preset.options)
+        return _render_form(request, AddForm(among=among, initial=initial))
     except (UnknownPreset, UnusablePreset) as refusal:
         return HttpResponse(str(refusal), status=HTTPStatus.NOT_FOUND, content_type="text/plain")
 

@@ -46,7 +46,7 @@ def context_of(
     context = detail_view(view)
     if listing and became:
         query = EntriesQuery.parse(request.GET.dict())
-        form = form or EntriesForm.to_begin(listing, among=presets.offered(request.user))
+        form = form or EntriesForm.to_begin(found, among=presets.offered(request.user))
         context |= listing_view(listing, became, query, form)
     return context
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, Self
 from django import forms
 from django.db.models import Q
 
-from downloads.models import Listing
+from downloads.models import Download
 from downloads.models.listings import EntryQuerySet
 from downloads.rules.options import OPTIONS, DownloadOptions, InvalidOption
-from downloads.rules.presets import OfferedPreset, UnusablePreset
-from downloads.web.forms import PresetForm, Shown, preset_choices
+from downloads.rules.presets import OfferedPreset, without_link
+from downloads.web.choice_form import ChoiceForm, drawn_with
 from downloads.web.listing import MAX_TEXT_LENGTH
 
 if TYPE_CHECKING:
@@ -23,9 +23,7 @@ MAX_POSITION = 2**31 - 1  # what the database takes
 MAX_SPANS = 100
 HOW_MANY = "Say how many of the first ones, as a whole number."
 # `playlist` says what becomes of a list, and this is what becomes of one.
-OF_A_LIST = {"playlist": OPTIONS["playlist"].default}
-OF_ENTRIES = tuple(name for name in OPTIONS if name not in OF_A_LIST)
-OF_ONE_LINK = {name: option.default for name, option in OPTIONS.items() if option.of_one_link}
+OF_ENTRIES = tuple(name for name in OPTIONS if name != "playlist")
 SPAN = re.compile(r"(\d{1,9})(?:\s*[-–]\s*(\d{1,9})?)?")  # noqa: RUF001 — people write both
 
 
@@ -49,8 +47,8 @@ class TickedPositions(forms.Field):
         return frozenset(int(text) for text in value or () if is_position(text))
 
 
-class EntriesForm(PresetForm):
-    """Some entries of a listing, and the options of their downloads, or a preset below these."""
+class EntriesForm(ChoiceForm):
+    """Some entries of a listing, and the choice for their downloads."""
 
     which = forms.TypedChoiceField(
         choices=[(each, each) for each in Which],
@@ -68,28 +66,18 @@ class EntriesForm(PresetForm):
     )
     q = forms.CharField(required=False, max_length=MAX_TEXT_LENGTH)
 
-    def __init__(
-        self,
-        data: "QueryDict | None" = None,
-        *,
-        among: Sequence[OfferedPreset],
-        initial: Any = None,
-    ) -> None:
-        super().__init__(data, among=among, initial=initial)
+    def __init__(self, data: "QueryDict | None" = None, **kwargs: Any) -> None:
+        super().__init__(data, without_preset="As the list was asked for", **kwargs)
         del self.fields["playlist"]
-        select: forms.Select = self.fields["preset"].widget
-        select.choices = [("", "None: as shown"), *preset_choices(among)]
 
     @classmethod
-    def to_begin(cls, listing: Listing, *, among: Sequence[OfferedPreset]) -> Self:
-        """Make the form with the options that the list was asked for with."""
+    def to_begin(cls, download: Download, *, among: Sequence[OfferedPreset]) -> Self:
+        """Make the form that shows how the list was asked for, but for what is of one link."""
         try:
-            own = DownloadOptions.from_mapping(listing.download.options)
+            own = without_link(DownloadOptions.from_mapping(download.options))
         except InvalidOption:  # of a newer version
             own = DownloadOptions()
-        options = own.with_overrides(**OF_ONE_LINK)
-        values = {name: getattr(options, name) for name in OF_ENTRIES}
-        return cls(among=among, initial={**values, "shown": str(Shown("", options))})
+        return cls(among=among, initial=drawn_with("", own))
 
     @property
     def chosen(self) -> Which:
@@ -109,7 +97,7 @@ class EntriesForm(PresetForm):
         faults = [(name, fault) for name, found in self.errors.items() for fault in found]
         return [f"{labels.get(name, '')}{fault}" for name, fault in faults]
 
-    def clean(self) -> dict[str, Any]:
+    def clean(self) -> None:
         cleaned: dict[str, Any] = self.cleaned_data
         which = cleaned.get("which")
         if which == Which.TICKED and not cleaned.get("position"):
@@ -118,38 +106,14 @@ class EntriesForm(PresetForm):
             self.add_error("first", HOW_MANY)
         if which == Which.SOME and "some" in cleaned:
             self._clean_some(cleaned)
-        self._clean_options()
-        return cleaned
+        super().clean()
+        self.options = self.options.with_overrides(playlist=DownloadOptions().playlist)
 
     def _clean_some(self, cleaned: dict[str, Any]) -> None:
         try:
             cleaned["some"] = condition_of(cleaned["some"])
         except ValueError as error:
             self.add_error("some", str(error))
-
-    def _clean_options(self) -> None:
-        """Put preset and options together. Refuse options that contradict each other."""
-        if self.has_wrong_options or "preset" in self.errors:
-            return
-        preset = self.cleaned_data["preset"]
-        try:
-            options = self._before(preset.options) if preset else self._as_shown()
-            self.options = options.with_overrides(**OF_A_LIST)
-        except UnusablePreset as unusable:
-            self.add_error("preset", str(unusable))
-        except InvalidOption as refusal:
-            self.add_error(refusal.option, refusal.reason)
-
-    def _as_shown(self) -> DownloadOptions:
-        return DownloadOptions(**{name: self.cleaned_data[name] for name in OF_ENTRIES})
-
-    def _before(self, base: DownloadOptions) -> DownloadOptions:
-        """Return the options of a preset, but for those that were changed in the form."""
-        shown = Shown.parse(self.cleaned_data["shown"])
-        known = shown.options if shown else DownloadOptions()
-        values = {name: self.cleaned_data[name] for name in OF_ENTRIES}
-        changed = {name: value for name, value in values.items() if value != getattr(known, name)}
-        return base.with_overrides(**changed)
 
     def select(self, entries: EntryQuerySet, *, owner: "User | None") -> EntryQuerySet:
         """Return those of a listing's entries that a valid form asks for."""

@@ -78,7 +78,7 @@ class Totals:
 def listing_view(
     listing: Listing, became: Became, query: EntriesQuery, form: EntriesForm
 ) -> dict[str, object]:
-    """Read and say what the page of a listing shows."""
+    """Read and say what the page of a listing shows. `form`: a new one, or one that was refused."""
     download = listing.download
     whole = Totals.of(listing, "")
     found = Totals.of(listing, query.text) if query.text else whole

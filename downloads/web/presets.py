@@ -22,8 +22,8 @@ from downloads.rules.presets import (
     UnknownPreset,
     UnusablePreset,
 )
+from downloads.web.choice_form import PRESET_HEADINGS
 from downloads.web.detail_view import options_in_words
-from downloads.web.forms import PRESET_HEADINGS
 from downloads.web.option_fields import OptionsForm
 from downloads.web.requests import SignedInRequest
 

@@ -22,6 +22,7 @@ from downloads.rules.states import Outcome, Reason, Result, State
 from downloads.web import entries as entries_module
 from downloads.web.details import CODES
 from tests.helpers import lives
+from tests.helpers.presets import save
 from tests.web.test_views import path_of, row_of, shown_ids, text_of, words_of
 
 pytestmark = [
@@ -369,28 +370,28 @@ def test_the_form_begins_with_the_options_of_the_list(browser: Client, user: Use
     assert '<option value="480p" selected>' in text_of(page_of(browser, listing))
 
 
-def shown_in(answer: Any) -> str:
-    """The choice that the form was drawn with, which a browser sends back."""
-    (value,) = re.findall(r'name="shown" value="([^"]*)"', text_of(answer))
-    return unescape(value)
-
-
-def test_a_preset_takes_the_place_of_what_was_not_changed(browser: Client, user: User) -> None:
+def test_a_preset_is_taken_for_all_entries_with_what_was_changed(
+    browser: Client, user: User
+) -> None:
+    save(user, "TV", quality="720p", compatible=True, playlist="all")
     listing = lives.list_up(lives.submit(user, quality="480p"), lives.entry(1))
-    shown = shown_in(page_of(browser, listing))
-    sent = {"shown": shown, "quality": "480p", "thumbnail": "false"}  # only the latter was changed
+    page = text_of(page_of(browser, listing))
+    assert '<option value="" selected>As the list was asked for</option>' in page
+    (shown,) = re.findall(r'name="shown" value="([^"]*)"', page)
+    drawn = {"shown": unescape(shown), "quality": "480p", "container": "auto", "live": "wait"}
 
-    add(browser, listing, "all", preset="m4a", **sent)
+    add(browser, listing, "all", **drawn, preset="tv", audio="opus")  # the thumbnail was unticked
 
-    options = Download.objects.get(listed_in=listing.download).options
-    assert (options["audio"], options["quality"], options["thumbnail"]) == ("m4a", "best", False)
+    made = DownloadOptions.from_mapping(listing.downloads.get().options)
+    expected = {"quality": "720p", "audio": "opus", "compatible": True, "thumbnail": False}
+    assert made.chosen() == expected
 
 
-def test_an_unknown_preset_adds_nothing(browser: Client, listing: Listing) -> None:
-    answer = add(browser, listing, "all", preset="nonsense")
+def test_a_preset_that_is_gone_adds_no_entry(browser: Client, listing: Listing) -> None:
+    answer = add(browser, listing, "all", preset="gone")
 
     assert answer.status_code == 422
-    assert "nonsense" in words_of(answer)
+    assert "There is no preset named “gone”." in words_of(answer)
     assert added(listing) == []
 
 
