@@ -301,7 +301,9 @@ class DownloadOut(Outgoing):
     tries: int = Field(description="Attempts that count: not those that a stop put back")
     max_attempts: int
     priority: int
-    not_before: datetime | None = Field(description="When it is tried again; null: at once")
+    not_before: datetime | None = Field(
+        description="When it may start, or is tried again; null: at once"
+    )
     waiting: Waiting | None = Field(
         description="What is in its way; null: it does not wait, or only for a free slot"
     )

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 
 Schema = dict[str, Any]  # JSON Schema, as OpenAPI has it
 
@@ -37,6 +37,7 @@ class Option(ABC):
     description: str  # one or two sentences: in the form, in `--help` and in the API's schema
     group: Group
     of_one_link: bool = False  # means nothing for another link: no preset has it, no page keeps it
+    example: ClassVar[str] = ""  # of a value that is typed
 
     @property
     @abstractmethod
@@ -224,6 +225,7 @@ class Languages(Option):
     """Languages in the form of BCP 47, in the order of preference, or "all"; none by default."""
 
     most: int
+    example: ClassVar[str] = "en, es-419"
 
     @property
     def default(self) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ import reprlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import ClassVar
 
 from downloads.rules.option_kinds import NOTHING, Option, Schema, or_null
 
@@ -19,6 +20,8 @@ _UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3}
 @dataclass(frozen=True, kw_only=True)
 class Span(Option):
     """A part of a video, stored as `START-END` in seconds, `START-` to its end; None: all of it."""
+
+    example: ClassVar[str] = "1:30-4:00"
 
     @property
     def default(self) -> None:
@@ -92,6 +95,7 @@ class Rate(Option):
 
     least: int
     most: int
+    example: ClassVar[str] = "2M"
 
     @property
     def default(self) -> None:

@@ -13,7 +13,6 @@ from downloads.rules.option_kinds import Choice, CountedChoice, Flag, Group, Opt
 from downloads.rules.option_measures import Instant
 from downloads.rules.options import OPTIONS
 
-PLACEHOLDERS = {"subtitles": "en, es-419", "clip": "1:30-4:00", "rate_limit": "2M"}
 FIRST = "first"  # in the list of choices, with the number in a field of its own
 FIRST_DEFAULT = 10
 
@@ -30,7 +29,7 @@ class OptionsForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields.update({name: OptionField(name, option) for name, option in OPTIONS.items()})
+        self.fields.update({name: OptionField(option) for name, option in OPTIONS.items()})
 
     @property
     def option_groups(self) -> list[OptionGroup]:
@@ -54,13 +53,13 @@ class OptionsForm(forms.Form):
 class OptionField(forms.Field):
     """The field of one option. A missing or empty value means the default."""
 
-    def __init__(self, name: str, option: Option) -> None:
+    def __init__(self, option: Option) -> None:
         super().__init__(
             label=option.label,
             help_text=option.description,
             initial=option.default,
             required=False,
-            widget=_widget(name, option),
+            widget=_widget(option),
         )
         self.option = option
         if self._is_instant:
@@ -123,7 +122,7 @@ def _count_of(value: Any) -> int | str | None:
         return value.removeprefix(f"{FIRST}:")
 
 
-def _widget(name: str, option: Option) -> forms.Widget:
+def _widget(option: Option) -> forms.Widget:
     if isinstance(option, CountedChoice):
         first = option.counted_label.format("…")
         choices = [*option.labels.items(), (FIRST, first)]
@@ -138,7 +137,7 @@ def _widget(name: str, option: Option) -> forms.Widget:
         return forms.CheckboxSelectMultiple(choices=list(option.labels.items()))
     if isinstance(option, Instant):
         return forms.DateTimeInput(attrs={"type": "datetime-local"})
-    attributes = {"placeholder": PLACEHOLDERS[name], "autocomplete": "off"}
+    attributes = {"placeholder": option.example, "autocomplete": "off"}
     return forms.TextInput(attrs=attributes | {"spellcheck": "false", "autocapitalize": "none"})
 
 
