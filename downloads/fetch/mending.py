@@ -3,6 +3,8 @@
 Each says what yt-dlp does there; a test notices when it no longer does.
 """
 
+import functools
+
 from yt_dlp.downloader import fragment
 from yt_dlp.downloader.dash import DashSegmentsFD
 from yt_dlp.downloader.fragment import FragmentFD
@@ -13,6 +15,7 @@ from yt_dlp.extractor.common import InfoExtractor
 from downloads.fetch import fragments, hls, listing, master, periods
 
 
+@functools.cache  # a function that is wrapped twice would judge its own work
 def mend() -> None:
     """Wrap functions of yt-dlp, for this process and those that are forked from it."""
     InfoExtractor._parse_m3u8_vod_duration = hls.vod_seconds

@@ -54,14 +54,23 @@ SENTENCES = {
 }
 # What a video came without; each is one of `warnings`.
 WARNINGS = {
-    "no_subtitles": "There are no subtitles in {language}. There are: {offered}.",
+    "no_subtitles": "There are no subtitles in “{language}”; there are: {offered}.",
     "no_subtitles_at_all": "There are no subtitles.",
     "too_many_subtitles": "{number} more subtitles were left out.",
-    "not_fetched_subtitles": "The subtitles in {language} were not fetched ({reason}).",
-    "not_fetched_thumbnail": "The thumbnail was not fetched ({reason}).",
+    "not_fetched_subtitles": "The subtitles in “{language}” were not fetched: {reason}.",
+    "not_fetched_thumbnail": "The thumbnail was not fetched: {reason}.",
     "not_fetched_sponsorblock": "SponsorBlock did not answer.",
     "not_embedded": "The {what} could not be put into the file.",
     "not_embedded_container": "The {what} cannot be put into {container}.",
+}
+# Why, where the class of the error does not say it.
+REASONS = {
+    "not_subtitles": "the site sent something else",
+    "not_picture": "the site sent something else",
+    "unavailable": "the site does not have it",
+    "forbidden": "the site refused it",
+    "stalled": "it did not come in time",
+    "policy_blocked": "its address is not allowed",
 }
 ARE_BYTES = frozenset({"bytes_per_second", "freed_bytes", "resumed_bytes", "kept_bytes"})
 ARE_INSTANTS = frozenset({"starts_at"})
@@ -83,8 +92,18 @@ def detail_of(data: Mapping[str, Any], *, write_bytes: Callable[[int], str] = pl
 
 def warnings_of(data: Mapping[str, Any]) -> list[str]:
     """Return a sentence for each warning that is known."""
-    found = data.get("warnings", [])
-    return [WARNINGS[key].format(**each) for each in found if (key := _key_of(each)) in WARNINGS]
+    known = ((_key_of(each), each) for each in data.get("warnings", []))
+    return [WARNINGS[key].format_map(_in_words(each)) for key, each in known if key in WARNINGS]
+
+
+def _in_words(warning: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the codes of a warning as its sentence has them."""
+    reason, offered = str(warning.get("reason", "")), str(warning.get("offered", ""))
+    return {
+        **warning,
+        "reason": REASONS.get(reason, reason.replace("_", " ")),
+        "offered": offered.replace(" ", ", "),
+    }
 
 
 def _key_of(warning: Mapping[str, Any]) -> str:

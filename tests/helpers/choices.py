@@ -41,6 +41,7 @@ def make(folder: Path) -> None:
         pieces = ("-hls_segment_filename", f"{name}-%d.ts", f"{name}.m3u8")
         _ffmpeg(folder, "-i", f"{name}.mp4", "-c", "copy", *playlist, *pieces)
     _ffmpeg(folder, "-i", "540.webm", "-vn", "-c", "copy", "sound.webm")
+    _ffmpeg(folder, "-i", "360.mp4", "-vn", "-c", "copy", "sound.mp4")
     for name in ("poster.png", "poster.jpg"):
         _ffmpeg(folder, *PICTURES, "testsrc2=size=320x180", "-frames:v", "1", name)
 

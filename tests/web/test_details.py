@@ -37,7 +37,7 @@ from downloads.web.details import detail_of
         ({"message": "HTTP {404}"}, "HTTP {404}"),
         (
             {"warnings": [{"code": "no_subtitles", "language": "it", "offered": "de en"}]},
-            "There are no subtitles in it. There are: de en.",
+            "There are no subtitles in “it”; there are: de, en.",
         ),
         (
             {"warnings": [{"code": "no_subtitles", "language": "it", "offered": ""}]},
@@ -60,8 +60,8 @@ from downloads.web.details import detail_of
                     {"code": "not_fetched", "what": "sponsorblock"},
                 ]
             },
-            "The subtitles in fr were not fetched (forbidden).\n"
-            "The thumbnail was not fetched (not_picture).\n"
+            "The subtitles in “fr” were not fetched: the site refused it.\n"
+            "The thumbnail was not fetched: the site sent something else.\n"
             "SponsorBlock did not answer.",
         ),
         (

@@ -638,7 +638,9 @@ def test_the_page_says_what_came_beside_what_was_asked_for(browser: Client, user
     assert "Ursula · 1 min 02 s · 2026-01-31" in words
     assert "1280 x 720 · vp9 · opus · webm" in words
     assert "1080p asked, 720p is the best here." in words
-    assert words.count("The thumbnail was not fetched (forbidden).") == 2  # in the history, too
+    assert (
+        words.count("The thumbnail was not fetched: the site refused it.") == 2
+    )  # in the history, too
 
 
 @pytest.mark.parametrize(
