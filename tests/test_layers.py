@@ -52,6 +52,7 @@ HOUSE: tuple[dict[str, frozenset[str]], ...] = (
             {
                 "downloads.DownloadManager",  # what `from downloads import DownloadManager` gets
                 "downloads.diagnostics.invariants",  # judges by the rules of recovery
+                "downloads.diagnostics.secrecy",  # a part of it
                 "downloads.worker",
             }
         ),

@@ -10,39 +10,32 @@ import re
 import socket
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import chain, groupby
+from itertools import groupby
 from pathlib import Path, PurePath
 
 from django.conf import settings
 from django.db.models import Count, F, Max
 
+from downloads.diagnostics import secrecy
 from downloads.disk import isolation, library
 from downloads.fetch.processes import attempts_of_processes
 from downloads.models import (
-    AttemptLog,
     Download,
     Entry,
     LibraryEntry,
     Listing,
     PublishedFile,
-    SiteCookies,
     StreamPosition,
     Transition,
     database_now,
 )
 from downloads.models.counts import NOBODY, wrong_counts
 from downloads.models.listings import IN_VAIN
-from downloads.rules.cookies import hosts_serving
-from downloads.rules.links import InvalidLink
-from downloads.rules.sealing import Unreadable
 from downloads.rules.states import RUNNING, Outcome, Result, State, can_move
 from downloads.worker import leftovers, recovery
 from downloads.worker.leftovers import Leftover
 
-# A value that is nothing else by chance. Others may be a word of any text.
-SECRET = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[\w\-.%]{20,}")
 ENTRY_NAME = re.compile(r".* \[([A-Za-z0-9-]{1,64})\](?: \(\d+\))?")
 
 
@@ -95,7 +88,8 @@ class _Look:
         yield from self._directories()
         yield from self._processes()
         yield from _count_faults()
-        yield from self._cookies()
+        for fault in secrecy.faults(self._downloads):
+            yield Finding(invariant="I18", **fault._asdict())
 
     def _running(self) -> Iterator[Finding]:
         """I1: each running attempt has a worker that lives, or that recovery takes for dead."""
@@ -246,48 +240,6 @@ class _Look:
             if download and not (owner and owner.is_running):
                 sentence = f"Process {process.pid} is left of an attempt that is over."
                 yield _breach("I8", download, sentence)
-
-    def _cookies(self) -> Iterator[Finding]:
-        """I18: a cookie is of its site, and its value is in no row that people read."""
-        for row in SiteCookies.objects.select_related("owner"):
-            whose = f"{row.owner}'s cookies of {row}"
-            try:
-                cookies = row.open()
-            except Unreadable:
-                yield _note("I18", "-", f"{whose} cannot be read any more: paste them again.")
-                continue
-            if not all(cookie.belongs_to(row.host) for cookie in cookies):
-                yield _breach("I18", "-", f"Among {whose} are some of another site.")
-            if row.summary != [cookie.without_value() for cookie in cookies]:
-                yield _breach("I18", "-", f"What is shown of {whose} is not what they are.")
-            secrets = [each.value for each in cookies if SECRET.fullmatch(each.value)]
-            yield from self._told(secrets, owner=row.owner_id, host=row.host)
-
-    def _told(self, secrets: list[str], *, owner: int, host: str) -> Iterator[Finding]:
-        """Find these values in what is told of the owner's downloads from the host."""
-        served = {
-            download.pk: download
-            for download in self._downloads
-            if secrets and download.owner_id == owner and _is_served(download, host)
-        }
-        if not served:
-            return
-        logs = AttemptLog.objects.filter(download__owner=owner).values_list("download_id", "text")
-        moves = Transition.objects.filter(download__owner=owner).values_list("download_id", "data")
-        ends = [(key, f"{item.title} {item.error_data}") for key, item in served.items()]
-        telling = {
-            key
-            for key, text in chain(ends, logs.iterator(), moves.iterator())
-            if key in served and any(secret in str(text) for secret in secrets)
-        }
-        for key in sorted(telling):
-            yield _breach("I18", served[key], f"What is told of it has a cookie of {host}.")
-
-
-def _is_served(download: Download, host: str) -> bool:
-    with suppress(InvalidLink):
-        return host in hosts_serving(download.url)
-    return False
 
 
 def _sentence_of(leftover: Leftover) -> str:

@@ -24,6 +24,7 @@ from downloads.models import (
     AttemptLog,
     Counts,
     Download,
+    Entry,
     Listing,
     PublishedFile,
     SiteCookies,
@@ -34,7 +35,7 @@ from downloads.models import (
 )
 from downloads.rules.cookies import Cookie
 from downloads.rules.options import DownloadOptions
-from downloads.rules.states import State
+from downloads.rules.states import ListKind, State
 from tests.helpers import lives
 from tests.helpers.waiting import wait_for
 
@@ -404,7 +405,7 @@ def test_cookies_that_cannot_be_read_any_more_are_a_note(user: User) -> None:
     assert found() == [("I18", "-", False)]
 
 
-@pytest.mark.parametrize("place", ["log", "title", "history"])
+@pytest.mark.parametrize("place", ["log", "title", "history", "entry"])
 def test_a_cookie_in_what_is_told_of_its_download_is_a_breach(user: User, place: str) -> None:
     with_cookies(user)
     download = lives.submit(user)
@@ -414,6 +415,11 @@ def test_a_cookie_in_what_is_told_of_its_download_is_a_breach(user: User, place:
         AttemptLog.objects.keep(each.pk, 1, text=text, left_out=0)
     if place == "title":
         Download.objects.update(title=f"Hello {SECRET}")
+    if place == "entry":
+        listing = Listing.objects.create(
+            download=download, kind=ListKind.PAGE, count=1, is_complete=True
+        )
+        Entry.objects.create(listing=listing, position=1, title=SECRET, url="https://example.org/2")
     if place == "history":
         running = lives.start(download)
         data = {"message": f"no {SECRET}"}
