@@ -85,6 +85,9 @@ class Downloader(yt_dlp.YoutubeDL):  # type: ignore[misc]
         """Nothing is printed; yt-dlp renders every table seven times before it notices that."""
         return info_dict
 
+    def save_cookies(self) -> None:
+        """Write no cookie to a file, whatever yt-dlp's options say."""
+
     @functools.cached_property
     def matcher(self) -> Matcher:
         return Matcher(self._ies)

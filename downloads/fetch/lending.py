@@ -49,6 +49,8 @@ class Lending:
             # Otherwise a cookie of one host alone would go to all hosts below it.
             strict = DefaultCookiePolicy(strict_ns_domain=DefaultCookiePolicy.DomainStrictNonDomain)
             downloader.cookiejar.set_policy(strict)
+            # Some extractors refuse a site at once unless cookies came from a file.
+            downloader.params["cookiefile"] = ""
             # requests makes each header with a jar of its own.
             requests.sessions.RequestsCookieJar = partial(  # type: ignore[assignment]
                 RequestsCookieJar, policy=strict

@@ -10,9 +10,12 @@ from pathlib import Path
 from time import time
 
 import pytest
+import requests
 
 from downloads.fetch import client
+from downloads.fetch import downloader as downloading
 from downloads.fetch.client import ForkServer
+from downloads.fetch.lending import Lending
 from downloads.fetch.processes import ChildFailed
 from downloads.fetch.protocol import Lent, Renewed
 from downloads.rules.cookies import MAX_COOKIES, Cookie
@@ -340,3 +343,19 @@ def test_a_child_that_does_not_take_what_it_is_lent_is_given_up(
             child.go(lent(*much))
     finally:
         child.end(grace_seconds=0)
+
+
+def test_extractors_that_ask_whether_there_are_cookies_are_told(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(directory)
+    jar = requests.sessions.RequestsCookieJar
+    monkeypatch.setattr(requests.sessions, "RequestsCookieJar", jar)  # restored afterwards
+    downloader = downloading.build()
+    assert not downloader.get_info_extractor("Generic")._cookies_passed
+
+    Lending(lent(cookie())).lend(downloader)
+
+    assert downloader.get_info_extractor("Youtube")._cookies_passed
+    downloader.close()
+    assert not list(directory.iterdir())
