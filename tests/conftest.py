@@ -14,7 +14,7 @@ from hypothesis import settings as hypothesis_settings
 
 from downloads.fetch.client import ForkServer
 from tests.helpers import choices
-from tests.helpers.attempts import make_directory
+from tests.helpers.attempts import make_directory, new_fork_server
 from tests.helpers.choices import Choices
 from tests.helpers.media_server import MediaServer
 from tests.helpers.postgresql import Cluster
@@ -163,7 +163,7 @@ def clean_disk() -> None:
 @pytest.fixture(scope="session")
 def fork_server() -> Iterator[ForkServer]:
     """A fork server that has ffmpeg, shared by all tests that only fork from it."""
-    process = ForkServer()
+    process = new_fork_server()
     process.start()
     yield process
     process.close()

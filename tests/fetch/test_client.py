@@ -28,7 +28,15 @@ from downloads.fetch.processes import (
 )
 from downloads.fetch.protocol import Job, Message, PhaseBegan
 from downloads.rules.errors import ErrorClass
-from tests.helpers.attempts import Ended, attempt, job_for, make_directory, messages_until, running
+from tests.helpers.attempts import (
+    Ended,
+    attempt,
+    job_for,
+    make_directory,
+    messages_until,
+    new_fork_server,
+    running,
+)
 from tests.helpers.media_server import MediaServer
 from tests.helpers.processes import LEAVES_A_DAEMON, children_of, is_alive, open_files
 from tests.helpers.scripted_site import Answer, ScriptedSite
@@ -58,7 +66,7 @@ def job(media_server: MediaServer, directory: Path) -> Callable[..., Job]:
 @pytest.fixture
 def own_fork_server() -> Iterator[ForkServer]:
     """A fork server that a test may harm; started by the test, when it has set the scene."""
-    process = ForkServer()
+    process = new_fork_server()
     yield process
     process.close()
 

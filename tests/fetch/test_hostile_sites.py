@@ -22,7 +22,15 @@ from downloads.fetch.client import Child, ForkServer
 from downloads.rules.classify import code_of
 from downloads.rules.errors import ErrorClass
 from downloads.sandbox import limits
-from tests.helpers.attempts import Ended, attempt, facts, job_for, messages_until, running
+from tests.helpers.attempts import (
+    Ended,
+    attempt,
+    facts,
+    job_for,
+    messages_until,
+    new_fork_server,
+    running,
+)
 from tests.helpers.media_server import MediaServer
 from tests.helpers.scripted_site import Answer, Request, ScriptedSite
 from tests.helpers.waiting import wait_for
@@ -188,7 +196,7 @@ def fork_server_with(
             (folder / name).write_text(body.format(real=real))
             (folder / name).chmod(0o755)
         monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-        processes.append(ForkServer())
+        processes.append(new_fork_server())
         processes[0].start()
         return processes[0]
 

@@ -9,7 +9,7 @@ import pytest
 
 from downloads.fetch.client import ForkServer
 from downloads.sandbox.trial import why_not
-from tests.helpers.attempts import attempt, job_for
+from tests.helpers.attempts import attempt, job_for, new_fork_server
 from tests.helpers.media_server import MediaServer
 
 NAMES = ("ffmpeg", "ffprobe")
@@ -68,7 +68,7 @@ def fork_server_behind(
         (root / "bin").mkdir()
         install(root / "bin", root / "elsewhere")
         monkeypatch.setenv("PATH", f"{root / 'bin'}:{os.environ['PATH']}")
-        started.append(ForkServer())
+        started.append(new_fork_server())
         started[0].start()
         return started[0]
 

@@ -99,6 +99,12 @@ def job_for(url: str, directory: Path, **values: object) -> Job:
     return replace(job, **values)  # type: ignore[arg-type]
 
 
+def new_fork_server() -> ForkServer:
+    """One that is not started: of the set in VNSITE_TEST_EXTRACTORS, or the installed one."""
+    folder = os.environ.get("VNSITE_TEST_EXTRACTORS")
+    return ForkServer(Path(folder) if folder else None)
+
+
 def make_directory(root: Path) -> Path:
     """An isolated directory, named as one; `root` is a test's own, so that the name is unique."""
     directory = root / f"{PREFIX}abc_{os.urandom(4).hex()}"
