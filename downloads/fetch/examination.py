@@ -24,8 +24,10 @@ KNOWN_LINKS = {
 }
 RUNTIME_OPTIONS = ("run", "--ext=js", "--no-prompt", "--no-remote", "--no-npm", "--no-config", "-")
 WORKS = "works"
-# What only a YoutubeDL that was made has: building one shows whether it is there.
-ON_INSTANCES = {"yt_dlp.YoutubeDL.YoutubeDL._ies"}
+# What only a YoutubeDL that was made has.
+ON_INSTANCES = {
+    f"yt_dlp.YoutubeDL.YoutubeDL.{name}" for name in ("_ies", "_pps", "_progress_hooks")
+}
 
 
 class PartMissing(Exception):
@@ -39,6 +41,13 @@ def require_parts() -> None:
             pkgutil.resolve_name(part)
         except (AttributeError, ImportError) as error:
             raise PartMissing(part) from error
+
+
+def require_parts_of(downloader: Downloader) -> None:
+    """Raise PartMissing for what a YoutubeDL that was made lacks."""
+    for part in (each for each in PARTS if each in ON_INSTANCES):
+        if not hasattr(downloader, part.rpartition(".")[2]):
+            raise PartMissing(part)
 
 
 def part_in(error: Exception) -> str:

@@ -200,7 +200,9 @@ def build(control: socket.socket, extractors: Path | None) -> Server | None:
         if extractors:
             hold(extractors)
             examination.require_parts()
-        return Server(control, extractors=extractors)
+        fork_server = Server(control, extractors=extractors)
+        examination.require_parts_of(fork_server.downloader)
+        return fork_server
     except Exception as error:
         if extractors is None:
             raise

@@ -12,9 +12,12 @@ PARTS = {
     "yt_dlp.YoutubeDL.YoutubeDL._request_director": (
         "a site that hangs would not be noticed in time"
     ),
+    "yt_dlp.YoutubeDL.YoutubeDL._pps": "what ffmpeg has to do could not be done at once",
+    "yt_dlp.YoutubeDL.YoutubeDL._progress_hooks": "subtitles would count as the video's bytes",
     "yt_dlp.YoutubeDL.YoutubeDL.build_format_selector": "options could not be set for one download",
     "yt_dlp.YoutubeDL.YoutubeDL.dl": "an interrupted download could not go on",
     "yt_dlp.YoutubeDL.YoutubeDL.extract_info": "the extractor of a link could not be found",
+    "yt_dlp.YoutubeDL.YoutubeDL.post_process": "what ffmpeg has to do could not be done at once",
     "yt_dlp.YoutubeDL.YoutubeDL.process_ie_result": "a list could not be told from a video",
     "yt_dlp.YoutubeDL.YoutubeDL.process_info": "a live stream could not be recorded",
     "yt_dlp.YoutubeDL.YoutubeDL.process_video_result": (
@@ -30,6 +33,9 @@ PARTS = {
     ),
     "yt_dlp.postprocessor.FFmpegPostProcessor._ffmpeg_location": (
         "another ffmpeg than the chosen one would run"
+    ),
+    "yt_dlp.postprocessor.FFmpegMetadataPP._get_metadata_opts": (
+        "title and author could not be written into the file"
     ),
     "yt_dlp.utils.Popen.communicate": "a program that hangs would not be noticed",
     "yt_dlp.extractor.common.InfoExtractor._parse_m3u8_vod_duration": (

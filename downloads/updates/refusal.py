@@ -1,5 +1,6 @@
 """Why there is no newer set: codes with their data, and the sentences for them."""
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -47,6 +48,11 @@ class Refused(Exception):
             for key, value in data.items()
         }
         super().__init__(sentence_of({"code": code, **self.data}))
+
+    @property
+    def failure(self) -> dict[str, Any]:
+        """It as it is stored, with the present instant."""
+        return {"code": self.code, "at": time.time(), **self.data}
 
 
 class Interrupted(Exception):

@@ -64,7 +64,8 @@ class State:
         return cls(**right)
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """Return it as JSON has it."""
+        return {**asdict(self), "refused": list(self.refused)}
 
     def without_failure(self) -> Self:
         return replace(self, failure={})

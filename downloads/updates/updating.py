@@ -61,12 +61,13 @@ class Updater:
     def update(self, *, is_asked: bool) -> State:
         """Have new attempts use the newest set, if it is another one and passes the trial.
 
-        `is_asked`: by a person; a set that failed before is then tried again.
+        `is_asked`: by a person; then a set that failed before is tried again, and the stable
+        channel leads back from a nightly one.
         """
         with self._reporting():
             self.home.clean()
             newest = self._newest()
-            if self._is_wanted(newest):
+            if self._is_wanted(newest, is_asked=is_asked):
                 name = name_of(newest)
                 if is_asked or name not in self.home.read().refused:
                     self._bring(newest, name)
@@ -91,8 +92,10 @@ class Updater:
         """Ask the index, and write down what it answered."""
         self.home.write(replace(self.home.read(), tried_at=time.time()))
         newest = self._index().newest(YT_DLP, SpecifierSet(), prereleases=self.channel == "nightly")
+        state = self.home.read()
+        is_of_a_set = state.failure.get("code") in OF_THE_SET
         known = replace(
-            self.home.read(),
+            state if is_of_a_set else state.without_failure(),
             channel=self.channel,
             newest=str(newest.version),
             looked_at=time.time(),
@@ -100,10 +103,10 @@ class Updater:
         self.home.write(known)
         return newest
 
-    def _is_wanted(self, newest: Wheel) -> bool:
-        """Say whether it is newer, or the stable one where a nightly is used."""
+    def _is_wanted(self, newest: Wheel, *, is_asked: bool) -> bool:
+        """Say whether it is newer, or asked for as the stable one where a nightly is used."""
         used = Version(version_of(self.home.candidates()[0]))
-        leaves_nightly = self.channel == "stable" and used.is_prerelease
+        leaves_nightly = is_asked and self.channel == "stable" and used.is_prerelease
         return newest.version > used or (leaves_nightly and newest.version != used)
 
     def _bring(self, newest: Wheel, name: str) -> None:
@@ -159,9 +162,9 @@ class Updater:
                 with _storage_in_words(self.home.path):
                     yield
             except Refused as refusal:
-                failure = {"code": refusal.code, "at": time.time(), **refusal.data}
-                with suppress(OSError):  # whoever asked is told all the same
-                    self.home.write(replace(self.home.read(), failure=failure))
+                if refusal.code != "nothing_before":
+                    with suppress(OSError):  # whoever asked is told all the same
+                        self.home.write(replace(self.home.read(), failure=refusal.failure))
                 raise
 
     @contextmanager

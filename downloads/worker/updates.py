@@ -3,13 +3,13 @@
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from typing import Any
 
 from django.conf import settings
 
 from downloads.models import Extractors, Wanted, Worker
 from downloads.updates.refusal import Interrupted, Refused
-from downloads.updates.state import Home, State
+from downloads.updates.state import Home
 from downloads.updates.updating import Updater
 from downloads.worker.background import Heartbeat
 from downloads.worker.fork_servers import ForkServers
@@ -17,8 +17,7 @@ from downloads.worker.fork_servers import ForkServers
 logger = logging.getLogger(__name__)
 
 LOOK_AGAIN_SECONDS = 24 * 3600
-# After the index could not be asked.
-TRY_AGAIN_SECONDS = 3600
+TRY_AGAIN_SECONDS = 3600  # after a refusal
 
 
 class Updates:
@@ -37,6 +36,8 @@ class Updates:
         self._home = Home(settings.VNSITE.extractors_root)
         self._mode = settings.VNSITE.extractors_update
         self._channel = settings.VNSITE.extractors_channel
+        self._failure: dict[str, Any] = {}  # of what this worker did last
+        self._look_due_at = 0.0
 
     def step(self) -> None:
         """Show what is used; then fulfil a wish, or look when it is time. Raises DatabaseError."""
@@ -45,37 +46,37 @@ class Updates:
             Worker.objects.filter(pk=worker.pk).update(yt_dlp=yt_dlp)
             worker.yt_dlp = yt_dlp
         row, _ = Extractors.objects.get_or_create(host=worker.host)
-        self._show(row, self._home.read())
+        self._show(row)
         wanted = Wanted(row.wanted) if row.wanted else self._due()
         if wanted is None:
             return
         try:
-            state = self._do(wanted, is_asked=bool(row.wanted))
+            self._do(wanted, is_asked=bool(row.wanted))
+            self._failure = {}
         except Interrupted:
             return  # the wish stays for the next worker
         except Refused as refusal:
             if refusal.code == "busy":
                 return  # by another worker of this host, or the command: it looks again
             logger.warning("%s", refusal)
-            failure = {"code": refusal.code, "at": time.time(), **refusal.data}
-            state = replace(self._home.read(), failure=failure)
-        self._show(row, state)
+            self._failure = refusal.failure
+            self._look_due_at = time.monotonic() + TRY_AGAIN_SECONDS
+        self._show(row)
         row.fulfil()
 
     def _due(self) -> Wanted | None:
         """Return what is to be done by itself now."""
-        if self._mode == "off":
+        if self._mode == "off" or time.monotonic() < self._look_due_at:
             return None
         state = self._home.read()
         has_failed = state.tried_at > state.looked_at
         pause_seconds = TRY_AGAIN_SECONDS if has_failed else LOOK_AGAIN_SECONDS
         # A time that is still to come means that the clock was set back.
-        has_looked = 0 <= time.time() - state.tried_at < pause_seconds
-        if has_looked and state.channel in ("", self._channel):
+        if 0 <= time.time() - state.tried_at < pause_seconds:
             return None
         return Wanted.UPDATE if self._mode == "auto" else Wanted.LOOK
 
-    def _do(self, wanted: Wanted, *, is_asked: bool) -> State:
+    def _do(self, wanted: Wanted, *, is_asked: bool) -> None:
         updater = Updater(
             home=self._home,
             index_url=settings.VNSITE.extractors_index,
@@ -84,16 +85,21 @@ class Updates:
             should_stop=self._should_stop,
         )
         if wanted is Wanted.ROLLBACK:
-            return updater.rollback()
-        if self._mode == "off":
+            updater.rollback()
+        elif self._mode == "off":
             raise Refused("off")
-        return updater.look() if wanted is Wanted.LOOK else updater.update(is_asked=is_asked)
+        elif wanted is Wanted.LOOK:
+            updater.look()
+        else:
+            updater.update(is_asked=is_asked)
 
-    def _show(self, row: Extractors, state: State) -> None:
-        """Write the state where pages see it, if it has changed."""
+    def _show(self, row: Extractors) -> None:
+        """Write what is so where pages see it, if it has changed."""
+        state = self._home.read()
+        failure = state.failure or self._failure  # that could not be written down there
         used = self._fork_servers.current.yt_dlp
         shown = {
-            "state": {**state.as_dict(), "used": used},
+            "state": {**state.as_dict(), "failure": failure, "used": used},
             "mode": self._mode,
             "channel": self._channel,
         }

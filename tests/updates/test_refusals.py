@@ -55,6 +55,11 @@ DAMAGED: dict[str, tuple[Damage, str, str]] = {
         "part_missing",
         "yt_dlp.YoutubeDL.YoutubeDL._ies",
     ),
+    "a part that building does not need": (
+        replacing("yt_dlp/YoutubeDL.py", b"self._pps", b"self._processors"),
+        "part_missing",
+        "yt_dlp.YoutubeDL.YoutubeDL._pps",
+    ),
     "a name that is imported": (
         replacing("yt_dlp/utils/_utils.py", b"class DownloadError", b"class BrokenError"),
         "not_built",

@@ -125,7 +125,7 @@ def test_nightly_takes_what_is_not_released_yet_and_stable_does_not(
     assert updater(channel="nightly").look().newest == newer(2, nightly=True)
 
 
-def test_the_stable_channel_leaves_a_nightly_behind(
+def test_the_stable_channel_leads_back_from_a_nightly_when_somebody_asks(
     updater: MakeUpdater, home: Home, index: PackageIndex
 ) -> None:
     index.release(newer(1))
@@ -133,8 +133,10 @@ def test_the_stable_channel_leaves_a_nightly_behind(
     updater(channel="nightly").update(is_asked=True)
     assert used(home) == newer(2, nightly=True)
 
-    updater(channel="stable").update(is_asked=True)
+    updater(channel="stable").update(is_asked=False)
+    assert used(home) == newer(2, nightly=True)
 
+    updater(channel="stable").update(is_asked=True)
     assert used(home) == newer(1)
 
 
