@@ -13,9 +13,10 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 from downloads.fetch.client import ForkServer
-from tests.helpers import choices
+from tests.helpers import choices, plugin_code
 from tests.helpers.attempts import make_directory, new_fork_server
 from tests.helpers.choices import Choices
+from tests.helpers.environment import Environment
 from tests.helpers.media_server import MediaServer
 from tests.helpers.postgresql import Cluster
 from tests.helpers.scripted_site import Canary, ScriptedSite
@@ -167,6 +168,16 @@ def fork_server() -> Iterator[ForkServer]:
     process.start()
     yield process
     process.close()
+
+
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """Another Python environment, with packages of extractor plugins."""
+    made = Environment(tmp_path_factory.mktemp("environment"))
+    made.install("vnsite-test-plugins", {"loopback": plugin_code.LOOPBACK})
+    made.install("vnsite-test-broken", {"broken": plugin_code.BROKEN})
+    made.install("vnsite-test-hidden", {"_hidden": plugin_code.HIDDEN})
+    return made
 
 
 @pytest.fixture

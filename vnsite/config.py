@@ -22,6 +22,7 @@ from downloads.sandbox.addresses import AllowedHosts
 
 PREFIX = "VNSITE_"
 MIN_KEY_LENGTH = 32
+PACKAGE_NAME = re.compile(r"[A-Za-z0-9_]([\w.-]*[A-Za-z0-9_])?")
 USER_INFO = re.compile(r"//.*@")  # a URL's user and password, which are not shown
 
 
@@ -79,6 +80,12 @@ class Config(BaseSettings):
     allow_private_hosts: CommaSeparated = Field(
         (), description="host, host:port or network, separated by commas"
     )
+    extractor_plugins: CommaSeparated = Field(
+        (),
+        description="modules of yt_dlp_plugins.extractor or installed packages, separated by"
+        " commas",
+    )
+    extractor_helpers: CommaSeparated = Field((), description="host:port, separated by commas")
     cleanup_on_success: bool = Field(True, description="true or false")
     cleanup_on_failure: bool = Field(True, description="true or false")
     max_attempts: int = Field(3, ge=1, le=100, description="a whole number from 1 to 100")
@@ -143,6 +150,22 @@ class Config(BaseSettings):
         AllowedHosts.parse(value)
         return value
 
+    @field_validator("extractor_plugins")
+    @classmethod
+    def _are_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(PACKAGE_NAME.fullmatch(name) for name in value):
+            raise ValueError("not the name of a module or package")
+        return value
+
+    @field_validator("extractor_helpers")
+    @classmethod
+    def _have_ports(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for entry in value:
+            parsed = AllowedHosts.parse([entry])
+            if parsed.networks or not all(port for _, port in parsed.endpoints | parsed.names):
+                raise ValueError(f"{entry!r} is not host:port")
+        return value
+
     @field_validator("library_mode")
     @classmethod
     def _is_of_files(cls, value: int) -> int:
@@ -172,6 +195,11 @@ class Config(BaseSettings):
     def temp_root(self) -> Path:
         """The folder of the isolated directories."""
         return self.temp_dir or self.data_dir / "tmp"
+
+    @property
+    def memory_root(self) -> Path:
+        """The folder of what yt-dlp learned of sites."""
+        return self.data_dir / "cache" / "extractors"
 
     @property
     def extractors_root(self) -> Path:

@@ -19,6 +19,7 @@ from downloads.diagnostics.database import check_database
 from downloads.diagnostics.verdict import Check, Level, failure, ok, warning
 from downloads.disk import shares
 from downloads.disk.names import entry_name
+from downloads.fetch.client import fault_of_plugins
 from downloads.sandbox import landlock, seccomp
 from downloads.sandbox.programs import find_deno, find_ffmpeg, media_tools
 from downloads.sandbox.trial import why_not
@@ -43,6 +44,7 @@ def run() -> list[Check]:
         check_ffmpeg(),
         check_deno(),
         *check_programs(),
+        *check_plugins(),
         check_fence(landlock.version(), refuses_network=seccomp.is_available()),
         check_secret_key(),
     ]
@@ -215,6 +217,22 @@ def check_programs() -> list[Check]:
         for program in programs
         if (reason := why_not(program))
     ]
+
+
+def check_plugins() -> list[Check]:
+    """Load the extractor plugins that are named, in a process of their own."""
+    names = settings.VNSITE.extractor_plugins
+    if not names:
+        return []
+    if fault := fault_of_plugins(names):
+        return [
+            failure(
+                "plugins",
+                f"An extractor plugin cannot be loaded: {fault}.",
+                "Install it into vnsite's .venv, or take it out of VNSITE_EXTRACTOR_PLUGINS.",
+            )
+        ]
+    return [ok("plugins", f"Extractor plugins: {', '.join(names)}.")]
 
 
 def check_fence(version: int, *, refuses_network: bool) -> Check:

@@ -62,14 +62,38 @@ def clean_environment(extractors: Path | None = None) -> dict[str, str]:
     }
 
 
+def fault_of_plugins(names: Iterable[str]) -> str:
+    """Return why extractor plugins cannot be loaded, in one sentence; "" when they can."""
+    try:
+        done = subprocess.run(  # noqa: S603 — our own module
+            [sys.executable, "-P", "-s", "-m", "downloads.fetch.plugins", *names],
+            env=clean_environment(),
+            capture_output=True,
+            text=True,
+            timeout=START_TIMEOUT_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        return f"no answer within {START_TIMEOUT_SECONDS:.0f} s"
+    last = (done.stdout or done.stderr).strip().splitlines()[-1:]
+    return " ".join(last) if done.returncode else ""
+
+
 class ForkServer:
     """The worker's end of the fork server. Usable from many threads."""
 
-    def __init__(self, extractors: Path | None = None, *, errors: IO[bytes] | None = None) -> None:
-        """`extractors`: the folder of a set that is used instead of the installed one; `errors`:
-        where its standard error goes, None: to that of this process."""
+    def __init__(
+        self,
+        extractors: Path | None = None,
+        *,
+        plugins: Iterable[str] = (),
+        errors: IO[bytes] | None = None,
+    ) -> None:
+        """`extractors`: the folder of a set that is used instead of the installed one; `plugins`:
+        names of extractor plugins, see `fetch.plugins`; `errors`: where its standard error goes,
+        None: to that of this process."""
         self.extractors = extractors
         self.yt_dlp = ""  # its version, once it is warm
+        self._plugins = tuple(plugins)
         self._errors = errors
         self._lock = threading.Lock()
         self._asked = 0
@@ -100,7 +124,7 @@ class ForkServer:
         arguments = [str(os.getpid()), str(theirs.fileno()), str(self.extractors or "")]
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 — our own module
-                [*command, *arguments],
+                [*command, *arguments, *self._plugins],
                 env=clean_environment(self.extractors),
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,

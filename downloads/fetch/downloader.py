@@ -18,10 +18,12 @@ from yt_dlp.postprocessor import FFmpegPostProcessor
 from yt_dlp.utils import DownloadError, unified_timestamp
 
 from downloads.fetch import premiere
+from downloads.fetch.assistance import Assistance
 from downloads.fetch.extractors import Matcher
 from downloads.fetch.listing import LISTS, ListReader
 from downloads.fetch.live import Live
 from downloads.fetch.log import Voice
+from downloads.fetch.memory import Memory
 from downloads.fetch.mending import mend
 from downloads.fetch.packing import Packing
 from downloads.fetch.pieces import Pieces, wanted_by
@@ -68,6 +70,7 @@ class Downloader(yt_dlp.YoutubeDL):  # type: ignore[misc]
         # Set in the child, as the next five.
         self.resume: Resume | None = None
         self.live: Live | None = None
+        self.assistance: Assistance | None = None  # None: no server is named
         self.packing: Packing | None = None
         self.wish_for_live = "wait"  # the option `live`
         self.lists: ListReader | None = None
@@ -80,6 +83,7 @@ class Downloader(yt_dlp.YoutubeDL):  # type: ignore[misc]
         self.pieces: Pieces | None = None  # while a fragment is fetched
         self._validators: dict[str, str] = {}
         super().__init__(params, auto_init="no_verbose_header")
+        self.cache = self.memory = Memory(self)
 
     def _forceprint(self, key: str, info_dict: Any) -> Any:
         """Nothing is printed; yt-dlp renders every table seven times before it notices that."""
@@ -152,8 +156,11 @@ class Downloader(yt_dlp.YoutubeDL):  # type: ignore[misc]
                     raise
 
     def urlopen(self, req: Any) -> Response:
+        request = req if isinstance(req, Request) else Request(req)
+        if self.assistance is not None and self.assistance.is_meant(request):
+            return self.pages.limit(self.assistance.open(request))
         try:
-            response = self._open(req if isinstance(req, Request) else Request(req))
+            response = self._open(request)
         except HTTPError as error:
             self.pages.limit(error.response)
             raise
@@ -263,6 +270,7 @@ def fit(downloader: Downloader, job: Job) -> Recipe:
     downloader.params["noplaylist"] = options.playlist == "no"
     made = recipe(options, has_ffmpeg=FFmpegPostProcessor(downloader).available)
     downloader.params.update(made.params)
+    downloader.memory.folder = Path(job.memory) if job.memory else None
     downloader.wish_for_live = made.live
     rates = [rate for rate in (job.rate_limit, made.params.get("ratelimit")) if rate]
     downloader.params["ratelimit"] = min(rates, default=None)

@@ -14,6 +14,7 @@ import select
 import signal
 import socket
 import sys
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ from downloads.fetch import examination, processes
 from downloads.fetch import job as jobs
 from downloads.fetch.failure import facts_of
 from downloads.fetch.lending import Lending
+from downloads.fetch.plugins import PluginFailed
+from downloads.fetch.plugins import load as load_plugins
 from downloads.fetch.protocol import Job, Lent, Wishes, receive_go, sender
 from downloads.sandbox import guard as guarding
 from downloads.sandbox import landlock, limits, seccomp
@@ -38,9 +41,15 @@ REAP_INTERVAL_MS = 1000
 
 
 class Server:
-    def __init__(self, control: socket.socket, *, extractors: Path | None = None) -> None:
-        """`extractors`: the folder of the set that was imported, None: the installed one."""
+    def __init__(
+        self, control: socket.socket, *, extractors: Path | None = None, plugins: Iterable[str] = ()
+    ) -> None:
+        """`extractors`: the folder of the set that was imported, None: the installed one.
+
+        Raises PluginFailed.
+        """
         self.control = control
+        load_plugins(plugins)
         ffmpeg, deno = find_ffmpeg(), runtime_of(extractors)
         self.downloader = downloading.build(deno=deno)
         self.programs = [*(media_tools(ffmpeg) if ffmpeg else []), *([deno] if deno else [])]
@@ -147,7 +156,7 @@ def run_child(
         if os.getppid() != parent:
             return
         fork_server.control.close()
-        job = Job(**{**values, "allow_private_hosts": tuple(values["allow_private_hosts"])})
+        job = Job.from_json(values)
         lent = receive_go(channel)
         if lent is not None:
             carry_out(fork_server, job, channel, lent)
@@ -168,7 +177,8 @@ def carry_out(fork_server: Server, job: Job, channel: socket.socket, lent: Lent)
     try:
         directory = Path(job.directory)
         limits.confine(directory, max_bytes=job.max_bytes, mark=directory.name)
-        landlock.confine(directory, readable=fork_server.readable)
+        known = [Path(job.memory)] if job.memory else []
+        landlock.confine(directory, readable=[*fork_server.readable, *known])
         seccomp.keep_session()
         confine_programs(stall_seconds=job.stall_seconds)
         if job.is_examination:
@@ -179,6 +189,8 @@ def carry_out(fork_server: Server, job: Job, channel: socket.socket, lent: Lent)
         fetched = jobs.run(fork_server.downloader, job, guard, send=send, wishes=wishes)
         for renewed in lending.renewed(fork_server.downloader):
             send(renewed)
+        for learned in fork_server.downloader.memory.learned():
+            send(learned)
         send(fetched)
     except Exception as error:
         hints = fork_server.downloader.params["logger"].hints
@@ -193,16 +205,22 @@ def confine_programs(*, stall_seconds: float) -> None:
     popen.communicate = watched(popen.communicate, stall_seconds=stall_seconds)
 
 
-def build(control: socket.socket, extractors: Path | None) -> Server | None:
-    """Build what downloads share. None when this yt-dlp is not one that vnsite can use: then the
-    worker was told why."""
+def build(
+    control: socket.socket, extractors: Path | None, *, plugins: Iterable[str]
+) -> Server | None:
+    """Build what downloads share. None when this yt-dlp is not one that vnsite can use, or a plugin
+    cannot be loaded: then the worker was told why."""
     try:
         if extractors:
             hold(extractors)
             examination.require_parts()
-        fork_server = Server(control, extractors=extractors)
+        fork_server = Server(control, extractors=extractors, plugins=plugins)
         examination.require_parts_of(fork_server.downloader)
         return fork_server
+    except PluginFailed as fault:
+        said = {"error": f"an extractor plugin cannot be loaded: {fault}"[:MAX_REASON_LENGTH]}
+        control.send(json.dumps(said).encode())
+        return None
     except Exception as error:
         if extractors is None:
             raise
@@ -224,7 +242,7 @@ def main() -> None:
     limits.adopt_orphans()
     # The worker may die before it is told something.
     with socket.socket(fileno=descriptor) as control, suppress(ConnectionError):
-        fork_server = build(control, extractors)
+        fork_server = build(control, extractors, plugins=sys.argv[4:])
         if fork_server is None:
             return
         try:

@@ -9,6 +9,7 @@ from downloads.disk.names import readable
 from downloads.disk.streams import Streams
 from downloads.fetch import downloader as downloading
 from downloads.fetch import premiere, sponsors
+from downloads.fetch.assistance import Assistance
 from downloads.fetch.forecast import Forecast
 from downloads.fetch.listing import ListReader
 from downloads.fetch.live import Live
@@ -190,6 +191,8 @@ def run(
     fetching = Fetching(job, send, downloader)
     downloader.params["logger"].speak_to(send)
     made = downloading.fit(downloader, job)
+    if job.servers:
+        downloader.assistance = Assistance(downloader, guard, servers=job.servers)
     downloader.resume, downloader.enter = fetching.resume, fetching.enter
     downloader.params["match_filter"] = fetching.on_video
     downloader.add_progress_hook(fetching.on_progress)

@@ -11,7 +11,7 @@ import struct
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Any, get_args
+from typing import Any, Self, get_args
 
 from downloads.rules.states import Role
 
@@ -37,7 +37,15 @@ class Job:
     may_list: bool  # False: its link is within as many lists as there may be
     title: str = ""  # in the list that it was found in; "": in none, or without one
     rate_limit: int | None = None  # bytes per second; None: as fast as it comes
+    servers: tuple[str, ...] = ()  # host:port of those that plugins may ask
+    memory: str = ""  # the folder of what is known of sites; "": nothing is read
     is_examination: bool = False  # of the set of extractors; nothing is fetched
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Self:
+        """Make a job of its fields, as they are when they have crossed to the child."""
+        tuples = {name: tuple(values[name]) for name in ("allow_private_hosts", "servers")}
+        return cls(**{**values, **tuples})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +62,16 @@ class Renewed:
 
     host: str
     cookies: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learned:
+    """What yt-dlp stored in its cache, and other children may read; see `rules.site_memory`."""
+
+    section: str
+    key: str
+    value: Any  # None: what was known is wrong
+    version: str  # of yt-dlp
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,7 +186,9 @@ class Broke:
 
 
 LastMessage = Fetched | ListingEnded | Broke
-Message = Metadata | PhaseBegan | Resumed | Advance | Said | Listed | Renewed | LastMessage
+Message = (
+    Metadata | PhaseBegan | Resumed | Advance | Said | Listed | Renewed | Learned | LastMessage
+)
 KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(Message)}
 
 

@@ -10,7 +10,9 @@ import os
 import re
 import socket
 import sys
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +57,23 @@ class Guard:
         self.programs = frozenset(str(program) for program in programs)
         self.refusals: list[str] = []  # the first is the cause when the download fails
         self._asked = ""  # the host whose addresses were asked for last
+        self._also = threading.local()  # `hosts`: what this thread may connect to just now
 
     def install(self) -> None:
         sys.addaudithook(self._hook)
+
+    def pin(self, hosts: AllowedHosts) -> AllowedHosts:
+        """Resolve the names among some hosts, once."""
+        return hosts.pin(resolve)
+
+    @contextmanager
+    def allowing(self, hosts: AllowedHosts) -> Iterator[None]:
+        """Let this thread connect to `hosts` as well, until the end of the block."""
+        self._also.hosts = hosts
+        try:
+            yield
+        finally:
+            self._also.hosts = None
 
     def _hook(self, event: str, args: tuple[Any, ...]) -> None:
         if event == "socket.getaddrinfo":
@@ -94,6 +110,9 @@ class Guard:
         if address is None:
             # The C library would resolve a name after this judgement.
             self._refuse(f"{host!r} is a name, not an address")
+            return
+        also: AllowedHosts | None = getattr(self._also, "hosts", None)
+        if also is not None and also.allows(address, port):
             return
         reason = refusal(address, port, self.allowed)
         if self.has_proxy and not self.allowed.allows(address, port):

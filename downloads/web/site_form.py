@@ -41,7 +41,8 @@ class SiteForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for mypy a
         required=False,
         min_value=LEAST_RATE / KIB,
         max_value=MOST_RATE / KIB,
-        help_text="Empty: as fast as it comes. A lower limit of the download itself counts.",
+        help_text="Empty: as fast as it comes, as always for live streams. A lower limit of the"
+        " download itself counts.",
     )
     proxy = forms.CharField(
         label="Proxy",

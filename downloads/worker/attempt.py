@@ -38,6 +38,7 @@ from downloads.worker import endings, had, publication, resume
 from downloads.worker.attempt_log import LogKeeper
 from downloads.worker.endings import Ending, Facts, Failure, StopRequest
 from downloads.worker.had import Had
+from downloads.worker.learning import Learning
 from downloads.worker.listening import ChildListener
 from downloads.worker.listing import ListBeingRead
 from downloads.worker.loan import Loan
@@ -86,6 +87,7 @@ class AttemptRun:
         self._list = ListBeingRead(download)
         self._log = LogKeeper(download)
         self._loan = Loan([], proxy="")
+        self._learning = Learning()
 
     def ask(self, request: StopRequest) -> None:
         """Ask it to end. The first request counts, and LEAVE always; after the end nothing happens.
@@ -235,6 +237,9 @@ class AttemptRun:
             min_free_bytes=settings.VNSITE.min_free_bytes,
             is_last_try=self.download.tries >= self.download.max_attempts,
             rate_limit=self._rate_limit,
+            servers=settings.VNSITE.extractor_helpers,
+            # After a failure it learns anew: what was known may be what is wrong.
+            memory=str(settings.VNSITE.memory_root) if self.epoch == 1 else "",
             max_entries=settings.VNSITE.max_entries,
             may_list=self.download.list_depth < MAX_LIST_DEPTH,
         )
@@ -251,6 +256,7 @@ class AttemptRun:
             list_being_read=self._list,
             log=self._log,
             loan=self._loan,
+            learning=self._learning,
             rate_limit=self._rate_limit,
         )
         while self._request is None:
@@ -274,6 +280,8 @@ class AttemptRun:
     def _conclude(self, last_word: LastWord, directory: Path) -> None:
         self.row.require()
         self._loan.store_renewed(self.row)
+        if isinstance(last_word, Fetched | ListingEnded):
+            self._learning.keep(is_personal=bool(self._loan.lent.cookies))
         match last_word:
             case Fetched():
                 self._log.note(f"fetched {len(last_word.files)} files")

@@ -22,9 +22,11 @@ AGAIN_SECONDS = 10.0  # after one that could not be started
 class ForkServers:
     """For the main thread alone: the kernel ends a fork server with the thread that started it."""
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: Home, *, plugins: Collection[str] = ()) -> None:
+        """`plugins`: names of extractor plugins, see `fetch.plugins`."""
         self._home = home
-        self._current = ForkServer()
+        self._plugins = plugins
+        self._current = ForkServer(plugins=plugins)
         self._name = INSTALLED  # of the set that is used
         self._next: tuple[str, ForkServer] | None = None  # while it gets warm
         self._before: list[ForkServer] = []  # whose children still run
@@ -121,7 +123,8 @@ class ForkServers:
             logger.warning("that could not be written down: %s", problem)
 
     def _made_of(self, name: str) -> ForkServer:
-        return ForkServer(None if name == INSTALLED else self._home.path_of(name))
+        folder = None if name == INSTALLED else self._home.path_of(name)
+        return ForkServer(folder, plugins=self._plugins)
 
 
 def _words_of(name: str) -> str:

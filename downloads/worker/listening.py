@@ -8,9 +8,10 @@ from django.conf import settings
 
 from downloads.disk import isolation
 from downloads.fetch.client import Child
-from downloads.fetch.protocol import Broke, LastMessage, Listed, Message, Renewed, Said
+from downloads.fetch.protocol import Broke, LastMessage, Learned, Listed, Message, Renewed, Said
 from downloads.sandbox.limits import FILE_SIZE_FACTOR
 from downloads.worker.attempt_log import LogKeeper
+from downloads.worker.learning import Learning
 from downloads.worker.listing import ListBeingRead
 from downloads.worker.loan import Loan
 from downloads.worker.progress import ProgressReport
@@ -31,6 +32,7 @@ class ChildListener:
         list_being_read: ListBeingRead,
         log: LogKeeper,
         loan: Loan,
+        learning: Learning,
         rate_limit: int | None = None,
     ) -> None:
         """`rate_limit`: bytes per second that the child keeps to; None: as fast as it comes."""
@@ -40,6 +42,7 @@ class ChildListener:
         self._list = list_being_read
         self._log = log
         self._loan = loan
+        self._learning = learning
         self._heard_at = time.monotonic()
         least = settings.VNSITE.min_bytes_per_second
         self._pace = ThroughputWatchdog(
@@ -64,6 +67,9 @@ class ChildListener:
             self._heard_at = time.monotonic()
             if isinstance(message, Renewed):
                 self._loan.take(message)
+                continue
+            if isinstance(message, Learned):
+                self._learning.take(message)
                 continue
             if isinstance(message, LastMessage):
                 return message

@@ -136,7 +136,9 @@ class DownloadManager:
         if reason := self._release.why_not_current():
             raise Outdated(reason)
         self._doorbell = doorbell = open_doorbell()
-        self._fork_servers = ForkServers(Home(settings.VNSITE.extractors_root))
+        self._fork_servers = ForkServers(
+            Home(settings.VNSITE.extractors_root), plugins=settings.VNSITE.extractor_plugins
+        )
         self._heartbeat = heartbeat = Heartbeat(host=self.host, slots=self.slots)
         self._lease = heartbeat.lease
         update = Updates(heartbeat, self._fork_servers, should_stop=lambda: self._stops > 0).step

@@ -158,3 +158,25 @@ def test_a_download_that_is_tried_again_says_when_and_which_attempt_it_will_be(
     show(page, "next-try")
 
     wait_for(lambda: only_download().attempt == 2, what="the second attempt")
+
+
+def test_a_pause_of_a_site_is_seen_and_ended_on_the_page_of_the_site(
+    page: Page, staff: User, media_server: MediaServer
+) -> None:
+    host = media_server.origin
+    Site.objects.set_limits(host, pause_seconds=3600)
+    submit(staff, media_server.url("/small/1.mp4"))
+    waiting = submit(staff, media_server.url("/small/2.mp4"))
+    sign_in(page, staff)
+    expect(row_of(page, waiting)).to_contain_text(f"Pause between downloads of {host}: next in ")
+    expect(page.locator("#banners")).not_to_contain_text(host)
+
+    page.get_by_role("link", name="Sites", exact=True).click()
+    expect(page.locator("main")).to_contain_text("pause of 1 h 00 min")
+    page.get_by_role("link", name=host).click()
+    page.get_by_label("Pause, in seconds").fill("0")
+    page.get_by_role("button", name="Save the limits").click()
+    expect(page.locator("main")).to_contain_text(f"The limits of {host} are saved.")
+
+    page.get_by_role("link", name="Downloads", exact=True).click()
+    expect(row_of(page, waiting)).to_contain_text("Completed")

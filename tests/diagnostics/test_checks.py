@@ -233,3 +233,14 @@ def test_a_kernel_that_cannot_fence_a_download_in_is_warned_of(
     version: int, refuses_network: bool, level: Level
 ) -> None:
     assert checks.check_fence(version, refuses_network=refuses_network).level is level
+
+
+def test_a_plugin_that_cannot_be_loaded_is_a_failure_with_a_remedy() -> None:
+    assert checks.check_plugins() == []
+
+    with configured(extractor_plugins=("not-installed",)):
+        [check] = checks.check_plugins()
+
+    assert (check.name, check.level) == ("plugins", Level.FAILURE)
+    assert "not-installed: no package of this name is installed" in check.sentence
+    assert "VNSITE_EXTRACTOR_PLUGINS" in check.fix

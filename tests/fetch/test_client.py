@@ -597,7 +597,7 @@ from downloads.fetch.protocol import Job
 server = ForkServer()
 server.start()
 job = json.loads(sys.argv[1])
-child = server.fork(Job(**{**job, "allow_private_hosts": tuple(job["allow_private_hosts"])}))
+child = server.fork(Job.from_json(job))
 child.go()
 print(server.pid, child.process.pid, flush=True)
 sys.stdin.read()
