@@ -15,7 +15,7 @@ from downloads.stream import consumer
 from downloads.stream.cursor import Cursor
 from downloads.stream.frames import BATCH_FRAMES
 from downloads.stream.listener import Listener
-from tests.crash.judging import assert_ended_right, assert_nothing_is_left
+from tests.crash.judging import assert_ended_right, assert_listed, assert_nothing_is_left
 from tests.helpers import lives
 from tests.helpers.media_server import MediaServer
 from tests.helpers.postgresql import Cluster
@@ -245,6 +245,32 @@ def test_a_lost_answer_to_a_commit_is_no_second_write(
     assert [state for state, _ in history(download)] == ONE_LIFE
     assert_ended_right(download, media_server.file("small.mp4"))
     assert hits_of_one_download(media_server, path)
+    assert_nothing_is_left()
+
+
+def test_a_lost_answer_to_the_commit_of_a_listing_is_no_second_one(
+    cluster: Cluster, media_server: MediaServer
+) -> None:
+    download = submit(media_server.url("/page-two.html?lost"), playlist="all")
+    name = str(connection.settings_dict["NAME"])
+
+    with (
+        LosingProxy(cluster.directory) as proxy,
+        running_worker(
+            VNSITE_DATABASE_URL=proxy.url_of(name), VNSITE_ALLOW_PRIVATE_HOSTS=media_server.origin
+        ) as worker,
+    ):
+        wait_for_state(download, "cleaned")
+        for made in Download.objects.filter(listed_in=download):
+            wait_for_state(made, "cleaned")
+        worker.send(signal.SIGTERM)
+        assert worker.wait() == 0
+
+    assert proxy.lost >= len(["downloading", "completed", "cleaned"])
+    download.refresh_from_db()
+    assert [state for state, _ in history(download)] == ONE_LIFE
+    assert_listed(download, 2)
+    assert Download.objects.filter(listed_in=download).count() == 2
     assert_nothing_is_left()
 
 
