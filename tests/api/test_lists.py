@@ -13,7 +13,6 @@ from downloads.models import Download, Listing, add_entries
 from downloads.models.archive import archive
 from downloads.rules.archive import MediaId
 from downloads.rules.options import DownloadOptions
-from downloads.rules.states import Reason, Result, State
 from tests.api.test_api import Caller
 from tests.helpers import lives
 
@@ -75,9 +74,7 @@ def test_a_download_names_the_list_that_it_was_made_of(caller: Caller, listing: 
 def test_a_download_names_the_one_that_was_had(caller: Caller, user: User) -> None:
     other = lives.complete(lives.submit(user))
     running = lives.start(lives.submit(user))
-    running.move(
-        State.COMPLETED, actor="test", reason=Reason.HAVE_IT, result=Result.HAVE_IT, have=other
-    )
+    running.complete_as_had(have=other, actor="test")
 
     body = caller.get(f"/downloads/{running.correlation_id}").json()
 

@@ -26,7 +26,7 @@ from downloads.rules.links import MAX_LINKS
 from downloads.rules.option_kinds import Flag
 from downloads.rules.options import OPTIONS, DownloadOptions
 from downloads.rules.presets import SHIPPED, OfferedPreset
-from downloads.rules.states import Phase, Reason, Result, State
+from downloads.rules.states import Phase, Reason, State
 from tests.diagnostics.test_checks import configured
 from tests.diagnostics.test_health import unreachable_database
 from tests.helpers import lives
@@ -490,9 +490,7 @@ def test_no_name_in_the_library_steers_the_terminal_of_who_waited() -> None:
 def test_waiting_says_that_a_link_is_a_list_or_is_there_already(user: User) -> None:
     listed = lives.list_up(lives.submit(user), lives.entry(1), lives.entry(2)).download
     had = lives.start(lives.submit(user))
-    had.move(
-        State.COMPLETED, actor="test", reason=Reason.HAVE_IT, result=Result.HAVE_IT, have=listed
-    )
+    had.complete_as_had(have=listed, actor="test")
     out = StringIO()
 
     Watch(OutputWrapper(out), [listed, had]).until_ended()

@@ -18,7 +18,7 @@ from downloads.models import Download, Listing, add_entries
 from downloads.models.archive import archive
 from downloads.rules.archive import MediaId
 from downloads.rules.options import DownloadOptions
-from downloads.rules.states import Outcome, Reason, Result, State
+from downloads.rules.states import Outcome
 from downloads.web import entries as entries_module
 from downloads.web.details import CODES
 from tests.helpers import lives
@@ -537,6 +537,15 @@ def test_a_download_names_the_list_that_it_is_from(
     assert re.search(f'(?s)aria-label="Back">.*{link}.*A list</a>.*</nav>', page)
 
 
+def test_a_list_without_a_title_is_named_by_its_link(
+    browser: Client, user: User, listing: Listing
+) -> None:
+    download = download_of(listing, 1)
+    Download.objects.filter(pk=listing.pk).update(title="")
+
+    assert f">{listing.download.url}</a>" in row_of(browser.get("/"), download)
+
+
 def test_a_list_within_lists_leads_up_to_each_of_them(
     browser: Client, user: User, listing: Listing
 ) -> None:
@@ -573,9 +582,7 @@ def had(user: User) -> Download:
     other = lives.complete(lives.submit(user))
     other.note(title="The first one")
     running = lives.start(lives.submit(user, quality="720p"))
-    running.move(
-        State.COMPLETED, actor="test", reason=Reason.HAVE_IT, result=Result.HAVE_IT, have=other
-    )
+    running.complete_as_had(have=other, actor="test")
     return running
 
 
