@@ -57,6 +57,16 @@ def test_the_options_follow_the_preset_and_the_links_stay(page: Page, user: User
     assert chosen() == {"quality": "720p", "compatible": True, "playlist": "first:25"}
 
 
+def test_a_preset_that_cannot_be_used_says_so_when_it_is_chosen(page: Page, user: User) -> None:
+    save(user, "Newer")
+    Preset.objects.update(options={"holograms": True})
+    sign_in(page, user)
+
+    page.get_by_label("Preset", exact=True).select_option("newer")
+
+    expect(page.locator("#add-note")).to_contain_text("another version of vnsite wrote its")
+
+
 def test_enter_in_the_name_saves_the_preset_and_adds_nothing(page: Page, user: User) -> None:
     sign_in(page, user)
     page.get_by_label("Links to videos").fill(URL)

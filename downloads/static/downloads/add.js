@@ -41,6 +41,7 @@ document.addEventListener("change", (event) => {
 async function follow(preset) {
   const address = `${preset.form.action}?preset=${encodeURIComponent(preset.value)}`;
   const response = await fetch(address, { headers: { "X-Requested-With": "fetch" } });
+  if (response.status === 404) tell(await response.text()); // it is gone, or of another version
   if (response.redirected || !response.ok || !preset.isConnected) return;
   const choice = part(await response.text(), "add-choice");
   if (choice.querySelector("select").value !== preset.value) return; // another one was chosen since
