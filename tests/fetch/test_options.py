@@ -2,17 +2,19 @@
 
 import json
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
+from downloads.fetch.client import ForkServer
 from downloads.rules.classify import code_of
 from downloads.rules.errors import ErrorClass
 from tests.fetch.conftest import Fetch
 from tests.helpers import choices
-from tests.helpers.attempts import Ended, facts
+from tests.helpers.attempts import Ended, attempt, facts, job_for
 from tests.helpers.choices import CHAPTERS, DESCRIPTION, LINES, TITLE, UPLOADER, Choices, webvtt
 from tests.helpers.probe import Found, probe
 from tests.helpers.scripted_site import Answer, Request
@@ -449,3 +451,87 @@ def test_a_title_with_anything_in_it_makes_a_valid_nfo(fetch: Fetch, offer: Choi
 
     nfo = ElementTree.parse(ended.directory / "movie.nfo").getroot()
     assert (nfo.findtext("title") or "").startswith("</title><script>")
+
+
+# With the ffmpeg of imageio-ffmpeg, which has no ffprobe beside it
+
+
+@pytest.fixture(scope="session")
+def fork_server_of_wheels() -> Iterator[ForkServer]:
+    """A fork server on a system without ffmpeg."""
+    process = ForkServer()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", "/nonexistent")
+        process.start()
+    yield process
+    process.close()
+
+
+@pytest.fixture
+def fetch_with_wheels(fork_server_of_wheels: ForkServer, directory: Path) -> Fetch:
+    def fetch(url: str, **values: object) -> Ended:
+        allowed = (url.split("/")[2],)
+        job = job_for(url, directory, allow_private_hosts=allowed, **values)
+        return attempt(fork_server_of_wheels, job)
+
+    return fetch
+
+
+@pytest.mark.parametrize(
+    ("path", "chosen", "role", "expected"),
+    [
+        ("/stream", {"container": "mkv"}, "video", ("h264", "aac", "matroska,webm")),
+        ("/page", {"container": "mkv"}, "video", ("vp8", "opus", "matroska,webm")),
+        ("/stream", {"clip": "2-4"}, "video", ("h264", "aac", MP4)),
+        ("/film", {"audio": "best"}, "audio", ("", "aac", MP4)),
+        ("/sound", {"audio": "m4a"}, "audio", ("", "aac", MP4)),
+        ("/film", {"audio": "mp3"}, "audio", ("", "mp3", "mp3")),
+        ("/film", {"audio": "opus"}, "audio", ("", "opus", "ogg")),
+        ("/film", {"audio": "flac"}, "audio", ("", "flac", "flac")),
+    ],
+)
+def test_the_ffmpeg_of_the_wheel_makes_the_same(
+    fetch_with_wheels: Fetch,
+    offer: Choices,
+    path: str,
+    chosen: dict[str, Any],
+    role: str,
+    expected: tuple[str, str, str],
+) -> None:
+    ended = fetch_with_wheels(offer.url(path), thumbnail=False, **chosen)
+
+    found = probe(file_of(ended, role))
+    assert (found.video, found.audio, found.kind) == expected
+
+
+@pytest.mark.parametrize("container", ["mp4", "mkv"])
+def test_the_ffmpeg_of_the_wheel_puts_the_same_inside(
+    fetch_with_wheels: Fetch, offer: Choices, container: str
+) -> None:
+    url = offer.url("/stream")
+
+    ended = fetch_with_wheels(url, subtitles=["en"], embed=ALL_INSIDE, container=container)
+
+    found = probe(file_of(ended, "video"))
+    assert found.has_picture
+    assert [language for _, language in found.subtitles] == ["eng"]
+    assert found.chapters == CHAPTERS
+    require_metadata(found)
+
+
+def test_the_ffmpeg_of_the_wheel_converts_subtitles_and_pictures(
+    fetch_with_wheels: Fetch, offer: Choices
+) -> None:
+    ended = fetch_with_wheels(offer.url("/page"), subtitles=["de"])
+
+    assert LINES["de"] in file_of(ended, "subtitles", "de").read_text()
+    assert probe(file_of(ended, "thumbnail")).video == "mjpeg"
+
+
+@pytest.mark.parametrize(("path", "container"), [("/page", "mp4"), ("/film", "webm")])
+def test_the_ffmpeg_of_the_wheel_says_what_does_not_fit(
+    fetch_with_wheels: Fetch, offer: Choices, path: str, container: str
+) -> None:
+    ended = fetch_with_wheels(offer.url(path), container=container)
+
+    assert ended.error_class is ErrorClass.FORMAT_UNAVAILABLE
