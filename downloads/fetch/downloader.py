@@ -15,7 +15,7 @@ from yt_dlp.networking import Request, Response
 from yt_dlp.networking._requests import RequestsRH
 from yt_dlp.networking.exceptions import HTTPError
 from yt_dlp.postprocessor import FFmpegPostProcessor
-from yt_dlp.utils import DownloadError, unified_timestamp
+from yt_dlp.utils import DownloadError, determine_protocol, unified_timestamp
 
 from downloads.fetch import premiere
 from downloads.fetch.assistance import Assistance
@@ -33,6 +33,7 @@ from downloads.fetch.recipe import Recipe, recipe
 from downloads.fetch.resume import Resume, strong_etag
 from downloads.rules.options import DownloadOptions
 from downloads.rules.states import Phase
+from downloads.sandbox.guard import PolicyBlocked
 from downloads.sandbox.programs import find_ffmpeg
 
 OUTPUT_NAME = "media"
@@ -138,6 +139,8 @@ class Downloader(yt_dlp.YoutubeDL):  # type: ignore[misc]
 
     def dl(self, name: str, info: Any, subtitle: bool = False, test: bool = False) -> Any:
         """As yt-dlp's: fetch one file of a video, with more patience while it gets further."""
+        if subtitle and determine_protocol(info) not in PROTOCOLS:
+            raise PolicyBlocked(f"The protocol {determine_protocol(info)!r} is not allowed")
         if subtitle or test:
             return super().dl(name, info, subtitle, test)
         if self.live is not None and self.live.takes(info):

@@ -74,8 +74,8 @@ def nfo_of(info: Mapping[str, Any]) -> bytes:
         ("year", published[:4] if published else None),
         ("studio", info.get("channel") or info.get("uploader")),
         ("director", info.get("uploader")),
-        *(("genre", each) for each in info.get("categories") or []),
-        *(("tag", each) for each in info.get("tags") or []),
+        *(("genre", each) for each in _listed(info.get("categories"))),
+        *(("tag", each) for each in _listed(info.get("tags"))),
         ("thumb", _without_query(info.get("thumbnail"))),
     ]
     for name, value in values:
@@ -87,6 +87,10 @@ def nfo_of(info: Mapping[str, Any]) -> bytes:
     ElementTree.indent(root)
     content: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
     return content + b"\n"
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _day(info: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from downloads.fetch.assistance import Assistance
 from downloads.fetch.forecast import Forecast
 from downloads.fetch.listing import ListReader
 from downloads.fetch.live import Live
-from downloads.fetch.media import came, media_of, title_of
+from downloads.fetch.media import came, chapters_of, media_of, title_of
 from downloads.fetch.packing import Packing
 from downloads.fetch.protocol import (
     Advance,
@@ -87,6 +87,7 @@ class Fetching:
         # The title of a file that a feed leads to would be made of its address.
         is_listed = self.job.title and extractor == GENERIC
         info["title"] = self.job.title if is_listed else title_of(info)
+        info["chapters"] = chapters_of(info)
         self.info = dict(info)  # yt-dlp empties it in the end
         self.title = readable(info["title"][:MAX_TEXT_LENGTH])[:MAX_TITLE_LENGTH]
         duration = info.get("duration")

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from yt_dlp.utils import unified_timestamp
+from yt_dlp.utils import float_or_none, unified_timestamp
 
 from downloads.disk.names import readable
 from downloads.disk.streams import Streams
@@ -13,6 +13,7 @@ from downloads.rules.links import MAX_URL_LENGTH
 
 MAX_NAME_LENGTH = 300
 MAX_SIDE_PIXELS = 2**15
+MAX_SECONDS = 10**7  # of a video
 Value = str | int | bool
 
 
@@ -22,6 +23,19 @@ def title_of(info: dict[str, Any]) -> str:
     is_embedded = info.get("extractor_key") in ("Generic", "HTML5MediaEmbed")
     is_numbered = is_embedded and str(info.get("id")).endswith("-1")
     return title.removesuffix(" (1)") if is_numbered else title
+
+
+def chapters_of(info: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the chapters that follow one another in time. A page may put anything there."""
+    found = info.get("chapters")
+    told: list[dict[str, Any]] = []
+    for chapter in found if isinstance(found, list) else []:
+        times = {name: float_or_none(chapter.get(name)) for name in ("start_time", "end_time")}
+        start, end = times.values()
+        earliest = told[-1]["end_time"] if told else 0
+        if start is not None and end is not None and earliest <= start < end < MAX_SECONDS:
+            told.append({**chapter, **times})
+    return told
 
 
 def media_of(info: Mapping[str, Any]) -> dict[str, Value]:

@@ -30,7 +30,7 @@ from downloads.sandbox.guard import Guard
 
 PATIENCE_SECONDS = 20.0  # without a byte
 PATIENCE_SHARE = 1 / 3  # of the time after which the worker takes a silent child for stalled
-LONGEST_SECONDS = 300.0
+LONGEST_SECONDS = 300.0  # of all together
 MAX_PICTURES = 5  # that are tried, the best first
 MAX_OFFERED = 20  # languages that a warning names
 
@@ -71,6 +71,7 @@ class Sidecars:
         self._clip = clip
         self._patience_seconds = min(PATIENCE_SECONDS, stall_seconds * PATIENCE_SHARE)
         self._on_life = on_life
+        self._ends_at = 0.0
         self.subtitles: list[Subtitles] = []
         self.picture: Path | None = None
         self.warnings: list[Values] = []
@@ -80,6 +81,7 @@ class Sidecars:
 
     def fetch(self, info: Mapping[str, Any]) -> None:
         """Fetch what is wished for of a video. Raises nothing that the video would not raise."""
+        self._ends_at = time.monotonic() + LONGEST_SECONDS
         if self._wish.subtitles and not info.get("is_live"):
             self._fetch_subtitles(info)
         if self._wish.wants_picture:
@@ -151,7 +153,6 @@ class Sidecars:
     @contextmanager
     def _patience(self) -> Iterator[None]:
         """Raise TooSlow, wherever it is, when nothing comes for too long."""
-        ends_at = time.monotonic() + LONGEST_SECONDS
 
         def on_alarm(_signal: int, _frame: object) -> None:
             raise TooSlow("It did not come in time")
@@ -159,11 +160,11 @@ class Sidecars:
         def on_progress(report: Mapping[str, Any]) -> None:
             if (report.get("downloaded_bytes") or 0) > MAX_PAGE_BYTES:
                 raise TooLarge("The site sent too much")
-            if time.monotonic() > ends_at:
-                raise TooSlow("It did not come in time")
+            self._require_time()
             self._on_life()
             signal.setitimer(signal.ITIMER_REAL, self._patience_seconds)
 
+        self._require_time()
         signal.signal(signal.SIGALRM, on_alarm)
         hooks, self._downloader._progress_hooks = self._downloader._progress_hooks, [on_progress]
         self._on_life()
@@ -173,6 +174,10 @@ class Sidecars:
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             self._downloader._progress_hooks = hooks
+
+    def _require_time(self) -> None:
+        if time.monotonic() > self._ends_at:
+            raise TooSlow("It did not come in time")
 
 
 def _reason(error: Exception, is_refused: bool) -> str:

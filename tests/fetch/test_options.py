@@ -336,6 +336,23 @@ def test_a_webm_holds_subtitles_but_no_picture(fetch: Fetch, offer: Choices) -> 
     assert warnings(ended) == [{"code": "not_embedded", "what": "thumbnail", "container": "webm"}]
 
 
+@pytest.mark.parametrize("start", ['"PT2S"', '"soon"', "null", "{}", "-1", "1e99", '"\\u0000"'])
+@pytest.mark.parametrize("sponsorblock", ["off", "mark"])
+def test_chapters_that_make_no_sense_cost_nothing(
+    fetch: Fetch, offer: Choices, start: str, sponsorblock: str
+) -> None:
+    page = offer.site.answer(Request(path="/film", headers={})).body
+    assert isinstance(page, str)
+    page = page.replace('"startOffset": 2', f'"startOffset": {start}')
+    offer.site.serve("/film", Answer(body=page))
+
+    ended = fetch(
+        offer.url("/film"), embed=["chapters"], sponsorblock=sponsorblock, thumbnail=False
+    )
+
+    assert roles(ended) == ["video"]
+
+
 # A part of it
 
 

@@ -13,15 +13,16 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from downloads import actions
+from downloads.diagnostics import invariants
 from downloads.disk import library
 from downloads.disk.isolation import IsolatedDownload
 from downloads.disk.names import entry_name
 from downloads.fetch.processes import Process
 from downloads.fetch.protocol import ManifestFile
-from downloads.fetch.verify import describe
+from downloads.fetch.verify import describe, manifest_of
 from downloads.models import Download, LostDownload, Worker, submissions
 from downloads.rules.options import DownloadOptions
-from downloads.rules.states import Reason, State
+from downloads.rules.states import Reason, Role, State
 from downloads.worker import publication, recovery
 from downloads.worker.owned import Row
 from tests.diagnostics.test_checks import configured
@@ -167,6 +168,40 @@ def test_killed_between_decision_and_rename_is_completed(dead_worker: Worker) ->
     assert (done.state, done.outcome) == ("cleaned", "completed")
     assert (settings.VNSITE.media_root / done.library_path / "v.mp4").read_bytes() == CONTENT
     assert done.files.get().sha256 == file.sha256
+
+
+def test_what_lies_beside_the_video_is_completed_with_its_role(dead_worker: Worker) -> None:
+    download, directory = downloading(dead_worker)
+    (directory / "subtitles0.vtt").write_text("WEBVTT\n\n00:00.000 --> 00:01.000\nHello\n")
+    video = describe(directory / "media.mp4")
+    subtitles = manifest_of(
+        directory / "subtitles0.vtt", media_type="text/vtt", role=Role.SUBTITLES, language="en"
+    )
+    named = {"v.mp4": video, "v.en.vtt": subtitles}
+    files = [
+        library.StagedFile(
+            source=directory / file.name, name=name, size=file.size, sha256=file.sha256
+        )
+        for name, file in named.items()
+    ]
+    library.stage(settings.VNSITE.media_root, download.directory, files)
+    manifest = {
+        "title": "v",
+        "data": {"warnings": [{"code": "not_embedded", "what": "thumbnail"}]},
+        "media": {"height": 720},
+        "files": [{**vars(file), "name": name} for name, file in named.items()],
+    }
+    name = entry_name("v", download.correlation_id)
+    download.decide_to_publish(library_path=name, manifest=manifest)
+
+    recover()
+
+    done = fresh(download)
+    published = done.files.values_list("name", "role", "language")
+    assert list(published) == [("v.en.vtt", "subtitles", "en"), ("v.mp4", "video", "")]
+    assert done.media == {"height": 720}
+    assert done.transitions.get(reason="published").data == manifest["data"]
+    assert invariants.check() == []
 
 
 def test_who_is_late_with_the_rename_finds_nothing_to_rename(dead_worker: Worker) -> None:
