@@ -298,7 +298,7 @@ def test_a_cookie_is_in_its_own_child_and_nowhere_else(
     private.hold()
     other = private.site.serve("/open", Answer(body="<video src='/video.mp4?other'></video>"))
 
-    own = submit(private.url, owner=user)
+    own = submit(private.url, owner=user, extras=["nfo", "info"])
     wait_for(lambda: private.is_asked_for("/video.mp4"), what="the video to be asked for")
     foreign = submit(other, owner=other_user)
     wait_for(lambda: len(private.site.requests_of("/video.mp4")) == 2, what="the other's video")
@@ -326,6 +326,7 @@ def test_a_cookie_is_in_its_own_child_and_nowhere_else(
         assert secret not in worker.log()
         assert not files_with(secret.encode(), settings.VNSITE.data_dir)
     assert "session" in exported
+    assert list(settings.VNSITE.media_root.rglob("*.info.json"))
     assert no_breach()
 
 
