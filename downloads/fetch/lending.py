@@ -17,7 +17,7 @@ from yt_dlp.utils.networking import HTTPHeaderDict, clean_proxies
 
 from downloads.fetch.downloader import Downloader
 from downloads.fetch.protocol import Lent, Message, Renewed, Send
-from downloads.rules.cookies import MAX_COOKIES, Cookie, secrets_of
+from downloads.rules.cookies import MAX_COOKIES, MIN_SECRET_LENGTH, Cookie, secrets_of
 from downloads.rules.proxies import Proxy
 from downloads.rules.redaction import REDACTED
 
@@ -94,7 +94,13 @@ class Lending:
         if not secrets:
             return send
 
+        beginnings = {secret[:MIN_SECRET_LENGTH] for secret in secrets}
+
         def clean(text: str) -> str:
+            # Nearly every text has none, and a list has thousands of texts.
+            parts = range(len(text) - MIN_SECRET_LENGTH + 1)
+            if beginnings.isdisjoint(text[part : part + MIN_SECRET_LENGTH] for part in parts):
+                return text
             for secret in secrets:
                 text = text.replace(secret, REDACTED)
             return text

@@ -24,6 +24,7 @@ from tests.helpers.attempts import Ended, attempt, job_for
 from tests.helpers.media_server import MediaServer
 from tests.helpers.scripted_site import Answer, Canary, Request, ScriptedSite
 from tests.helpers.site_proxy import SiteProxy
+from tests.helpers.streams import SECONDS, Fragments
 
 SECRET = "canary-of-a-cookie-0123456789"
 LATER = int(time()) + 100_000
@@ -135,6 +136,24 @@ def test_another_domain_does_not_get_it(site: ScriptedSite, get: Get, way: str) 
 
     assert ended.fetched.files
     assert cookies_sent(site) == {"site.example": {f"session={SECRET}"}, "other.example": {""}}
+
+
+def test_the_playlist_and_each_fragment_of_a_stream_are_asked_for_with_it(
+    site: ScriptedSite, get: Get, packed: Callable[..., Fragments]
+) -> None:
+    segments = packed("mpegts").segments
+    lines = [f"#EXTINF:{SECONDS},\n/{number}" for number in range(len(segments))]
+    head = f"#EXTM3U\n#EXT-X-TARGETDURATION:{SECONDS}"
+    playlist = "\n".join([head, *lines, "#EXT-X-ENDLIST"])
+    site.serve("/index.m3u8", Answer(body=playlist, media_type="application/x-mpegURL"))
+    for number, segment in enumerate(segments):
+        site.serve(f"/{number}", Answer(body=segment, media_type="video/mp2t"))
+
+    ended = get("http://site.example/index.m3u8", cookie())
+
+    assert ended.fetched.files
+    assert {"/0", "/1", "/2"} <= {request.path for request in site.requests}
+    assert cookies_sent(site) == {"site.example": {f"session={SECRET}"}}
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
