@@ -3,6 +3,7 @@
 import base64
 import socket
 import socketserver
+import ssl
 import struct
 import threading
 from contextlib import suppress
@@ -22,7 +23,8 @@ class _Handler(socketserver.BaseRequestHandler):
 
     def handle(self) -> None:
         with suppress(OSError):
-            first = self.request.recv(1, socket.MSG_PEEK)
+            is_plain = not isinstance(self.request, ssl.SSLSocket)
+            first = self.request.recv(1, socket.MSG_PEEK) if is_plain else b"h"
             if first == bytes([SOCKS_VERSION]):
                 self.socks()
             elif first:
@@ -119,12 +121,21 @@ def _pump(source: socket.socket, target: socket.socket) -> None:
 class SiteProxy:
     """Leads from names to addresses; remembers what it was asked for."""
 
-    def __init__(self, *, leads: dict[str, tuple[str, int]], credentials: str = "") -> None:
-        """`credentials`: "user:password" that it wants; "": none."""
+    def __init__(
+        self,
+        *,
+        leads: dict[str, tuple[str, int]],
+        credentials: str = "",
+        host: str = "127.0.0.1",
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        """`credentials`: "user:password" that it wants; "": none. `tls`: of the proxy itself."""
         self.leads = leads
         self.credentials = credentials
         self.asked: list[str] = []
-        self._server = _Server(("127.0.0.1", 0), _Handler)
+        self._server = _Server((host, 0), _Handler)
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self._server.proxy = self
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.05}
