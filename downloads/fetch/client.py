@@ -99,6 +99,7 @@ class ForkServer:
         self._asked = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._starting: socket.socket | None = None  # until it is warm
+        self._give_up_at = 0.0
         self._control: socket.socket | None = None
 
     @property
@@ -113,31 +114,43 @@ class ForkServer:
     def start(self) -> None:
         """Start it and wait until it is warm. Raises ChildFailed when it does not get there."""
         self.launch()
-        if not self.is_warm(timeout_seconds=START_TIMEOUT_SECONDS):
-            raise NotBuilt("the process that runs yt-dlp did not start in time")
+        while not self.is_warm(timeout_seconds=START_TIMEOUT_SECONDS):
+            pass
 
     def launch(self) -> None:
-        """Start it. Its children end when the thread that calls this ends."""
+        """Start it; it ends with the thread that calls this. Raises ChildFailed if there is no
+        process to be had."""
         self._control = None
+        self._give_up_at = time.monotonic() + START_TIMEOUT_SECONDS
         self._starting, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         command = [sys.executable, "-P", "-s", "-m", "downloads.fetch.forkserver"]
         arguments = [str(os.getpid()), str(theirs.fileno()), str(self.extractors or "")]
-        with theirs:
-            self._process = subprocess.Popen(  # noqa: S603 — our own module
-                [*command, *arguments, *self._plugins],
-                env=clean_environment(self.extractors),
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=self._errors,
-            )
+        try:
+            with theirs:
+                self._process = subprocess.Popen(  # noqa: S603 — our own module
+                    [*command, *arguments, *self._plugins],
+                    env=clean_environment(self.extractors),
+                    pass_fds=[theirs.fileno()],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=self._errors,
+                )
+        except OSError as error:
+            self._starting.close()
+            raise ChildFailed(f"no process could be started: {error}") from error
 
     def is_warm(self, *, timeout_seconds: float = 0.0) -> bool:
-        """Return whether it can fork by now. Raises ChildFailed when it never will: NotBuilt unless
-        it was killed."""
+        """Return whether it can fork by now, after waiting for so long.
+
+        Raises ChildFailed when it never will: NotBuilt unless it was killed.
+        """
         if self._control is not None:
             return True
-        if self._starting is None or not _can_read(self._starting, timeout_seconds):
+        if self._starting is None:
+            return False
+        if not _can_read(self._starting, timeout_seconds):
+            if time.monotonic() >= self._give_up_at:
+                raise NotBuilt("the process that runs yt-dlp did not start in time")
             return False
         answer = _start_of(self._starting)
         if "yt_dlp" not in answer:
@@ -162,8 +175,10 @@ class ForkServer:
             return
         if channel := self._control or self._starting:
             channel.close()  # when it reads that, it ends them first
+        # One that is not warm has no children, and may hang.
+        patience_seconds = KILL_TIMEOUT_SECONDS if self._control else 0
         try:
-            self._process.wait(KILL_TIMEOUT_SECONDS)
+            self._process.wait(patience_seconds)
         except subprocess.TimeoutExpired:
             if stuck := Process.of(self._process.pid):
                 end_process(stuck)

@@ -47,8 +47,6 @@ class Index:
         """`should_stop` is asked between blocks; when it says so, Interrupted is raised."""
         self._url = url.rstrip("/") + "/"
         self._should_stop = should_stop
-        self._session = requests.Session()
-        self._session.headers.update({"User-Agent": "vnsite"})
 
     def wheels(self, package: str) -> list[Wheel]:
         """Return the wheels of a package that this machine can use, the newest first.
@@ -117,11 +115,11 @@ class Index:
     def _answer(self, url: str, accept: str) -> requests.Response:
         self._require_safe(url)
         # Wheels are compressed: a length and a hash are of what is sent.
-        headers = {"Accept": accept, "Accept-Encoding": "gzip" if accept == JSON else "identity"}
-        answer = self._session.get(
-            url, headers=headers, stream=True, timeout=ANSWER_TIMEOUT_SECONDS
-        )
-        self._require_safe(answer.url)
+        encoding = "gzip" if accept == JSON else "identity"
+        headers = {"User-Agent": "vnsite", "Accept": accept, "Accept-Encoding": encoding}
+        answer = requests.get(url, headers=headers, stream=True, timeout=ANSWER_TIMEOUT_SECONDS)
+        for each in (*answer.history, answer):
+            self._require_safe(each.url)
         if answer.status_code != requests.codes.ok:
             answer.close()
             raise Refused("unreachable", message=f"{url} answers {answer.status_code}")

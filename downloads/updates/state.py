@@ -6,6 +6,7 @@ well, whole and durable: whoever is killed leaves the old state or the new one.
 
 import ctypes
 import fcntl
+import functools
 import importlib.metadata
 import json
 import os
@@ -201,8 +202,12 @@ def is_held(folder: Path) -> bool:
     return False
 
 
+@functools.cache
 def installed_version() -> str:
-    """Return the version of the yt-dlp that was installed with vnsite."""
+    """Return the version of the yt-dlp that was installed with vnsite.
+
+    Read once: its metadata is a long file, and workers look every second.
+    """
     return importlib.metadata.version("yt-dlp")
 
 

@@ -65,7 +65,6 @@ class Updater:
         channel leads back from a nightly one.
         """
         with self._reporting():
-            self.home.clean()
             newest = self._newest()
             if self._is_wanted(newest, is_asked=is_asked):
                 name = name_of(newest)
@@ -78,7 +77,6 @@ class Updater:
     def rollback(self) -> State:
         """Have new attempts use the set before. It is one step: there is none before that."""
         with self._reporting():
-            self.home.clean()
             state = self.home.read()
             if state.previous is None:
                 raise Refused("nothing_before")
@@ -156,10 +154,12 @@ class Updater:
 
     @contextmanager
     def _reporting(self) -> Iterator[None]:
-        """Keep others out; write down why it was refused, and raise that."""
+        """Keep others out, and remove what they left; write down why it was refused, and raise
+        that."""
         with _storage_in_words(self.home.path), self.home.locked():
             try:
                 with _storage_in_words(self.home.path):
+                    self.home.clean()
                     yield
             except Refused as refusal:
                 if refusal.code != "nothing_before":

@@ -47,11 +47,14 @@ class ForkServers:
             try:
                 self._current.start()
                 break
-            except NotBuilt as error:
+            except ChildFailed as error:
                 if name == INSTALLED:
                     raise
                 self._current.close()
-                broken.append((name, error))
+                if isinstance(error, NotBuilt):
+                    broken.append((name, error))
+                else:  # it was killed; `tend` tries it again
+                    logger.warning("yt-dlp %s is not used yet: %s", version_of(name), error)
         for name, reason in broken:
             self._give_up(name, reason)
         logger.info("downloads use yt-dlp %s%s", self._current.yt_dlp, _words_of(self._name))
@@ -83,13 +86,22 @@ class ForkServers:
             self._look_due_at = time.monotonic() + LOOK_SECONDS
             wanted = self._home.candidates()[0]
             if wanted != self._name:
-                self._next = (wanted, self._made_of(wanted))
-                self._next[1].launch()
+                self._launch(wanted)
 
     def close(self) -> None:
         """End all of them, with their children."""
         for each in (*self._before, self._current, *([self._next[1]] if self._next else [])):
             each.close()
+
+    def _launch(self, name: str) -> None:
+        fork_server = self._made_of(name)
+        try:
+            fork_server.launch()
+        except ChildFailed as error:  # no memory, or no descriptor
+            self._look_due_at = time.monotonic() + AGAIN_SECONDS
+            logger.error("yt-dlp %s is not used yet: %s; trying again", version_of(name), error)
+        else:
+            self._next = (name, fork_server)
 
     def _take_next_when_warm(self, name: str, fork_server: ForkServer) -> None:
         try:
