@@ -23,6 +23,7 @@ PARTS = {
     "yt_dlp.YoutubeDL.YoutubeDL.process_video_result": (
         "the limits of what a site offers would not hold"
     ),
+    "yt_dlp.YoutubeDL.YoutubeDL.save_cookies": "cookies of a site could be written to a file",
     "yt_dlp.YoutubeDL.YoutubeDL.urlopen": "a file that changed on the site could be spliced",
     "yt_dlp.networking._requests.RequestsRH._get_instance": "each download would start slowly",
     "yt_dlp.extractor.lazy_extractors.LazyLoadExtractor.suitable": (
@@ -53,6 +54,7 @@ PARTS = {
     "yt_dlp.extractor.common.InfoExtractor._yes_playlist": (
         "a video within a list would be fetched without a word of the list"
     ),
+    "yt_dlp.extractor.generic.unified_timestamp": "a long feed would be read slowly",
     "yt_dlp.utils.PagedList._getslice": "a long list would be held in memory as a whole",
     "yt_dlp.downloader.hls.HlsFD.real_download": "HLS streams could not be checked",
     "yt_dlp.downloader.dash.DashSegmentsFD.real_download": "DASH streams could not be checked",
