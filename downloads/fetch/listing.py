@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from yt_dlp import YoutubeDL
-from yt_dlp.utils import PagedList, unsmuggle_url
+from yt_dlp.utils import PagedList, float_or_none, unsmuggle_url
 
 from downloads.disk.names import readable
 from downloads.fetch.protocol import (
@@ -43,7 +43,7 @@ BATCH_ENTRIES = 100
 BATCH_CHARACTERS = 2**16  # of links and titles: as JSON each may be twelve bytes
 BATCH_SECONDS = 0.5  # then a batch that is not full is sent, to show how far it is
 MAX_IN_VAIN = 100  # entries in a row that bring nothing new: a page's worth
-MAX_UNKNOWN = 20
+MAX_UNKNOWN = 20  # links of a host that no extractor knows: then it is believed of all
 GENERIC_KEY = "Generic"
 MAX_DEPTH = 3  # of lists that an extractor returns within a list
 MAX_TITLE_LENGTH = 500
@@ -143,9 +143,10 @@ class ListReader:
         return len(self._seen) > before
 
     def _entry_of(self, raw: dict[str, Any]) -> ListedEntry | None:
-        """Describe an entry; None without a link that can be downloaded."""
-        link = next(filter(None, map(clean_link, links_of(raw))), None)
-        if link is None or link in self._own_links:
+        """Describe an entry; None without a link that can be downloaded, and of the list itself."""
+        links = (link for link in map(clean_link, links_of(raw)) if link not in self._own_links)
+        link = next(filter(None, links), None)
+        if link is None:
             return None
         is_link = raw.get("_type") in LINKS
         key = raw.get("ie_key" if is_link else "extractor_key") or self._find_extractor(link)
@@ -273,9 +274,12 @@ def links_of(raw: Mapping[str, Any]) -> Iterator[object]:
     if kind == "video":
         formats = raw.get("formats") or [raw]
         yield next((part["manifest_url"] for part in formats if part.get("manifest_url")), None)
-        yield max(formats, key=lambda part: (part.get("height") or 0, part.get("tbr") or 0)).get(
-            "url"
-        )
+        yield max(formats, key=quality_of).get("url")
+
+
+def quality_of(part: Mapping[str, Any]) -> tuple[float, float]:
+    """Return what makes one file of a video better than another, as far as it is known."""
+    return float_or_none(part.get("height")) or 0, float_or_none(part.get("tbr")) or 0
 
 
 def clean_link(link: object) -> str | None:

@@ -400,13 +400,17 @@ def test_lists_are_told_from_videos_by_their_extractor(
     assert entry.is_list is is_list
 
 
-def test_a_video_that_came_whole_is_named_by_its_best_file(reading: Reading) -> None:
+@pytest.mark.parametrize("page", [{}, {"webpage_url": "https://site.invalid/list"}])
+def test_a_video_that_came_whole_is_named_by_its_best_file(
+    reading: Reading, page: dict[str, str]
+) -> None:
     formats = [
         {"url": "https://site.invalid/360.mp4", "height": 360},
-        {"url": "https://site.invalid/720.mp4", "height": 720},
+        {"url": "https://site.invalid/720.mp4", "height": "720"},
+        {"url": "https://site.invalid/x.mp4", "height": "much"},
     ]
 
-    [entry, _] = reading.of([{"id": "a", "title": "A", "formats": formats}, video(2)])
+    [entry, _] = reading.of([{"id": "a", "title": "A", "formats": formats, **page}, video(2)])
 
     assert entry.url == "https://site.invalid/720.mp4"
 
