@@ -27,8 +27,8 @@ from downloads.api.schemas import (
     SubmissionHeaders,
     too_many_waiting,
 )
-from downloads.models import Addition, Download, Entry, Refusal, add_entries, user_actor
-from downloads.models.listings import EntryQuerySet
+from downloads.models import Addition, Download, Entry, Refusal, user_actor
+from downloads.models.listings import EntryQuerySet, add_entries_in_turns
 from downloads.models.presets import chosen_options
 
 router = Router(by_alias=True)
@@ -181,8 +181,8 @@ def add(
     wish: EntriesWish,
     headers: Header[SubmissionHeaders],
 ) -> Status[EntriesAnswer]:
-    """One result for each entry, in order. What can be added is added, in one transaction; an entry
-    of which a download waits, runs or completed keeps it."""
+    """One result for each entry, in order. What can be added is added; an entry of which a download
+    waits, runs or completed keeps it."""
     user = user_of(request)
     download = _list_of(find(request, correlation_id))
 
@@ -190,7 +190,7 @@ def add(
         options = chosen_options(wish.preset, wish.options.chosen, user=user)
         chosen = wish.select(download.listing.entries.all(), download)
         try:
-            additions = add_entries(
+            additions = add_entries_in_turns(
                 download.listing, chosen, options=options, actor=user_actor(user)
             )
         except Download.DoesNotExist:  # deleted meanwhile

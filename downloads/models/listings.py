@@ -21,6 +21,7 @@ from downloads.rules.states import ENDED, ListKind, Outcome, Reason, Result, Sta
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
+ENTRIES_AT_ONCE = 500  # that become downloads in one transaction
 MAX_LIST_DEPTH = 3  # of a download: lists within lists are read above it
 # Options that are of the one link that they were chosen for, with their defaults.
 OF_THE_LIST = {name: option.default for name, option in OPTIONS.items() if option.of_one_link}
@@ -251,6 +252,21 @@ def add_entries(
         Entry.objects.bulk_update(added, ["download"], batch_size=500)
         made = {entry.pk: answer for entry, answer in zip(free, answers, strict=True)}
     return [_addition(entry, refusals[entry.pk], made) for entry in chosen]
+
+
+def add_entries_in_turns(
+    listing: Listing, entries: EntryQuerySet, *, options: DownloadOptions, actor: str
+) -> list[Addition]:
+    """Do as `add_entries` for any number of entries, in transactions of ENTRIES_AT_ONCE.
+
+    Others write between them. What was added stays when this raises as `add_entries` does.
+    """
+    positions = list(entries.order_by("position").values_list("position", flat=True))
+    additions: list[Addition] = []
+    for start in range(0, len(positions), ENTRIES_AT_ONCE):
+        some = listing.entries.filter(position__in=positions[start : start + ENTRIES_AT_ONCE])
+        additions += add_entries(listing, some, options=options, actor=actor)
+    return additions
 
 
 def hold(listing_id: int) -> Download:

@@ -23,11 +23,11 @@ from downloads.models import (
     Refusal,
     StreamPosition,
     TooManyWaiting,
-    add_entries,
     presets,
     submissions,
     user_actor,
 )
+from downloads.models.listings import add_entries_in_turns
 from downloads.rules.options import DownloadOptions, InvalidOption
 from downloads.web.detail import context_of, find
 from downloads.web.entries_form import EntriesForm
@@ -61,7 +61,7 @@ def entries(request: SignedInRequest, correlation_id: str) -> HttpResponse:
         return _refuse(request, found, form)
     chosen = form.select(listing.entries.all(), owner=listing.download.owner)
     try:
-        additions = add_entries(
+        additions = add_entries_in_turns(
             listing, chosen, options=form.options, actor=user_actor(request.user)
         )
     except Download.DoesNotExist:  # deleted meanwhile

@@ -7,9 +7,9 @@ from django.conf import LazySettings
 from django.contrib.auth.models import User
 
 from downloads import actions
-from downloads.models import Download, Listing, add_entries
+from downloads.models import Download, Listing, Refusal, add_entries, listings
 from downloads.models.archive import archive
-from downloads.models.listings import Became, became_of
+from downloads.models.listings import Became, add_entries_in_turns, became_of
 from downloads.rules.archive import MediaId
 from downloads.rules.errors import ErrorClass
 from downloads.rules.options import DownloadOptions
@@ -87,6 +87,26 @@ def test_downloads_outlive_their_listing(listing: Listing) -> None:
     download.refresh_from_db()
     assert (download.state, download.listed_in) == (State.CREATED, None)
     assert not Listing.objects.exists()
+
+
+# Adding any number of them.
+
+
+def test_many_entries_are_added_in_turns_and_in_order(
+    listing: Listing, monkeypatch: pytest.MonkeyPatch, settings: LazySettings
+) -> None:
+    monkeypatch.setattr(listings, "ENTRIES_AT_ONCE", 2)
+    settings.VNSITE = settings.VNSITE.model_copy(update={"user_waiting": 4})
+    (present,) = add(listing, 3)
+
+    additions = add_entries_in_turns(
+        listing, listing.entries.all(), options=DownloadOptions(), actor=ACTOR
+    )
+
+    assert [one.entry.position for one in additions] == [1, 2, 3, 4, 5, 6]
+    assert [one.created for one in additions] == [True, True, False, True, False, False]
+    assert additions[2].entry.download == present
+    assert {one.refusal for one in additions[4:]} == {Refusal.TOO_MANY_WAITING}
 
 
 # What the owner had.
