@@ -38,13 +38,17 @@ class Which(StrEnum):
 
 
 class TickedPositions(forms.Field):
-    """The positions of the ticked boxes; what is not a position is left out."""
+    """The positions of the ticked boxes, and those of other pages in one text with commas.
+
+    What is not a position is left out.
+    """
 
     widget = forms.MultipleHiddenInput
 
     def to_python(self, value: Any) -> frozenset[int]:
         is_position = re.compile(r"\d{1,9}").fullmatch
-        return frozenset(int(text) for text in value or () if is_position(text))
+        texts = [text for each in value or () for text in each.split(",")]
+        return frozenset(int(text) for text in texts if is_position(text))
 
 
 class EntriesForm(ChoiceForm):

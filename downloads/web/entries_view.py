@@ -102,6 +102,7 @@ def listing_view(
             "rows": [_row(entry, query, form) for entry in page.entries],
             "shown": _shown(page.entries, query, found),
             "found": found,
+            "ticked_elsewhere": _ticked_elsewhere(page.entries, form),
             "form": form,
             "path": path,
             "here": f"{path}{query.address}",
@@ -122,6 +123,12 @@ def _row(entry: Entry, query: EntriesQuery, form: EntriesForm) -> Row:
         is_archived=entry.is_archived and not entry.had_as,
         is_ticked=query.ticks or entry.position in form.ticked,
     )
+
+
+def _ticked_elsewhere(entries: list[Entry], form: EntriesForm) -> str:
+    """Return the positions that are ticked on other pages, as a browser with scripts sends them."""
+    shown = {entry.position for entry in entries}
+    return ",".join(map(str, sorted(form.ticked - shown)))
 
 
 def _end(listing: Listing) -> str:

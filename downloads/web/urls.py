@@ -27,7 +27,7 @@ register_converter(CorrelationIdConverter, "correlation_id")
 
 ONE = "downloads/<correlation_id:correlation_id>/"
 PARTS = {"template": "downloads/parts.html"}
-CANCEL_ALL = {"action": actions.cancel_all, "done": "cancelled"}
+CANCEL_ALL = {"action": actions.cancel_all, "done": "cancelled or asked to stop"}
 RETRY_ALL = {"action": actions.retry_all, "done": "will be tried again"}
 CLEAN_ALL = {"action": actions.clean_all, "done": "cleaned up"}
 

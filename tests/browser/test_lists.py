@@ -42,7 +42,7 @@ def tick(page: Page, position: int, *, shift: bool = False) -> None:
 
 
 def ticked(page: Page) -> list[str]:
-    boxes = page.locator("[name=position]:checked")
+    boxes = page.locator("[type=checkbox][name=position]:checked")
     return [str(value) for value in boxes.evaluate_all("boxes => boxes.map((box) => box.value)")]
 
 
@@ -84,6 +84,40 @@ def test_one_box_ticks_the_whole_page_and_says_whether_it_is(
     assert whole.evaluate("(box) => box.indeterminate")
     whole.check()
     expect(page.locator("#ticked")).to_contain_text("8 ticked")
+
+
+def test_what_is_ticked_stays_so_while_others_are_looked_for(
+    page: Page, listing: Listing, staff: User
+) -> None:
+    open_list(page, listing, staff)
+    tick(page, 2)
+    search = page.get_by_label("Search title or address")
+
+    search.fill("Video 7")
+    search.press("Enter")
+    expect(page.locator("#ticked")).to_have_text(
+        "1 ticked, 1 of them not shown, together 1 min 00 s"
+    )
+    tick(page, 7)
+    page.get_by_label("Which numbers").fill("nonsense")
+    page.get_by_role("button", name="Add", exact=True).click()  # is refused, and keeps the ticks
+    expect(page.get_by_role("alert")).to_contain_text("Nothing was added.")
+    page.get_by_label("the ticked ones").check()
+    page.get_by_role("button", name="Add 2").click()
+
+    expect(page.locator("main")).to_contain_text("2 downloads added.")
+    assert added(listing) == [2, 7]
+    expect(page.locator("#ticked")).to_have_text("Nothing is ticked.")
+
+
+def test_all_are_unticked_at_once(page: Page, listing: Listing, staff: User) -> None:
+    open_list(page, listing, staff)
+    tick(page, 2)
+
+    page.get_by_role("button", name="Untick all").click()
+
+    expect(page.locator("#ticked")).to_have_text("Nothing is ticked.")
+    assert ticked(page) == []
 
 
 def test_typing_numbers_chooses_them(page: Page, listing: Listing, staff: User) -> None:

@@ -58,7 +58,8 @@ def page_of(browser: Client, listing: Listing, **query: Any) -> Any:
 
 
 def positions(answer: Any) -> list[int]:
-    return [int(each) for each in re.findall(r'name="position" value="(\d+)"', text_of(answer))]
+    boxes = re.findall(r'<input type="checkbox" name="position" value="(\d+)"', text_of(answer))
+    return [int(each) for each in boxes]
 
 
 def ticked(answer: Any) -> list[int]:
@@ -257,6 +258,7 @@ def test_the_parts_are_the_same_on_the_page_and_as_a_fragment(
     ("which", "more", "expected"),
     [
         ("ticked", {"position": ["2", "4"]}, [2, 4]),
+        ("ticked", {"position": ["2", "4,5"]}, [2, 4, 5]),  # of other pages, by a script
         ("some", {"some": "1-2, 5"}, [1, 2, 5]),
         ("some", {"some": "4-"}, [4, 5]),
         ("some", {"some": "4–99"}, [4, 5]),  # noqa: RUF001
@@ -354,11 +356,12 @@ def test_a_wrong_choice_keeps_the_page_and_all_that_was_chosen(
     browser: Client, listing: Listing
 ) -> None:
     path = f"{path_of(listing.download, 'entries')}?after=2"
-    data = {"which": "some", "some": "nonsense", "position": ["4"], "quality": "720p"}
+    data = {"which": "some", "some": "nonsense", "position": ["4", "1,5"], "quality": "720p"}
 
     answer = browser.post(path, data)
 
     assert (positions(answer), ticked(answer)) == ([3, 4], [4])
+    assert 'id="ticked-elsewhere" value="1,5"' in text_of(answer)
     assert 'value="some" checked' in text_of(answer)
     assert 'value="nonsense"' in text_of(answer)
     assert '<option value="720p" selected>' in text_of(answer)
@@ -457,7 +460,7 @@ def test_all_are_cancelled(browser: Client, listing: Listing) -> None:
 
     answer = browser.post(path_of(listing.download, "entries/cancel"), follow=True)
 
-    assert "2 downloads cancelled." in words_of(answer)
+    assert "2 downloads cancelled or asked to stop." in words_of(answer)
     assert set(listing.downloads.values_list("outcome", flat=True)) == {Outcome.CANCELLED}
 
 
@@ -473,8 +476,8 @@ def test_what_could_not_be_done_and_what_is_left_are_said(
     first = words_of(browser.post(path_of(listing.download, "entries/cancel"), follow=True))
     second = words_of(browser.post(path_of(listing.download, "entries/cancel"), follow=True))
 
-    assert "2 downloads cancelled. 2 more are left for another click." in first
-    assert "1 download cancelled. 1 could not be: It is too late to cancel" in second
+    assert "2 downloads cancelled or asked to stop. 2 more are left for another click." in first
+    assert "1 could not be: It is too late to cancel" in second
 
 
 def test_all_failed_are_retried_and_all_ended_cleaned_up(browser: Client, listing: Listing) -> None:

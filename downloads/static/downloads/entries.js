@@ -1,19 +1,25 @@
-// The table of a list's entries: Shift and click ticks a range, and the number and the length of
-// the ticked ones are shown. Without this module it is a form as any.
+// The table of a list's entries: Shift and click ticks a range, what is ticked stays so on other
+// pages of the list, and its number and length are shown. Without this module it is a form as any.
 
 import { duration } from "./format.js";
 import { write } from "./patch.js";
 
+const STORE = `vnsite:ticked:${document.body.dataset.download}`;
+
 let last = null; // the box that was clicked last
+let elsewhere = new Map(); // position → seconds, of what is ticked on other pages
 
 const byId = (id) => document.getElementById(id);
-const boxes = () => [...document.querySelectorAll("#choose [name=position]")];
+const boxes = () => [...document.querySelectorAll("#choose input[type=checkbox][name=position]")];
+const entryOf = (box) => [box.value, Number(box.dataset.seconds)];
 
 document.addEventListener("click", (event) => {
   const box = event.target;
-  if (box.name !== "position") return;
+  if (box.id === "untick") return untickAll();
+  if (box.name !== "position") return undefined;
   if (event.shiftKey && last?.isConnected) tickBetween(last, box);
   last = box;
+  return undefined;
 });
 
 document.addEventListener("change", ({ target }) => {
@@ -27,14 +33,33 @@ document.addEventListener("input", ({ target }) => {
   if (target.closest?.("#choose") && ["some", "first"].includes(target.name)) choose(target.name);
 });
 
+// What is refused comes back with its ticks.
+document.addEventListener("submit", ({ target }) => {
+  if (target.id === "choose") sessionStorage.removeItem(STORE);
+});
+
 // The browser keeps the ticks of a page that somebody comes back to.
 addEventListener("pageshow", show);
+tickAsBefore();
 show();
+
+function tickAsBefore() {
+  const refused = byId("ticked-elsewhere")?.value.split(",").filter(Boolean) ?? [];
+  elsewhere = new Map(JSON.parse(sessionStorage.getItem(STORE) ?? "[]"));
+  for (const position of refused) if (!elsewhere.has(position)) elsewhere.set(position, 0);
+  for (const box of boxes()) if (elsewhere.delete(box.value)) box.checked = true;
+}
 
 function tickBetween(one, other) {
   const all = boxes();
   const [from, to] = [all.indexOf(one), all.indexOf(other)].sort((a, b) => a - b);
   for (const box of all.slice(from, to + 1)) box.checked = other.checked;
+}
+
+function untickAll() {
+  elsewhere.clear();
+  for (const box of boxes()) box.checked = false;
+  show();
 }
 
 function choose(way) {
@@ -45,15 +70,24 @@ function choose(way) {
 function show() {
   if (!byId("choose")) return;
   const all = boxes();
-  const ticked = all.filter((box) => box.checked);
-  const seconds = ticked.reduce((sum, box) => sum + Number(box.dataset.seconds), 0);
-  const together = seconds ? `, together ${duration(seconds)}` : "";
-  write(byId("ticked"), ticked.length ? `${ticked.length} ticked${together}` : "Nothing is ticked.");
+  const here = all.filter((box) => box.checked);
+  const ticked = new Map([...elsewhere, ...here.map(entryOf)]);
+  sessionStorage.setItem(STORE, JSON.stringify([...ticked]));
+  byId("ticked-elsewhere").value = [...elsewhere.keys()].join(",");
+  byId("untick").hidden = ticked.size === 0;
+  write(byId("ticked"), inWords(ticked));
   const way = document.querySelector("#choose [name=which]:checked")?.value;
-  const number = way === "ticked" && ticked.length ? ` ${ticked.length}` : "";
+  const number = way === "ticked" && ticked.size ? ` ${ticked.size}` : "";
   write(document.querySelector("#add-entries span"), `Add${number}`);
   const tickAll = byId("tick-all");
   if (!tickAll) return;
-  tickAll.checked = ticked.length === all.length;
-  tickAll.indeterminate = ticked.length > 0 && ticked.length < all.length;
+  tickAll.checked = here.length === all.length;
+  tickAll.indeterminate = here.length > 0 && here.length < all.length;
+}
+
+function inWords(ticked) {
+  if (!ticked.size) return "Nothing is ticked.";
+  const seconds = [...ticked.values()].reduce((sum, each) => sum + each, 0);
+  const others = elsewhere.size ? `, ${elsewhere.size} of them not shown` : "";
+  return `${ticked.size} ticked${others}${seconds ? `, together ${duration(seconds)}` : ""}`;
 }
