@@ -25,7 +25,7 @@ class OptionGroup(NamedTuple):
 
 
 class OptionsForm(forms.Form):
-    """All options; a form that has more of them takes the fields that it needs."""
+    """All options as fields. A subclass deletes those that it does not offer."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
