@@ -13,7 +13,7 @@ from downloads.fetch.assistance import Assistance
 from downloads.fetch.forecast import Forecast
 from downloads.fetch.listing import ListReader
 from downloads.fetch.live import Live
-from downloads.fetch.media import came, chapters_of, media_of, title_of
+from downloads.fetch.media import came, chapters_of, is_compatible, media_of, title_of
 from downloads.fetch.packing import Packing
 from downloads.fetch.protocol import (
     Advance,
@@ -27,6 +27,7 @@ from downloads.fetch.protocol import (
     Wishes,
 )
 from downloads.fetch.read_limits import MAX_TEXT_LENGTH, NotOneVideo, TooLarge
+from downloads.fetch.recipe import Recipe
 from downloads.fetch.resume import Resume, take_finished
 from downloads.fetch.sidecars import Sidecars
 from downloads.fetch.verify import (
@@ -57,6 +58,7 @@ class Fetching:
         )
         self.live: Live | None = None
         self.sidecars: Sidecars | None = None
+        self.made: Recipe | None = None
         self.phase = Phase.EXTRACTING
         self.duration_seconds: float | None = None
         self.title = ""
@@ -192,6 +194,22 @@ def run(
     fetching = Fetching(job, send, downloader)
     downloader.params["logger"].speak_to(send)
     made = downloading.fit(downloader, job)
+    live = equip(fetching, made, guard, wishes=wishes)
+    lists = downloader.lists = ListReader(downloader, job, send=send, wishes=wishes)
+    info = extracted(downloader, live, job.url)
+    if lists.ended is not None:
+        return lists.ended
+    try:
+        fetched = verified(info, fetching)
+    except Exception:
+        fetching.resume.forget()  # or the next attempt would end the same way
+        raise
+    return fetched
+
+
+def equip(fetching: Fetching, made: Recipe, guard: Guard, *, wishes: Wishes) -> Live:
+    """Give yt-dlp's copy in this child all that takes part in one download; return its `live`."""
+    downloader, job = fetching.downloader, fetching.job
     if job.servers:
         downloader.assistance = Assistance(downloader, guard, servers=job.servers)
     downloader.resume, downloader.enter = fetching.resume, fetching.enter
@@ -206,6 +224,7 @@ def run(
         on_recorded=fetching.on_recorded,
         on_joining=partial(fetching.enter, Phase.POST_PROCESSING),
     )
+    fetching.made = made
     fetching.sidecars = Sidecars(
         downloader,
         made.beside,
@@ -218,16 +237,7 @@ def run(
     warn = fetching.sidecars.warn
     sponsors.add_to(downloader, made.sponsorblock, warn=warn)
     downloader.packing = Packing(downloader, made.pack, fetching.sidecars, warn=warn)
-    lists = downloader.lists = ListReader(downloader, job, send=send, wishes=wishes)
-    info = extracted(downloader, fetching.live, job.url)
-    if lists.ended is not None:
-        return lists.ended
-    try:
-        fetched = verified(info, fetching)
-    except Exception:
-        fetching.resume.forget()  # or the next attempt would end the same way
-        raise
-    return fetched
+    return fetching.live
 
 
 def extracted(downloader: downloading.Downloader, live: Live, url: str) -> Any:
@@ -266,11 +276,16 @@ def verified(info: Any, fetching: Fetching) -> Fetched:
 def data_of(streams: Streams | None, fetching: Fetching) -> dict[str, Any]:
     """What the history tells of the fetched video: what it lacks, and how it was recorded."""
     is_silent = streams is not None and streams.video_codec and not streams.audio_codec
-    warnings = fetching.sidecars.warnings if fetching.sidecars else []
+    recorded = fetching.live.data if fetching.live else {}
+    warnings = list(fetching.sidecars.warnings) if fetching.sidecars else []
+    if fetching.made and fetching.made.compatible and not is_compatible(streams):
+        warnings.append({"code": "not_compatible"})
+    if fetching.made and fetching.made.pack.clip and recorded:
+        warnings.append({"code": "whole_recording"})
     return {
         **({"code": "in_a_list"} if fetching.downloader.is_in_a_list else {}),
         **({"code": "without_sound"} if is_silent else {}),
-        **(fetching.live.data if fetching.live else {}),
+        **recorded,
         **({"warnings": warnings} if warnings else {}),
     }
 

@@ -13,6 +13,7 @@ from downloads.rules.links import MAX_URL_LENGTH
 
 MAX_NAME_LENGTH = 300
 MAX_SIDE_PIXELS = 2**15
+COMPATIBLE_SOUND = frozenset({"", "aac", "mp3"})
 MAX_SECONDS = 10**7  # of a video
 Value = str | int | bool
 
@@ -67,6 +68,13 @@ def _uploaded_at(info: Mapping[str, Any]) -> str | None:
         return datetime.fromtimestamp(seconds, UTC).isoformat() if seconds is not None else None
     except (ValueError, OverflowError, OSError):
         return None
+
+
+def is_compatible(streams: Streams | None) -> bool:
+    """Whether old players can be expected to play it; True when it is not known."""
+    if streams is None:
+        return True
+    return streams.video_codec in ("", "h264") and streams.audio_codec in COMPATIBLE_SOUND
 
 
 def came(streams: Streams | None, info: Mapping[str, Any], path: Path) -> dict[str, str | int]:

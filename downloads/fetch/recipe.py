@@ -60,6 +60,7 @@ class Recipe:
     beside: Beside
     sponsorblock: str
     live: str
+    compatible: bool
 
 
 def recipe(options: DownloadOptions, *, has_ffmpeg: bool) -> Recipe:
@@ -91,6 +92,7 @@ def recipe(options: DownloadOptions, *, has_ffmpeg: bool) -> Recipe:
         ),
         sponsorblock=options.sponsorblock,
         live=options.live,
+        compatible=options.compatible,
     )
 
 

@@ -59,6 +59,8 @@ WARNINGS = {
     "too_many_subtitles": "{number} more subtitles were left out.",
     "not_fetched_subtitles": "The subtitles in “{language}” were not fetched: {reason}.",
     "not_fetched_thumbnail": "The thumbnail was not fetched: {reason}.",
+    "not_compatible": "The site has no H.264 and AAC.",
+    "whole_recording": "A recording is not cut: it is kept whole.",
     "not_fetched_sponsorblock": "SponsorBlock did not answer.",
     "not_embedded": "The {what} could not be put into the file.",
     "not_embedded_container": "The {what} cannot be put into {container}.",

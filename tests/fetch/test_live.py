@@ -63,6 +63,17 @@ def test_a_stream_is_recorded_until_it_ends(
     assert phases(ended) == ["recording", "post-processing", "verifying"]
 
 
+def test_a_recording_is_kept_whole_whatever_part_was_wished_for(
+    record: Record, film: Callable[[str], Footage]
+) -> None:
+    live = Live(film=film("ts"), window=None)
+
+    ended = record(live, clip="2-4")
+
+    assert seconds(ended.file) == pytest.approx(12, abs=0.1)
+    assert ended.fetched.data["warnings"] == [{"code": "whole_recording"}]
+
+
 # What a site does to its stream
 
 

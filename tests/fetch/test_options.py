@@ -79,6 +79,22 @@ def test_a_video_has_the_chosen_picture_codecs_and_container(
 
 
 @pytest.mark.parametrize(
+    ("path", "chosen", "told"),
+    [
+        ("/page", {}, []),
+        ("/film", {"audio": "mp3"}, []),
+        ("/sound", {"audio": "best"}, [{"code": "not_compatible"}]),
+    ],
+)
+def test_a_site_without_the_compatible_codecs_gives_its_best_and_says_so(
+    fetch: Fetch, offer: Choices, path: str, chosen: dict[str, Any], told: list[dict[str, str]]
+) -> None:
+    ended = fetch(offer.url(path), compatible=True, thumbnail=False, **chosen)
+
+    assert warnings(ended) == told
+
+
+@pytest.mark.parametrize(
     ("path", "container"), [("/page", "mp4"), ("/film", "webm"), ("/stream", "webm")]
 )
 def test_what_does_not_fit_into_the_container_says_so(

@@ -9,6 +9,7 @@ from downloads.fetch.recipe import Recipe, recipe
 from downloads.rules.options import OPTIONS, DownloadOptions
 
 VIDEO, SOUND = "bestvideo*+bestaudio/best", "bestaudio/best"
+COMPATIBLE_FIRST = ["vcodec:h264", "lang", "ext:mp4:m4a"]
 COMPATIBLE = ["quality", "res", "fps", "hdr:12", "acodec:aac"]
 FITTING = ["lang", "quality", "res", "fps"]
 DEFAULT = recipe(DownloadOptions(), has_ffmpeg=True)
@@ -84,7 +85,16 @@ def test_the_defaults_fetch_the_best_with_its_picture() -> None:
         ({"container": "mkv"}, {"params.merge_output_format": "mkv", "pack.container": "mkv"}),
         (
             {"compatible": True, "quality": "1080p"},
-            {"params.format_sort": ["vcodec:h264", "lang", "ext:mp4:m4a", "res:1080", *COMPATIBLE]},
+            {
+                "params.format_sort": [
+                    "vcodec:h264",
+                    "lang",
+                    "ext:mp4:m4a",
+                    "res:1080",
+                    *COMPATIBLE,
+                ],
+                "compatible": True,
+            },
         ),
         (
             {"subtitles": ["en", "es-419"], "automatic_captions": True},

@@ -72,6 +72,11 @@ from downloads.web.details import detail_of
             {"warnings": [{"code": "not_embedded", "what": "metadata"}]},
             "The metadata could not be put into the file.",
         ),
+        ({"warnings": [{"code": "not_compatible"}]}, "The site has no H.264 and AAC."),
+        (
+            {"warnings": [{"code": "whole_recording"}]},
+            "A recording is not cut: it is kept whole.",
+        ),
         ({"warnings": [{"code": "of a later version"}]}, ""),
         (
             {"kept_bytes": 5, "message": "reset by peer"},
