@@ -219,11 +219,9 @@ class DownloadView:
             when = instant(waiting.until, relative=True, due=True)
             if waiting.why == Why.SITE_PAUSE:
                 return format_html("Pause between downloads of {}: next {}", waiting.site, when)
-            if waiting.why == Why.PREMIERE:
+            if waiting.why == Why.PREMIERE or not self.download.attempt:
                 return format_html("Starts {}", when)
             attempt, most = self.download.tries + 1, self.download.max_attempts
-            if not self.download.attempt:
-                return format_html("Starts {}", when)
             return format_html("Next try {}, attempt {} of {}", when, attempt, most)
         whose = waiting.site if waiting.why == Why.SITE_LIMIT else self._whose()
         verb = "is" if waiting.running == 1 else "are"

@@ -72,7 +72,7 @@ def test_an_open_page_says_when_a_site_is_left_alone_and_when_it_is_not_any_more
     mark(page)
 
     Site.objects.answered(HOST)
-    expect(row).to_contain_text("Next try in ")
+    expect(row).to_contain_text("Starts in ")
     expect(page.locator("#banners")).not_to_contain_text(HOST)
 
     refuse(HOST)
@@ -103,7 +103,7 @@ def test_the_end_of_the_wait_is_seen_without_anybody_saying_so(
     place = page.locator("#rows" if where == "dashboard" else "#part-now")
     expect(place).to_contain_text(f"Waiting for {HOST} until ")
 
-    expect(place).to_contain_text("Next try in ")
+    expect(place).to_contain_text("Starts in ")
 
     assert_not_reloaded(page)
 
@@ -142,7 +142,7 @@ def test_a_next_try_that_is_late_is_not_announced_any_more(page: Page, staff: Us
         download = submit(staff)
         download.note(not_before=soon())
     row = row_of(page, download)
-    expect(row).to_contain_text("Next try in ")
+    expect(row).to_contain_text("Starts in ")
 
     expect(row).to_contain_text("In the queue")
 

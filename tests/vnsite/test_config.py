@@ -64,6 +64,7 @@ DEFAULTS = {
     "accel_prefix": "",
     "user_running": 0,
     "user_waiting": 10_000,
+    "max_entries": 10_000,
     "site_running": 0,
     "site_pause_seconds": 0,
     "user_streams": 20,
