@@ -24,6 +24,7 @@ from downloads.rules.option_kinds import (
 from downloads.rules.option_measures import Instant, Rate, Span, span_seconds
 
 MAX_FIRST_ENTRIES = 10_000
+MAX_IN_ROW = 3  # options that a row names; its page names all
 NO_TEXT_INSIDE = frozenset({"mp3", "opus", "flac"})  # sound that takes no subtitles
 
 
@@ -272,7 +273,9 @@ class DownloadOptions:
     @property
     def label(self) -> str:
         """The values that differ from their default, for a row: "720p, mp3"; "" for none."""
-        return ", ".join(OPTIONS[name].in_short(getattr(self, name)) for name in self.chosen())
+        said = [OPTIONS[name].in_short(getattr(self, name)) for name in self.chosen()]
+        more = len(said) - MAX_IN_ROW
+        return ", ".join(said if more <= 0 else [*said[:MAX_IN_ROW], f"{more} more"])
 
     @property
     def summary(self) -> str:

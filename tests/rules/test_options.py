@@ -216,6 +216,15 @@ def test_what_was_chosen_in_words(wish: dict[str, Any], label: str, summary: str
     assert options.chosen().keys() == wish.keys()
 
 
+def test_a_row_names_three_options_and_counts_the_others() -> None:
+    wish = {"quality": "720p", "audio": "m4a", "subtitles": "en", "clip": "1-2", "live": "now"}
+
+    options = DownloadOptions.from_mapping(wish)
+
+    assert options.label == "720p, m4a, Subtitles: en, 2 more"
+    assert "Only 0:01 to 0:02" in options.summary
+
+
 def test_a_value_is_stored_as_a_plain_string() -> None:
     class Height(StrEnum):
         P720 = "720p"
