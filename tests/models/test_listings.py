@@ -1,5 +1,7 @@
 """Entries of a listing become downloads: each once, in order, as many as fit."""
 
+from contextlib import suppress
+
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -7,6 +9,7 @@ from django.test import override_settings
 from django.utils import timezone
 
 from downloads import actions
+from downloads.diagnostics import invariants
 from downloads.models import (
     Addition,
     ArchivedMedia,
@@ -226,3 +229,25 @@ def test_seven_at_once_make_one_download_of_each_entry(user: User) -> None:
 
     assert Download.objects.filter(listed_in=listing.download).count() == 20
     assert Entry.objects.filter(download=None).count() == 0
+
+
+@pytest.mark.both_databases
+@pytest.mark.usefixtures("shared_db")
+def test_an_entry_that_is_added_while_its_download_is_retried_has_one(user: User) -> None:
+    listing = lives.list_up(lives.submit(user), *map(lives.entry, range(10)))
+    old = [addition.entry.download for addition in add(listing)]
+    cancelled = [actions.cancel(each, actor="user:u") for each in old if each]
+
+    def retry_or_add(index: int) -> None:
+        for position, download in enumerate(cancelled, 1):
+            if index:
+                add(listing, position, quality="360p")
+                continue
+            with suppress(actions.NotAllowed):
+                actions.retry(download, actor="user:u")
+
+    at_once(2, retry_or_add)
+
+    assert [finding for finding in invariants.check() if finding.invariant == "I16"] == []
+    live = Download.objects.filter(listed_in=listing.download).exclude(outcome="cancelled")
+    assert sorted(live.values_list("url", flat=True)) == sorted(each.url for each in cancelled)
