@@ -598,7 +598,7 @@ def test_what_was_had_links_to_the_other_download(browser: Client, had: Download
 
     assert f"You have it already: {link}>The first one</a>" in row
     assert "You have this already" in page
-    assert link in page
+    assert f'{link} dir="auto">The first one</a>' in page
     assert "They were deleted from the library" not in page
 
 
