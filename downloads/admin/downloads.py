@@ -65,7 +65,7 @@ class DownloadAdmin(admin.ModelAdmin):
 
     list_display = ("correlation_id", "badge", "outcome", "title", "host", "owner", "created_at")
     list_display_links = ("correlation_id",)
-    list_filter = ("state", "outcome", "error_class", "created_at")
+    list_filter = ("state", "outcome", "result", "error_class", "created_at")
     list_select_related = ("owner",)
     search_fields = ("url", "title", "correlation_id")
     search_help_text = "URL, title or correlation id"
@@ -81,7 +81,8 @@ class DownloadAdmin(admin.ModelAdmin):
             "Life",
             {
                 "fields": (
-                    *("badge", "outcome", "error_class", "error_message"),
+                    *("badge", "outcome", "result", "listed_in", "have"),
+                    *("error_class", "error_message"),
                     *("attempt", "uncounted", "max_attempts", "not_before"),
                     *("cancel_requested_at", "cancel_requested_by", "keep_requested_by"),
                     "published_files",
