@@ -4,9 +4,8 @@ yt-dlp's post-processors read and write the whole file once each: to merge, to m
 take the sound out, for subtitles, picture and metadata. Here all of that is one command.
 """
 
-import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +16,13 @@ from yt_dlp.postprocessor.ffmpeg import (
     FFmpegFixupM4aPP,
     FFmpegMergerPP,
 )
-from yt_dlp.utils import MEDIA_EXTENSIONS, ISO639Utils, PostProcessingError, prepend_extension
+from yt_dlp.utils import MEDIA_EXTENSIONS, PostProcessingError, prepend_extension
 
 from downloads.disk.containers import MATROSKA, MP4, WEBM, container_of
 from downloads.disk.library import open_finished
+from downloads.fetch.plan import SUBTITLES_IN, Command, Plan, notes_of
 from downloads.fetch.recipe import Clip, Pack
-from downloads.fetch.sidecars import Sidecars, Subtitles
+from downloads.fetch.sidecars import Sidecars
 from downloads.fetch.sponsors import Cut
 from downloads.fetch.verify import playable_seconds, streams_in
 from downloads.sandbox.programs import DoesNotFit
@@ -30,11 +30,9 @@ from downloads.sandbox.programs import DoesNotFit
 # What yt-dlp would copy the streams for; the one run does it as well.
 COPYING = (FFmpegMergerPP, FFmpegFixupM3u8PP, FFmpegFixupM4aPP, FFmpegFixupDuplicateMoovPP)
 CONTAINERS = {"mp4": MP4, "mkv": MATROSKA, "webm": WEBM}
-# By suffix: what ffmpeg can put into such a file, and in which form it puts subtitles there.
-SUBTITLES_IN = {"mp4": "mov_text", "mov": "mov_text", "mkv": "srt", "webm": "webvtt"}
+# By suffix: what ffmpeg can put into such a file.
 PICTURE_IN = frozenset({"mp4", "mov", "m4a", "mp3", "flac", "mkv", "mka"})
 CHAPTERS_IN = frozenset({"mp4", "mov", "m4a", "mkv", "mka", "webm", "mp3", "opus", "ogg"})
-MATROSKAS = frozenset({"mkv", "mka"})
 # By the codec of a sound: the suffix of a file that holds it as it is.
 KEPT_AS = {
     "aac": "m4a",
@@ -52,7 +50,6 @@ ENCODERS = {
     "flac": ("-c:a", "flac"),
 }
 NOTES = "notes.txt"
-SPECIAL = re.compile(r"([\\=;#\n])")  # in ffmpeg's metadata files
 MAX_VALUE_LENGTH = 10_000
 
 
@@ -62,36 +59,6 @@ class NothingInside(Exception):
 
 Warn = Callable[..., None]
 Info = dict[str, Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """One run of ffmpeg."""
-
-    sources: list[str]
-    maps: list[str]  # which streams of the sources
-    target: str  # the suffix
-    encoder: tuple[str, ...] = ()  # of the sound; () to copy it
-    has_film: bool  # moving pictures
-    copies_all: bool = False  # of one source, to which `maps` add nothing
-    is_moved: bool = False  # into another container
-    subtitles: list[Subtitles] = field(default_factory=list)
-    picture: Path | None = None
-    notes: str = ""  # metadata and chapters, in ffmpeg's own form
-    note_options: list[str] = field(default_factory=list)
-
-    @property
-    def inside(self) -> list[str]:
-        """The names of what goes into the file beside its streams."""
-        named = {
-            "subtitles": self.subtitles,
-            "thumbnail": self.picture,
-            "metadata": self.notes,
-        }
-        return [name for name, value in named.items() if value]
-
-    def without_inside(self) -> "Plan":
-        return replace(self, subtitles=[], picture=None, notes="", note_options=[])
 
 
 class Packing(FFmpegPostProcessor):  # type: ignore[misc]
@@ -115,11 +82,14 @@ class Packing(FFmpegPostProcessor):  # type: ignore[misc]
 
     def is_needed(self, info: Info) -> bool:
         """Whether what came is not what is to be published."""
+        plan = _bare(info, self._target(info))
+        return self._is_changed(info) or bool(self._with_inside(plan, info).inside)
+
+    def _is_changed(self, info: Info) -> bool:
+        """Whether more is done than to put something into the file."""
         if self._has_taken_over or self._pack.audio or self._clip(info):
             return True
-        target = self._target(info)
-        is_moved = self._pack.container != "auto" and not _is_in(target, info)
-        return is_moved or bool(self._with_inside(_bare(info, target), info).inside)
+        return self._pack.container != "auto" and not _is_in(self._target(info), info)
 
     def run(self, info: Info) -> tuple[list[str], Info]:
         """Pack the file. What cannot be put into it costs a warning, not the file.
@@ -140,9 +110,11 @@ class Packing(FFmpegPostProcessor):  # type: ignore[misc]
         except (PostProcessingError, DoesNotFit, OSError):
             if not plan.inside:
                 raise
-            self._write(plan.without_inside(), packed, self._clip(info))
             for what in plan.inside:
                 self._warn("not_embedded", what=what)
+            if not self._is_changed(info):
+                return [], info
+            self._write(plan.without_inside(), packed, self._clip(info))
         if self._clip(info) and not playable_seconds(Path(packed)):
             raise NothingInside("The video has ended before")
         Path(packed).replace(final)
@@ -197,7 +169,7 @@ class Packing(FFmpegPostProcessor):  # type: ignore[misc]
             plan,
             subtitles=subtitles if target in SUBTITLES_IN else [],
             picture=picture if target in PICTURE_IN else None,
-            notes=_notes(values, chapters),
+            notes=notes_of(values, chapters),
             note_options=[
                 *(["-map_metadata"] if values else []),
                 *(["-map_chapters"] if chapters else []),
@@ -233,34 +205,8 @@ class Packing(FFmpegPostProcessor):  # type: ignore[misc]
         return {name: value[:MAX_VALUE_LENGTH] for name, _, value in pairs}
 
     def _write(self, plan: Plan, path: str, clip: Clip | None) -> None:
-        start, end = clip or (0, None)
-        cut = [*(["-ss", str(start)] if start else []), *(["-to", str(end)] if end else [])]
-        inputs: list[tuple[str, list[str]]] = [(source, cut) for source in plan.sources]
-        options = [*plan.maps, *_maps_of_all(plan), "-c", "copy", *plan.encoder]
-        for number, each in enumerate(plan.subtitles):
-            options += ["-map", f"{len(inputs)}:0"]
-            language = ISO639Utils.short2long(each.language.partition("-")[0]) or each.language
-            options += [f"-metadata:s:s:{number}", f"language={language}"]
-            inputs.append((str(each.path), []))
-        if plan.target in SUBTITLES_IN and (plan.subtitles or plan.is_moved):
-            options += ["-c:s", SUBTITLES_IN[plan.target]]
-        if plan.picture and plan.target in MATROSKAS:
-            options += ["-attach", f"file:{plan.picture}"]
-            options += ["-metadata:s:t:0", "mimetype=image/jpeg"]
-            options += ["-metadata:s:t:0", "filename=cover.jpg"]
-        elif plan.picture:
-            options += ["-map", f"{len(inputs)}:v:0"]
-            options += [f"-disposition:v:{int(plan.has_film)}", "attached_pic"]
-            inputs.append((str(plan.picture), []))
-        if plan.notes:
-            notes = Path(path).with_name(NOTES)
-            notes.write_text(plan.notes, encoding="utf-8", errors="replace")
-            for option in plan.note_options:
-                options += [option, str(len(inputs))]
-            inputs.append((str(notes), ["-f", "ffmetadata"]))
-        if plan.target == "mp3":
-            options += ["-write_id3v1", "1", "-id3v2_version", "3"]
-        self.real_run_ffmpeg(inputs, [(path, options)])
+        command = Command(plan, clip, notes=Path(path).with_name(NOTES))
+        self.real_run_ffmpeg(command.inputs, [(path, command.options)])
 
 
 def _bare(info: Info, target: str) -> Plan:
@@ -279,16 +225,6 @@ def _bare(info: Info, target: str) -> Plan:
         copies_all=True,
         is_moved=not _is_in(target, info),
     )
-
-
-def _maps_of_all(plan: Plan) -> Iterator[str]:
-    """Yield the streams of one source, but for those that others take the place of."""
-    if plan.copies_all:
-        yield from ("-map", "0:V?" if plan.picture else "0:v?", "-map", "0:a?")
-        if not plan.subtitles:
-            yield from ("-map", "0:s?")
-        if plan.target in MATROSKAS and not plan.picture:
-            yield from ("-map", "0:t?")
 
 
 def _maps_of(formats: list[Info]) -> Iterator[str]:
@@ -318,17 +254,3 @@ def _is_in(target: str, info: Info) -> bool:
         return True
     with open_finished(Path(info["filepath"])) as file:
         return container_of(file) is CONTAINERS[target]
-
-
-def _notes(values: dict[str, str], chapters: list[Info]) -> str:
-    """Write metadata and chapters as ffmpeg reads them; "" for none."""
-    lines = [f"{name}={_escaped(value)}" for name, value in values.items()]
-    for chapter in chapters:
-        start, end = (round(chapter[name] * 1000) for name in ("start_time", "end_time"))
-        lines += ["[CHAPTER]", "TIMEBASE=1/1000", f"START={start}", f"END={end}"]
-        lines.append(f"title={_escaped(str(chapter.get('title') or ''))}")
-    return "\n".join([";FFMETADATA1", *lines, ""]) if lines else ""
-
-
-def _escaped(text: str) -> str:
-    return SPECIAL.sub(r"\\\1", text.replace("\0", ""))

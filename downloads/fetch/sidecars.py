@@ -127,15 +127,17 @@ class Sidecars:
         return texts.to_webvtt(path, suffix=suffix, clip=self._clip)
 
     def _fetch_picture(self, info: Mapping[str, Any]) -> None:
+        """Fetch the best picture that comes. Only the best one's failure is told, if none does."""
         offered = [each for each in info.get("thumbnails") or [] if each.get("url")]
+        told = len(self.warnings)
         for each in reversed(offered[-MAX_PICTURES:]):
-            if self.picture is None:
-                with self._without_harm("thumbnail"):
-                    request = Request(each["url"], headers=each.get("http_headers") or {})
-                    with self._downloader.urlopen(request) as response:
-                        self.picture = picture_of(response.read(), directory=self._directory)
-        if self.picture is not None:  # one that came makes good for those that did not
-            self.warnings = [each for each in self.warnings if each.get("what") != "thumbnail"]
+            with self._without_harm("thumbnail"):
+                request = Request(each["url"], headers=each.get("http_headers") or {})
+                with self._downloader.urlopen(request) as response:
+                    self.picture = picture_of(response.read(), directory=self._directory)
+            if self.picture is not None:
+                break
+        del self.warnings[told if self.picture else told + 1 :]
 
     @contextmanager
     def _without_harm(self, what: str, **values: str) -> Iterator[None]:

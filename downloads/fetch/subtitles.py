@@ -67,14 +67,14 @@ def _by_language(found: Any) -> dict[str, list[Mapping[str, Any]]]:
     """Return the readable subtitles of each language, whose name may stand in a file's name."""
     by_language: dict[str, list[Mapping[str, Any]]] = {}
     for name, sources in (found or {}).items():
-        readable = [each for each in sources if _suffix_of(each) in SUFFIXES]
-        readable.sort(key=lambda each: SUFFIXES.index(_suffix_of(each)))
+        readable = [each for each in sources if suffix_of(each) in SUFFIXES]
+        readable.sort(key=lambda each: SUFFIXES.index(suffix_of(each)))
         if readable and name not in NO_SUBTITLES:
             by_language.setdefault(language_of(name), readable)
     return by_language
 
 
-def _suffix_of(source: Mapping[str, Any]) -> str:
+def suffix_of(source: Mapping[str, Any]) -> str:
     """Return the format of a source; fragments of HLS are WebVTT whatever they are called."""
     is_hls = str(source.get("protocol")).startswith("m3u8")
     return "vtt" if is_hls else str(source.get("ext") or "").lower()
@@ -91,10 +91,6 @@ def _match(language: str, has: Mapping[str, Any]) -> list[str]:
     same = [each for each in has if each.lower() == wanted]
     regions = [each for each in has if each.lower().startswith(f"{wanted}-")]
     return (same or sorted(regions))[:1]
-
-
-def suffix_of(source: Mapping[str, Any]) -> str:
-    return _suffix_of(source)
 
 
 def to_webvtt(path: Path, *, suffix: str, clip: Clip | None) -> Path:

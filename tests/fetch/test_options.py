@@ -278,6 +278,19 @@ def test_many_pieces_of_subtitles_may_take_longer_than_one(fetch: Fetch, offer: 
     assert roles(ended) == ["video", "subtitles en"]
 
 
+def test_the_next_best_picture_makes_good_for_the_best(fetch: Fetch, offer: Choices) -> None:
+    page = offer.site.answer(Request(path="/film", headers={})).body
+    assert isinstance(page, str)
+    both = f'["{offer.url("/poster.jpg")}", "{offer.url("/the-best.jpg")}"]'
+    offer.site.serve("/film", Answer(body=page.replace(f'["{offer.url("/poster.jpg")}"]', both)))
+
+    ended = fetch(offer.url("/film"))
+
+    assert len(offer.site.requests_of("/the-best.jpg")) == 1
+    assert roles(ended) == ["video", "thumbnail"]
+    assert warnings(ended) == []
+
+
 # In the file
 
 ALL_INSIDE = ["subtitles", "thumbnail", "chapters", "metadata"]
@@ -305,6 +318,17 @@ def test_a_video_holds_what_was_to_be_put_into_it(
     require_metadata(found)
     assert (found.video, found.height, found.audio) == ("h264", 360, "aac")
     assert found.seconds == pytest.approx(choices.SECONDS, abs=0.3)
+
+
+def test_a_file_that_cannot_be_filled_is_kept_as_it_is(fetch: Fetch, offer: Choices) -> None:
+    """It calls itself MP4, and holds what no MP4 can hold."""
+    content = (offer.media / "540.webm").read_bytes()
+    offer.site.serve("/film.mp4", Answer(body=content, media_type="video/mp4"))
+
+    ended = fetch(offer.url("/film.mp4"), embed=["metadata"], thumbnail=False)
+
+    assert file_of(ended, "video").read_bytes() == content
+    assert warnings(ended) == [{"code": "not_embedded", "what": "metadata"}]
 
 
 def subtitles_in(path: Path) -> str:
