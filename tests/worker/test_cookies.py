@@ -212,7 +212,7 @@ def test_cookies_of_another_secret_key_cost_no_download_and_are_named_in_the_log
     assert download.error_class == ErrorClass.LOGIN_REQUIRED
     said = AttemptLog.objects.get(download=download).text
     assert f"the cookies of {HOST} cannot be read with this secret key: paste them again" in said
-    assert "Traceback" not in worker.log()
+    assert b"Traceback" not in worker.said()
 
 
 def test_a_site_s_downloads_go_through_its_proxy(private: PrivateSite, user: User) -> None:
