@@ -249,7 +249,10 @@ def add_entries(
         free = [entry for entry in chosen if not refusals[entry.pk] and not entry.is_taken]
         answers = _submit(free, source, options=options, actor=actor)
         added = [entry for entry, answer in zip(free, answers, strict=True) if answer]
-        Entry.objects.bulk_update(added, ["download"], batch_size=500)
+        # The rows are there: each conflicts. `bulk_update` would add a third to the whole.
+        Entry.objects.bulk_create(
+            added, update_conflicts=True, unique_fields=["id"], update_fields=["download"]
+        )
         made = {entry.pk: answer for entry, answer in zip(free, answers, strict=True)}
     return [_addition(entry, refusals[entry.pk], made) for entry in chosen]
 
