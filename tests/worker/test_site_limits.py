@@ -33,13 +33,18 @@ def test_downloads_of_two_workers_begin_a_pause_apart(media_server: MediaServer)
     assert not Download.objects.exclude(outcome="completed").exists()
 
 
-def test_a_download_keeps_to_the_speed_of_its_site_and_is_not_called_slow(
-    media_server: MediaServer,
+@pytest.mark.parametrize("limited", ["site", "option"])
+def test_a_download_keeps_to_its_speed_and_is_not_called_slow(
+    media_server: MediaServer, limited: str
 ) -> None:
     size = media_server.file("video.mp4").stat().st_size
     rate = size // 3
-    Site.objects.set_limits(media_server.origin, rate_limit=rate)
-    download = submit(media_server.url("/video.mp4"))
+    options = {}
+    if limited == "site":
+        Site.objects.set_limits(media_server.origin, rate_limit=rate)
+    else:
+        options["rate_limit"] = rate
+    download = submit(media_server.url("/video.mp4"), **options)
 
     settings = {
         "VNSITE_ALLOW_PRIVATE_HOSTS": media_server.origin,
