@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from downloads import actions
 from downloads.models import ArchivedMedia, Download, Listing, submissions
+from downloads.rules.media_id import media_id_of
 from downloads.rules.options import DownloadOptions
 from downloads.rules.states import Outcome, Result
 from tests.helpers.lists import Catalogue, feed
@@ -143,13 +144,18 @@ def test_an_episode_is_published_under_the_title_that_its_feed_gives_it(
     assert [each.files[0].name for each in made] == ["Item 1.mp4", "Item 2.mp4"]
 
 
+def named_by(link: str) -> dict[str, str]:
+    extractor, media_id = media_id_of("generic", "", link=link)
+    return {"extractor": extractor, "media_id": media_id}
+
+
 def test_the_reading_for_what_is_new_stops_at_what_is_known(
     scripted_site: ScriptedSite, run: Callable[[], None]
 ) -> None:
     links = [scripted_site.url(f"/{number}.mp3") for number in range(5000)]
     now = timezone.now()
     ArchivedMedia.objects.bulk_create(
-        ArchivedMedia(extractor="generic", media_id=link, added_at=now) for link in links[2:]
+        ArchivedMedia(**named_by(link), added_at=now) for link in links[2:]
     )
     download = submit(serve_feed(scripted_site, *links), playlist="new")
 
