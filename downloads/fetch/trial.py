@@ -3,6 +3,7 @@
 The site is on loopback, and of all private addresses its alone is allowed to the trial.
 """
 
+import errno
 import os
 import threading
 import time
@@ -38,7 +39,8 @@ class _Quiet(SimpleHTTPRequestHandler):
 
 
 def try_out(folder: Path, *, scratch: Path, should_stop: Callable[[], bool]) -> None:
-    """Raise Refused when a set does not do what downloads need, Interrupted when asked to stop.
+    """Raise Refused when a set does not do what downloads need, Interrupted when asked to stop, and
+    OSError on a full disk.
 
     `scratch` is an empty folder for what is fetched. Nothing of the trial runs when this returns.
     """
@@ -46,12 +48,14 @@ def try_out(folder: Path, *, scratch: Path, should_stop: Callable[[], bool]) -> 
         trial = _Trial(tried, scratch, should_stop)
         try:
             trial.start()
+            with serving() as origin:
+                trial.run(origin)
         except NotBuilt as error:
             if error.part:
                 raise Refused("part_missing", part=error.part) from error
             raise Refused("not_built", message=_last_line(errors) or str(error)) from error
-        with serving() as origin:
-            trial.run(origin)
+        except ChildFailed as error:
+            raise Refused("no_process", message=str(error)) from error
 
 
 class _Trial:
@@ -102,16 +106,15 @@ class _Trial:
         )
 
     def _last_word(self, job: Job) -> LastMessage:
-        try:
-            child = self._fork_server.fork(job)
-        except ChildFailed as error:
-            return Broke(kinds=["ChildFailed"], message=str(error))
+        child = self._fork_server.fork(job)
         last: LastMessage | None = None
         try:
             child.go()
             last = self._listen(child)
         finally:
             how = child.end(grace_seconds=0)
+        if isinstance(last, Broke) and last.errno == errno.ENOSPC:  # the set is not at fault
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), job.directory)
         return last or Broke(kinds=["ChildDied"], message=f"its process {how}")
 
     def _listen(self, child: Child) -> LastMessage | None:

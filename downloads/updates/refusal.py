@@ -20,6 +20,7 @@ SENTENCES = {
     "bad_wheel": "{file} cannot be unpacked: {message}.",
     "needs": "yt-dlp {version} needs {needs}, and {present} is installed: update vnsite.",
     "no_room": "There is no room for it: {message}.",
+    "no_process": "It cannot be tried: {message}.",
     "storage": "{path} cannot be written: {message}.",
     "not_compiled": "yt-dlp {version} cannot be compiled: {message}.",
     "not_built": "yt-dlp {version} does not start: {message}.",

@@ -6,6 +6,7 @@ its own, tried there, and appears by one rename; what is used is another.
 
 import errno
 import importlib.metadata
+import os
 import shutil
 import subprocess
 import sys
@@ -211,7 +212,8 @@ def _present(package: str) -> str:
 def compile_all(folder: Path, *, lies_in: Path) -> None:
     """Compile every module: children write nothing, and each would compile what it imports.
 
-    `lies_in` is where the set will be. Raises Refused for a module that is not Python.
+    `lies_in` is where the set will be. Raises Refused for a module that is not Python, and OSError
+    on a full disk.
     """
     command = [sys.executable, "-P", "-s", "-m", "compileall", "-q", "-s", str(folder)]
     done = subprocess.run(  # noqa: S603 — Python itself
@@ -223,6 +225,8 @@ def compile_all(folder: Path, *, lies_in: Path) -> None:
     )
     if done.returncode:
         said = (done.stdout + done.stderr).strip().splitlines() or [f"exit {done.returncode}"]
+        if os.strerror(errno.ENOSPC) in said[-1]:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
         raise Refused("not_compiled", message=said[-1])
 
 

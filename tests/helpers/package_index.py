@@ -61,7 +61,7 @@ def wheel_of(files: dict[str, bytes], info: str) -> bytes:
     if b"keep" not in files.get(record, b""):
         files[record] = "".join(f"{name},{_hash(files[name])},\n" for name in files).encode()
     content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as archive:
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for name, body in files.items():
             archive.writestr(name, body)
     return content.getvalue()

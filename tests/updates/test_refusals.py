@@ -270,8 +270,27 @@ def test_on_a_full_disk_nothing_is_left(
     with mounted(home.path, f"size={size}"):
         refusal = refusal_of(lambda: updater().update(is_asked=True))
 
-        assert "No space left on device" in str(refusal)
+        assert (refusal.code, refusal.data["message"]) == ("no_room", "No space left on device")
         assert (left_over(home), used(home)) == ([], INSTALLED_VERSION)
+        assert home.read().refused == ()  # the set is not at fault
+
+
+# The machine
+
+
+def test_a_trial_whose_process_is_killed_blames_nobody(
+    updater: MakeUpdater, home: Home, index: PackageIndex
+) -> None:
+    """It may be for want of memory."""
+    index.release(
+        newer(1),
+        damage=replacing("yt_dlp/version.py", b"CHANNEL", b"import os; os.kill(os.getpid(), 9)\n_"),
+    )
+
+    refusal = refusal_of(lambda: updater().update(is_asked=True))
+
+    assert refusal.code == "no_process"
+    assert (home.read().refused, used(home), left_over(home)) == ((), INSTALLED_VERSION, [])
 
 
 # An interruption

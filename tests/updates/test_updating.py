@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import pytest
 
 from downloads.fetch.client import ForkServer
 from downloads.updates.refusal import Refused
-from downloads.updates.state import INSTALLED, Home, version_of
+from downloads.updates.state import INSTALLED, Home, State, version_of
 from downloads.updates.updating import Updater
 from tests.helpers.attempts import attempt, job_for, make_directory
 from tests.helpers.media_server import MediaServer
@@ -60,12 +59,8 @@ def test_a_new_release_is_used_by_the_next_fork_server(
     assert left_over(home) == []
 
 
-def test_a_set_is_compiled_so_that_children_need_not(
-    updater: MakeUpdater, home: Home, index: PackageIndex
-) -> None:
-    index.release(newer(1))
-
-    folder = home.path_of(updater().update(is_asked=True).current)
+def test_a_set_is_compiled_so_that_children_need_not(updated: Home) -> None:
+    folder = updated.path_of(updated.read().current)
 
     modules = list(folder.rglob("*.py"))
     compiled = {path.name.partition(".")[0] for path in folder.rglob("*.pyc")}
@@ -73,13 +68,8 @@ def test_a_set_is_compiled_so_that_children_need_not(
     assert compiled >= {path.stem for path in modules}
 
 
-def test_nobody_else_can_read_a_set(updater: MakeUpdater, home: Home, index: PackageIndex) -> None:
-    index.release(newer(1))
-
-    state = updater().update(is_asked=True)
-
-    assert home.path.stat().st_mode & 0o077 == 0
-    assert home.path_of(state.current).stat().st_mode & 0o077 == 0
+def test_nobody_else_can_read_a_set(updated: Home) -> None:
+    assert updated.path_of(updated.read().current).stat().st_mode & 0o077 == 0
 
 
 def test_what_is_there_already_is_not_fetched_again(
@@ -210,18 +200,16 @@ def deno() -> Path:
 
 
 def test_one_step_leads_back_and_there_is_no_second(
-    updater: MakeUpdater, home: Home, index: PackageIndex
+    updater: MakeUpdater, updated: Home, index: PackageIndex
 ) -> None:
-    index.release(newer(1))
-    updater().update(is_asked=True)
     index.release(newer(2))
     updater().update(is_asked=True)
 
     updater().rollback()
-    assert used(home) == newer(1)
+    assert used(updated) == newer(1)
 
     refusal = refusal_of(updater().rollback)
-    assert (refusal.code, used(home)) == ("nothing_before", newer(1))
+    assert (refusal.code, used(updated)) == ("nothing_before", newer(1))
 
 
 def test_what_was_left_comes_back_only_when_somebody_asks(
@@ -242,19 +230,15 @@ def test_without_an_update_there_is_no_way_back(updater: MakeUpdater) -> None:
     assert refusal_of(updater().rollback).code == "nothing_before"
 
 
-def test_old_sets_are_removed_but_for_one_that_a_fork_server_holds(
-    updater: MakeUpdater, home: Home, index: PackageIndex
-) -> None:
-    index.release(newer(1))
-    first = home.path_of(updater().update(is_asked=True).current)
-    with closing(ForkServer(first)) as fork_server:
-        fork_server.start()
-        with home.locked():
-            home.write(replace(home.read(), current=INSTALLED))
-            home.clean()
-        assert first.is_dir()
+def test_an_old_set_is_removed_unless_a_fork_server_holds_it(updated: Home) -> None:
+    folder = updated.path_of(updated.read().current)
+    with updated.locked():
+        updated.write(State())
+        with closing(ForkServer(folder)) as fork_server:
+            fork_server.start()
+            updated.clean()
+            assert folder.is_dir()
 
-    with home.locked():
-        home.clean()
+        updated.clean()
 
-    assert not first.exists()
+    assert not folder.exists()
