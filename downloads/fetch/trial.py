@@ -7,7 +7,7 @@ import errno
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -38,13 +38,19 @@ class _Quiet(SimpleHTTPRequestHandler):
         pass
 
 
-def try_out(folder: Path, *, scratch: Path, should_stop: Callable[[], bool]) -> None:
+def try_out(
+    folder: Path, *, scratch: Path, plugins: Iterable[str] = (), should_stop: Callable[[], bool]
+) -> None:
     """Raise Refused when a set does not do what downloads need, Interrupted when asked to stop, and
     OSError on a full disk.
 
-    `scratch` is an empty folder for what is fetched. Nothing of the trial runs when this returns.
+    `scratch` is an empty folder for what is fetched; `plugins` are loaded as for downloads. Nothing
+    of the trial runs when this returns.
     """
-    with TemporaryFile(dir=scratch) as errors, closing(ForkServer(folder, errors=errors)) as tried:
+    with (
+        TemporaryFile(dir=scratch) as errors,
+        closing(ForkServer(folder, plugins=plugins, errors=errors)) as tried,
+    ):
         trial = _Trial(tried, scratch, should_stop)
         try:
             trial.start()

@@ -51,6 +51,7 @@ class Updater:
     index_url: str
     channel: str  # "stable" or "nightly"
     min_free_bytes: int  # what is left free on the disk
+    plugins: tuple[str, ...] = ()  # extractor plugins, which the set has to load
     should_stop: Callable[[], bool] = lambda: False
 
     def look(self) -> State:
@@ -148,7 +149,7 @@ class Updater:
 
     def _try(self, folder: Path) -> None:
         with self.home.temporary(TRIAL) as scratch:
-            try_out(folder, scratch=scratch, should_stop=self.should_stop)
+            try_out(folder, scratch=scratch, plugins=self.plugins, should_stop=self.should_stop)
 
     def _index(self) -> Index:
         return Index(self.index_url, should_stop=self.should_stop)

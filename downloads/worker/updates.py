@@ -82,6 +82,7 @@ class Updates:
             index_url=settings.VNSITE.extractors_index,
             channel=self._channel,
             min_free_bytes=settings.VNSITE.min_free_bytes,
+            plugins=settings.VNSITE.extractor_plugins,
             should_stop=self._should_stop,
         )
         if wanted is Wanted.ROLLBACK:

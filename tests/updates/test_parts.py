@@ -14,7 +14,7 @@ from downloads.updates.parts import PARTS
 SOURCES = sorted(Path(downloader.__file__).parent.glob("*.py"))
 NAMES = {part.rpartition(".")[2] for part in PARTS}
 # Python's own; and those that are only set, to save time or memory: without them all works as well.
-OTHERS = {"_exit", "_CACHE_MAX_SIZE", "_VALID_URL_RE", "_use_cache"}
+OTHERS = {"_exit", "_getframe", "_CACHE_MAX_SIZE", "_VALID_URL_RE", "_use_cache"}
 
 
 def private_names(tree: ast.AST) -> Iterator[str]:

@@ -157,6 +157,18 @@ def test_the_failure_is_forgotten_when_a_later_release_works(
     assert (used(home), state.failure) == (newer(2), {})
 
 
+def test_a_release_with_which_a_plugin_does_not_load_is_refused(
+    updater: MakeUpdater, home: Home, index: PackageIndex
+) -> None:
+    index.release(newer(1))
+
+    refusal = refusal_of(lambda: updater(plugins=("no-such-plugin",)).update(is_asked=True))
+
+    assert refusal.code == "not_built"
+    assert "no-such-plugin: no package of this name is installed" in str(refusal)
+    assert used(home) == INSTALLED_VERSION
+
+
 # The index
 
 

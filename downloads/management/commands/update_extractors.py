@@ -47,6 +47,7 @@ class Command(BaseCommand):
             index_url=settings.VNSITE.extractors_index,
             channel=options["channel"],
             min_free_bytes=settings.VNSITE.min_free_bytes,
+            plugins=settings.VNSITE.extractor_plugins,
         )
         refused = ""
         try:
