@@ -14,6 +14,7 @@ import select
 import signal
 import socket
 import sys
+import traceback
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -38,6 +39,7 @@ from downloads.updates.state import hold
 MAX_PACKET_BYTES = 64 * 1024
 MAX_REASON_LENGTH = 500
 REAP_INTERVAL_MS = 1000
+RESERVED_BYTES = 4 * 2**20  # of address space, in a child
 
 
 class Server:
@@ -167,6 +169,8 @@ def run_child(
 
 def carry_out(fork_server: Server, job: Job, channel: socket.socket, lent: Lent) -> None:
     """Run the job and send its last message: what was fetched, or what broke."""
+    # Without it nothing could be said of a MemoryError. No page of it is touched.
+    room = [bytearray(RESERVED_BYTES)]
     lending = Lending(lent)
     send = lending.discreet(sender(channel))
     guard = guarding.Guard(
@@ -193,6 +197,8 @@ def carry_out(fork_server: Server, job: Job, channel: socket.socket, lent: Lent)
             send(learned)
         send(fetched)
     except Exception as error:
+        room.clear()
+        traceback.clear_frames(error.__traceback__)
         hints = fork_server.downloader.params["logger"].hints
         send(facts_of(error, refusals=guard.refusals, hints=hints))
 
