@@ -10,6 +10,7 @@ from yt_dlp.utils import float_or_none, unified_timestamp
 from downloads.disk.names import readable
 from downloads.disk.streams import Streams
 from downloads.rules.links import MAX_URL_LENGTH
+from downloads.rules.redaction import redact
 
 MAX_NAME_LENGTH = 300
 MAX_SIDE_PIXELS = 2**15
@@ -30,7 +31,8 @@ def chapters_of(info: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the chapters that follow one another in time. A page may put anything there."""
     found = info.get("chapters")
     told: list[dict[str, Any]] = []
-    for chapter in found if isinstance(found, list) else []:
+    chapters = found if isinstance(found, list) else []
+    for chapter in (each for each in chapters if isinstance(each, Mapping)):
         times = {name: float_or_none(chapter.get(name)) for name in ("start_time", "end_time")}
         start, end = times.values()
         earliest = told[-1]["end_time"] if told else 0
@@ -55,7 +57,7 @@ def _media(info: Mapping[str, Any]) -> list[tuple[str, Value | None]]:
         ("width", _pixels(info.get("width"))),
         ("height", _pixels(info.get("height"))),
         ("live", bool(info.get("is_live") or info.get("was_live"))),
-        ("thumbnail_url", thumbnail if is_web else None),
+        ("thumbnail_url", redact(thumbnail) if is_web else None),
     ]
 
 
