@@ -12,37 +12,49 @@ from tests.updates.conftest import Update
 from tests.updates.test_updating import left_over
 
 ROOT = Path(__file__).resolve().parents[2]
-# Says each step that Python announces before it does it (PEP 578), and dies before one of them.
+# Counts the steps that Python announces before it does them (PEP 578) since the last rename, and
+# dies before one of them: how many there are in all depends on how long the trial takes.
 UPDATING = """
 import os, signal, sys
 from pathlib import Path
 from downloads.updates.state import Home
 from downloads.updates.updating import Updater
 
-home, index, last = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+home, index, log = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+last = tuple(map(int, sys.argv[4:]))
 STEPS = {"os.rename", "os.mkdir", "os.remove", "os.rmdir", "open", "subprocess.Popen"}
-main, count, log = os.getpid(), 0, os.open(sys.argv[4], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+main, renames, since, log = os.getpid(), 0, 0, os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
 
 def on_step(name, arguments):
-    global count
-    if name in STEPS and os.getpid() == main:
-        count += 1
-        if count == last:
-            os.kill(main, signal.SIGKILL)
-        os.write(log, f"{name} {str(arguments[0])[:200]!r}\\n".encode())
+    global renames, since
+    if name not in STEPS or os.getpid() != main:
+        return
+    since += 1
+    if last in ((renames, since), (renames, 0) if name == "os.rename" else ()):
+        os.kill(main, signal.SIGKILL)
+    os.write(log, f"{renames} {since}\\n".encode())
+    if name == "os.rename":
+        renames, since = renames + 1, 0
 
 sys.addaudithook(on_step)
 Updater(home=Home(home), index_url=index, channel="stable", min_free_bytes=0).update(is_asked=True)
 """
-NEVER = 0
+# The number of renames before it, and of steps since the last of them; 0 steps: the next rename.
+Point = tuple[int, int]
+NEVER = (-1, 0)
+ADOPTED, USED = 3, 4  # renames: the set's, after the state's two, and the state's last
 
 
-def update_and_die(home: Home, index: PackageIndex, *, before: int) -> tuple[int, list[str]]:
+def update_and_die(home: Home, index: PackageIndex, *, before: Point) -> tuple[int, list[Point]]:
     """Update in another process, which is killed before a step; how it ended, and its steps."""
+    home.path.parent.mkdir(parents=True)
     log = home.path.with_name("steps")
-    command = [sys.executable, "-c", UPDATING, str(home.path), index.url, str(before), str(log)]
-    done = subprocess.run(command, cwd=ROOT, timeout=2 * DEADLINE_SECONDS, check=False)
-    return done.returncode, log.read_text().splitlines()
+    command = [sys.executable, "-c", UPDATING, str(home.path), index.url, str(log)]
+    done = subprocess.run(
+        [*command, *map(str, before)], cwd=ROOT, timeout=2 * DEADLINE_SECONDS, check=False
+    )
+    steps = [tuple(map(int, line.split())) for line in log.read_text().splitlines()]
+    return done.returncode, [(renames, since) for renames, since in steps]
 
 
 def files_in(folder: Path) -> list[str]:
@@ -54,31 +66,29 @@ def test_a_kill_before_any_step_leaves_the_old_set_or_the_new_one(
 ) -> None:
     index.release(newer(1))
     whole = Home(tmp_path / "whole" / "extractors")
-    whole.path.parent.mkdir()
     code, steps = update_and_die(whole, index, before=NEVER)
-    assert code == 0
+    assert (code, max(steps)[0]) == (0, USED)
     expected = files_in(whole.path_of(whole.read().current))
-    renames = [number for number, step in enumerate(steps, start=1) if "os.rename" in step]
-    assert len(renames) == 4  # the state three times, and the set
-    adopted, used = renames[-2:]
-    points = [adopted // 2, adopted, used, used + 1]
+    points = [(2, 1000), (ADOPTED - 1, 0), (USED - 1, 0), (USED, 1)]
     if nightly:
-        points = sorted({*points, *renames, *range(1, len(steps) + 1, len(steps) // 100)})
+        # What the last tenth has depends on how long the trial takes.
+        points = sorted(
+            {*points, (0, 0), (1, 0), *steps[: len(steps) * 9 // 10 : len(steps) // 40]}
+        )
 
     ended = []
     for point in points:
-        home = Home(tmp_path / str(point) / "extractors")
-        home.path.parent.mkdir()
+        home = Home(tmp_path / "-".join(map(str, point)) / "extractors")
         code, _ = update_and_die(home, index, before=point)
-        assert code == -signal.SIGKILL, steps[point - 1]
+        assert code == -signal.SIGKILL, point
 
         name = home.candidates()[0]
         ended.append(version_of(name))
         if name:
-            assert files_in(home.path_of(name)) == expected, steps[point - 1]
+            assert files_in(home.path_of(name)) == expected, point
         with home.locked():
             home.clean()
-        assert left_over(home) == [], steps[point - 1]
+        assert left_over(home) == [], point
 
     assert ended == sorted(ended)
     assert {*ended} == {INSTALLED, newer(1)}
