@@ -106,7 +106,8 @@ def instant(
 
 
 def counted(number: int, noun: str) -> str:
-    """Write a number with its noun: "1 file", "1,000 files", "2 entries"."""
+    """Write a number with its noun: "1 file", "1,000 days", "2 entries"."""
     if number == 1:
         return f"{number:,} {noun}"
-    return f"{number:,} {noun.removesuffix('y')}{'ies' if noun.endswith('y') else 's'}"
+    is_changed = noun.endswith("y") and noun[-2] not in "aeiou"
+    return f"{number:,} {noun[:-1]}ies" if is_changed else f"{number:,} {noun}s"
