@@ -80,19 +80,18 @@ def pid_in(path: Path) -> int:
 def test_a_killed_program_is_named_and_the_attempt_repeated(
     fake_program: MakeProgram, media_server: MediaServer
 ) -> None:
-    """Without its answer yt-dlp says that the file has no sound, for good."""
-    environment = fake_program("ffprobe", "kill -9 $$")
+    environment = fake_program("ffmpeg", "kill -9 $$")
     download = submit(media_server.url("/video.mp4"), audio="mp3")
 
     with running_worker(**environment, VNSITE_MAX_ATTEMPTS="100"):
         Download.objects.update(max_attempts=100)
         wait_for(lambda: download.transitions.filter(reason="will_retry").exists())
-        fake_program("ffprobe", 'exec "$REAL" "$@"')  # nobody kills it any more
+        fake_program("ffmpeg", 'exec "$REAL" "$@"')  # nobody kills it any more
         wait_for_state(download, State.CLEANED)
 
     assert download.outcome == "completed"
     again = download.transitions.filter(reason="will_retry")
-    assert all("ffprobe was killed by SIGKILL" in each.data["message"] for each in again)
+    assert all("ffmpeg was killed by SIGKILL" in each.data["message"] for each in again)
     assert_nothing_is_left()
 
 
