@@ -461,12 +461,15 @@ class Download(models.Model):
             raise LostDownload(self.correlation_id)
         self._show(columns)
 
-    def decide_to_publish(self, *, library_path: str, manifest: dict[str, Any]) -> None:
+    def decide_to_publish(
+        self, *, library_path: str, manifest: dict[str, Any], **columns: Any
+    ) -> None:
         """Record under which name the files will appear: from here on a cancel has lost.
 
-        Raises CancelWasAsked when the cancel was first, LostDownload when the row is not ours.
+        `columns` are written along. Raises CancelWasAsked when the cancel was first, LostDownload
+        when the row is not ours.
         """
-        self.note_unless_cancelled(library_path=library_path, manifest=manifest)
+        self.note_unless_cancelled(library_path=library_path, manifest=manifest, **columns)
 
     def ask_to_cancel(self, *, actor: str) -> bool:
         """Ask the worker of a running download to stop it. A request, not a transition.

@@ -69,10 +69,6 @@ class SiteQuerySet(models.QuerySet["Site"]):
         failing.update(failures=0, error_class=None, waits_until=None, changed_at=now)
         return site.waits_until is not None
 
-    def rate_limit_of(self, host: str) -> int | None:
-        """Return how many bytes a second one download of a site may fetch; None: any number."""
-        return self.filter(host=host).values_list("rate_limit", flat=True).first()
-
     def set_limits(self, host: str, **limits: Any) -> None:
         """Write limits of a site, and nothing else: its breaker moves by itself meanwhile.
 

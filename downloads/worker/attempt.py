@@ -222,8 +222,7 @@ class AttemptRun:
 
     def _job(self, directory: Path) -> Job:
         options = DownloadOptions.from_mapping(self.download.options)
-        of_site = self.row.ask(partial(Site.objects.rate_limit_of, self.download.site))
-        rates = filter(None, (of_site, options.rate_limit))
+        rates = filter(None, (self._loan.rate_limit, options.rate_limit))
         self._rate_limit = min(rates, default=None)
         return Job(
             url=clean_url(self.download.url),  # as the child must get it, whatever the row says
@@ -310,10 +309,11 @@ class AttemptRun:
     def _publish(self, fetched: Fetched, directory: Path) -> None:
         self._has_ended = False
         self._progress.enter(Phase.PUBLISHING)
-        if columns := self._progress.unwritten():  # the archive needs them
-            self.row.write(partial(self.download.note, **columns), **columns)
+        known = self._progress.unwritten()
         try:
-            self._complete(partial(publication.publish, self.row, fetched, directory=directory))
+            self._complete(
+                partial(publication.publish, self.row, fetched, directory=directory, known=known)
+            )
         except NotPublished as error:
             self._has_ended = True  # its files are where they were
             self._fail(_broke(error), ending_after=endings.after_refusal)

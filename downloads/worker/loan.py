@@ -20,13 +20,17 @@ logger = logging.getLogger(__name__)
 
 
 class Loan:
-    """The cookies and the proxy of one attempt."""
+    """The cookies, the proxy and the speed of one attempt."""
 
-    def __init__(self, rows: list[SiteCookies], *, proxy: str) -> None:
+    def __init__(
+        self, rows: list[SiteCookies], *, proxy: str, rate_limit: int | None = None
+    ) -> None:
+        """`rate_limit`: of the site, in bytes per second; None: as fast as it comes."""
         self.notes: list[str] = []  # for the attempt's log
         self._rows: dict[str, SiteCookies] = {}
         self._renewed: dict[str, list[Cookie]] = {}
         cookies = {row.host: [asdict(each) for each in opened] for row, opened in self._open(rows)}
+        self.rate_limit = rate_limit
         self.lent = Lent(cookies=cookies, proxy=proxy)
         if proxy:
             self.notes.append(f"through the proxy {Proxy.parse(proxy).endpoint}")
@@ -37,7 +41,9 @@ class Loan:
         site = Site.objects.filter(host=download.site).first()
         hosts = hosts_serving(download.url)
         rows = SiteCookies.objects.for_hosts(download.owner_id, hosts)
-        return cls(rows, proxy=site.proxy if site else "")
+        if site is None:
+            return cls(rows, proxy="")
+        return cls(rows, proxy=site.proxy, rate_limit=site.rate_limit)
 
     def take(self, renewed: Renewed) -> None:
         """Keep in mind what the child brought back; what is not valid is logged and dropped."""

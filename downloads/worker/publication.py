@@ -6,6 +6,7 @@ then the row says that they did.
 """
 
 import logging
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
@@ -42,8 +43,12 @@ class OutOfReach(LeaseOver):
     """The file system refuses to give the finished files back: recovery will try again."""
 
 
-def publish(row: OwnedRow, fetched: Fetched, *, directory: Path) -> None:
+def publish(
+    row: OwnedRow, fetched: Fetched, *, directory: Path, known: Mapping[str, Any] | None = None
+) -> None:
     """Put what was fetched into the library and say so; DOWNLOADING → COMPLETED.
+
+    `known` are columns that are written with the decision: the archive needs them.
 
     Raises CancelWasAsked or LostDownload before anything is visible, NotMedia for a type that is
     not published, RefusedFile when a file is not the verified one, NotPublished when the disk does
@@ -62,7 +67,7 @@ def publish(row: OwnedRow, fetched: Fetched, *, directory: Path) -> None:
             mode=settings.VNSITE.library_mode,
             require=row.require,
         )
-        _decide(row, _manifest_of(finished))
+        _decide(row, _manifest_of(finished), known or {})
         finish(row)
     except BaseException as error:
         if isinstance(error, LeaseOver) or is_outage(error):
@@ -133,7 +138,7 @@ def bring_back(download: Download) -> None:
         raise OutOfReach(f"its files cannot be moved back: {error}") from error
 
 
-def _decide(row: Row, manifest: Manifest, *, copy: int = 1) -> None:
+def _decide(row: Row, manifest: Manifest, known: Mapping[str, Any], *, copy: int = 1) -> None:
     name = entry_name(
         manifest["title"],
         row.download.correlation_id,
@@ -143,8 +148,9 @@ def _decide(row: Row, manifest: Manifest, *, copy: int = 1) -> None:
         copy=copy,
         max_bytes=_max_name_bytes(),
     )
-    decide = partial(row.download.decide_to_publish, library_path=name, manifest=manifest)
-    row.write(decide, library_path=name)
+    columns = {**known, "library_path": name}
+    decide = partial(row.download.decide_to_publish, manifest=manifest, **columns)
+    row.write(decide, **columns)
 
 
 def _max_name_bytes() -> int:
@@ -166,7 +172,7 @@ def finish(row: Row) -> None:
             library.publish(root, download.directory, download.library_path)
         except FileExistsError:
             copy += 1
-            _decide(row, manifest, copy=copy)
+            _decide(row, manifest, {}, copy=copy)
         except FileNotFoundError:
             # Somebody else may have finished it between our look and our rename.
             if not _is_published(download):
