@@ -27,7 +27,7 @@ from downloads.fetch.processes import (
     end_process,
     wait_for_any,
 )
-from downloads.fetch.protocol import KEEP, Job, Lent, Message, decode, encode_go
+from downloads.fetch.protocol import KEEP, TAKE, Job, Lent, Message, decode, encode_go
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 START_TIMEOUT_SECONDS = 60.0
@@ -292,6 +292,11 @@ class Child:
             self._is_keep_asked = True
             with suppress(OSError):  # it has ended
                 self._channel.sendall(KEEP)
+
+    def take(self) -> None:
+        """Let it fetch the video that it has told of. For a job that asks first."""
+        with suppress(OSError):  # it has ended
+            self._channel.sendall(TAKE)
 
     def receive(self, *, timeout_seconds: float, wake: int) -> list[Message] | None:
         """The messages that came, or None at the end.

@@ -1,6 +1,7 @@
 """One download, in the child: extract, fetch, verify, and say so."""
 
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,7 @@ class Fetching:
         self.resume = Resume(
             Path(job.directory), on_resumed=lambda size: send(Resumed(received_bytes=size))
         )
+        self.ask_first: Callable[[], None] | None = None  # before a video of a site is fetched
         self.live: Live | None = None
         self.sidecars: Sidecars | None = None
         self.made: Recipe | None = None
@@ -97,6 +99,9 @@ class Fetching:
         self.send(
             Metadata(title=self.title, extractor=extractor, media_id=media_id, media=media_of(info))
         )
+        if self.ask_first is not None and media_id and extractor != GENERIC:
+            self.ask_first()
+            self.ask_first = None
         if self.sidecars is not None:
             self.sidecars.fetch(info)
 
@@ -194,6 +199,7 @@ def run(
     fetching = Fetching(job, send, downloader)
     downloader.params["logger"].speak_to(send)
     made = downloading.fit(downloader, job)
+    fetching.ask_first = wishes.wait_for_take if job.asks_first else None
     live = equip(fetching, made, guard, wishes=wishes)
     lists = downloader.lists = ListReader(downloader, job, send=send, wishes=wishes)
     info = extracted(downloader, live, job.url)

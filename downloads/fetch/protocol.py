@@ -18,6 +18,7 @@ from downloads.rules.states import Role
 GO = b"go\n"
 LENGTH = struct.Struct("!I")  # of what is lent, in bytes
 KEEP = b"keep\n"  # stop recording a live stream or reading a list, and finish what is there
+TAKE = b"take\n"  # fetch the video: its owner has it not; as long as KEEP
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +40,7 @@ class Job:
     rate_limit: int | None = None  # bytes per second; None: as fast as it comes
     servers: tuple[str, ...] = ()  # host:port of those that plugins may ask
     memory: str = ""  # the folder of what is known of sites; "": nothing is read
+    asks_first: bool = False  # waits for TAKE before it fetches a video that a site has an id for
     is_examination: bool = False  # of the set of extractors; nothing is fetched
 
     @classmethod
@@ -244,6 +246,13 @@ class Wishes:
             if not self._is_keep_asked:
                 time.sleep(within_seconds)  # the worker is gone, and this process soon killed
         return self._is_keep_asked
+
+    def wait_for_take(self) -> None:
+        """Wait for the word that the video is to be fetched."""
+        while (said := self._channel.recv(len(TAKE))) != TAKE:
+            self._is_keep_asked |= said == KEEP
+            if not said:
+                time.sleep(1)  # the worker is gone, and this process soon killed
 
 
 Send = Callable[[Message], None]

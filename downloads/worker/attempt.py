@@ -31,6 +31,7 @@ from downloads.rules.classify import ErrorFacts, classify, code_of
 from downloads.rules.errors import ErrorClass
 from downloads.rules.lease import Lease
 from downloads.rules.links import InvalidLink, clean_url
+from downloads.rules.media_id import GENERIC
 from downloads.rules.options import DownloadOptions
 from downloads.rules.proxies import InvalidProxy
 from downloads.rules.states import ENDED, Outcome, Phase, Reason, State
@@ -239,6 +240,7 @@ class AttemptRun:
             servers=settings.VNSITE.extractor_helpers,
             # After a failure it learns anew: what was known may be what is wrong.
             memory=str(settings.VNSITE.memory_root) if self.epoch == 1 else "",
+            asks_first=not self.download.is_again,
             max_entries=settings.VNSITE.max_entries,
             may_list=self.download.list_depth < MAX_LIST_DEPTH,
         )
@@ -263,18 +265,30 @@ class AttemptRun:
             self.row.require()
             if messages is None:
                 return self._request
-            last_word = listener.take(messages) or self._look_whether_had() or listener.why_stop()
+            last_word = (
+                listener.take(messages) or self._look_whether_had(child) or listener.why_stop()
+            )
             if last_word is not None:
                 return last_word
             listener.report()
         return self._request
 
-    def _look_whether_had(self) -> Had | None:
-        """Look for files of the same video, once it is known which that is."""
-        if self._has_looked or not self._progress.media_id[1]:
+    def _look_whether_had(self, child: Child) -> Had | None:
+        """Look for files of the same video, once it is known which that is.
+
+        The child waits for that, but not when it was asked for again on purpose, nor with what no
+        extractor knows: at its address may be another video by now.
+        """
+        extractor, media_id = self._progress.media_id
+        if self._has_looked or not media_id:
             return None
         self._has_looked = True
-        return had.look(self.download, *self._progress.media_id)
+        if self.download.is_again or extractor == GENERIC:
+            return None
+        found = had.look(self.download, extractor, media_id)
+        if found is None:
+            child.take()
+        return found
 
     def _conclude(self, last_word: LastWord, directory: Path) -> None:
         self.row.require()

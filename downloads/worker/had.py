@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from downloads.models import Download
 from downloads.models.outage import is_outage
-from downloads.rules.media_id import GENERIC
 from downloads.rules.options import DownloadOptions
 
 
@@ -16,13 +15,7 @@ class Had:
 
 
 def look(download: Download, extractor: str, media_id: str) -> Had | None:
-    """Look for files of the same video and options; None while the database is away.
-
-    Not when it was asked for again on purpose, and not for what no extractor knows: at its address
-    may be another video by now.
-    """
-    if download.is_again or extractor == GENERIC:
-        return None
+    """Look for files of the same video and options; None while the database is away."""
     try:
         found = Download.objects.had_by(
             download.owner,
