@@ -280,11 +280,9 @@ class AttemptRun:
         extractor knows: at its address may be another video by now.
         """
         extractor, media_id = self._progress.media_id
-        if self._has_looked or not media_id:
+        if self._has_looked or not media_id or extractor == GENERIC or self.download.is_again:
             return None
         self._has_looked = True
-        if self.download.is_again or extractor == GENERIC:
-            return None
         found = had.look(self.download, extractor, media_id)
         if found is None:
             child.take()
