@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from downloads.fetch import downloader as downloading
 from downloads.fetch.client import MAX_LINE_BYTES, ForkServer
 from downloads.fetch.listing import BATCH_ENTRIES, MAX_IN_VAIN, ListReader, dating_feeds
 from downloads.fetch.protocol import (
+    Fetched,
     Listed,
     ListedEntry,
     ListingEnded,
@@ -26,8 +28,8 @@ from downloads.fetch.read_limits import NotOneVideo
 from downloads.rules.classify import code_of
 from downloads.rules.links import MAX_URL_LENGTH
 from tests.fetch.conftest import Fetch
-from tests.helpers.attempts import facts, job_for, messages_until, running
-from tests.helpers.lists import feed
+from tests.helpers.attempts import facts, job_for, make_directory, messages_until, running
+from tests.helpers.lists import Catalogue, feed
 from tests.helpers.media_server import MediaServer
 from tests.helpers.scripted_site import Answer, ScriptedSite
 
@@ -454,3 +456,21 @@ def test_a_link_that_names_a_list_as_well_is_noticed(
     chosen = downloader.get_info_extractor("Youtube")._yes_playlist("PL1", "dQw4w9WgXcQ")
 
     assert (chosen, downloader.is_in_a_list) == (not noplaylist, noplaylist)
+
+
+def test_a_video_that_its_site_names_is_not_fetched_before_the_word(
+    fork_server: ForkServer, scripted_site: ScriptedSite, media_server: MediaServer, tmp_path: Path
+) -> None:
+    catalogue = Catalogue(scripted_site, media_server.file("small.mp4").read_bytes())
+    allowed = (scripted_site.origin,)
+    job = job_for(
+        catalogue.video(7), make_directory(tmp_path), allow_private_hosts=allowed, asks_first=True
+    )
+    with running(fork_server, job) as child:
+        messages_until(child, lambda said: any(isinstance(each, Metadata) for each in said))
+        with pytest.raises(AssertionError, match="did not end"):
+            messages_until(child, bool, seconds=0.7)
+        assert catalogue.fetched == 0
+
+        child.take()
+        assert isinstance(messages_until(child)[-1], Fetched)
