@@ -5,6 +5,7 @@ import django.utils.timezone
 from django.conf import settings
 from django.db import migrations, models
 
+import downloads.models.preferences
 import downloads.rules.states
 from downloads.migrations._triggers import install, remove
 
@@ -159,6 +160,7 @@ class Migration(migrations.Migration):
                 ("uncounted", models.PositiveIntegerField(default=0)),
                 ("max_attempts", models.PositiveIntegerField(default=3)),
                 ("not_before", models.DateTimeField(blank=True, null=True)),
+                ("paused_at", models.DateTimeField(editable=False, null=True)),
                 ("cancel_requested_at", models.DateTimeField(blank=True, null=True)),
                 ("cancel_requested_by", models.CharField(blank=True, default="", max_length=200)),
                 ("keep_requested_by", models.CharField(blank=True, default="", max_length=200)),
@@ -229,6 +231,54 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name="Preferences",
+            fields=[
+                (
+                    "user",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="preferences",
+                        serialize=False,
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                ("language", models.CharField(blank=True, default="", max_length=8)),
+                (
+                    "theme",
+                    models.CharField(
+                        choices=[
+                            ("auto", "auto"),
+                            ("light", "light"),
+                            ("dark", "dark"),
+                            ("contrast", "contrast"),
+                        ],
+                        default=downloads.models.preferences.Theme["AUTO"],
+                        max_length=8,
+                    ),
+                ),
+                (
+                    "density",
+                    models.CharField(
+                        choices=[("compact", "compact"), ("comfortable", "comfortable")],
+                        default=downloads.models.preferences.Density["COMPACT"],
+                        max_length=12,
+                    ),
+                ),
+                (
+                    "announcements",
+                    models.CharField(
+                        choices=[("all", "all"), ("failures", "failures"), ("none", "none")],
+                        default=downloads.models.preferences.Announcements["ALL"],
+                        max_length=8,
+                    ),
+                ),
+                ("has_notifications", models.BooleanField(default=False)),
+                ("has_keys", models.BooleanField(default=True)),
+                ("rate_limit", models.PositiveBigIntegerField(blank=True, null=True)),
+            ],
+        ),
+        migrations.CreateModel(
             name="PresetUse",
             fields=[
                 (
@@ -244,6 +294,19 @@ class Migration(migrations.Migration):
                 ("default", models.CharField(blank=True, default="", max_length=180)),
                 ("last", models.CharField(blank=True, default="", max_length=180)),
                 ("last_changes", models.JSONField(default=dict)),
+            ],
+        ),
+        migrations.CreateModel(
+            name="Queue",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("paused_at", models.DateTimeField(null=True)),
+                ("paused_by", models.CharField(blank=True, default="", max_length=200)),
             ],
         ),
         migrations.CreateModel(
@@ -344,6 +407,26 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.CreateModel(
+            name="Deletion",
+            fields=[
+                ("seq", models.BigIntegerField(primary_key=True, serialize=False)),
+                ("correlation_id", models.CharField(max_length=64)),
+                ("at", models.DateTimeField()),
+                (
+                    "owner",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ["seq"],
+            },
+        ),
+        migrations.CreateModel(
             name="Listing",
             fields=[
                 (
@@ -371,6 +454,23 @@ class Migration(migrations.Migration):
                 ),
                 ("count", models.PositiveIntegerField()),
                 ("is_complete", models.BooleanField()),
+            ],
+        ),
+        migrations.CreateModel(
+            name="Thumbnail",
+            fields=[
+                (
+                    "download",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="thumbnail",
+                        serialize=False,
+                        to="downloads.download",
+                    ),
+                ),
+                ("media_type", models.CharField(max_length=32)),
+                ("content", models.BinaryField()),
             ],
         ),
         migrations.CreateModel(
@@ -598,6 +698,7 @@ class Migration(migrations.Migration):
                 ("boot_id", models.CharField(default="", max_length=64)),
                 ("child_pid", models.PositiveIntegerField(null=True)),
                 ("child_started", models.BigIntegerField(null=True)),
+                ("speeds", models.JSONField(default=list)),
                 (
                     "download",
                     models.ForeignKey(
@@ -870,6 +971,16 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="download",
             index=models.Index(fields=["owner", "-id"], name="download_by_owner"),
+        ),
+        migrations.AddIndex(
+            model_name="download",
+            index=models.Index(fields=["-finished_at", "-id"], name="download_by_end"),
+        ),
+        migrations.AddIndex(
+            model_name="download",
+            index=models.Index(
+                fields=["owner", "-finished_at", "-id"], name="download_by_owner_end"
+            ),
         ),
         migrations.AddIndex(
             model_name="download",

@@ -22,11 +22,14 @@ from downloads.models.listings import (
     complete_with_listing,
 )
 from downloads.models.logs import AttemptLog
+from downloads.models.preferences import Announcements, Density, Preferences, Theme
 from downloads.models.presets import Preset, PresetUse
 from downloads.models.progress import Progress
+from downloads.models.queue import Queue
 from downloads.models.sites import Site, SiteStart
-from downloads.models.stream import StreamPosition, Transition
+from downloads.models.stream import Deletion, StreamPosition, Transition
 from downloads.models.submissions import Submitted, TooManyWaiting
+from downloads.models.thumbnails import Thumbnail
 from downloads.models.transactions import (
     CancelWasAsked,
     IllegalMove,
@@ -38,12 +41,15 @@ from downloads.models.workers import Worker
 
 __all__ = [
     "Addition",
+    "Announcements",
     "ApiToken",
     "ArchivedMedia",
     "Attempt",
     "AttemptLog",
     "CancelWasAsked",
     "Counts",
+    "Deletion",
+    "Density",
     "Download",
     "DownloadQuerySet",
     "Entry",
@@ -53,10 +59,12 @@ __all__ = [
     "LibraryEntry",
     "Listing",
     "LostDownload",
+    "Preferences",
     "Preset",
     "PresetUse",
     "Progress",
     "PublishedFile",
+    "Queue",
     "Refusal",
     "Scope",
     "Site",
@@ -64,6 +72,8 @@ __all__ = [
     "SiteStart",
     "StreamPosition",
     "Submitted",
+    "Theme",
+    "Thumbnail",
     "TooManyWaiting",
     "Transition",
     "Wanted",

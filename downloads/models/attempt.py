@@ -39,6 +39,8 @@ class Attempt(models.Model):
     boot_id = models.CharField(max_length=64, default="")
     child_pid = models.PositiveIntegerField(null=True)  # None: no child was started
     child_started = models.BigIntegerField(null=True)  # clock ticks since boot
+    # Its throughput for the chart: [seconds since started_at, bytes per second], oldest first.
+    speeds = models.JSONField(default=list)
 
     objects = AttemptQuerySet.as_manager()
 

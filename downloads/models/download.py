@@ -171,6 +171,7 @@ class Download(models.Model):
     uncounted = models.PositiveIntegerField(default=0)
     max_attempts = models.PositiveIntegerField(default=3)  # of those that count
     not_before = models.DateTimeField(null=True, blank=True)  # None: at once
+    paused_at = models.DateTimeField(null=True, editable=False)  # None: it may start
     cancel_requested_at = models.DateTimeField(null=True, blank=True)  # None: nobody asked
     cancel_requested_by = models.CharField(max_length=200, blank=True, default="")
     # Not "": who asked to stop the recording and keep what is there. It stays over attempts.
@@ -262,6 +263,8 @@ class Download(models.Model):
             models.Index(fields=["state", "-id"], name="download_by_state"),
             models.Index(fields=["outcome", "-id"], name="download_by_outcome"),
             models.Index(fields=["owner", "-id"], name="download_by_owner"),
+            models.Index(fields=["-finished_at", "-id"], name="download_by_end"),
+            models.Index(fields=["owner", "-finished_at", "-id"], name="download_by_owner_end"),
             # Of all rows: with a condition on media_id SQLite would not use it for a parameter.
             models.Index(fields=["owner", "media_id", "extractor"], name="download_by_media"),
         ]

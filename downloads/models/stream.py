@@ -1,5 +1,6 @@
 """The stream of all transitions: the table, and the counter that numbers it."""
 
+from django.conf import settings
 from django.db import connection, models
 from django.db.models import Q
 
@@ -82,3 +83,21 @@ class Transition(models.Model):
 
     def __str__(self) -> str:
         return f"{self.seq}: {self.from_state or 'nothing'} → {self.to_state}"
+
+
+class Deletion(models.Model):
+    """A download that is gone, as one more event of the stream: its seq is of the same counter."""
+
+    seq = models.BigIntegerField(primary_key=True)
+    correlation_id = models.CharField(max_length=64)
+    # Whose it was; None: nobody's.
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["seq"]
+
+    def __str__(self) -> str:
+        return f"{self.seq}: {self.correlation_id} deleted"

@@ -1,0 +1,56 @@
+"""What a user chose about the pages, and how fast their downloads may be together."""
+
+from enum import StrEnum
+
+from django.conf import settings
+from django.db import models
+
+from downloads.models.transactions import choices
+
+
+class Theme(StrEnum):
+    """Which colours the pages have; AUTO: those of the browser."""
+
+    AUTO = "auto"
+    LIGHT = "light"
+    DARK = "dark"
+    CONTRAST = "contrast"
+
+
+class Density(StrEnum):
+    """How much room a row of the list takes."""
+
+    COMPACT = "compact"
+    COMFORTABLE = "comfortable"
+
+
+class Announcements(StrEnum):
+    """What a page tells a screen reader of what happens by itself."""
+
+    ALL = "all"
+    FAILURES = "failures"
+    NONE = "none"
+
+
+class Preferences(models.Model):
+    """One row a user; without a row the defaults hold."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        primary_key=True,
+        related_name="preferences",
+    )
+    language = models.CharField(max_length=8, blank=True, default="")  # "": the browser's
+    theme = models.CharField(max_length=8, choices=choices(Theme), default=Theme.AUTO)
+    density = models.CharField(max_length=12, choices=choices(Density), default=Density.COMPACT)
+    announcements = models.CharField(
+        max_length=8, choices=choices(Announcements), default=Announcements.ALL
+    )
+    has_notifications = models.BooleanField(default=False)  # of the browser
+    has_keys = models.BooleanField(default=True)  # shortcuts of one letter
+    # Bytes per second of all running downloads of the user together; None: no limit.
+    rate_limit = models.PositiveBigIntegerField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"preferences of {self.user}"
