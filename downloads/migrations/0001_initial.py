@@ -274,6 +274,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("has_notifications", models.BooleanField(default=False)),
+                ("has_first_steps", models.BooleanField(default=True)),
                 ("has_keys", models.BooleanField(default=True)),
                 ("rate_limit", models.PositiveBigIntegerField(blank=True, null=True)),
             ],
