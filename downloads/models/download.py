@@ -14,7 +14,7 @@ from downloads.models.archive import ArchivedMedia
 from downloads.models.counts import Counts
 from downloads.models.library import LibraryEntry, PublishedFile
 from downloads.models.progress import Progress
-from downloads.models.stream import StreamPosition, Transition
+from downloads.models.stream import Deletion, StreamPosition, Transition
 from downloads.models.transactions import (
     CancelWasAsked,
     IllegalMove,
@@ -510,7 +510,13 @@ class Download(models.Model):
             idle = Download.objects.filter(pk=self.pk).exclude(state__in=RUNNING)
             if not idle.update(forgotten_at=timezone.now()):
                 raise LostDownload(self.correlation_id)
-            StreamPosition.hold()
+            row = Download.objects.only("owner_id").get(pk=self.pk)  # as it is now
+            Deletion.objects.create(
+                seq=StreamPosition.take(1),
+                correlation_id=self.correlation_id,
+                owner_id=row.owner_id,
+                at=timezone.now(),
+            )
             Counts.remove(self.pk)
             self.delete()
 
