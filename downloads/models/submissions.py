@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -96,6 +97,7 @@ def submit_what_fits(
     """Like `submit`, with None for each wish for which the owner has too many waiting.
 
     `columns` are further ones of each wish's new download; with them `is_again` does not count.
+    The new downloads of several wishes have a `batch` in common.
     """
     columns = columns or [{"is_again": is_again}] * len(wishes)
     try:
@@ -133,6 +135,7 @@ def _submit(
 ) -> list[Submitted | None]:
     take_turn(owner.pk if owner else None)
     now = timezone.now()
+    batch = secrets.token_hex(6) if len(wishes) > 1 else None
     wishes = [(url, without_past(options, now)) for url, options in wishes]
     fingerprints = [fingerprint(url, options) for url, options in wishes]
     waiting = Download.objects.active().filter(owner=owner, fingerprint__in=set(fingerprints))
@@ -156,6 +159,7 @@ def _submit(
             options=options.as_dict(),
             fingerprint=mark,
             priority=priority,
+            batch=batch,
             max_attempts=settings.VNSITE.max_attempts,
             not_before=options.starts_at,
             created_at=now,
