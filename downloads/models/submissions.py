@@ -58,8 +58,8 @@ class TooManyWaiting(Exception):
             sentence = say_number(
                 "You have {number:,} download queued (limit {limit:,}). More can be added when it"
                 " has begun.",
-                "You have {number:,} downloads queued (limit {limit:,}). More can be added when some"
-                " of them have begun.",
+                "You have {number:,} downloads queued (limit {limit:,}). More can be added when"
+                " some of them have begun.",
                 number=waiting,
                 limit=limit,
             )
