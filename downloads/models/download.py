@@ -14,7 +14,7 @@ from downloads.models.archive import ArchivedMedia
 from downloads.models.counts import Counts
 from downloads.models.library import LibraryEntry, PublishedFile
 from downloads.models.progress import Progress
-from downloads.models.stream import StreamPosition, Transition
+from downloads.models.stream import Deletion, StreamPosition, Transition
 from downloads.models.thumbnails import Thumbnail
 from downloads.models.transactions import (
     CancelWasAsked,
@@ -147,6 +147,8 @@ class Download(models.Model):
     options = models.JSONField(default=dict)
     fingerprint = models.CharField(max_length=64, editable=False)
     priority = models.SmallIntegerField(default=0)
+    # What those have in common that were added together; None: it was added alone.
+    batch = models.CharField(max_length=32, null=True, blank=True, editable=False)  # noqa: DJ001
 
     state = models.CharField(max_length=16, choices=choices(State), default=State.CREATED)
     # None: it has not ended since it was submitted or last retried.
@@ -271,6 +273,11 @@ class Download(models.Model):
             models.Index(fields=["owner", "-id"], name="download_by_owner"),
             models.Index(fields=["-finished_at", "-id"], name="download_by_end"),
             models.Index(fields=["owner", "-finished_at", "-id"], name="download_by_owner_end"),
+            models.Index(
+                fields=["batch"], condition=Q(batch__isnull=False), name="download_by_batch"
+            ),
+            # Not of the URL, which may be longer than PostgreSQL takes into an index.
+            models.Index(fields=["owner", "fingerprint"], name="download_by_fingerprint"),
             # Of all rows: with a condition on media_id SQLite would not use it for a parameter.
             models.Index(fields=["owner", "media_id", "extractor"], name="download_by_media"),
         ]
@@ -524,7 +531,13 @@ class Download(models.Model):
             idle = Download.objects.filter(pk=self.pk).exclude(state__in=RUNNING)
             if not idle.update(forgotten_at=timezone.now()):
                 raise LostDownload(self.correlation_id)
-            StreamPosition.hold()
+            row = Download.objects.only("owner_id").get(pk=self.pk)  # as it is now
+            Deletion.objects.create(
+                seq=StreamPosition.take(1),
+                correlation_id=self.correlation_id,
+                owner_id=row.owner_id,
+                at=timezone.now(),
+            )
             Counts.remove(self.pk)
             self.delete()
 
