@@ -65,6 +65,14 @@ ROUTES = {
     "system/": May.STAFF,
     "system/<str:host>/extractors": May.STAFF,
     "media/<correlation_id:correlation_id>/<path:name>": May.OWNER,
+    # Everybody's own, and nobody else's: tests/web/test_account.py.
+    "account/": May.SIGNED_IN,
+    "account/preferences": May.SIGNED_IN,
+    "account/theme": May.SIGNED_IN,
+    "account/password": May.SIGNED_IN,
+    "account/tokens": May.SIGNED_IN,
+    "account/tokens/<int:pk>/revoke": May.SIGNED_IN,
+    "help/": May.ANYBODY,
     "setup/": May.ANYBODY,  # with the secret that only `serve` prints, while there is no user
     "login/": May.ANYBODY,
     "logout/": May.ANYBODY,
