@@ -13,8 +13,8 @@ from downloads.diagnostics.stats import WorkerStatus
 from downloads.models import Extractors, Wanted
 from downloads.updates.refusal import sentence_of
 from downloads.updates.state import INSTALLED, State, age_days, channel_of, version_of
+from downloads.web.actors import actor_in_words
 from downloads.web.format import counted, instant
-from downloads.web.row_view import actor_in_words
 
 MODES = {
     "check": "A worker looks once a day.",

@@ -1,8 +1,7 @@
-// Buttons of one download without leaving the page: Cancel, Retry, Copy. Without this module the
-// first two are forms that come back to the page, and the third is not shown.
+// Buttons of one download without leaving the page: Cancel, Retry. Without this module they
+// are forms that come back to the page.
 
 const NOTE_MS = 20_000;
-const COPIED_MS = 2_000;
 
 const form = document.getElementById("actions");
 
@@ -53,19 +52,3 @@ function tell(id, sentence) {
   place.replaceChildren(note);
   setTimeout(() => note.remove(), NOTE_MS);
 }
-
-// Clipboards exist only in secure contexts, and a page on a LAN is none: there the text is
-// selected, ready for Ctrl+C.
-document.addEventListener("click", async (event) => {
-  const button = event.target.closest("[data-copy]");
-  if (!button) return;
-  const source = document.getElementById(button.dataset.copy);
-  getSelection().selectAllChildren(source);
-  if (!navigator.clipboard) return;
-  await navigator.clipboard.writeText(source.textContent);
-  const word = button.querySelector("span");
-  word.textContent = "Copied";
-  setTimeout(() => {
-    word.textContent = "Copy";
-  }, COPIED_MS);
-});

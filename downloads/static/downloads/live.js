@@ -79,6 +79,7 @@ const HANDLERS = {
   },
   progress(items) {
     if (!paused) items.forEach(onProgress);
+    document.dispatchEvent(new CustomEvent("vnsite:progress", { detail: items })); // for chart.js
     writeTitle();
   },
   stats(data) {
@@ -189,9 +190,10 @@ async function refreshList(ids, everything) {
   await absorb(url);
 }
 
-// Somebody may be typing in the form, or ticking entries: only their states are drawn again.
+// Somebody may be typing in a form, or ticking entries: only their states are drawn again.
 function isInUse(id) {
-  return id === "add" || (id === "part-entries" && byId("entries"));
+  const isOpen = byId(id)?.querySelector("details[data-keep][open]");
+  return isOpen || id === "add" || (id === "part-entries" && byId("entries"));
 }
 
 async function absorb(url) {
