@@ -151,6 +151,7 @@ STATIC_URL = "static/"
 SERVESTATIC_USE_FINDERS = True
 SERVESTATIC_AUTOREFRESH = False
 
+CSRF_FAILURE_VIEW = "downloads.web.errors.csrf_failure"
 X_FRAME_OPTIONS = "DENY"
 # Nothing that a title or an error smuggles into a page can run, load or send.
 CONTENT_SECURITY_POLICY = {
@@ -194,7 +195,7 @@ LOGGING = {
         "django": {"level": LEVEL_OF_OTHERS},  # Django's own configuration sets INFO
         "downloads": {"level": VNSITE.log_level.upper()},
         "django.request": {"level": "ERROR"},
-        # A wrong host name is a mistake of the client; it would be a traceback in the log.
+        # It would be a traceback for each request: web.refused_host says it in a line.
         "django.security.DisallowedHost": {"level": "CRITICAL"},
     },
 }
