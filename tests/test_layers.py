@@ -77,6 +77,7 @@ HOUSE: tuple[dict[str, frozenset[str]], ...] = (
                 "vnsite.proxies",
                 "vnsite.server",
                 "vnsite.settings",
+                "vnsite.static_files",
                 "vnsite.urls",
             }
         ),

@@ -2,13 +2,18 @@
 
 import os
 
+import django
 from channels.routing import ProtocolTypeRouter, URLRouter
 from channels.sessions import SessionMiddlewareStack
 from django.conf import settings
 from django.core.asgi import get_asgi_application
 from django.urls import path, re_path
 
+from vnsite import static_files
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "vnsite.settings")
+django.setup(set_prefix=False)
+static_files.make_ready()  # before the application looks which there are
 django_application = get_asgi_application()
 
 # Models need the apps to be loaded.

@@ -1,10 +1,12 @@
 """Django's settings. `vnsite.config` is the only source of their values."""
 
 from datetime import timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import dj_database_url
+import django
 
 from vnsite.config import load_config
 
@@ -31,10 +33,12 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "servestatic.middleware.ServeStaticMiddleware",
+    "downloads.web.middleware.CompressesPages",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "downloads.web.middleware.SpeaksTheReadersLanguage",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "downloads.web.middleware.NamesTheDownload",
@@ -146,10 +150,33 @@ TIME_ZONE = "UTC"
 USE_I18N = True
 USE_TZ = True
 
-STATIC_URL = "static/"
-# Static files are served from where they lie: there is no collectstatic step.
-SERVESTATIC_USE_FINDERS = True
-SERVESTATIC_AUTOREFRESH = False
+
+def fingerprint(folder: Path) -> str:
+    """Return what changes with the content and the names of the files in a folder, and with
+    Django's version, which decides those of its admin."""
+    digest = sha256(django.__version__.encode())
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        digest.update(str(path.relative_to(folder)).encode() + b"\0")
+        digest.update(sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:16]
+
+
+# The fingerprint is in the folder's name, not in those of the files: modules and style sheets name
+# each other as they lie in the source, and browsers may still keep everything for ever.
+# `vnsite.static_files` makes STATIC_ROOT when the site starts; nobody runs collectstatic.
+STATIC_VERSION = fingerprint(BASE_DIR / "downloads/static")
+STATIC_URL = f"/static/{STATIC_VERSION}/"
+STATIC_ROOT = VNSITE.data_dir / "static" / STATIC_VERSION
+SERVESTATIC_USE_STATIC_ROOT = True
+SERVESTATIC_ALLOW_ALL_ORIGINS = False
+
+
+def keep_for_a_year(headers: Any, path: str, url: str) -> None:
+    """Say so in a file's headers: servestatic does it only for a fingerprint in the name."""
+    headers["Cache-Control"] = f"max-age={365 * 24 * 3600}, public, immutable"
+
+
+SERVESTATIC_ADD_HEADERS_FUNCTION = keep_for_a_year
 
 CSRF_FAILURE_VIEW = "downloads.web.errors.csrf_failure"
 X_FRAME_OPTIONS = "DENY"

@@ -1,13 +1,18 @@
-"""The site's own middleware: the log's field for a download, and the answer during an outage."""
+"""The site's own middleware: compression, the log's field for a download, the answer during an
+outage."""
 
 import logging
 from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
 from django.db import Error
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
+from django.middleware.gzip import GZipMiddleware
+from django.middleware.locale import LocaleMiddleware
 from django.template.loader import render_to_string
+from django.utils import translation
 from django.utils.deprecation import MiddlewareMixin
 
 from downloads import logs
@@ -18,6 +23,30 @@ logger = logging.getLogger(__name__)
 RETRY_AFTER_SECONDS = 10
 SENTENCE = "The database does not answer at the moment. Nothing is lost; try again in a moment."
 DAMAGED_SENTENCE = "The database is damaged. The administrator has to restore it from a backup."
+
+
+class CompressesPages(GZipMiddleware):
+    """Django's, which adds random bytes against BREACH, for all but files that are streamed.
+
+    Media hardly become smaller, and would lose their length and with it every range.
+    """
+
+    def process_response(
+        self, request: HttpRequest, response: HttpResponseBase
+    ) -> HttpResponseBase:
+        return response if response.streaming else super().process_response(request, response)
+
+
+class SpeaksTheReadersLanguage(LocaleMiddleware):
+    """Django's, for all but the API, whose sentences are English: programs look for them.
+
+    The language is that of the cookie that the account page and the sign-in keep, or the browser's.
+    """
+
+    def process_request(self, request: HttpRequest) -> None:
+        super().process_request(request)
+        if is_of_api(request):
+            translation.activate(settings.LANGUAGE_CODE)
 
 
 class NamesTheDownload(MiddlewareMixin):
@@ -54,7 +83,11 @@ class DatabaseUnavailable(MiddlewareMixin):
         if hasattr(request, "session"):
             request.session.modified = False  # saving it would fail as well
         sentence = DAMAGED_SENTENCE if is_damaged(exception) else SENTENCE
-        return unavailable(sentence, is_api=request.path.startswith("/api/"))
+        return unavailable(sentence, is_api=is_of_api(request))
+
+
+def is_of_api(request: HttpRequest) -> bool:
+    return request.path_info.startswith("/api/")
 
 
 def unavailable(sentence: str, *, is_api: bool) -> HttpResponse:

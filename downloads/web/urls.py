@@ -17,6 +17,7 @@ from downloads.web import (
     system,
 )
 from downloads.web.media import media
+from downloads.web.thumbnails import thumbnail
 
 
 class CorrelationIdConverter(StringConverter):
@@ -51,6 +52,7 @@ urlpatterns = [
     path(f"{ONE}retry", detail.act, {"action": actions.retry}, name="retry"),
     path(f"{ONE}cleanup", detail.act, {"action": actions.clean}, name="cleanup"),
     path(f"{ONE}delete", detail.delete, name="delete"),
+    path(f"{ONE}thumbnail", thumbnail, name="thumbnail"),
     path(f"{ONE}again", list_actions.fetch_again, name="again"),
     path(f"{ONE}whole-list", list_actions.read_whole_list, name="whole_list"),
     path(f"{ONE}entries", list_actions.entries, name="entries"),

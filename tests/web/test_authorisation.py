@@ -14,7 +14,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from downloads.models import AttemptLog, Download
+from downloads.models import AttemptLog, Download, Thumbnail
 from tests.helpers import lives
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_disk")]
@@ -41,6 +41,7 @@ ROUTES = {
     "downloads/<correlation_id:correlation_id>/retry": May.OWNER,
     "downloads/<correlation_id:correlation_id>/cleanup": May.OWNER,
     "downloads/<correlation_id:correlation_id>/delete": May.OWNER,
+    "downloads/<correlation_id:correlation_id>/thumbnail": May.OWNER,
     "downloads/<correlation_id:correlation_id>/again": May.OWNER,
     "downloads/<correlation_id:correlation_id>/whole-list": May.OWNER,
     "downloads/<correlation_id:correlation_id>/entries": May.OWNER,
@@ -150,6 +151,7 @@ def people(user: User, staff: User) -> People:
 @pytest.fixture
 def theirs(people: People) -> Download:
     completed = lives.complete(lives.submit(people.owner))
+    Thumbnail.objects.keep(Thumbnail(download=completed, media_type="image/png", content=b"x"))
     AttemptLog.objects.keep(completed.pk, completed.attempt, text="a line\n", left_out=0)
     return completed
 
