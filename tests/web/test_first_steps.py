@@ -81,7 +81,7 @@ def test_who_hides_them_sees_them_no_more(browser: Client, user: User) -> None:
 
 
 def test_they_go_with_the_first_completion_for_ever(browser: Client, user: User) -> None:
-    download = lives.start(lives.submit(user))
+    download = lives.submit(user)
     download.note(extractor="generic", media_id="1")
     completed = lives.complete(download)
     assert not steps_on(dashboard(browser))
