@@ -44,6 +44,7 @@ from downloads.rules.presets import (
 from downloads.waiting import Obstacles
 from downloads.web import dashboard_view
 from downloads.web.choice_form import drawn_with
+from downloads.web.first_steps import first_steps
 from downloads.web.format import UNKNOWN, counted, size
 from downloads.web.forms import AddForm, shorten
 from downloads.web.listing import PAGE_SIZE, Filter, ListQuery, counts_by_filter, page_of
@@ -87,9 +88,9 @@ def rows(request: SignedInRequest) -> HttpResponse:
 @never_cache
 @login_required
 def banners(request: SignedInRequest) -> HttpResponse:
-    """Answer the warnings above the list as they are now."""
+    """Answer the warnings above the list as they are now, and the first steps of a new user."""
     context = _banners(request, obstacles=Obstacles.read(), counts=counts_by_filter(request.user))
-    return render(request, "downloads/partials/banners.html", context)
+    return render(request, "downloads/banners.html", context)
 
 
 @require_http_methods(["GET", "POST"])
@@ -247,7 +248,8 @@ def _banners(
             Extractors.objects.all() if request.user.is_staff else (), today=timezone.now().date()
         ),
     )
-    return {"banners": list(shown), "has_worker": obstacles.has_worker}
+    steps = first_steps(request.user, count=counts[Filter.ALL], has_worker=obstacles.has_worker)
+    return {"banners": list(shown), "has_worker": obstacles.has_worker, "first_steps": steps}
 
 
 def _free_bytes() -> int | None:

@@ -33,6 +33,8 @@ ROUTES = {
     "": May.SIGNED_IN,
     "downloads/": May.SIGNED_IN,
     "downloads/rows": May.SIGNED_IN,
+    "first-steps/hide": May.SIGNED_IN,
+    "demo": May.SIGNED_IN,
     "banners": May.SIGNED_IN,
     "downloads/<correlation_id:correlation_id>/": May.OWNER,
     "downloads/<correlation_id:correlation_id>/fragment": May.OWNER,
