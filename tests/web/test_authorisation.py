@@ -41,6 +41,7 @@ ROUTES = {
     "downloads/<correlation_id:correlation_id>/cancel": May.OWNER,
     "downloads/<correlation_id:correlation_id>/keep": May.OWNER,
     "downloads/<correlation_id:correlation_id>/retry": May.OWNER,
+    "downloads/<correlation_id:correlation_id>/retry-changed": May.OWNER,
     "downloads/<correlation_id:correlation_id>/cleanup": May.OWNER,
     "downloads/<correlation_id:correlation_id>/delete": May.OWNER,
     "downloads/<correlation_id:correlation_id>/thumbnail": May.OWNER,
