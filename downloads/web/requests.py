@@ -19,7 +19,7 @@ def visible(request: SignedInRequest) -> DownloadQuerySet:
 
 def is_of_script(request: HttpRequest) -> bool:
     """Return whether one of our scripts wants a fragment or the status alone."""
-    return request.headers.get("X-Requested-With") == "fetch"
+    return "HX-Request" in request.headers or request.headers.get("X-Requested-With") == "fetch"
 
 
 def next_path(request: HttpRequest, *, default: str) -> str:
