@@ -193,7 +193,7 @@ def test_forms_need_their_token(checking_browser: Client) -> None:
     answer = add(checking_browser, "https://example.org/1")
 
     assert answer.status_code == 403
-    assert "The form was too old" in text_of(answer)
+    assert "is older than your sign-in" in text_of(answer)
     assert not Download.objects.exists()
 
 

@@ -89,13 +89,12 @@ document.addEventListener("drop", (event) => {
 });
 
 // What is not an answer of ours is not put into the page.
-document.addEventListener("htmx:before:swap", (event) => {
-  const { ctx } = event.detail;
-  if (!section.contains(ctx.sourceElement)) return;
-  const { raw } = ctx.response;
-  if (raw.redirected) tell(event, section.dataset.signedOut);
-  else if (raw.status === 400) tell(event, section.dataset.tooMuch);
-  else if (!raw.ok && raw.status !== 422) tell(event, `${section.dataset.failed} (${raw.status})`);
+document.addEventListener("htmx:before:response", (event) => {
+  const { sourceElement, response } = event.detail.ctx;
+  if (!section.contains(sourceElement)) return;
+  if (response.raw.redirected) tell(event, section.dataset.signedOut);
+  else if (response.status === 400) tell(event, section.dataset.tooMuch);
+  else if (response.status >= 400 && response.status !== 422) tell(event, section.dataset.failed);
 });
 section.addEventListener("htmx:error", (event) => tell(event, section.dataset.unreachable));
 section.addEventListener("htmx:after:swap", grow);
