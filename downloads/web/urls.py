@@ -6,6 +6,8 @@ from django.urls.converters import StringConverter
 from downloads import actions
 from downloads.web import (
     account,
+    add,
+    app,
     cookies,
     dashboard,
     demo,
@@ -39,10 +41,15 @@ CLEAN_ALL = {"action": actions.clean_all, "done": "cleaned up"}
 
 urlpatterns = [
     path("", dashboard.dashboard, name="dashboard"),
-    path("downloads/", dashboard.add, name="add"),
+    path("downloads/", add.add, name="add"),
+    path("downloads/preview", add.preview, name="preview"),
+    path("add", add.page, name="add_page"),
+    path("add/share", add.share, name="share"),
+    path("manifest.webmanifest", app.manifest, name="manifest"),
+    path("service-worker.js", app.service_worker, name="service_worker"),
     path("presets/", presets.index, name="presets"),
     path("presets/new", presets.new, name="new_preset"),
-    path("presets/save", dashboard.save_preset, name="save_preset"),
+    path("presets/save", add.save_preset, name="save_preset"),
     path("presets/default", presets.make_default, name="default_preset"),
     path("presets/<int:pk>/", presets.edit, name="edit_preset"),
     path("presets/<int:pk>/delete", presets.delete, name="delete_preset"),
