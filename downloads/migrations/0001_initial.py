@@ -77,6 +77,7 @@ class Migration(migrations.Migration):
                 ("options", models.JSONField(default=dict)),
                 ("fingerprint", models.CharField(editable=False, max_length=64)),
                 ("priority", models.SmallIntegerField(default=0)),
+                ("batch", models.CharField(blank=True, editable=False, max_length=32, null=True)),
                 (
                     "state",
                     models.CharField(
@@ -274,6 +275,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("has_notifications", models.BooleanField(default=False)),
+                ("has_first_steps", models.BooleanField(default=True)),
                 ("has_keys", models.BooleanField(default=True)),
                 ("rate_limit", models.PositiveBigIntegerField(blank=True, null=True)),
             ],
@@ -981,6 +983,18 @@ class Migration(migrations.Migration):
             index=models.Index(
                 fields=["owner", "-finished_at", "-id"], name="download_by_owner_end"
             ),
+        ),
+        migrations.AddIndex(
+            model_name="download",
+            index=models.Index(
+                condition=models.Q(("batch__isnull", False)),
+                fields=["batch"],
+                name="download_by_batch",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="download",
+            index=models.Index(fields=["owner", "fingerprint"], name="download_by_fingerprint"),
         ),
         migrations.AddIndex(
             model_name="download",

@@ -14,7 +14,8 @@ from downloads.models.archive import ArchivedMedia
 from downloads.models.counts import Counts
 from downloads.models.library import LibraryEntry, PublishedFile
 from downloads.models.progress import Progress
-from downloads.models.stream import StreamPosition, Transition
+from downloads.models.stream import Deletion, StreamPosition, Transition
+from downloads.models.thumbnails import Thumbnail
 from downloads.models.transactions import (
     CancelWasAsked,
     IllegalMove,
@@ -102,6 +103,11 @@ class DownloadQuerySet(models.QuerySet["Download"]):
             Q(title__icontains=text) | Q(url__icontains=text) | Q(correlation_id=text.lower())
         )
 
+    def with_thumbnail(self) -> Self:
+        """Join the thumbnails of rows and of what they have, without their bytes."""
+        joined = self.select_related("thumbnail", "have__thumbnail")
+        return joined.defer("thumbnail__content", "have__thumbnail__content")
+
     def waiting_of(self, owner: "User") -> int:
         """Return the number of a user's downloads that wait."""
         return self.filter(owner=owner, state=State.CREATED).count()
@@ -141,6 +147,8 @@ class Download(models.Model):
     options = models.JSONField(default=dict)
     fingerprint = models.CharField(max_length=64, editable=False)
     priority = models.SmallIntegerField(default=0)
+    # What those have in common that were added together; None: it was added alone.
+    batch = models.CharField(max_length=32, null=True, blank=True, editable=False)  # noqa: DJ001
 
     state = models.CharField(max_length=16, choices=choices(State), default=State.CREATED)
     # None: it has not ended since it was submitted or last retried.
@@ -265,6 +273,11 @@ class Download(models.Model):
             models.Index(fields=["owner", "-id"], name="download_by_owner"),
             models.Index(fields=["-finished_at", "-id"], name="download_by_end"),
             models.Index(fields=["owner", "-finished_at", "-id"], name="download_by_owner_end"),
+            models.Index(
+                fields=["batch"], condition=Q(batch__isnull=False), name="download_by_batch"
+            ),
+            # Not of the URL, which may be longer than PostgreSQL takes into an index.
+            models.Index(fields=["owner", "fingerprint"], name="download_by_fingerprint"),
             # Of all rows: with a condition on media_id SQLite would not use it for a parameter.
             models.Index(fields=["owner", "media_id", "extractor"], name="download_by_media"),
         ]
@@ -465,14 +478,22 @@ class Download(models.Model):
         self._show(columns)
 
     def decide_to_publish(
-        self, *, library_path: str, manifest: dict[str, Any], **columns: Any
+        self,
+        *,
+        library_path: str,
+        manifest: dict[str, Any],
+        thumbnail: Thumbnail | None = None,
+        **columns: Any,
     ) -> None:
         """Record under which name the files will appear: from here on a cancel has lost.
 
-        `columns` are written along. Raises CancelWasAsked when the cancel was first, LostDownload
-        when the row is not ours.
+        `columns` are written along, and a `thumbnail` that is not written yet. Raises
+        CancelWasAsked when the cancel was first, LostDownload when the row is not ours.
         """
-        self.note_unless_cancelled(library_path=library_path, manifest=manifest, **columns)
+        with short_transaction():
+            self.note_unless_cancelled(library_path=library_path, manifest=manifest, **columns)
+            if thumbnail is not None:
+                Thumbnail.objects.keep(thumbnail)
 
     def ask_to_cancel(self, *, actor: str) -> bool:
         """Ask the worker of a running download to stop it. A request, not a transition.
@@ -510,7 +531,13 @@ class Download(models.Model):
             idle = Download.objects.filter(pk=self.pk).exclude(state__in=RUNNING)
             if not idle.update(forgotten_at=timezone.now()):
                 raise LostDownload(self.correlation_id)
-            StreamPosition.hold()
+            row = Download.objects.only("owner_id").get(pk=self.pk)  # as it is now
+            Deletion.objects.create(
+                seq=StreamPosition.take(1),
+                correlation_id=self.correlation_id,
+                owner_id=row.owner_id,
+                at=timezone.now(),
+            )
             Counts.remove(self.pk)
             self.delete()
 

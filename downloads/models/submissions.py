@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +22,7 @@ from downloads.models.transactions import short_transaction
 from downloads.rules.links import site_of
 from downloads.rules.options import DownloadOptions
 from downloads.rules.states import Reason, State
+from downloads.rules.words import say_number
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -41,11 +43,27 @@ class TooManyWaiting(Exception):
     """
 
     def __init__(self, *, waiting: int, wanted: int, limit: int) -> None:
-        room = max(0, limit - waiting)
-        advice = f": {room:,} more can be added now, not {wanted:,}."
-        if not room:
-            advice = ". More can be added when some of them have begun."
-        super().__init__(f"You have {queued(waiting, limit=limit)}{advice}")
+        if room := max(0, limit - waiting):
+            sentence = say_number(
+                "You have {number:,} download queued (limit {limit:,}): {room:,} more can be added"
+                " now, not {wanted:,}.",
+                "You have {number:,} downloads queued (limit {limit:,}): {room:,} more can be added"
+                " now, not {wanted:,}.",
+                number=waiting,
+                limit=limit,
+                room=room,
+                wanted=wanted,
+            )
+        else:
+            sentence = say_number(
+                "You have {number:,} download queued (limit {limit:,}). More can be added when it"
+                " has begun.",
+                "You have {number:,} downloads queued (limit {limit:,}). More can be added when"
+                " some of them have begun.",
+                number=waiting,
+                limit=limit,
+            )
+        super().__init__(sentence)
 
 
 def queued(waiting: int, *, limit: int) -> str:
@@ -96,6 +114,7 @@ def submit_what_fits(
     """Like `submit`, with None for each wish for which the owner has too many waiting.
 
     `columns` are further ones of each wish's new download; with them `is_again` does not count.
+    The new downloads of several wishes have a `batch` in common.
     """
     columns = columns or [{"is_again": is_again}] * len(wishes)
     try:
@@ -133,6 +152,7 @@ def _submit(
 ) -> list[Submitted | None]:
     take_turn(owner.pk if owner else None)
     now = timezone.now()
+    batch = secrets.token_hex(6) if len(wishes) > 1 else None
     wishes = [(url, without_past(options, now)) for url, options in wishes]
     fingerprints = [fingerprint(url, options) for url, options in wishes]
     waiting = Download.objects.active().filter(owner=owner, fingerprint__in=set(fingerprints))
@@ -156,6 +176,7 @@ def _submit(
             options=options.as_dict(),
             fingerprint=mark,
             priority=priority,
+            batch=batch,
             max_attempts=settings.VNSITE.max_attempts,
             not_before=options.starts_at,
             created_at=now,

@@ -9,6 +9,7 @@ from django.utils.safestring import SafeString
 
 from downloads.rules.states import State
 from downloads.web.format import LOOKS, instant
+from downloads.web.help import SHORTCUTS
 
 register = template.Library()
 register.simple_tag(instant)
@@ -24,6 +25,20 @@ def icon(name: str) -> SafeString:
         static(SPRITE),
         name,
     )
+
+
+@register.simple_tag(takes_context=True)
+def current(context: template.Context, *names: str) -> SafeString:
+    """Mark a link that leads to the page it is on; `names` are those of the routes behind it."""
+    match = getattr(context.get("request"), "resolver_match", None)
+    is_here = match is not None and match.view_name in names
+    return SafeString(' aria-current="page"' if is_here else "")
+
+
+@register.inclusion_tag("downloads/partials/keys.html")
+def keys() -> dict[str, Any]:
+    """List the shortcuts of one letter."""
+    return {"shortcuts": SHORTCUTS}
 
 
 @register.inclusion_tag("downloads/partials/badge.html")

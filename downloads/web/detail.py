@@ -92,4 +92,4 @@ def find(request: SignedInRequest, correlation_id: str) -> Download:
     found = visible(request).select_related(
         "worker", "owner", "progress", "entry", "listing", "listed_in", "have"
     )
-    return get_object_or_404(found, correlation_id=correlation_id)
+    return get_object_or_404(found.with_thumbnail(), correlation_id=correlation_id)

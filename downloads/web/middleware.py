@@ -5,13 +5,16 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth import login, logout
 from django.db import Error
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.middleware.gzip import GZipMiddleware
+from django.middleware.locale import LocaleMiddleware
 from django.shortcuts import render
 from django.template.loader import render_to_string
+from django.utils import translation
 from django.utils.deprecation import MiddlewareMixin
 
 from downloads import logs
@@ -35,6 +38,18 @@ class CompressesPages(GZipMiddleware):
         self, request: HttpRequest, response: HttpResponseBase
     ) -> HttpResponseBase:
         return response if response.streaming else super().process_response(request, response)
+
+
+class SpeaksTheReadersLanguage(LocaleMiddleware):
+    """Django's, for all but the API, whose sentences are English: programs look for them.
+
+    The language is that of the cookie that the account page and the sign-in keep, or the browser's.
+    """
+
+    def process_request(self, request: HttpRequest) -> None:
+        super().process_request(request)
+        if is_of_api(request):
+            translation.activate(settings.LANGUAGE_CODE)
 
 
 class NamesTheDownload(MiddlewareMixin):
@@ -101,7 +116,7 @@ class SignsInByProxy(MiddlewareMixin):
         return None
 
 
-def _is_api(request: HttpRequest) -> bool:
+def is_of_api(request: HttpRequest) -> bool:
     return request.path_info.startswith("/api/")
 
 
@@ -109,7 +124,7 @@ def _refused(request: HttpRequest, name: str) -> HttpResponse:
     logger.warning("The proxy named %s, who may not use this site", name)
     if request.user.is_authenticated:
         logout(request)
-    if _is_api(request):
+    if is_of_api(request):
         return JsonResponse({"detail": f"There is no user {name} here."}, status=403)
     return render(request, "downloads/not_a_user.html", {"name": name}, status=403)
 
@@ -119,7 +134,7 @@ def _during_an_outage(request: HttpRequest, exception: Error) -> HttpResponse:
     if hasattr(request, "session"):
         request.session.modified = False  # saving it would fail as well
     sentence = DAMAGED_SENTENCE if is_damaged(exception) else SENTENCE
-    return unavailable(sentence, is_api=_is_api(request))
+    return unavailable(sentence, is_api=is_of_api(request))
 
 
 def unavailable(sentence: str, *, is_api: bool) -> HttpResponse:

@@ -19,6 +19,7 @@ from downloads.rules.options import DownloadOptions, InvalidOption
 from downloads.rules.states import ListKind, Outcome, Phase, Result, State
 from downloads.waiting import Obstacles, Waiting, Why
 from downloads.web.format import counted, duration, instant, size
+from downloads.web.thumbnails import address_of
 
 FRESH = timedelta(seconds=10)  # an older speed and remaining time say nothing about now
 
@@ -101,6 +102,11 @@ class DownloadView:
     @property
     def name(self) -> str:
         return self.download.title or self.download.url
+
+    @property
+    def thumbnail(self) -> str | None:
+        """The address of its small picture; None: it has none."""
+        return address_of(self.download)
 
     @property
     def host(self) -> str:

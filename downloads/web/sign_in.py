@@ -5,6 +5,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import login
+from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -12,6 +13,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from downloads.accounts import first_admin
+from downloads.accounts.preferences import keep_in_cookies, preferences_of
 from downloads.web.forms import FirstAdminForm
 
 
@@ -22,6 +24,12 @@ class Login(LoginView):
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         return super().get_context_data(first_admin_wanted=first_admin.is_wanted(), **kwargs)
+
+    def form_valid(self, form: AuthenticationForm) -> HttpResponse:
+        """Sign in. The next sign-in in this browser looks as this user likes it."""
+        response = super().form_valid(form)
+        keep_in_cookies(response, preferences_of(form.get_user()))
+        return response
 
 
 def locked_out(

@@ -53,8 +53,8 @@ class SiteForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for mypy a
         required=False,
         max_length=MAX_PROXY_LENGTH,
         help_text=_(
-            "http://, https://, socks5:// or socks5h://, with user:password@ if it wants that; these"
-            " are never shown again. Empty: none."
+            "http://, https://, socks5:// or socks5h://, with user:password@ if it wants that;"
+            " these are never shown again. Empty: none."
         ),
         widget=forms.TextInput(
             attrs={"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"}

@@ -5,9 +5,11 @@ from django.urls.converters import StringConverter
 
 from downloads import actions
 from downloads.web import (
+    account,
     cookies,
     dashboard,
     detail,
+    help,
     list_actions,
     presets,
     sign_in,
@@ -15,6 +17,7 @@ from downloads.web import (
     system,
 )
 from downloads.web.media import media
+from downloads.web.thumbnails import thumbnail
 
 
 class CorrelationIdConverter(StringConverter):
@@ -49,6 +52,7 @@ urlpatterns = [
     path(f"{ONE}retry", detail.act, {"action": actions.retry}, name="retry"),
     path(f"{ONE}cleanup", detail.act, {"action": actions.clean}, name="cleanup"),
     path(f"{ONE}delete", detail.delete, name="delete"),
+    path(f"{ONE}thumbnail", thumbnail, name="thumbnail"),
     path(f"{ONE}again", list_actions.fetch_again, name="again"),
     path(f"{ONE}whole-list", list_actions.read_whole_list, name="whole_list"),
     path(f"{ONE}entries", list_actions.entries, name="entries"),
@@ -64,6 +68,13 @@ urlpatterns = [
     path("system/", system.system, name="system"),
     path("system/<str:host>/extractors", system.ask, name="ask_extractors"),
     path("media/<correlation_id:correlation_id>/<path:name>", media, name="media"),
+    path("account/", account.account, name="account"),
+    path("account/preferences", account.save_preferences, name="save_preferences"),
+    path("account/theme", account.choose_theme, name="theme"),
+    path("account/password", account.change_password, name="change_password"),
+    path("account/tokens", account.make_token, name="make_token"),
+    path("account/tokens/<int:pk>/revoke", account.revoke_token, name="revoke_token"),
+    path("help/", help.help_page, name="help"),
     path("setup/", sign_in.setup, name="setup"),
     path("login/", sign_in.Login.as_view(), name="login"),
 ]

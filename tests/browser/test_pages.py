@@ -10,7 +10,7 @@ from playwright.sync_api import Page, Route, expect
 
 from downloads.models import Download
 from downloads.rules.states import Reason, State
-from tests.browser.conftest import TIMEOUT_MS, sign_in
+from tests.browser.conftest import TIMEOUT_MS, sign_in, sign_out
 from tests.browser.test_journey import row_of
 from tests.browser.test_waiting import show
 from tests.helpers import lives
@@ -115,7 +115,7 @@ def test_pages_hear_that_somebody_signed_out(page: Page, staff: User) -> None:
     other.goto("/")
     expect(other.locator("#chip")).to_have_attribute("data-state", "live")
 
-    page.get_by_role("button", name="Log out").click()
+    sign_out(page)
     submit(staff)  # the page asks for its rows, and hears that it may not
 
     expect(other.locator("#lost-sentence")).to_contain_text("You are signed out")

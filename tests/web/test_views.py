@@ -884,7 +884,7 @@ def test_no_page_has_inline_scripts_or_styles(every_page: dict[str, str]) -> Non
     for name, page in every_page.items():
         assert not re.search(r"\sstyle=|<style|\son\w+=|javascript:", page), name
         for script in re.findall(r"<script[^>]*>", page):
-            assert ' type="module" src="/static/' in script, name
+            assert ' src="/static/' in script, name
 
 
 def test_no_page_loads_anything_from_elsewhere(every_page: dict[str, str]) -> None:
