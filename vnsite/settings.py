@@ -192,6 +192,7 @@ def keep_for_a_year(headers: Any, path: str, url: str) -> None:
 
 SERVESTATIC_ADD_HEADERS_FUNCTION = keep_for_a_year
 
+CSRF_FAILURE_VIEW = "downloads.web.errors.csrf_failure"
 ORIGIN = re.compile(r"^https?://[^/]+")
 X_FRAME_OPTIONS = "DENY"
 # Nothing that a title or an error smuggles into a page can run, load or send.
@@ -239,7 +240,7 @@ LOGGING = {
         "django": {"level": LEVEL_OF_OTHERS},  # Django's own configuration sets INFO
         "downloads": {"level": VNSITE.log_level.upper()},
         "django.request": {"level": "ERROR"},
-        # A wrong host name is a mistake of the client; it would be a traceback in the log.
+        # It would be a traceback for each request: web.refused_host says it in a line.
         "django.security.DisallowedHost": {"level": "CRITICAL"},
     },
 }

@@ -4,12 +4,13 @@ from typing import Any
 
 from django import template
 from django.templatetags.static import static
-from django.utils.html import format_html
+from django.utils.html import format_html, json_script
 from django.utils.safestring import SafeString
 
 from downloads.rules.states import State
 from downloads.web.format import LOOKS, instant
 from downloads.web.help import SHORTCUTS
+from downloads.web.words import words as words_of_scripts
 
 register = template.Library()
 register.simple_tag(instant)
@@ -25,6 +26,12 @@ def icon(name: str) -> SafeString:
         static(SPRITE),
         name,
     )
+
+
+@register.simple_tag
+def words() -> SafeString:
+    """Place the words of the page's scripts."""
+    return json_script(words_of_scripts(), "words")
 
 
 @register.simple_tag(takes_context=True)

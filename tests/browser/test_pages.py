@@ -69,7 +69,7 @@ def test_a_page_that_comes_later_gets_what_it_has_not_seen(page: Page, staff: Us
     late = page.context.new_page()
     # Its page was drawn, and then something happened before it could listen.
     held: list[Route] = []
-    late.route("**/shared_stream.js", lambda route: held.append(route))
+    late.route("**/connection.js", lambda route: held.append(route))
     late.goto("/", wait_until="commit")
     expect(late.locator("#rows")).to_be_attached()
     missed = submit(staff)
@@ -126,7 +126,7 @@ def test_a_page_without_a_stream_says_so_and_why_and_asks_by_itself(
 ) -> None:
     sign_in(page, staff)
 
-    expect(page.locator("#chip-word")).to_have_text("Not live")
+    expect(page.locator("#chip-word")).to_have_text("Updating every 10 s")
     lost = page.locator("#lost-sentence")
     expect(lost).to_contain_text("Live updates are off. You have 2 live updates open")
     expect(lost).to_contain_text("This page asks every 10 seconds.")
