@@ -85,14 +85,17 @@ const HANDLERS = {
     newestStats = data;
     if (!paused && rows.exists) writeStats();
   },
-  waiting({ sites, owners }) {
-    const wordOf = ({ site, owner }) => `${sites[site] ?? ""} ${owners[owner] ?? ""}`.trim();
+  waiting({ sites, owners, queue, paused }) {
+    const isPaused = ({ row }) => paused.includes(row ?? page.download);
+    const wordsOf = (of) => [sites[of.site], owners[of.owner], queue, isPaused(of) && "paused"];
+    const wordOf = (of) => wordsOf(of).filter(Boolean).join(" ");
     const isOther = (part) => part.dataset.waiting !== wordOf(part.dataset);
     const others = [...document.querySelectorAll("[data-waiting]")].filter(isOther);
     others.forEach(changedAt);
     const isTold = (host) => document.querySelector(`#banners [data-site="${CSS.escape(host)}"]`);
     const isUntold = ([host, word]) => !word.startsWith("site_") && !isTold(host);
-    if (rows.exists && Object.entries(sites).some(isUntold)) bannersChanged = true;
+    const isOtherQueue = byId("banners") && byId("banners").dataset.queue !== queue;
+    if (isOtherQueue || (rows.exists && Object.entries(sites).some(isUntold))) bannersChanged = true;
     if (others.length || bannersChanged) refreshSoon();
   },
   resync() {
