@@ -31,6 +31,8 @@ const COUNTED = {
   not_cleaned: ["completed", "failed", "cancelled"],
 };
 
+const QUEUE_MS = 2_000; // in which places in the queue may be old
+let queueTimer = null;
 const page = document.body.dataset;
 const byId = (id) => document.getElementById(id);
 const tellers = announcers();
@@ -78,6 +80,7 @@ const HANDLERS = {
     if (list && rows.shows(list)) changed.add(list); // its row counts what became of them
     if (!rows.exists || rows.shows(id) || rows.mayJoin(data)) changed.add(id);
     else if (refreshing) unshown.add(id);
+    if (data.from === "created" && rows.exists) queueTimer ??= setTimeout(queueMoved, QUEUE_MS);
     if (byId("banners")?.childElementCount) bannersChanged = true; // they say how many wait
     if (changed.size || bannersChanged) refreshSoon();
   },
@@ -121,6 +124,13 @@ const HANDLERS = {
 function refreshAll() {
   everythingChanged = true;
   refreshSoon();
+}
+
+// Somebody left the queue: the places of those behind are others.
+function queueMoved() {
+  queueTimer = null;
+  for (const id of rows.queuedIds()) changed.add(id);
+  if (changed.size) refreshSoon();
 }
 
 function writeStats() {
