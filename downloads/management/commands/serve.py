@@ -209,7 +209,7 @@ class Command(BaseCommand):
                 if self._keeper is not None:
                     self._wait_for_worker(self._keeper)
             if not self._signals:
-                self._say(f"Ready: {self._server.url}")
+                self._say(f"Ready: {self._server.url.rstrip('/')}{settings.VNSITE.prefix}/")
         except (OSError, http.client.HTTPException, DatabaseError) as error:
             if not self._signals:  # else it does not answer because it stops
                 self._failure = f"The site does not answer: {error}"
