@@ -66,7 +66,9 @@ class ProgressView:
             return cls(words=f"On {download.worker.name}" if download.worker else "", stops=stops)
         percent, resumed = progress.percent, progress.resumed_percent
         speed, left = progress.speed, progress.eta_seconds
-        is_fresh = timezone.now() - progress.updated_at < FRESH
+        age = timezone.now() - progress.updated_at
+        is_fresh = age < FRESH
+        is_silent = not is_fresh and progress.phase == Phase.FETCHING
         return cls(
             words=PHASES.get(progress.phase, progress.phase),
             stops=stops,
@@ -77,8 +79,15 @@ class ProgressView:
             percent="" if percent is None else f"{int(percent)} %",
             received=_received(progress),
             speed="" if speed is None or not is_fresh else f"{size(speed)}/s",
-            left="" if left is None or not is_fresh else f"{duration(left)} left",
+            left=_left(left if is_fresh else None, silent=age if is_silent else None),
         )
+
+
+def _left(seconds: float | None, *, silent: timedelta | None) -> str:
+    """Say how long it will take, or for how long nothing has come; None: unknown, and it comes."""
+    if silent is not None:
+        return gettext("No bytes for %(duration)s") % {"duration": duration(silent.total_seconds())}
+    return "" if seconds is None else gettext("%(duration)s left") % {"duration": duration(seconds)}
 
 
 def _received(progress: Progress) -> str:
