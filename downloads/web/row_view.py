@@ -69,7 +69,9 @@ class ProgressView:
             return cls(words=_on_a_worker(download), stops=stops)
         percent, resumed = progress.percent, progress.resumed_percent
         speed, left = progress.speed, progress.eta_seconds
-        is_fresh = timezone.now() - progress.updated_at < FRESH
+        age = timezone.now() - progress.updated_at
+        is_fresh = age < FRESH
+        is_silent = not is_fresh and progress.phase == Phase.FETCHING
         return cls(
             words=say(PHASES.get(progress.phase, progress.phase)),
             stops=stops,
@@ -82,12 +84,19 @@ class ProgressView:
             percent="" if percent is None else f"{int(percent)} %",
             received=_received(progress),
             speed="" if speed is None or not is_fresh else f"{size(speed)}/s",
-            left="" if left is None or not is_fresh else say("{time} left", time=duration(left)),
+            left=_left(left if is_fresh else None, silent=age if is_silent else None),
         )
 
 
 def _on_a_worker(download: Download) -> str:
     return say("On {worker}", worker=download.worker.name) if download.worker else ""
+
+
+def _left(seconds: float | None, *, silent: timedelta | None) -> str:
+    """Say how long it will take, or for how long nothing has come; None: unknown, and it comes."""
+    if silent is not None:
+        return say("No bytes for {time}", time=duration(silent.total_seconds()))
+    return "" if seconds is None else say("{time} left", time=duration(seconds))
 
 
 def _received(progress: Progress) -> str:
