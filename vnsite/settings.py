@@ -38,6 +38,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "downloads.web.middleware.SpeaksTheReadersLanguage",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "downloads.web.middleware.NamesTheDownload",
@@ -73,6 +74,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "downloads.accounts.preferences.in_templates",
             ],
         },
     },
@@ -143,6 +145,7 @@ LOGIN_REDIRECT_URL = "dashboard"
 LOGOUT_REDIRECT_URL = "login"
 
 LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English")]
 TIME_ZONE = "UTC"
 USE_I18N = True
 USE_TZ = True
@@ -175,6 +178,7 @@ def keep_for_a_year(headers: Any, path: str, url: str) -> None:
 
 SERVESTATIC_ADD_HEADERS_FUNCTION = keep_for_a_year
 
+CSRF_FAILURE_VIEW = "downloads.web.errors.csrf_failure"
 X_FRAME_OPTIONS = "DENY"
 # Nothing that a title or an error smuggles into a page can run, load or send.
 CONTENT_SECURITY_POLICY = {
@@ -218,7 +222,7 @@ LOGGING = {
         "django": {"level": LEVEL_OF_OTHERS},  # Django's own configuration sets INFO
         "downloads": {"level": VNSITE.log_level.upper()},
         "django.request": {"level": "ERROR"},
-        # A wrong host name is a mistake of the client; it would be a traceback in the log.
+        # It would be a traceback for each request: web.refused_host says it in a line.
         "django.security.DisallowedHost": {"level": "CRITICAL"},
     },
 }

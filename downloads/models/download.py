@@ -15,6 +15,7 @@ from downloads.models.counts import Counts
 from downloads.models.library import LibraryEntry, PublishedFile
 from downloads.models.progress import Progress
 from downloads.models.stream import Deletion, StreamPosition, Transition
+from downloads.models.thumbnails import Thumbnail
 from downloads.models.transactions import (
     CancelWasAsked,
     IllegalMove,
@@ -104,6 +105,11 @@ class DownloadQuerySet(models.QuerySet["Download"]):
         return self.filter(
             Q(title__icontains=text) | Q(url__icontains=text) | Q(correlation_id=text.lower())
         )
+
+    def with_thumbnail(self) -> Self:
+        """Join the thumbnails of rows and of what they have, without their bytes."""
+        joined = self.select_related("thumbnail", "have__thumbnail")
+        return joined.defer("thumbnail__content", "have__thumbnail__content")
 
     def waiting_of(self, owner: "User") -> int:
         """Return the number of a user's downloads that wait."""
@@ -498,14 +504,22 @@ class Download(models.Model):
         self._show(columns)
 
     def decide_to_publish(
-        self, *, library_path: str, manifest: dict[str, Any], **columns: Any
+        self,
+        *,
+        library_path: str,
+        manifest: dict[str, Any],
+        thumbnail: Thumbnail | None = None,
+        **columns: Any,
     ) -> None:
         """Record under which name the files will appear: from here on a cancel has lost.
 
-        `columns` are written along. Raises CancelWasAsked when the cancel was first, LostDownload
-        when the row is not ours.
+        `columns` are written along, and a `thumbnail` that is not written yet. Raises
+        CancelWasAsked when the cancel was first, LostDownload when the row is not ours.
         """
-        self.note_unless_cancelled(library_path=library_path, manifest=manifest, **columns)
+        with short_transaction():
+            self.note_unless_cancelled(library_path=library_path, manifest=manifest, **columns)
+            if thumbnail is not None:
+                Thumbnail.objects.keep(thumbnail)
 
     def ask_to_cancel(self, *, actor: str) -> bool:
         """Ask the worker of a running download to stop it. A request, not a transition.

@@ -22,6 +22,7 @@ from downloads.models.transactions import short_transaction
 from downloads.rules.links import site_of
 from downloads.rules.options import DownloadOptions
 from downloads.rules.states import Reason, State
+from downloads.rules.words import say_number
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -42,11 +43,27 @@ class TooManyWaiting(Exception):
     """
 
     def __init__(self, *, waiting: int, wanted: int, limit: int) -> None:
-        room = max(0, limit - waiting)
-        advice = f": {room:,} more can be added now, not {wanted:,}."
-        if not room:
-            advice = ". More can be added when some of them have begun."
-        super().__init__(f"You have {queued(waiting, limit=limit)}{advice}")
+        if room := max(0, limit - waiting):
+            sentence = say_number(
+                "You have {number:,} download queued (limit {limit:,}): {room:,} more can be added"
+                " now, not {wanted:,}.",
+                "You have {number:,} downloads queued (limit {limit:,}): {room:,} more can be added"
+                " now, not {wanted:,}.",
+                number=waiting,
+                limit=limit,
+                room=room,
+                wanted=wanted,
+            )
+        else:
+            sentence = say_number(
+                "You have {number:,} download queued (limit {limit:,}). More can be added when it"
+                " has begun.",
+                "You have {number:,} downloads queued (limit {limit:,}). More can be added when"
+                " some of them have begun.",
+                number=waiting,
+                limit=limit,
+            )
+        super().__init__(sentence)
 
 
 def queued(waiting: int, *, limit: int) -> str:

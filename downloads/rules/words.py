@@ -31,9 +31,14 @@ def marked(text: str) -> str:
     return text
 
 
+def translated(text: str) -> str:
+    """Return a text in the reader's language, its {places} as they are."""
+    return _catalogue.gettext(text) if text else ""
+
+
 def say(sentence: str, /, **values: object) -> str:
     """Return a sentence in the reader's language, with `values` at its {places}."""
-    return _catalogue.gettext(sentence).format(**values) if sentence else ""
+    return translated(sentence).format(**values)
 
 
 def say_number(one: str, many: str, /, number: int, **values: object) -> str:

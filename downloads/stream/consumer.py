@@ -29,6 +29,7 @@ from downloads.stream.connection_limit import ConnectionLimit, TooManyConnection
 from downloads.stream.cursor import Cursor
 from downloads.stream.events import HEARTBEAT_SECONDS, Bye, Resync, greeting, resync
 from downloads.stream.listener import STREAM, Listener
+from downloads.web import refused_host
 from downloads.web.middleware import RETRY_AFTER_SECONDS, SENTENCE
 
 if TYPE_CHECKING:
@@ -184,7 +185,8 @@ def _check(request: ASGIRequest) -> None:
     try:
         request.get_host()
     except DisallowedHost:
-        raise RefusedListener(400, "This host name is not served here.") from None
+        sentence = refused_host.sentence(refused_host.named_by(request))
+        raise RefusedListener(400, sentence) from None
     if request.method != "GET":
         raise RefusedListener(405, "Only GET.", (b"Allow", b"GET"))
 

@@ -268,9 +268,8 @@ def _for_rows(downloads: DownloadQuerySet) -> DownloadQuerySet:
     """Fetch what a row shows and defer the rest: the same queries for 1 row and for 50."""
     files = PublishedFile.objects.only("entry_id", "size")
     return (
-        downloads.select_related(
-            *("owner", "worker", "progress", "entry", "listing", "listed_in", "have")
-        )
+        downloads.with_thumbnail()
+        .select_related(*("owner", "worker", "progress", "entry", "listing", "listed_in", "have"))
         .defer(*(f"{whose}{column}" for whose in ("", "listed_in__", "have__") for column in LARGE))
         .prefetch_related(Prefetch("entry__files", queryset=files))
     )

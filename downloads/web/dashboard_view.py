@@ -11,9 +11,10 @@ from django.utils.translation import gettext
 from downloads.diagnostics.verdict import Check
 from downloads.models import Queue
 from downloads.waiting import Obstacles, Waiting
+from downloads.web.actors import actor_in_words
 from downloads.web.format import counted, instant
 from downloads.web.listing import PAGE_SIZE, Filter, ListQuery, Page, Sort
-from downloads.web.row_view import START_A_WORKER, actor_in_words, site_waits
+from downloads.web.row_view import START_A_WORKER, site_waits
 from downloads.web.system_view import HostView
 
 MAX_SITES = 3  # that have a banner of their own

@@ -5,11 +5,14 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
 from django.db import Error
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.middleware.gzip import GZipMiddleware
+from django.middleware.locale import LocaleMiddleware
 from django.template.loader import render_to_string
+from django.utils import translation
 from django.utils.deprecation import MiddlewareMixin
 
 from downloads import logs
@@ -32,6 +35,18 @@ class CompressesPages(GZipMiddleware):
         self, request: HttpRequest, response: HttpResponseBase
     ) -> HttpResponseBase:
         return response if response.streaming else super().process_response(request, response)
+
+
+class SpeaksTheReadersLanguage(LocaleMiddleware):
+    """Django's, for all but the API, whose sentences are English: programs look for them.
+
+    The language is that of the cookie that the account page and the sign-in keep, or the browser's.
+    """
+
+    def process_request(self, request: HttpRequest) -> None:
+        super().process_request(request)
+        if is_of_api(request):
+            translation.activate(settings.LANGUAGE_CODE)
 
 
 class NamesTheDownload(MiddlewareMixin):
@@ -68,7 +83,11 @@ class DatabaseUnavailable(MiddlewareMixin):
         if hasattr(request, "session"):
             request.session.modified = False  # saving it would fail as well
         sentence = DAMAGED_SENTENCE if is_damaged(exception) else SENTENCE
-        return unavailable(sentence, is_api=request.path.startswith("/api/"))
+        return unavailable(sentence, is_api=is_of_api(request))
+
+
+def is_of_api(request: HttpRequest) -> bool:
+    return request.path_info.startswith("/api/")
 
 
 def unavailable(sentence: str, *, is_api: bool) -> HttpResponse:

@@ -6,17 +6,21 @@ from django.urls.converters import StringConverter
 from downloads import actions, queueing
 from downloads.many import Action
 from downloads.web import (
+    account,
     cookies,
     dashboard,
     detail,
+    help,
     list_actions,
     many,
     presets,
+    retry,
     sign_in,
     sites,
     system,
 )
 from downloads.web.media import media
+from downloads.web.thumbnails import thumbnail
 
 
 class CorrelationIdConverter(StringConverter):
@@ -50,6 +54,7 @@ urlpatterns = [
     path(f"{ONE}cancel", detail.act, {"action": actions.cancel}, name="cancel"),
     path(f"{ONE}keep", detail.act, {"action": actions.stop_and_keep}, name="keep"),
     path(f"{ONE}retry", detail.act, {"action": actions.retry}, name="retry"),
+    path(f"{ONE}retry-changed", retry.retry_changed, name="retry_changed"),
     path(f"{ONE}cleanup", detail.act, {"action": actions.clean}, name="cleanup"),
     path(f"{ONE}pause", detail.act, {"action": queueing.pause}, name="pause"),
     path(f"{ONE}resume", detail.act, {"action": queueing.resume}, name="resume"),
@@ -58,6 +63,7 @@ urlpatterns = [
     path(f"{ONE}down", detail.act, {"action": queueing.down}, name="down"),
     path(f"{ONE}last", detail.act, {"action": queueing.last}, name="last"),
     path(f"{ONE}delete", detail.delete, name="delete"),
+    path(f"{ONE}thumbnail", thumbnail, name="thumbnail"),
     path(f"{ONE}again", list_actions.fetch_again, name="again"),
     path(f"{ONE}whole-list", list_actions.read_whole_list, name="whole_list"),
     path(f"{ONE}entries", list_actions.entries, name="entries"),
@@ -73,6 +79,13 @@ urlpatterns = [
     path("system/", system.system, name="system"),
     path("system/<str:host>/extractors", system.ask, name="ask_extractors"),
     path("media/<correlation_id:correlation_id>/<path:name>", media, name="media"),
+    path("account/", account.account, name="account"),
+    path("account/preferences", account.save_preferences, name="save_preferences"),
+    path("account/theme", account.choose_theme, name="theme"),
+    path("account/password", account.change_password, name="change_password"),
+    path("account/tokens", account.make_token, name="make_token"),
+    path("account/tokens/<int:pk>/revoke", account.revoke_token, name="revoke_token"),
+    path("help/", help.help_page, name="help"),
     path("setup/", sign_in.setup, name="setup"),
     path("login/", sign_in.Login.as_view(), name="login"),
 ]

@@ -23,7 +23,14 @@ from downloads.disk.names import NotMedia
 from downloads.fetch.client import Child, ForkServer
 from downloads.fetch.processes import ChildFailed, Process
 from downloads.fetch.protocol import Broke, Fetched, Job, LastMessage, ListingEnded
-from downloads.models import CancelWasAsked, Download, LostDownload, Site, database_now
+from downloads.models import (
+    CancelWasAsked,
+    Download,
+    LostDownload,
+    Site,
+    Thumbnail,
+    database_now,
+)
 from downloads.models.listings import MAX_LIST_DEPTH
 from downloads.models.outage import in_words, is_outage
 from downloads.rules.breaker import Verdict
@@ -243,7 +250,11 @@ class AttemptRun:
             asks_first=not self.download.is_again,
             max_entries=settings.VNSITE.max_entries,
             may_list=self.download.list_depth < MAX_LIST_DEPTH,
+            wants_preview=self.epoch == 1 or not self.row.ask(self._has_thumbnail),
         )
+
+    def _has_thumbnail(self) -> bool:
+        return Thumbnail.objects.filter(download=self.download).exists()
 
     def _listen(self, child: Child, directory: Path) -> LastWord | None:
         """Pass on what the child says until it has said its last word, or we were asked to end.
@@ -324,7 +335,14 @@ class AttemptRun:
         known = self._progress.unwritten()
         try:
             self._complete(
-                partial(publication.publish, self.row, fetched, directory=directory, known=known)
+                partial(
+                    publication.publish,
+                    self.row,
+                    fetched,
+                    directory=directory,
+                    known=known,
+                    thumbnail=self._progress.thumbnail,
+                )
             )
         except NotPublished as error:
             self._has_ended = True  # its files are where they were

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from downloads.disk.partial import LEAST_BYTES
 from downloads.models import Download
-from tests.browser.conftest import TIMEOUT_MS, sign_in
+from tests.browser.conftest import TIMEOUT_MS, sign_in, sign_out
 from tests.helpers.media_server import MediaServer
 from tests.helpers.serving import Serving
 from tests.helpers.waiting import wait_for
@@ -91,7 +91,8 @@ def test_the_page_of_a_download_follows_its_life(
     mark(page)
 
     history = page.get_by_role("table").first
-    for reason in ("submitted", "claimed", "child started", "published", "cleaned"):
+    reasons = ("Picked up by a worker", "Download started", "Moved to the library")
+    for reason in ("Added", *reasons, "Temp files removed"):
         expect(history).to_contain_text(reason)
     assert_not_reloaded(page)
 
@@ -143,12 +144,12 @@ def test_a_failed_download_says_why_and_can_be_retried(
     add(page, media_server.url("/status/404"))
     download = only_download()
     row = row_of(page, download)
-    expect(row).to_contain_text("The video does not exist or was removed.")
+    expect(row).to_contain_text("The site says this video does not exist (404).")
 
     row.get_by_role("button", name="Retry").click()
 
     wait_for(lambda: Download.objects.get(pk=download.pk).attempt == 2, what="the second attempt")
-    expect(row).to_contain_text("The video does not exist or was removed.")
+    expect(row).to_contain_text("The site says this video does not exist (404).")
 
 
 def test_wrong_links_are_named_and_nothing_is_added_by_half(
@@ -188,7 +189,7 @@ def test_people_log_in_and_out(page: Page, user: User) -> None:
 
     sign_in(page, user)
     expect(page.get_by_role("textbox", name=LINKS)).to_be_visible()
-    page.get_by_role("button", name="Log out").click()
+    sign_out(page)
 
     page.wait_for_url("**/login/**")
     page.goto("")

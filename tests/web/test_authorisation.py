@@ -14,7 +14,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from downloads.models import AttemptLog, Download
+from downloads.models import AttemptLog, Download, Thumbnail
 from tests.helpers import lives
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_disk")]
@@ -50,6 +50,7 @@ ROUTES = {
     "downloads/<correlation_id:correlation_id>/down": May.OWNER,
     "downloads/<correlation_id:correlation_id>/last": May.OWNER,
     "downloads/<correlation_id:correlation_id>/delete": May.OWNER,
+    "downloads/<correlation_id:correlation_id>/thumbnail": May.OWNER,
     "downloads/<correlation_id:correlation_id>/again": May.OWNER,
     "downloads/<correlation_id:correlation_id>/whole-list": May.OWNER,
     "downloads/<correlation_id:correlation_id>/entries": May.OWNER,
@@ -73,6 +74,14 @@ ROUTES = {
     "system/": May.STAFF,
     "system/<str:host>/extractors": May.STAFF,
     "media/<correlation_id:correlation_id>/<path:name>": May.OWNER,
+    # Everybody's own, and nobody else's: tests/web/test_account.py.
+    "account/": May.SIGNED_IN,
+    "account/preferences": May.SIGNED_IN,
+    "account/theme": May.SIGNED_IN,
+    "account/password": May.SIGNED_IN,
+    "account/tokens": May.SIGNED_IN,
+    "account/tokens/<int:pk>/revoke": May.SIGNED_IN,
+    "help/": May.ANYBODY,
     "setup/": May.ANYBODY,  # with the secret that only `serve` prints, while there is no user
     "login/": May.ANYBODY,
     "logout/": May.ANYBODY,
@@ -161,6 +170,7 @@ def people(user: User, staff: User) -> People:
 @pytest.fixture
 def theirs(people: People) -> Download:
     completed = lives.complete(lives.submit(people.owner))
+    Thumbnail.objects.keep(Thumbnail(download=completed, media_type="image/png", content=b"x"))
     AttemptLog.objects.keep(completed.pk, completed.attempt, text="a line\n", left_out=0)
     return completed
 
