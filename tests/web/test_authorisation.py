@@ -33,6 +33,8 @@ ROUTES = {
     "": May.SIGNED_IN,
     "downloads/": May.SIGNED_IN,
     "downloads/rows": May.SIGNED_IN,
+    "first-steps/hide": May.SIGNED_IN,
+    "demo": May.SIGNED_IN,
     "downloads/many": May.SIGNED_IN,  # with their own: tests/web/test_many.py
     "queue/pause": May.STAFF,
     "queue/resume": May.STAFF,
@@ -42,6 +44,7 @@ ROUTES = {
     "downloads/<correlation_id:correlation_id>/cancel": May.OWNER,
     "downloads/<correlation_id:correlation_id>/keep": May.OWNER,
     "downloads/<correlation_id:correlation_id>/retry": May.OWNER,
+    "downloads/<correlation_id:correlation_id>/retry-changed": May.OWNER,
     "downloads/<correlation_id:correlation_id>/cleanup": May.OWNER,
     "downloads/<correlation_id:correlation_id>/pause": May.OWNER,
     "downloads/<correlation_id:correlation_id>/resume": May.OWNER,
