@@ -21,6 +21,7 @@ from downloads.rules.states import ListKind, Outcome, Phase, Result, State
 from downloads.waiting import Obstacles, Waiting, Why
 from downloads.web.actors import actor_in_words
 from downloads.web.format import counted, duration, instant, size
+from downloads.web.stopping import stop_in_words
 from downloads.web.thumbnails import address_of
 
 FRESH = timedelta(seconds=10)  # an older speed and remaining time say nothing about now
@@ -61,7 +62,7 @@ class ProgressView:
     @classmethod
     def of(cls, download: Download) -> Self:
         progress: Progress | None = getattr(download, "progress", None)
-        stops = _stops(download)
+        stops = stop_in_words(download)
         if progress is None:
             return cls(words=f"On {download.worker.name}" if download.worker else "", stops=stops)
         percent, resumed = progress.percent, progress.resumed_percent
@@ -252,12 +253,6 @@ def became_in_words(became: Became, count: int) -> str:
     numbers = {"waiting": became.waiting, "running": became.running, "failed": became.failed}
     words = [f"{number:,} {word}" for word, number in numbers.items() if number]
     return " · ".join([f"{became.added:,} of {count:,} added", *words])
-
-
-def _stops(download: Download) -> str:
-    if download.cancel_requested_at:
-        return "Cancelling…"
-    return "Stopping…" if download.keep_requested_by and download.is_recording else ""
 
 
 def site_waits(waiting: Waiting) -> SafeString:
