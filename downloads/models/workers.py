@@ -5,6 +5,8 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import models
 
+from downloads.models.transactions import database_now
+
 
 class Worker(models.Model):
     """One `run_downloads` process. It is written by its own heartbeat and by nobody else."""
@@ -31,6 +33,12 @@ class Worker(models.Model):
     def actor(self) -> str:
         """Its name in the history."""
         return f"worker:{self.name}"
+
+    @classmethod
+    def alive(cls) -> "models.QuerySet[Worker]":
+        """Return the workers of which `is_alive` is true now."""
+        lease = timedelta(seconds=settings.VNSITE.lease_seconds)
+        return cls.objects.filter(stopped_at=None, heartbeat_at__gt=database_now() - lease)
 
     def is_alive(self, now: datetime) -> bool:
         """Return whether its heartbeat is younger than the lease and it has not stopped.

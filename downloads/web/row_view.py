@@ -23,6 +23,7 @@ from downloads.waiting import Obstacles, Waiting, Why
 from downloads.web.actors import actor_in_words
 from downloads.web.format import duration, instant, length, ordinal, size
 from downloads.web.order import Sort, key_of
+from downloads.web.stopping import stop_in_words
 from downloads.web.thumbnails import address_of
 
 FILMS = (Role.VIDEO, Role.AUDIO)
@@ -64,7 +65,7 @@ class ProgressView:
     @classmethod
     def of(cls, download: Download) -> Self:
         progress: Progress | None = getattr(download, "progress", None)
-        stops = _stops(download)
+        stops = stop_in_words(download)
         if progress is None:
             return cls(words=_on_a_worker(download), stops=stops)
         percent, resumed = progress.percent, progress.resumed_percent
@@ -354,13 +355,6 @@ def became_in_words(became: Became, count: int) -> str:
     if failed := became.failed:
         words.append(say_number("{number:,} failed", "{number:,} failed", number=failed))
     return " · ".join(words)
-
-
-def _stops(download: Download) -> str:
-    if download.cancel_requested_at:
-        return gettext("Cancelling…")
-    is_asked = download.keep_requested_by and download.is_recording
-    return gettext("Stopping…") if is_asked else ""
 
 
 def site_waits(waiting: Waiting) -> SafeString:

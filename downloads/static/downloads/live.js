@@ -80,7 +80,7 @@ const HANDLERS = {
     if (list && rows.shows(list)) changed.add(list); // its row counts what became of them
     if (!rows.exists || rows.shows(id) || rows.mayJoin(data)) changed.add(id);
     else if (refreshing) unshown.add(id);
-    if (data.from === "created" && rows.exists) queueTimer ??= setTimeout(queueMoved, QUEUE_MS);
+    if (data.from === "created" && rows.exists && !queueTimer) queueTimer = setTimeout(queueMoved, QUEUE_MS);
     if (byId("banners")?.childElementCount) bannersChanged = true; // they say how many wait
     if (changed.size || bannersChanged) refreshSoon();
   },
@@ -368,7 +368,7 @@ function onOwn(ids) {
 }
 
 document.addEventListener("submit", ({ target }) => {
-  if (target.action.endsWith("/logout/")) connection.ask("recheck"); // for the other pages
+  if (target.getAttribute("action")?.endsWith("/logout/")) connection.ask("recheck"); // for the other pages
 });
 
 // Answers of the buttons of one download (`data-act`): htmx puts a refusal (409) beside the button.
