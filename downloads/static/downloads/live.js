@@ -85,7 +85,7 @@ const HANDLERS = {
     for (const id of ids) {
       gone.add(id);
       changed.delete(id);
-      if (rows.exists) rows.drop(id);
+      if (rows.exists && !paused) rows.drop(id);
     }
     if (ids.includes(page.download)) showGone();
     else if (byId("entries")) refreshSoon();
@@ -321,7 +321,7 @@ function showChip() {
 
 function writeTitle() {
   const bars = isLost() ? [] : [...document.querySelectorAll("[data-progress] progress[value]")];
-  const active = Number(document.querySelector('[data-count="active"]')?.textContent ?? 0);
+  const active = isLost() ? 0 : Number(document.querySelector('[data-count="active"]')?.textContent ?? 0);
   signs.writeTitle({
     percent: bars.length ? bars.reduce((sum, bar) => sum + bar.value, 0) / bars.length : null,
     active,
@@ -341,6 +341,7 @@ byId("pause").addEventListener("click", (event) => {
   event.currentTarget.setAttribute("aria-pressed", String(paused));
   if (paused) return showChip();
   if (newestStats && rows.exists) writeStats();
+  if (rows.exists) gone.forEach(rows.drop);
   refreshSoon();
   return undefined;
 });
