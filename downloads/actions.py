@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
@@ -29,7 +29,8 @@ from downloads.models import (
     listings,
     short_transaction,
 )
-from downloads.models.submissions import queued
+from downloads.models.submissions import fingerprint, queued, without_past
+from downloads.rules.options import DownloadOptions
 from downloads.rules.states import RUNNING, Outcome, Reason, State
 
 if TYPE_CHECKING:
@@ -137,16 +138,18 @@ def _cancel_waiting(download: Download, *, actor: str) -> Download:
     return download
 
 
-def retry(download: Download, *, actor: str) -> Download:
+def retry(download: Download, *, actor: str, options: DownloadOptions | None = None) -> Download:
     """Send a failed or cancelled download back to CREATED, with its full number of attempts.
 
-    What was kept of an earlier attempt is removed first. Raises NotAllowed when it is
-    waiting, running or completed, and when the same owner has the same wish waiting or running.
+    `options` replace those that it had; the history names which. What was kept of an earlier
+    attempt is removed first. Raises NotAllowed when it is waiting, running or completed, and when
+    the same owner has the same wish waiting or running.
     """
     if not download.is_retryable:
         ending = download.outcome or download.state
         raise NotAllowed(download, f"It cannot be retried: it is {ending}.")
     _refuse_when_too_many_wait(download)
+    changed, columns = _changes(download, options)
     try:
         remove_directory(download)
         with short_transaction():
@@ -155,20 +158,39 @@ def retry(download: Download, *, actor: str) -> Download:
                 State.CREATED,
                 actor=actor,
                 reason=Reason.RETRIED,
+                data={"changed": " ".join(changed)} if changed else {},
                 uncounted=download.attempt,
                 max_attempts=settings.VNSITE.max_attempts,
-                not_before=None,
                 keep_requested_by="",
                 error_class=None,
                 error_data={},
+                **columns,
             )
     except LostDownload:
         _look_again(download)
-        return retry(download, actor=actor)  # as it is now: it may only have been cleaned up
+        # As it is now: it may only have been cleaned up.
+        return retry(download, actor=actor, options=options)
     except IntegrityError:
         _look_again(download)
         raise NotAllowed(download, "The same link is waiting or running already.") from None
     return download
+
+
+def _changes(
+    download: Download, options: DownloadOptions | None
+) -> tuple[list[str], dict[str, Any]]:
+    """Return the names of the options that become others, and the columns to write with them."""
+    if options is None:
+        return [], {"not_before": None}
+    options = without_past(options, timezone.now())
+    values = options.as_dict()
+    changed = [name for name in values if values[name] != download.options.get(name)]
+    columns = {
+        "options": values,
+        "fingerprint": fingerprint(download.url, options),
+        "not_before": options.starts_at,
+    }
+    return changed, columns
 
 
 def _refuse_when_added_again(download: Download) -> None:

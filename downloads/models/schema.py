@@ -1,5 +1,9 @@
-"""Compares the migrations of the database with those of this code."""
+"""Compares the migrations of the database with those of this code, and tells its version."""
 
+import tomllib
+from pathlib import Path
+
+from django.conf import settings
 from django.db import connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
@@ -34,3 +38,12 @@ def named(migrations: Migrations) -> str:
     names = [f"{app}.{name}" for app, name in sorted(migrations)]
     more = [f"{len(names) - NAMED} more"] if len(names) > NAMED else []
     return ", ".join(names[:NAMED] + more)
+
+
+def version_on_disk() -> str:
+    """Return the version in pyproject.toml; "" while that is not there or half written."""
+    try:
+        project = tomllib.loads(Path(settings.BASE_DIR, "pyproject.toml").read_text())["project"]
+        return str(project["version"])
+    except (OSError, KeyError, tomllib.TOMLDecodeError):
+        return ""

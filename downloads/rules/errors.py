@@ -65,7 +65,7 @@ ADVICE: dict[ErrorClass, Advice] = {
         retry=Retry.ONCE,
     ),
     ErrorClass.UNAVAILABLE: Advice(
-        sentence="The video does not exist or was removed.",
+        sentence="The site says this video does not exist (404).",
         next_step="Open the source page to see whether the address is right.",
     ),
     ErrorClass.LOGIN_REQUIRED: Advice(
@@ -98,7 +98,7 @@ ADVICE: dict[ErrorClass, Advice] = {
     ),
     ErrorClass.FORMAT_UNAVAILABLE: Advice(
         sentence="This video cannot be had with the chosen options.",
-        next_step="Add the link again with other options.",
+        next_step="Retry with other options.",
     ),
     ErrorClass.LIVE_NOT_STARTED: Advice(
         sentence="The live stream has not started.",
@@ -160,11 +160,11 @@ BY_CODE: dict[str, Advice] = {
     ),
     "empty_clip": Advice(
         sentence="The chosen part is not in the video.",
-        next_step="Add the link again with another part.",
+        next_step="Retry with another part.",
     ),
     "live_refused": Advice(
         sentence="It is a live stream, and the options refuse those.",
-        next_step="Add the link again with another choice for live streams.",
+        next_step="Retry with another choice for live streams.",
     ),
     "handshake": Advice(
         sentence="The site answers only what connects as a browser does.",
@@ -172,7 +172,7 @@ BY_CODE: dict[str, Advice] = {
     ),
     "is_list": Advice(
         sentence="The link stands for a list, and only one video was asked for.",
-        next_step="Add the link again and have its list read.",
+        next_step="Retry, and have its list read.",
     ),
     "list_too_deep": Advice(
         sentence="This is a list within lists, and those are read to a depth of three.",
@@ -184,7 +184,7 @@ BY_CODE: dict[str, Advice] = {
     ),
     "no_sound": Advice(
         sentence="The video has no sound.",
-        next_step="Add the link again as a video.",
+        next_step="Retry as a video.",
     ),
     "not_decrypted": Advice(
         sentence="A part of the encrypted stream could not be decrypted.",

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from http import HTTPStatus
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpResponse
+from django.http import HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
@@ -20,35 +21,62 @@ from downloads.web.entries import EntriesQuery
 from downloads.web.entries_form import EntriesForm
 from downloads.web.entries_view import listing_view
 from downloads.web.requests import SignedInRequest, is_of_script, next_path, visible
+from downloads.web.retry_form import RetryForm
 from downloads.web.row_view import DownloadView
+
+PAGE = "downloads/download.html"
 
 
 @require_safe
 @never_cache
 @login_required
 def download(
-    request: SignedInRequest, correlation_id: str, *, template: str = "downloads/download.html"
+    request: SignedInRequest, correlation_id: str, *, template: str = PAGE
 ) -> HttpResponse:
     """Answer the page, or with another template its parts alone."""
+    return page_of(request, correlation_id, template=template)
+
+
+def page_of(
+    request: SignedInRequest,
+    correlation_id: str,
+    *,
+    template: str = PAGE,
+    status: HTTPStatus = HTTPStatus.OK,
+    retry_form: RetryForm | None = None,
+    entries_form: EntriesForm | None = None,
+) -> HttpResponse:
+    """Answer what the page of a download shows; the forms are those that were refused."""
     seq = StreamPosition.current()  # first, as in the dashboard
     found = find(request, correlation_id)
-    return render(request, template, {"seq": seq, **context_of(request, found)})
-
-
-def context_of(
-    request: SignedInRequest, found: Download, *, form: EntriesForm | None = None
-) -> dict[str, object]:
-    """Return what the page of a download shows. `form`: one for its entries that was refused."""
+    query = query_of(request)
+    here = f"{reverse('download', args=[correlation_id])}{'?' if query else ''}{query.urlencode()}"
+    context: dict[str, object] = {"seq": seq, "back": back_to(query), "here": here}
     listing: Listing | None = getattr(found, "listing", None)
     became = became_of_lists([found]).get(found.pk)
     obstacles = Obstacles.around([found])
     view = DownloadView(download=found, obstacles=obstacles, viewer=request.user, became=became)
-    context = detail_view(view)
+    context |= detail_view(view)
+    if found.is_retryable:
+        context |= {"retry_form": retry_form or RetryForm(found)}
     if listing and became:
-        query = EntriesQuery.parse(request.GET.dict())
-        form = form or EntriesForm.to_begin(found, among=presets.offered(request.user))
-        context |= listing_view(listing, became, query, form)
-    return context
+        entries = EntriesQuery.parse(request.GET.dict())
+        form = entries_form or EntriesForm.to_begin(found, among=presets.offered(request.user))
+        context |= listing_view(listing, became, entries, form)
+    return render(request, template, context, status=status)
+
+
+def query_of(request: SignedInRequest) -> QueryDict:
+    """Return the query of the page, also when one of its forms was posted."""
+    if request.method != "POST":
+        return request.GET
+    return QueryDict(urlsplit(request.POST.get("next", "")).query)
+
+
+def back_to(query_of_page: QueryDict) -> str:
+    """Return the address of the list as it was left: `from` in the page's query is the list's."""
+    query = urlencode(parse_qsl(str(query_of_page.get("from", ""))))
+    return f"{reverse('dashboard')}{'?' if query else ''}{query}"
 
 
 @require_POST
@@ -61,7 +89,7 @@ def act(
     try:
         action(found, actor=user_actor(request.user))
     except actions.NotAllowed as refusal:
-        return _refuse(request, found, refusal)
+        return refuse(request, found, refusal)
     if is_of_script(request):
         return HttpResponse(status=HTTPStatus.NO_CONTENT)
     return redirect(next_path(request, default=reverse("download", args=[correlation_id])))
@@ -76,12 +104,12 @@ def delete(request: SignedInRequest, correlation_id: str) -> HttpResponse:
     try:
         actions.forget(found, with_files="with_files" in request.POST)
     except actions.NotAllowed as refusal:
-        return _refuse(request, found, refusal)
+        return refuse(request, found, refusal)
     messages.success(request, f"Deleted: {name}")
-    return redirect("dashboard")
+    return redirect(back_to(query_of(request)))
 
 
-def _refuse(request: SignedInRequest, found: Download, refusal: actions.NotAllowed) -> HttpResponse:
+def refuse(request: SignedInRequest, found: Download, refusal: actions.NotAllowed) -> HttpResponse:
     """Answer 409, with the state that the download has now, in words."""
     context = {"download": found, "sentence": str(refusal)}
     name = "downloads/partials/refusal.html" if is_of_script(request) else "409.html"

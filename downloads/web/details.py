@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from downloads.rules.options import OPTIONS
 from downloads.rules.states import Stop
+from downloads.web.actors import actor_in_words
 
 CODES = {
     "no_room": "The disk ran full while it was downloading.",
@@ -51,6 +53,7 @@ SENTENCES = {
     "added": "added: {}",
     "not_added": "not added: {}",
     "left_out": "left out, without a link that can be downloaded: {}",
+    "changed": "Options changed: {}",
 }
 # What a video came without; each is one of `warnings`.
 WARNINGS = {
@@ -120,6 +123,10 @@ def _key_of(warning: Mapping[str, Any]) -> str:
 def _written(key: str, value: Any, write_bytes: Callable[[int], str]) -> Any:
     if key in ARE_BYTES:
         return write_bytes(value)
+    if key == "changed":
+        return ", ".join(OPTIONS[name].label for name in value.split() if name in OPTIONS)
+    if key == "asked_by":
+        return actor_in_words(value)
     if key in ARE_INSTANTS:
         return f"{datetime.fromtimestamp(value, UTC):%Y-%m-%d %H:%M} UTC"
     return value

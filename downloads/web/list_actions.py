@@ -10,7 +10,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -21,18 +21,18 @@ from downloads.models import (
     DownloadQuerySet,
     Listing,
     Refusal,
-    StreamPosition,
     TooManyWaiting,
     presets,
     submissions,
     user_actor,
 )
 from downloads.models.listings import add_entries_in_turns
-from downloads.rules.options import DownloadOptions, InvalidOption
-from downloads.web.detail import context_of, find
+from downloads.rules.options import DownloadOptions
+from downloads.web.detail import find, page_of
 from downloads.web.entries_form import EntriesForm
 from downloads.web.format import counted
 from downloads.web.requests import SignedInRequest, next_path
+from downloads.web.retry_form import options_of
 
 # Why entries were not added, with the verb for one of them and for several.
 REFUSALS: dict[Refusal, tuple[str, str]] = {
@@ -58,7 +58,8 @@ def entries(request: SignedInRequest, correlation_id: str) -> HttpResponse:
     listing = _listing_of(found)
     form = EntriesForm(request.POST, among=presets.offered(request.user))
     if not form.is_valid():
-        return _refuse(request, found, form)
+        status = HTTPStatus.UNPROCESSABLE_ENTITY
+        return page_of(request, correlation_id, entries_form=form, status=status)
     chosen = form.select(listing.entries.all(), owner=listing.download.owner)
     try:
         additions = add_entries_in_turns(
@@ -72,13 +73,6 @@ def entries(request: SignedInRequest, correlation_id: str) -> HttpResponse:
     else:
         messages.warning(request, sentence)
     return redirect(next_path(request, default=reverse("download", args=[correlation_id])))
-
-
-def _refuse(request: SignedInRequest, found: Download, form: EntriesForm) -> HttpResponse:
-    """Show the page again, with all that was chosen and what is wrong with it."""
-    context = {"seq": StreamPosition.current(), **context_of(request, found, form=form)}
-    status = HTTPStatus.UNPROCESSABLE_ENTITY
-    return render(request, "downloads/download.html", context, status=status)
 
 
 def sentence_about(additions: list[Addition]) -> str:
@@ -100,7 +94,7 @@ def sentence_about(additions: list[Addition]) -> str:
 def fetch_again(request: SignedInRequest, correlation_id: str) -> HttpResponse:
     """Add the link of a download once more, to be fetched although its owner has the video."""
     found = find(request, correlation_id)
-    return _add_once_more(request, found, options=_options_of(found), is_again=True)
+    return _add_once_more(request, found, options=options_of(found), is_again=True)
 
 
 @require_POST
@@ -108,15 +102,7 @@ def fetch_again(request: SignedInRequest, correlation_id: str) -> HttpResponse:
 def read_whole_list(request: SignedInRequest, correlation_id: str) -> HttpResponse:
     """Add the link of a download that took one video of a list, now to read the list."""
     found = find(request, correlation_id)
-    return _add_once_more(request, found, options=_options_of(found).with_overrides(playlist="ask"))
-
-
-def _options_of(found: Download) -> DownloadOptions:
-    """Return how it was asked for; the defaults when that was with a newer version."""
-    try:
-        return DownloadOptions.from_mapping(found.options)
-    except InvalidOption:
-        return DownloadOptions()
+    return _add_once_more(request, found, options=options_of(found).with_overrides(playlist="ask"))
 
 
 def _add_once_more(

@@ -107,7 +107,10 @@ class CountedSelect(forms.Select):
         count = _count_of(value)
         choice = super().render(name, value if count is None else FIRST, attrs, renderer)
         shown = FIRST_DEFAULT if count is None else count
-        number = self.number.render(f"{name}_first", shown, {"id": f"id_{name}_first"}, renderer)
+        beside = {"id": f"id_{name}_first"} | (
+            {"form": self.attrs["form"]} if "form" in self.attrs else {}
+        )
+        number = self.number.render(f"{name}_first", shown, beside, renderer)
         return choice + number
 
     def value_from_datadict(self, data: Mapping[str, Any], files: Any, name: str) -> Any:

@@ -18,6 +18,7 @@ from downloads.rules.errors import Advice, ErrorClass
 from downloads.rules.options import DownloadOptions, InvalidOption
 from downloads.rules.states import ListKind, Outcome, Phase, Result, State
 from downloads.waiting import Obstacles, Waiting, Why
+from downloads.web.actors import actor_in_words
 from downloads.web.format import counted, duration, instant, size
 from downloads.web.thumbnails import address_of
 
@@ -270,9 +271,3 @@ def site_waits(waiting: Waiting) -> SafeString:
 def host_of(url: str) -> str:
     """Return the site of a URL, without the port and `www.`."""
     return (urlsplit(url).hostname or url).removeprefix("www.")
-
-
-def actor_in_words(actor: str) -> str:
-    """Write `user:ann` as "ann", and everybody else with what they are: "worker box-1"."""
-    kind, _, name = actor.partition(":")
-    return name if kind == "user" else f"{kind} {name}".strip()

@@ -15,8 +15,8 @@ from downloads.models import Extractors, Wanted
 from downloads.rules.words import marked, say, say_number
 from downloads.updates.refusal import sentence_of
 from downloads.updates.state import INSTALLED, State, age_days, channel_of, version_of
+from downloads.web.actors import actor_in_words
 from downloads.web.format import instant
-from downloads.web.row_view import actor_in_words
 
 MODES = {
     "check": marked("A worker looks once a day."),

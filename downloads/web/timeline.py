@@ -16,6 +16,7 @@ class Step:
 
     state: State
     entered_at: datetime | None  # None: not on the present way
+    seq: int | None  # of the transition into it; None: not on the present way
     seconds: float | None  # how long it lasted; None while it lasts and when it was not entered
     is_current: bool
 
@@ -31,10 +32,6 @@ class Step:
     def lasted(self) -> str:
         return "" if self.seconds is None else duration(self.seconds)
 
-    @property
-    def since(self) -> str:
-        return f"Since {self.entered_at:%Y-%m-%d %H:%M:%S} UTC" if self.entered_at else ""
-
 
 def steps_of(history: Sequence[Transition]) -> list[Step]:
     """Return every state in the order of a life, with what the present way took of it.
@@ -44,7 +41,7 @@ def steps_of(history: Sequence[Transition]) -> list[Step]:
     """
     starts = [index for index, entry in enumerate(history) if entry.to_state == State.CREATED]
     way = history[starts[-1] if starts else 0 :]
-    entered = {State(entry.to_state): entry.at for entry in way}
+    entered = {State(entry.to_state): entry for entry in way}
     lasted = {
         State(entry.to_state): (following.at - entry.at).total_seconds()
         for entry, following in pairwise(way)
@@ -53,7 +50,8 @@ def steps_of(history: Sequence[Transition]) -> list[Step]:
     return [
         Step(
             state=state,
-            entered_at=entered.get(state),
+            entered_at=entered[state].at if state in entered else None,
+            seq=entered[state].seq if state in entered else None,
             seconds=lasted.get(state),
             is_current=state == current,
         )

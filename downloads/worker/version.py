@@ -3,18 +3,15 @@
 A worker runs for weeks; an update migrates the database and exchanges the files under it.
 """
 
-import tomllib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Self
-
-from django.conf import settings
 
 from downloads.models.schema import (
     Migrations,
     applied_migrations,
     migrations_on_disk,
     named,
+    version_on_disk,
     why_foreign,
 )
 
@@ -40,13 +37,4 @@ class Release:
         version = version_on_disk()
         if version != self.version:
             return f"vnsite on the disk is {version or 'gone'}, and {self.version} is running"
-        return ""
-
-
-def version_on_disk() -> str:
-    """Return the version in pyproject.toml; "" while that is not there or half written."""
-    try:
-        project = tomllib.loads(Path(settings.BASE_DIR, "pyproject.toml").read_text())["project"]
-        return str(project["version"])
-    except (OSError, KeyError, tomllib.TOMLDecodeError):
         return ""

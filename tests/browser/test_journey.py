@@ -91,7 +91,8 @@ def test_the_page_of_a_download_follows_its_life(
     mark(page)
 
     history = page.get_by_role("table").first
-    for reason in ("submitted", "claimed", "child started", "published", "cleaned"):
+    reasons = ("Picked up by a worker", "Download started", "Moved to the library")
+    for reason in ("Added", *reasons, "Temp files removed"):
         expect(history).to_contain_text(reason)
     assert_not_reloaded(page)
 
@@ -143,12 +144,12 @@ def test_a_failed_download_says_why_and_can_be_retried(
     add(page, media_server.url("/status/404"))
     download = only_download()
     row = row_of(page, download)
-    expect(row).to_contain_text("The video does not exist or was removed.")
+    expect(row).to_contain_text("The site says this video does not exist (404).")
 
     row.get_by_role("button", name="Retry").click()
 
     wait_for(lambda: Download.objects.get(pk=download.pk).attempt == 2, what="the second attempt")
-    expect(row).to_contain_text("The video does not exist or was removed.")
+    expect(row).to_contain_text("The site says this video does not exist (404).")
 
 
 def test_wrong_links_are_named_and_nothing_is_added_by_half(

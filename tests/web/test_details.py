@@ -12,7 +12,9 @@ from downloads.web.details import detail_of
     [
         ({}, ""),
         ({"freed_bytes": 123}, "123 bytes freed"),
-        ({"asked_by": "user:eve"}, "asked by user:eve"),
+        ({"asked_by": "user:eve"}, "asked by eve"),
+        ({"asked_by": "command:stop_and_keep"}, "asked by the command line"),
+        ({"changed": "quality of-a-later-version"}, "Options changed: Quality"),
         ({"signal": "SIGKILL"}, "The download process was killed by SIGKILL."),
         ({"status": 0}, "The download process exited with 0."),
         ({"code": "no_room"}, "The disk ran full while it was downloading."),

@@ -229,7 +229,7 @@ async function refreshList(ids, everything) {
   await absorb(url);
 }
 
-// Somebody may be typing in the form, or ticking entries: only their states are drawn again.
+// Somebody may be typing in a form, or ticking entries: only their states are drawn again.
 function isInUse(id) {
   const isOpen = byId(id)?.querySelector("[data-keep][open]");
   return isOpen || id === "add" || (id === "part-entries" && byId("entries"));
