@@ -12,7 +12,7 @@ import * as rows from "./rows.js";
 import * as signs from "./signs.js";
 import { say } from "./words.js";
 
-const BURST = 4; // refreshes in this time, and then one after the other
+const BURST = 6; // refreshes in this time, and then one after the other
 const BURST_MS = 2_000;
 const BURST_OF_LIST_MS = 8_000; // of a list, whose downloads all change it
 const LEAST_MS = 50; // between two: what is committed together is asked for together
