@@ -12,7 +12,7 @@ import * as rows from "./rows.js";
 import * as signs from "./signs.js";
 import { say } from "./words.js";
 
-const BURST = 4; // refreshes in this time, and then one after the other
+const BURST = 6; // refreshes in this time, and then one after the other
 const BURST_MS = 2_000;
 const BURST_OF_LIST_MS = 8_000; // of a list, whose downloads all change it
 const LEAST_MS = 50; // between two: what is committed together is asked for together
@@ -88,7 +88,7 @@ const HANDLERS = {
     for (const id of ids) {
       gone.add(id);
       changed.delete(id);
-      if (rows.exists) rows.drop(id);
+      if (rows.exists && !paused) rows.drop(id);
     }
     if (ids.includes(page.download)) showGone();
     else if (byId("entries")) refreshSoon();
@@ -331,7 +331,7 @@ function showChip() {
 
 function writeTitle() {
   const bars = isLost() ? [] : [...document.querySelectorAll("[data-progress] progress[value]")];
-  const active = Number(document.querySelector('[data-count="active"]')?.textContent ?? 0);
+  const active = isLost() ? 0 : Number(document.querySelector('[data-count="active"]')?.textContent ?? 0);
   signs.writeTitle({
     percent: bars.length ? bars.reduce((sum, bar) => sum + bar.value, 0) / bars.length : null,
     active,
@@ -351,6 +351,7 @@ byId("pause").addEventListener("click", (event) => {
   event.currentTarget.setAttribute("aria-pressed", String(paused));
   if (paused) return showChip();
   if (newestStats && rows.exists) writeStats();
+  if (rows.exists) gone.forEach(rows.drop);
   refreshSoon();
   return undefined;
 });
