@@ -23,6 +23,8 @@ const patchedAt = new WeakMap(); // progress element → when its numbers came
 // The server's clock minus ours: "2 min ago" must not depend on a wrong clock of the browser.
 let clockOffsetMs = 0;
 
+export const serverNow = () => Date.now() + clockOffsetMs;
+
 export function setServerTime(iso) {
   clockOffsetMs = Date.parse(iso) - Date.now();
 }
