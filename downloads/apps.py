@@ -6,6 +6,7 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core import checks
 from django.db.models.signals import pre_delete
+from django.utils import translation
 
 
 class DownloadsConfig(AppConfig):
@@ -13,7 +14,9 @@ class DownloadsConfig(AppConfig):
 
     def ready(self) -> None:
         from downloads.diagnostics.checks import refuse_folder_conflict
+        from downloads.rules import words
 
+        words.speak_with(translation.gettext, translation.ngettext)
         checks.register(refuse_folder_conflict)
         pre_delete.connect(_let_go_of_downloads, sender=settings.AUTH_USER_MODEL)
 

@@ -6,6 +6,7 @@ from vnsite.settings import *  # noqa: F403
 from vnsite.settings import DATABASES
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+SERVESTATIC_USE_BROTLI = False  # takes seconds
 
 # How long a statement waits for SQLite's lock, for tests that keep it for longer than that.
 if seconds := os.environ.get("VNSITE_TEST_LOCK_SECONDS"):

@@ -1,10 +1,13 @@
 """Django's settings. `vnsite.config` is the only source of their values."""
 
+import re
 from datetime import timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import dj_database_url
+import django
 
 from vnsite.config import load_config
 
@@ -31,16 +34,24 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "servestatic.middleware.ServeStaticMiddleware",
+    "downloads.web.middleware.CompressesPages",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "downloads.web.middleware.SpeaksTheReadersLanguage",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "downloads.web.middleware.NamesTheDownload",
     "downloads.web.middleware.DatabaseUnavailable",
     "axes.middleware.AxesMiddleware",
 ]
+
+if VNSITE.auth_header:
+    MIDDLEWARE.insert(
+        MIDDLEWARE.index("django.contrib.auth.middleware.AuthenticationMiddleware") + 1,
+        "downloads.web.middleware.SignsInByProxy",
+    )
 
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
@@ -57,6 +68,13 @@ AXES_LOCKOUT_CALLABLE = "downloads.web.sign_in.locked_out"
 AXES_DISABLE_ACCESS_LOG = True
 AXES_VERBOSE = False
 
+# Below a path, addresses begin with it whether or not the proxy strips it: see vnsite.proxies.
+FORCE_SCRIPT_NAME = VNSITE.prefix or None
+# Another site of the same host gets none of our cookies.
+SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = LANGUAGE_COOKIE_PATH = VNSITE.prefix or "/"
+# In the session: the cookie that is Django's default knows no path.
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
+
 ROOT_URLCONF = "vnsite.urls"
 ASGI_APPLICATION = "vnsite.asgi.application"
 
@@ -70,6 +88,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "downloads.accounts.preferences.in_templates",
             ],
         },
     },
@@ -137,18 +156,44 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "dashboard"
-LOGOUT_REDIRECT_URL = "login"
+LOGOUT_REDIRECT_URL = VNSITE.auth_logout_url or "login"
 
 LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English")]
 TIME_ZONE = "UTC"
 USE_I18N = True
 USE_TZ = True
 
-STATIC_URL = "static/"
-# Static files are served from where they lie: there is no collectstatic step.
-SERVESTATIC_USE_FINDERS = True
-SERVESTATIC_AUTOREFRESH = False
 
+def fingerprint(folder: Path) -> str:
+    """Return what changes with the content and the names of the files in a folder, and with
+    Django's version, which decides those of its admin."""
+    digest = sha256(django.__version__.encode())
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        digest.update(str(path.relative_to(folder)).encode() + b"\0")
+        digest.update(sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:16]
+
+
+# The fingerprint is in the folder's name, not in those of the files: modules and style sheets name
+# each other as they lie in the source, and browsers may still keep everything for ever.
+# `vnsite.static_files` makes STATIC_ROOT when the site starts; nobody runs collectstatic.
+STATIC_VERSION = fingerprint(BASE_DIR / "downloads/static")
+STATIC_URL = f"{VNSITE.prefix}/static/{STATIC_VERSION}/"
+STATIC_ROOT = VNSITE.data_dir / "static" / STATIC_VERSION
+SERVESTATIC_USE_STATIC_ROOT = True
+SERVESTATIC_ALLOW_ALL_ORIGINS = False
+
+
+def keep_for_a_year(headers: Any, path: str, url: str) -> None:
+    """Say so in a file's headers: servestatic does it only for a fingerprint in the name."""
+    headers["Cache-Control"] = f"max-age={365 * 24 * 3600}, public, immutable"
+
+
+SERVESTATIC_ADD_HEADERS_FUNCTION = keep_for_a_year
+
+CSRF_FAILURE_VIEW = "downloads.web.errors.csrf_failure"
+ORIGIN = re.compile(r"^https?://[^/]+")
 X_FRAME_OPTIONS = "DENY"
 # Nothing that a title or an error smuggles into a page can run, load or send.
 CONTENT_SECURITY_POLICY = {
@@ -158,8 +203,10 @@ CONTENT_SECURITY_POLICY = {
         "style-src": ["'self'"],
         "img-src": ["'self'", "data:"],
         "media-src": ["'self'"],
+        "manifest-src": ["'self'"],
         "connect-src": ["'self'"],
-        "form-action": ["'self'"],
+        # Signing out may lead elsewhere, and browsers judge where a form's redirect leads.
+        "form-action": ["'self'", *ORIGIN.findall(VNSITE.auth_logout_url)],
         "frame-ancestors": ["'none'"],
         "base-uri": ["'none'"],
     }
@@ -169,7 +216,9 @@ SECURE_REFERRER_POLICY = "same-origin"
 SESSION_COOKIE_HTTPONLY = True
 # With VNSITE_HTTPS a proxy in front speaks https with the browsers; http is redirected.
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = VNSITE.https
-SECURE_REDIRECT_EXEMPT = ["^healthz$", "^readyz$"]  # machines ask these, past the proxy
+SECURE_REDIRECT_EXEMPT = [
+    f"^{VNSITE.prefix[1:]}/?{name}$" for name in ("healthz", "readyz")
+]  # machines ask these, past the proxy
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if VNSITE.https else 0
 # They ask for HSTS of subdomains and for preloading; this site does not decide for other hosts.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
@@ -192,7 +241,7 @@ LOGGING = {
         "django": {"level": LEVEL_OF_OTHERS},  # Django's own configuration sets INFO
         "downloads": {"level": VNSITE.log_level.upper()},
         "django.request": {"level": "ERROR"},
-        # A wrong host name is a mistake of the client; it would be a traceback in the log.
+        # It would be a traceback for each request: web.refused_host says it in a line.
         "django.security.DisallowedHost": {"level": "CRITICAL"},
     },
 }

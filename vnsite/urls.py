@@ -7,6 +7,8 @@ from django.urls import include, path
 from downloads.api.operations import api
 from downloads.diagnostics.health import healthz, metrics, readyz
 
+handler400 = "downloads.web.errors.bad_request"
+
 urlpatterns = [
     path("", include("downloads.web.urls")),
     path("logout/", LogoutView.as_view(), name="logout"),

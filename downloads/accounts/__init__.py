@@ -1,1 +1,1 @@
-"""Users' API tokens, and the first administrator."""
+"""Users' preferences and API tokens, and the first administrator."""

@@ -8,7 +8,7 @@ import secrets
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -31,6 +31,11 @@ def issue(
         user=user, name=name, scope=scope, digest=digest(text), expires_at=expires_at
     )
     return text
+
+
+def made_by(user: "User") -> QuerySet[ApiToken]:
+    """Return the user's tokens, the newest first, expired ones included."""
+    return ApiToken.objects.filter(user=user).order_by("-created_at")
 
 
 def digest(text: str) -> str:

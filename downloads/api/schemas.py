@@ -33,6 +33,7 @@ from downloads.rules.states import ListKind, Outcome, Result, Role, State
 from downloads.submission import check_text
 from downloads.waiting import Obstacles, Waiting
 from downloads.web.details import detail_of
+from downloads.web.thumbnails import address_of
 
 MAX_ID = 2**63 - 1  # what the database takes
 # The columns of a download that are shown under their own name.
@@ -48,7 +49,7 @@ COLUMNS = (
         "tries",
         "max_attempts",
     ),
-    *("priority", "not_before", "created_at", "started_at", "finished_at"),
+    *("priority", "not_before", "paused_at", "created_at", "started_at", "finished_at"),
 )
 
 
@@ -235,14 +236,19 @@ class MediaOut(Outgoing):
     audio_codec: str | None = Field(None, description="Of what came; empty: no sound")
     container: str | None = Field(None, description="Of what came")
     live: bool = False
-    thumbnail_url: str | None = None
+    thumbnail_url: str | None = Field(description="A small picture, of this site; null: none")
 
     @classmethod
     def of(cls, download: Download) -> Self | None:
         if not download.media:
             return None
         known = {name: value for name, value in download.media.items() if name in cls.model_fields}
-        return cls(extractor=download.extractor, media_id=download.media_id, **known)
+        return cls(
+            extractor=download.extractor,
+            media_id=download.media_id,
+            thumbnail_url=address_of(download),
+            **known,
+        )
 
 
 class ListingOut(Outgoing):
@@ -307,6 +313,7 @@ class DownloadOut(Outgoing):
     waiting: Waiting | None = Field(
         description="What is in its way; null: it does not wait, or only for a free slot"
     )
+    paused_at: datetime | None = Field(description="null: it was not paused")
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -382,9 +389,11 @@ class SiteCookiesOut(Outgoing):
 
 def with_neighbours(downloads: DownloadQuerySet) -> DownloadQuerySet:
     """Bring along what `DownloadOut` shows of other tables, in the same query."""
-    return downloads.select_related(
-        *("owner", "worker", "progress", "listing", "listed_in", "have")
-    ).defer("listed_in__manifest", "have__manifest")
+    return (
+        downloads.with_thumbnail()
+        .select_related(*("owner", "worker", "progress", "listing", "listed_in", "have"))
+        .defer("listed_in__manifest", "have__manifest")
+    )
 
 
 def _values(download: Download, obstacles: Obstacles, became: Became | None) -> dict[str, Any]:

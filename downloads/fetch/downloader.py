@@ -174,6 +174,11 @@ class Downloader(yt_dlp.YoutubeDL):  # type: ignore[misc]
         self.has_open_end |= self._is_fetching and not is_framed
         return self.pages.limit(response)
 
+    def open_beside(self, request: Request) -> Response:
+        """Open what is not a part of the download, from any thread; to be read in blocks."""
+        response: Response = super().urlopen(request)
+        return response
+
     def _open(self, request: Request) -> Response:
         rest = THE_REST.fullmatch(request.headers.get("Range", ""))
         if self.resume is not None and self.resume.follows(request):

@@ -16,6 +16,7 @@ from downloads.fetch.listing import ListReader
 from downloads.fetch.live import Live
 from downloads.fetch.media import came, chapters_of, is_compatible, media_of, title_of
 from downloads.fetch.packing import Packing
+from downloads.fetch.preview import Preview
 from downloads.fetch.protocol import (
     Advance,
     Fetched,
@@ -60,6 +61,7 @@ class Fetching:
         self.ask_first: Callable[[], None] | None = None  # before a video of a site is fetched
         self.live: Live | None = None
         self.sidecars: Sidecars | None = None
+        self.preview: Preview | None = None  # None: none is wanted
         self.made: Recipe | None = None
         self.phase = Phase.EXTRACTING
         self.duration_seconds: float | None = None
@@ -104,6 +106,8 @@ class Fetching:
             self.ask_first = None
         if self.sidecars is not None:
             self.sidecars.fetch(info)
+        if self.preview is not None and not (self.sidecars and self.sidecars.lacks_picture):
+            self.preview.begin(info, kept=self.sidecars.picture if self.sidecars else None)
 
     def on_progress(self, report: dict[str, Any]) -> None:
         """yt-dlp's progress hook."""
@@ -123,6 +127,8 @@ class Fetching:
         if finished or now - self._last_advance_at >= ADVANCE_INTERVAL_SECONDS:
             self._last_advance_at = now
             self.send(advance)
+            if self.preview is not None:
+                self.preview.send_if_there()
         if finished and _is_one_file(report):
             self._prove(name)
 
@@ -143,6 +149,8 @@ class Fetching:
         if is_more or now - self._last_advance_at >= ADVANCE_INTERVAL_SECONDS:
             self._last_advance_at, self._recorded_bytes = now, size_bytes
             self.send(Advance(received_bytes=size_bytes))
+            if self.preview is not None:
+                self.preview.send_if_there()
 
     def _prove(self, name: str) -> None:
         """Read through a file whose length nobody announced, or whose container says that there
@@ -210,6 +218,8 @@ def run(
     except Exception:
         fetching.resume.forget()  # or the next attempt would end the same way
         raise
+    if fetching.preview is not None:
+        fetching.preview.finish()
     return fetched
 
 
@@ -240,6 +250,8 @@ def equip(fetching: Fetching, made: Recipe, guard: Guard, *, wishes: Wishes) -> 
         stall_seconds=job.stall_seconds,
         on_life=fetching.show_life,
     )
+    if job.wants_preview:
+        fetching.preview = Preview(downloader, guard, Path(job.directory), send=fetching.send)
     warn = fetching.sidecars.warn
     sponsors.add_to(downloader, made.sponsorblock, warn=warn)
     downloader.packing = Packing(downloader, made.pack, fetching.sidecars, warn=warn)

@@ -9,8 +9,6 @@ from yt_dlp.utils import float_or_none, unified_timestamp
 
 from downloads.disk.names import readable
 from downloads.disk.streams import Streams
-from downloads.rules.links import MAX_URL_LENGTH
-from downloads.rules.redaction import redact
 
 MAX_NAME_LENGTH = 300
 MAX_SIDE_PIXELS = 2**15
@@ -47,8 +45,7 @@ def media_of(info: Mapping[str, Any]) -> dict[str, Value]:
 
 
 def _media(info: Mapping[str, Any]) -> list[tuple[str, Value | None]]:
-    duration, thumbnail = info.get("duration"), str(info.get("thumbnail") or "")
-    is_web = thumbnail.startswith(("http:", "https:")) and len(thumbnail) <= MAX_URL_LENGTH
+    duration = info.get("duration")
     return [
         ("uploader", _text(info.get("uploader")) or None),
         ("channel", _text(info.get("channel")) or None),
@@ -57,7 +54,6 @@ def _media(info: Mapping[str, Any]) -> list[tuple[str, Value | None]]:
         ("width", _pixels(info.get("width"))),
         ("height", _pixels(info.get("height"))),
         ("live", bool(info.get("is_live") or info.get("was_live"))),
-        ("thumbnail_url", redact(thumbnail) if is_web else None),
     ]
 
 

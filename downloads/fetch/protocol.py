@@ -41,6 +41,7 @@ class Job:
     servers: tuple[str, ...] = ()  # host:port of those that plugins may ask
     memory: str = ""  # the folder of what is known of sites; "": nothing is read
     asks_first: bool = False  # waits for TAKE before it fetches a video that a site has an id for
+    wants_preview: bool = False  # a small picture of the video, for its row
     is_examination: bool = False  # of the set of extractors; nothing is fetched
 
     @classmethod
@@ -85,6 +86,14 @@ class Metadata:
     extractor: str = ""
     media_id: str = ""
     media: dict[str, Any] = field(default_factory=dict)  # as `media` of the API
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pictured:
+    """The small picture of the video, verified. It may be missing, and come at any time."""
+
+    media_type: str
+    content: str  # in base64; at most 32 KiB before that
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,7 +198,16 @@ class Broke:
 
 LastMessage = Fetched | ListingEnded | Broke
 Message = (
-    Metadata | PhaseBegan | Resumed | Advance | Said | Listed | Renewed | Learned | LastMessage
+    Metadata
+    | Pictured
+    | PhaseBegan
+    | Resumed
+    | Advance
+    | Said
+    | Listed
+    | Renewed
+    | Learned
+    | LastMessage
 )
 KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(Message)}
 

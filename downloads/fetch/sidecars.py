@@ -76,6 +76,11 @@ class Sidecars:
         self.picture: Path | None = None
         self.warnings: list[Values] = []
 
+    @property
+    def lacks_picture(self) -> bool:
+        """Whether a picture was wished for, and none came."""
+        return self._wish.wants_picture and self.picture is None
+
     def warn(self, code: str, **values: str | int) -> None:
         self.warnings.append({"code": code, **values})
 

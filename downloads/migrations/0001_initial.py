@@ -77,6 +77,8 @@ class Migration(migrations.Migration):
                 ("options", models.JSONField(default=dict)),
                 ("fingerprint", models.CharField(editable=False, max_length=64)),
                 ("priority", models.SmallIntegerField(default=0)),
+                ("batch", models.CharField(blank=True, editable=False, max_length=32, null=True)),
+                ("place", models.IntegerField(default=0, editable=False)),
                 (
                     "state",
                     models.CharField(
@@ -274,6 +276,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("has_notifications", models.BooleanField(default=False)),
+                ("has_first_steps", models.BooleanField(default=True)),
                 ("has_keys", models.BooleanField(default=True)),
                 ("rate_limit", models.PositiveBigIntegerField(blank=True, null=True)),
             ],
@@ -936,10 +939,12 @@ class Migration(migrations.Migration):
             model_name="download",
             index=models.Index(
                 models.OrderBy(models.F("owner")),
+                models.OrderBy(models.F("place"), descending=True),
                 models.OrderBy(models.F("priority"), descending=True),
                 models.OrderBy(models.F("id")),
                 models.OrderBy(models.F("site")),
                 models.OrderBy(models.F("not_before")),
+                models.OrderBy(models.F("paused_at")),
                 condition=models.Q(("state", "created")),
                 name="download_claim",
             ),
@@ -950,6 +955,14 @@ class Migration(migrations.Migration):
                 condition=models.Q(("state", "created")),
                 fields=["site"],
                 name="download_waiting_site",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="download",
+            index=models.Index(
+                condition=models.Q(("paused_at__isnull", False)),
+                fields=["paused_at"],
+                name="download_paused",
             ),
         ),
         migrations.AddIndex(
@@ -981,6 +994,18 @@ class Migration(migrations.Migration):
             index=models.Index(
                 fields=["owner", "-finished_at", "-id"], name="download_by_owner_end"
             ),
+        ),
+        migrations.AddIndex(
+            model_name="download",
+            index=models.Index(
+                condition=models.Q(("batch__isnull", False)),
+                fields=["batch"],
+                name="download_by_batch",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="download",
+            index=models.Index(fields=["owner", "fingerprint"], name="download_by_fingerprint"),
         ),
         migrations.AddIndex(
             model_name="download",
@@ -1121,6 +1146,13 @@ class Migration(migrations.Migration):
                     _connector="OR",
                 ),
                 name="download_running_has_directory",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="download",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("paused_at", None), ("state", "created"), _connector="OR"),
+                name="download_paused_waits",
             ),
         ),
         migrations.AddConstraint(

@@ -14,7 +14,8 @@ from downloads.models.archive import ArchivedMedia
 from downloads.models.counts import Counts
 from downloads.models.library import LibraryEntry, PublishedFile
 from downloads.models.progress import Progress
-from downloads.models.stream import StreamPosition, Transition
+from downloads.models.stream import Deletion, StreamPosition, Transition
+from downloads.models.thumbnails import Thumbnail
 from downloads.models.transactions import (
     CancelWasAsked,
     IllegalMove,
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
     from django.db.models.sql.compiler import SQLCompiler
 
 MAX_TITLE_LENGTH = 500
+# Of one owner's waiting downloads: as they were put in order, the most urgent, the oldest.
+QUEUE_ORDER = ("-place", "-priority", "id")
 # Options that change nothing about the files, with their defaults.
 SAME_FILES = {name: OPTIONS[name].default for name in ("playlist", "start_at", "rate_limit")}
 
@@ -73,7 +76,7 @@ class DownloadQuerySet(models.QuerySet["Download"]):
         return self if user.is_staff else self.filter(owner=user)
 
     def claimable(self, now: datetime) -> Self:
-        """Downloads that are due at `now` (of `database_now`): the most urgent, then the oldest.
+        """Downloads that are due at `now` (of `database_now`) and not paused, in QUEUE_ORDER.
 
         After an attempt a `not_before` beyond the longest possible wait means that the clock was
         set back: it counts as due. Before the first one it is what a person chose.
@@ -81,7 +84,8 @@ class DownloadQuerySet(models.QuerySet["Download"]):
         longest = timedelta(seconds=LONGEST_WAIT_SECONDS)
         was_set_back = Q(attempt__gt=0, not_before__gt=now + longest)
         due = Q(not_before=None) | Q(not_before__lte=now) | was_set_back
-        return self.filter(due, Likely(Q(state=State.CREATED))).order_by("-priority", "id")
+        may_start = Likely(Q(state=State.CREATED)) & Q(paused_at=None)
+        return self.filter(due, may_start).order_by(*QUEUE_ORDER)
 
     def active(self) -> Self:
         return self.filter(state__in=ACTIVE)
@@ -101,6 +105,11 @@ class DownloadQuerySet(models.QuerySet["Download"]):
         return self.filter(
             Q(title__icontains=text) | Q(url__icontains=text) | Q(correlation_id=text.lower())
         )
+
+    def with_thumbnail(self) -> Self:
+        """Join the thumbnails of rows and of what they have, without their bytes."""
+        joined = self.select_related("thumbnail", "have__thumbnail")
+        return joined.defer("thumbnail__content", "have__thumbnail__content")
 
     def waiting_of(self, owner: "User") -> int:
         """Return the number of a user's downloads that wait."""
@@ -141,6 +150,11 @@ class Download(models.Model):
     options = models.JSONField(default=dict)
     fingerprint = models.CharField(max_length=64, editable=False)
     priority = models.SmallIntegerField(default=0)
+    # What those have in common that were added together; None: it was added alone.
+    batch = models.CharField(max_length=32, null=True, blank=True, editable=False)  # noqa: DJ001
+    # Above 0: its owner wants it before their others. Unlike the priority it never counts against
+    # another owner's.
+    place = models.IntegerField(default=0, editable=False)
 
     state = models.CharField(max_length=16, choices=choices(State), default=State.CREATED)
     # None: it has not ended since it was submitted or last retried.
@@ -234,6 +248,10 @@ class Download(models.Model):
                 | (~Q(directory="") & Q(attempt__gte=1)),
                 name="download_running_has_directory",
             ),
+            models.CheckConstraint(
+                condition=Q(paused_at=None) | Q(state=State.CREATED.value),
+                name="download_paused_waits",
+            ),
             models.UniqueConstraint(
                 fields=["owner", "fingerprint"],
                 condition=Q(state__in=plain_values(ACTIVE)),
@@ -243,10 +261,12 @@ class Download(models.Model):
         indexes = [
             models.Index(
                 F("owner").asc(),  # a claim asks for the first of each
+                F("place").desc(),
                 F("priority").desc(),
                 F("id").asc(),
                 F("site").asc(),  # so that the rows of a site that waits are passed over here
                 F("not_before").asc(),
+                F("paused_at").asc(),
                 condition=Q(state=State.CREATED.value),
                 name="download_claim",
             ),
@@ -254,6 +274,11 @@ class Download(models.Model):
                 fields=["site"],
                 condition=Q(state=State.CREATED.value),
                 name="download_waiting_site",
+            ),
+            models.Index(
+                fields=["paused_at"],
+                condition=Q(paused_at__isnull=False),
+                name="download_paused",
             ),
             models.Index(
                 fields=["worker"],
@@ -265,6 +290,11 @@ class Download(models.Model):
             models.Index(fields=["owner", "-id"], name="download_by_owner"),
             models.Index(fields=["-finished_at", "-id"], name="download_by_end"),
             models.Index(fields=["owner", "-finished_at", "-id"], name="download_by_owner_end"),
+            models.Index(
+                fields=["batch"], condition=Q(batch__isnull=False), name="download_by_batch"
+            ),
+            # Not of the URL, which may be longer than PostgreSQL takes into an index.
+            models.Index(fields=["owner", "fingerprint"], name="download_by_fingerprint"),
             # Of all rows: with a condition on media_id SQLite would not use it for a parameter.
             models.Index(fields=["owner", "media_id", "extractor"], name="download_by_media"),
         ]
@@ -290,7 +320,12 @@ class Download(models.Model):
         except InvalidOption:  # of a newer version
             return False
         is_same = own.with_overrides(**SAME_FILES) == options.with_overrides(**SAME_FILES)
-        return is_same and not any(file.fault == "missing" for file in self.files)
+        return is_same and not self.misses_files
+
+    @property
+    def misses_files(self) -> bool:
+        """Whether files that it left were removed from the library. Looks at the disk."""
+        return any(file.fault == "missing" for file in self.files)
 
     @property
     def advice(self) -> Advice | None:
@@ -315,6 +350,15 @@ class Download(models.Model):
     def is_cancellable(self) -> bool:
         """True when asking to cancel can still have an effect."""
         return self.state in ACTIVE and not self.library_path and not self.cancel_requested_at
+
+    @property
+    def is_pausable(self) -> bool:
+        """Whether it waits and may start."""
+        return self.state == State.CREATED and not self.is_paused
+
+    @property
+    def is_paused(self) -> bool:
+        return self.paused_at is not None
 
     @property
     def is_recording(self) -> bool:
@@ -465,14 +509,22 @@ class Download(models.Model):
         self._show(columns)
 
     def decide_to_publish(
-        self, *, library_path: str, manifest: dict[str, Any], **columns: Any
+        self,
+        *,
+        library_path: str,
+        manifest: dict[str, Any],
+        thumbnail: Thumbnail | None = None,
+        **columns: Any,
     ) -> None:
         """Record under which name the files will appear: from here on a cancel has lost.
 
-        `columns` are written along. Raises CancelWasAsked when the cancel was first, LostDownload
-        when the row is not ours.
+        `columns` are written along, and a `thumbnail` that is not written yet. Raises
+        CancelWasAsked when the cancel was first, LostDownload when the row is not ours.
         """
-        self.note_unless_cancelled(library_path=library_path, manifest=manifest, **columns)
+        with short_transaction():
+            self.note_unless_cancelled(library_path=library_path, manifest=manifest, **columns)
+            if thumbnail is not None:
+                Thumbnail.objects.keep(thumbnail)
 
     def ask_to_cancel(self, *, actor: str) -> bool:
         """Ask the worker of a running download to stop it. A request, not a transition.
@@ -510,7 +562,13 @@ class Download(models.Model):
             idle = Download.objects.filter(pk=self.pk).exclude(state__in=RUNNING)
             if not idle.update(forgotten_at=timezone.now()):
                 raise LostDownload(self.correlation_id)
-            StreamPosition.hold()
+            row = Download.objects.only("owner_id").get(pk=self.pk)  # as it is now
+            Deletion.objects.create(
+                seq=StreamPosition.take(1),
+                correlation_id=self.correlation_id,
+                owner_id=row.owner_id,
+                at=timezone.now(),
+            )
             Counts.remove(self.pk)
             self.delete()
 
@@ -554,7 +612,14 @@ def _columns_of(to: State, now: datetime) -> dict[str, Any]:
     """Return the columns that every move to this state writes."""
     if to in ENDED:
         result = {"result": Result.FILES} if to is State.COMPLETED else {}
-        return {"outcome": Outcome(to.value), "finished_at": now, "worker": None, **result}
+        of_queue = {"paused_at": None, "place": 0}
+        return {
+            "outcome": Outcome(to.value),
+            "finished_at": now,
+            "worker": None,
+            **of_queue,
+            **result,
+        }
     if to is State.CREATED:
         return {
             "outcome": None,

@@ -48,6 +48,7 @@ class Preferences(models.Model):
         max_length=8, choices=choices(Announcements), default=Announcements.ALL
     )
     has_notifications = models.BooleanField(default=False)  # of the browser
+    has_first_steps = models.BooleanField(default=True)  # in place of an empty list
     has_keys = models.BooleanField(default=True)  # shortcuts of one letter
     # Bytes per second of all running downloads of the user together; None: no limit.
     rate_limit = models.PositiveBigIntegerField(null=True, blank=True)

@@ -25,6 +25,7 @@ from downloads.rules.presets import (
     preset_named,
     without_link,
 )
+from downloads.rules.words import say
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -70,7 +71,7 @@ class Preset(models.Model):
         A preset that is renamed stays the default and the last choice of those who use it.
         """
         if is_shared and not self.owner.is_staff:
-            raise InvalidPreset("shared", "Only staff may share a preset.")
+            raise InvalidPreset("shared", say("Only staff may share a preset."))
         was = self.key
         self.name, self.options = clean_name(name), clean_options(options)
         self.key, self.is_shared = key_of(self.name), is_shared
@@ -85,7 +86,8 @@ class Preset(models.Model):
 
     def _refuse_one_too_many(self) -> None:
         if self.pk is None and Preset.objects.filter(owner=self.owner).count() >= MAX_PRESETS:
-            raise InvalidPreset("name", f"You have {MAX_PRESETS} presets. Delete one of them.")
+            sentence = say("You have {number} presets. Delete one of them.", number=MAX_PRESETS)
+            raise InvalidPreset("name", sentence)
 
     def _keep_uses(self, was: str) -> None:
         uses = PresetUse.objects.filter(user=self.owner)
@@ -97,8 +99,8 @@ class Preset(models.Model):
     def _why_the_name_is_taken(self) -> str:
         others = Preset.objects.exclude(pk=self.pk).filter(key=self.key)
         if others.filter(owner=self.owner).exists():
-            return f"You have a preset named “{self.name}” already."
-        return f"There is a shared preset named “{self.name}” already."
+            return say("You have a preset named “{name}” already.", name=self.name)
+        return say("There is a shared preset named “{name}” already.", name=self.name)
 
     def offered_to(self, user: "User | None") -> OfferedPreset:
         is_own = user is not None and self.owner_id == user.pk

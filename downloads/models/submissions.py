@@ -3,7 +3,8 @@
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import IntegrityError, connection
+from django.db.models import Q
 from django.utils import timezone
 
 from downloads.disk.isolation import new_correlation_id
@@ -20,7 +22,8 @@ from downloads.models.stream import StreamPosition, Transition
 from downloads.models.transactions import short_transaction
 from downloads.rules.links import site_of
 from downloads.rules.options import DownloadOptions
-from downloads.rules.states import Reason, State
+from downloads.rules.states import ACTIVE, Reason, Result, State
+from downloads.rules.words import say_number
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -34,6 +37,29 @@ class Submitted:
     created: bool
 
 
+def known(owner: "User", urls: Iterable[str], options: DownloadOptions) -> dict[str, Download]:
+    """Return the downloads in which the owner has clean URLs already, with the same options.
+
+    For each URL the one that waits or runs; else the newest that left files which are all there.
+    """
+    options = without_past(options, timezone.now())
+    url_of = {fingerprint(url, options): url for url in urls}
+    found = (
+        Download.objects.filter(owner=owner, fingerprint__in=url_of)
+        .filter(Q(state__in=ACTIVE) | Q(result=Result.FILES, entry__isnull=False))
+        .defer("manifest", "media", "options")
+        .select_related("entry")
+        .prefetch_related("entry__files")
+        .order_by("id")
+    )
+    there = [each for each in found if _is_active(each) or not each.misses_files]
+    return {url_of[each.fingerprint]: each for each in sorted(there, key=_is_active)}
+
+
+def _is_active(download: Download) -> bool:
+    return download.state in ACTIVE
+
+
 class TooManyWaiting(Exception):
     """A user has no room for more waiting downloads. Nothing was added; the message is for them.
 
@@ -41,11 +67,27 @@ class TooManyWaiting(Exception):
     """
 
     def __init__(self, *, waiting: int, wanted: int, limit: int) -> None:
-        room = max(0, limit - waiting)
-        advice = f": {room:,} more can be added now, not {wanted:,}."
-        if not room:
-            advice = ". More can be added when some of them have begun."
-        super().__init__(f"You have {queued(waiting, limit=limit)}{advice}")
+        if room := max(0, limit - waiting):
+            sentence = say_number(
+                "You have {number:,} download queued (limit {limit:,}): {room:,} more can be added"
+                " now, not {wanted:,}.",
+                "You have {number:,} downloads queued (limit {limit:,}): {room:,} more can be added"
+                " now, not {wanted:,}.",
+                number=waiting,
+                limit=limit,
+                room=room,
+                wanted=wanted,
+            )
+        else:
+            sentence = say_number(
+                "You have {number:,} download queued (limit {limit:,}). More can be added when it"
+                " has begun.",
+                "You have {number:,} downloads queued (limit {limit:,}). More can be added when"
+                " some of them have begun.",
+                number=waiting,
+                limit=limit,
+            )
+        super().__init__(sentence)
 
 
 def queued(waiting: int, *, limit: int) -> str:
@@ -96,6 +138,7 @@ def submit_what_fits(
     """Like `submit`, with None for each wish for which the owner has too many waiting.
 
     `columns` are further ones of each wish's new download; with them `is_again` does not count.
+    The new downloads of several wishes have a `batch` in common.
     """
     columns = columns or [{"is_again": is_again}] * len(wishes)
     try:
@@ -133,6 +176,7 @@ def _submit(
 ) -> list[Submitted | None]:
     take_turn(owner.pk if owner else None)
     now = timezone.now()
+    batch = secrets.token_hex(6) if len(wishes) > 1 else None
     wishes = [(url, without_past(options, now)) for url, options in wishes]
     fingerprints = [fingerprint(url, options) for url, options in wishes]
     waiting = Download.objects.active().filter(owner=owner, fingerprint__in=set(fingerprints))
@@ -156,6 +200,7 @@ def _submit(
             options=options.as_dict(),
             fingerprint=mark,
             priority=priority,
+            batch=batch,
             max_attempts=settings.VNSITE.max_attempts,
             not_before=options.starts_at,
             created_at=now,
@@ -183,7 +228,7 @@ def _insert_submitted(downloads: list[Download], *, actor: str, at: datetime) ->
         )
         for seq, download in enumerate(downloads, first)
     )
-    Counts.add_submitted(downloads[0].owner_id, len(downloads))
+    Counts.add(downloads[0].owner_id, len(downloads), state=State.CREATED)
 
 
 def without_past(options: DownloadOptions, now: datetime) -> DownloadOptions:

@@ -6,6 +6,8 @@ Pure. Source: `make_archive_id` and `preload_download_archive` in yt_dlp/Youtube
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from downloads.rules.words import say
+
 MAX_LINES = 1_000_000  # of one import: about 100 MB in memory
 MAX_EXTRACTOR_LENGTH = 100
 MAX_MEDIA_ID_LENGTH = 300
@@ -45,16 +47,18 @@ def media_ids_in(lines: Iterable[bytes]) -> list[MediaId]:
     count = 0
     for number, line in enumerate(lines, start=1):
         if number > MAX_LINES:
-            raise InvalidArchive([f"There are more than {MAX_LINES:,} lines. Import it in parts."])
+            raise InvalidArchive(
+                [say("There are more than {most:,} lines. Import it in parts.", most=MAX_LINES)]
+            )
         try:
             if media := _media_id_in(line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line):
                 found[media] = None
         except _WrongLine as fault:
             count += 1
             if count <= MAX_NAMED_FAULTS:
-                faults.append(f"Line {number:,}: {fault}.")
+                faults.append(say("Line {number:,}: {fault}.", number=number, fault=fault))
     if more := count - len(faults):
-        faults.append(f"And {more:,} more.")
+        faults.append(say("And {number:,} more.", number=more))
     if faults:
         raise InvalidArchive(faults)
     return list(found)
@@ -65,15 +69,20 @@ def _media_id_in(line: bytes) -> MediaId | None:
     try:
         text = line.decode().strip()
     except UnicodeDecodeError:
-        raise _WrongLine("it is not UTF-8") from None
+        raise _WrongLine(say("it is not UTF-8")) from None
     if not text:
         return None
     extractor, _, media_id = text.partition(" ")
     if not media_id:
-        raise _WrongLine("a site and an id are expected, with a space between them")
+        raise _WrongLine(say("a site and an id are expected, with a space between them"))
     if not text.isprintable():
-        raise _WrongLine("there is a control character in it")
+        raise _WrongLine(say("there is a control character in it"))
     if len(extractor) > MAX_EXTRACTOR_LENGTH or len(media_id) > MAX_MEDIA_ID_LENGTH:
-        most = f"{MAX_EXTRACTOR_LENGTH} and {MAX_MEDIA_ID_LENGTH}"
-        raise _WrongLine(f"site and id have at most {most} characters")
+        raise _WrongLine(
+            say(
+                "a site has at most {extractor} characters, and an id {media_id}",
+                extractor=MAX_EXTRACTOR_LENGTH,
+                media_id=MAX_MEDIA_ID_LENGTH,
+            )
+        )
     return MediaId(extractor.lower(), media_id)

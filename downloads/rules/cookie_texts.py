@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from downloads.rules.cookies import MAX_COOKIES, Cookie, newest
+from downloads.rules.words import say, say_number
 
 MAX_TEXT_BYTES = 256 * 1024
 MAX_NAMED_DOMAINS = 3  # in a sentence
@@ -40,11 +41,25 @@ class PastedCookies:
 
     @property
     def left_out(self) -> str:
-        """Say in a sentence what is not kept; "" when all is."""
-        parts = [f"{self.expired} expired"] if self.expired else []
-        parts += [f"{self.unsendable} that no request can carry"] if self.unsendable else []
-        parts += [f"those of {_listed(self.other_domains)}"] if self.other_domains else []
-        return f"Left out: {', '.join(parts)}." if parts else ""
+        """Say in sentences what is not kept; "" when all is."""
+        sentences = []
+        if self.expired:
+            sentences.append(
+                say_number("{number} has expired.", "{number} have expired.", number=self.expired)
+            )
+        if self.unsendable:
+            sentences.append(
+                say_number(
+                    "No request can carry {number} of them.",
+                    "No request can carry {number} of them.",
+                    number=self.unsendable,
+                )
+            )
+        if self.other_domains:
+            sentences.append(
+                say("Those of {domains} are of another site.", domains=_listed(self.other_domains))
+            )
+        return " ".join(sentences)
 
 
 def read_cookies(text: str, *, host: str, now: float) -> PastedCookies:
@@ -53,27 +68,44 @@ def read_cookies(text: str, *, host: str, now: float) -> PastedCookies:
     `now`: seconds since 1970, to tell what has expired.
     """
     if len(text.encode(errors="replace")) > MAX_TEXT_BYTES:
-        raise InvalidCookies(f"The text has more than {MAX_TEXT_BYTES // 1024} KiB.")
+        raise InvalidCookies(say("The text has more than {most} KiB.", most=MAX_TEXT_BYTES // 1024))
     text = text.removeprefix("\ufeff")
     if not text.strip():
-        raise InvalidCookies("Paste the cookies, or choose a file.")
+        raise InvalidCookies(say("Paste the cookies, or choose a file."))
     makings = _from_json(text) if text.lstrip()[0] in "[{" else _from_lines(text)
     found = [_checked(place, make) for place, make in makings]
     if not found:
-        raise InvalidCookies("There is no cookie in this text.")
+        raise InvalidCookies(say("There is no cookie in this text."))
     own = [cookie for cookie in found if cookie.belongs_to(host)]
     other_domains = tuple(sorted({each.domain for each in found if not each.belongs_to(host)}))
     living = [cookie for cookie in own if not cookie.has_expired(now)]
     sendable = [cookie for cookie in living if cookie.can_be_sent]
     kept = newest(sendable)
     if not own:
-        raise InvalidCookies(f"No cookie is of {host}: they are of {_listed(other_domains)}.")
+        raise InvalidCookies(
+            say(
+                "No cookie is of {host}: they are of {domains}.",
+                host=host,
+                domains=_listed(other_domains),
+            )
+        )
     if not kept:
         raise InvalidCookies(
-            f"All cookies of {host} have expired, or have no name. Sign in there, and export anew."
+            say(
+                "All cookies of {host} have expired, or have no name. Sign in there, and export"
+                " anew.",
+                host=host,
+            )
         )
     if len(kept) > MAX_COOKIES:
-        raise InvalidCookies(f"{len(kept)} cookies are of {host}. At most {MAX_COOKIES} are kept.")
+        raise InvalidCookies(
+            say(
+                "{number} cookies are of {host}. At most {most} are kept.",
+                number=len(kept),
+                host=host,
+                most=MAX_COOKIES,
+            )
+        )
     return PastedCookies(
         cookies=kept,
         expired=len(own) - len(living),
@@ -86,9 +118,9 @@ def _checked(place: str, make: Callable[[], Cookie]) -> Cookie:
     try:
         cookie = make()
     except ValueError as error:
-        raise InvalidCookies(f"{place}: {error}.") from None
+        raise InvalidCookies(say("{place}: {fault}.", place=place, fault=error)) from None
     if cookie.fault:
-        raise InvalidCookies(f"{place}: {cookie.fault}.")
+        raise InvalidCookies(say("{place}: {fault}.", place=place, fault=cookie.fault))
     return cookie
 
 
@@ -97,7 +129,10 @@ def _from_lines(text: str) -> Iterator[Making]:
         is_http_only = line.startswith(HTTP_ONLY)
         content = line.removeprefix(HTTP_ONLY)
         if content.strip() and not content.startswith("#"):
-            yield f"Line {number}", partial(_of_line, content, is_http_only=is_http_only)
+            yield (
+                say("Line {number}", number=number),
+                partial(_of_line, content, is_http_only=is_http_only),
+            )
 
 
 def _of_line(line: str, *, is_http_only: bool) -> Cookie:
@@ -108,10 +143,16 @@ def _of_line(line: str, *, is_http_only: bool) -> Cookie:
     if len(fields) == FIELDS - 1:
         fields.append("")
     if len(fields) != FIELDS:
-        raise ValueError(f"a cookie has {FIELDS} fields, and here are {len(fields)}")
+        raise ValueError(
+            say(
+                "a cookie has {right} fields, and here are {number}",
+                right=FIELDS,
+                number=len(fields),
+            )
+        )
     domain, subdomains, path, secure, expires, name, value = (field.strip() for field in fields)
     if subdomains.upper() not in FLAGS or secure.upper() not in FLAGS:
-        raise ValueError("the second and the fourth field must be TRUE or FALSE")
+        raise ValueError(say("the second and the fourth field must be TRUE or FALSE"))
     return Cookie(
         domain=_domain(domain),
         path=path or "/",
@@ -120,7 +161,7 @@ def _of_line(line: str, *, is_http_only: bool) -> Cookie:
         secure=FLAGS[secure.upper()],
         http_only=is_http_only,
         host_only=not (FLAGS[subdomains.upper()] or domain.startswith(".")),
-        expires=_expiry(expires, "the fifth field"),
+        expires=_expiry(expires, fault=say("the fifth field is not a time in seconds")),
     )
 
 
@@ -128,20 +169,24 @@ def _from_json(text: str) -> Iterator[Making]:
     try:
         found = json.loads(text)
     except json.JSONDecodeError as error:
-        raise InvalidCookies(f"Line {error.lineno}: this is not JSON ({error.msg}).") from None
+        raise InvalidCookies(
+            say(
+                "Line {number}: this is not JSON ({reason}).", number=error.lineno, reason=error.msg
+            )
+        ) from None
     except (RecursionError, ValueError):  # ValueError: a number of thousands of digits
-        raise InvalidCookies("This is not the JSON of cookies.") from None
+        raise InvalidCookies(say("This is not the JSON of cookies.")) from None
     listed = found.get("cookies") if isinstance(found, dict) else found
     if not isinstance(listed, list):
-        raise InvalidCookies("This JSON has no list of cookies.")
+        raise InvalidCookies(say("This JSON has no list of cookies."))
     for number, values in enumerate(listed, start=1):
-        yield f"Cookie {number}", partial(_of_values, values)
+        yield say("Cookie {number}", number=number), partial(_of_values, values)
 
 
 def _of_values(values: Any) -> Cookie:
     """Make a cookie of an entry. The names are those of Chrome's API, which extensions share."""
     if not isinstance(values, dict):
-        raise ValueError("it is not an object")
+        raise ValueError(say("it is not an object"))
     domain = _text(values, "domain")
     is_host_only = values.get("hostOnly")
     expires = next((values[key] for key in ("expirationDate", "expires") if key in values), None)
@@ -153,14 +198,18 @@ def _of_values(values: Any) -> Cookie:
         secure=values.get("secure") is True,
         http_only=values.get("httpOnly") is True,
         host_only=not domain.startswith(".") if is_host_only is None else is_host_only is True,
-        expires=None if values.get("session") is True else _expiry(expires, "its expiry"),
+        expires=None
+        if values.get("session") is True
+        else _expiry(expires, fault=say("its expiry is not a time in seconds")),
     )
 
 
 def _text(values: dict[str, Any], key: str) -> str:
     value = values.get(key)
     if not isinstance(value, str):
-        raise ValueError(f"it has no {key}" if value is None else f"its {key} is not a text")
+        if value is None:
+            raise ValueError(say("it has no {name}", name=key))
+        raise ValueError(say("its {name} is not a text", name=key))
     return value
 
 
@@ -168,8 +217,11 @@ def _domain(text: str) -> str:
     return text.strip("[]").lower().removeprefix(".")
 
 
-def _expiry(value: Any, what: str) -> int | None:
-    """Parse a time in seconds or milliseconds; 0, less, and nothing are a cookie of a session."""
+def _expiry(value: Any, *, fault: str) -> int | None:
+    """Parse a time in seconds or milliseconds; 0, less, and nothing are a cookie of a session.
+
+    Raises ValueError with `fault` when it is no time.
+    """
     if value is None or value == "":
         return None
     try:
@@ -177,7 +229,7 @@ def _expiry(value: Any, what: str) -> int | None:
             raise TypeError
         seconds = int(float(value))
     except (TypeError, ValueError, OverflowError):
-        raise ValueError(f"{what} is not a time in seconds") from None
+        raise ValueError(fault) from None
     if seconds >= FIRST_MILLISECONDS:
         seconds //= 1000
     return min(seconds, LAST_SECOND) if seconds > 0 else None
@@ -186,4 +238,4 @@ def _expiry(value: Any, what: str) -> int | None:
 def _listed(domains: tuple[str, ...]) -> str:
     more = len(domains) - MAX_NAMED_DOMAINS
     named = ", ".join(domains[:MAX_NAMED_DOMAINS])
-    return f"{named} and {more} more" if more > 0 else named
+    return say("{names} and {number} more", names=named, number=more) if more > 0 else named

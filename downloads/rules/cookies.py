@@ -12,6 +12,7 @@ from typing import Any, Self
 from urllib.parse import quote, unquote, urlsplit
 
 from downloads.rules.links import MAX_HOST_LENGTH, clean_url
+from downloads.rules.words import say
 
 MAX_COOKIES = 500  # of one site
 MAX_COOKIE_BYTES = 4096  # name and value, as browsers limit them
@@ -87,13 +88,18 @@ class Cookie:
     def fault(self) -> str:
         """Say what keeps it from being a cookie; "" when nothing does."""
         if len(self.domain) > MAX_HOST_LENGTH or not _DOMAIN.fullmatch(self.domain):
-            return "the domain is not one"
+            return say("the domain is not one")
         if not self.path.startswith("/") or len(self.path) > MAX_PATH_LENGTH:
-            return f"the path must begin with / and have at most {MAX_PATH_LENGTH:,} characters"
+            return say(
+                "the path must begin with / and have at most {most:,} characters",
+                most=MAX_PATH_LENGTH,
+            )
         if any(_UNSAFE.search(text) for text in (self.path, self.name, self.value)):
-            return "there is a control character or a semicolon in it"
+            return say("there is a control character or a semicolon in it")
         if len(f"{self.name}{self.value}".encode(errors="replace")) > MAX_COOKIE_BYTES:
-            return f"name and value together have more than {MAX_COOKIE_BYTES:,} bytes"
+            return say(
+                "name and value together have more than {most:,} bytes", most=MAX_COOKIE_BYTES
+            )
         return ""
 
     @property

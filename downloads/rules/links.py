@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 
 import idna
 
+from downloads.rules.words import marked, say
+
 MAX_URL_LENGTH = 2048  # characters, of what was typed and of the normal form
 MAX_LINKS = 1000  # in one submission
 MAX_HOST_LENGTH = 253  # RFC 1035, as text
@@ -49,18 +51,18 @@ class LinkFault(StrEnum):
 
 
 SENTENCES = {
-    LinkFault.EMPTY: "Enter a link.",
-    LinkFault.TOO_LONG: f"A link can have at most {MAX_URL_LENGTH:,} characters.",
-    LinkFault.CONTROL_CHARACTERS: "The link contains control or invisible characters.",
-    LinkFault.WHITE_SPACE: "The link contains a space. Write it as %20.",
-    LinkFault.BACKSLASH: "The link contains a backslash. Write it as / or as %5C.",
-    LinkFault.NOT_HTTP: "A link must begin with http:// or https://.",
-    LinkFault.SEVERAL: "There are several links in this text. Give each one by itself.",
-    LinkFault.NO_HOST: "The link names no site after http:// or https://.",
-    LinkFault.USER_INFO: "A link cannot contain a user name or password before an @.",
-    LinkFault.INVALID_HOST: "The name of the site in the link is not valid.",
-    LinkFault.INVALID_PORT: "The port in the link must be a number from 1 to 65535.",
-    LinkFault.PRIVATE_ADDRESS: "The link leads to a private address, which is not allowed.",
+    LinkFault.EMPTY: marked("Enter a link."),
+    LinkFault.TOO_LONG: marked("A link can have at most {most:,} characters."),
+    LinkFault.CONTROL_CHARACTERS: marked("The link contains control or invisible characters."),
+    LinkFault.WHITE_SPACE: marked("The link contains a space. Write it as %20."),
+    LinkFault.BACKSLASH: marked("The link contains a backslash. Write it as / or as %5C."),
+    LinkFault.NOT_HTTP: marked("A link must begin with http:// or https://."),
+    LinkFault.SEVERAL: marked("There are several links in this text. Give each one by itself."),
+    LinkFault.NO_HOST: marked("The link names no site after http:// or https://."),
+    LinkFault.USER_INFO: marked("A link cannot contain a user name or password before an @."),
+    LinkFault.INVALID_HOST: marked("The name of the site in the link is not valid."),
+    LinkFault.INVALID_PORT: marked("The port in the link must be a number from 1 to 65535."),
+    LinkFault.PRIVATE_ADDRESS: marked("The link leads to a private address, which is not allowed."),
 }
 
 
@@ -68,7 +70,7 @@ class InvalidLink(ValueError):
     """The text is not a link that can be downloaded. The message is a sentence for a person."""
 
     def __init__(self, code: LinkFault) -> None:
-        super().__init__(SENTENCES[code])
+        super().__init__(say(SENTENCES[code], most=MAX_URL_LENGTH))
         self.code = code
 
 

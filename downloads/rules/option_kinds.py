@@ -8,10 +8,12 @@ measure something stand in `option_measures`. Pure.
 import re
 import reprlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar
+
+from downloads.rules.words import marked, say
 
 Schema = dict[str, Any]  # JSON Schema, as OpenAPI has it
 
@@ -23,10 +25,10 @@ MAX_LANGUAGE_LENGTH = 35  # as RFC 5646 recommends
 class Group(StrEnum):
     """What options are about: the headings above them in a form."""
 
-    FILE = "Picture and sound"
-    BESIDE = "Beside the file"
-    INSIDE = "In the file"
-    WHICH = "Which part, and when"
+    FILE = marked("Picture and sound")
+    BESIDE = marked("Beside the file")
+    INSIDE = marked("In the file")
+    WHICH = marked("Which part, and when")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +64,7 @@ class Option(ABC):
 
     def in_words(self, value: Any) -> str:
         """Describe a stored value; "" for the default where nobody asks for it."""
-        return "" if value == self.default else f"{self.label}: {self.as_text(value)}"
+        return "" if value == self.default else _named(self.label, self.as_text(value))
 
     def in_short(self, value: Any) -> str:
         """Describe a value that differs from the default, for a row."""
@@ -99,20 +101,20 @@ class Choice(Option):
         for allowed in self.labels:
             if value == allowed or (value == NOTHING and allowed is None):
                 return allowed
-        raise ValueError(f"{reprlib.repr(value)} is not one of {', '.join(self.words)}.")
+        raise ValueError(_not_one_of(value, self.words))
 
     def as_text(self, value: str | None) -> str:
         return NOTHING if value is None else value
 
     def in_words(self, value: str | None) -> str:
         if self.stands_alone:
-            return self.labels[value]
-        return "" if value == self.default else f"{self.label}: {_lower(self.labels[value])}"
+            return say(self.labels[value])
+        return "" if value == self.default else _named(self.label, _lower(say(self.labels[value])))
 
     def in_short(self, value: str | None) -> str:
         if not self.stands_alone:
             return self.in_words(value)
-        return self.in_rows.get(value, self.as_text(value))
+        return say(self.in_rows.get(value, self.as_text(value)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +122,7 @@ class CountedChoice(Choice):
     """A choice with one more value, `first:N`, of which N is a number from 1 to `most`."""
 
     most: int
-    counted_label: str  # with {} for the number
+    counted_label: str  # with a {number}
 
     @property
     def schema(self) -> Schema:
@@ -133,18 +135,28 @@ class CountedChoice(Choice):
 
     def checked(self, value: object) -> str | None:
         if not isinstance(value, str) or not value.startswith("first:"):
-            try:
-                return super().checked(value)
-            except ValueError as fault:
-                raise ValueError(f"{str(fault).removesuffix('.')}, first:N.") from None
+            for allowed in self.labels:
+                if value == allowed:
+                    return allowed
+            raise ValueError(_not_one_of(value, (*self.words, "first:N")))
         number = value.removeprefix("first:")
         if not re.fullmatch("[0-9]{1,9}", number) or not 1 <= int(number) <= self.most:
-            raise ValueError(f"{reprlib.repr(value)} needs a number from 1 to {self.most:,}.")
+            raise ValueError(
+                say(
+                    "{was} needs a number from 1 to {most:,}.",
+                    was=reprlib.repr(value),
+                    most=self.most,
+                )
+            )
         return f"first:{int(number)}"
 
     def in_words(self, value: str | None) -> str:
         count = counted(value)
-        return super().in_words(value) if count is None else self.counted_label.format(f"{count:,}")
+        return super().in_words(value) if count is None else self.counted_words(f"{count:,}")
+
+    def counted_words(self, number: str) -> str:
+        """Describe the first `number` of them."""
+        return say(self.counted_label, number=number)
 
 
 def counted(value: str | None) -> int | None:
@@ -177,13 +189,13 @@ class Flag(Option):
             return value
         if value in ("true", "false"):
             return value == "true"
-        raise ValueError(f"{reprlib.repr(value)} is not one of true, false.")
+        raise ValueError(_not_one_of(value, ("true", "false")))
 
     def as_text(self, value: bool) -> str:
         return str(value).lower()
 
     def in_words(self, value: bool) -> str:
-        return "" if value == self.default else self.words
+        return "" if value == self.default else say(self.words)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,15 +221,15 @@ class Subset(Option):
         given = _listed(value)
         for each in given:
             if each not in self.labels:
-                raise ValueError(f"{reprlib.repr(each)} is not one of {', '.join(self.labels)}.")
+                raise ValueError(_not_one_of(each, self.labels))
         return tuple(each for each in self.labels if each in given)
 
     def as_text(self, value: tuple[str, ...]) -> str:
         return ",".join(value) or NOTHING
 
     def in_words(self, value: tuple[str, ...]) -> str:
-        named = ", ".join(_lower(self.labels[each]) for each in value)
-        return f"{self.label}: {named}" if value else ""
+        named = ", ".join(_lower(say(self.labels[each])) for each in value)
+        return _named(self.label, named) if value else ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -249,9 +261,10 @@ class Languages(Option):
         given = tuple(dict.fromkeys(_listed(value)))
         for each in given:
             if len(each) > MAX_LANGUAGE_LENGTH or not LANGUAGE.fullmatch(each):
-                raise ValueError(f"{reprlib.repr(each)} is not a language as en, es-419 or all.")
+                was = reprlib.repr(each)
+                raise ValueError(say("{was} is not a language as en, es-419 or all.", was=was))
         if len(given) > self.most:
-            raise ValueError(f"At most {self.most} languages can be chosen, or all.")
+            raise ValueError(say("At most {most} languages can be chosen, or all.", most=self.most))
         return ("all",) if "all" in given else given
 
     def as_text(self, value: tuple[str, ...]) -> str:
@@ -264,11 +277,20 @@ def _listed(value: object) -> tuple[str, ...]:
         return tuple(re.findall(r"[^,\s]+", "" if value == NOTHING else value))
     if isinstance(value, list | tuple) and all(isinstance(each, str) for each in value):
         return tuple(value)
-    raise ValueError(f"{reprlib.repr(value)} is not a list of words.")
+    raise ValueError(say("{was} is not a list of words.", was=reprlib.repr(value)))
 
 
 def or_null(schema: Schema) -> Schema:
     return {"anyOf": [schema, {"type": "null"}]}
+
+
+def _named(label: str, value: str) -> str:
+    return say("{label}: {value}", label=say(label), value=value)
+
+
+def _not_one_of(value: object, allowed: Iterable[str | None]) -> str:
+    named = ", ".join(each for each in allowed if each is not None)
+    return say("{was} is not one of {allowed}.", was=reprlib.repr(value), allowed=named)
 
 
 def _lower(words: str) -> str:

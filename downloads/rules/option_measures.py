@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import ClassVar
 
 from downloads.rules.option_kinds import NOTHING, Option, Schema, or_null
+from downloads.rules.words import say
 
 _TIME = (
     r"(?:(?:[0-9]{1,3}:[0-5])?[0-9]:[0-5][0-9]|[0-9]{1,3}:[0-5][0-9]|[0-9]{1,7})(?:\.[0-9]{1,3})?"
@@ -41,12 +42,11 @@ class Span(Option):
             return None
         found = _SPAN.fullmatch(value) if isinstance(value, str) and len(value) < 60 else None
         if not found:
-            raise ValueError(
-                f"{reprlib.repr(value)} is not START-END, as 90-240, 1:30-4:00 or 90-."
-            )
+            was = reprlib.repr(value)
+            raise ValueError(say("{was} is not START-END, as 90-240, 1:30-4:00 or 90-.", was=was))
         start, end = _seconds(found[1]), _seconds(found[2]) if found[2] else None
         if end is not None and end <= start:
-            raise ValueError(f"{reprlib.repr(value)} ends before it starts.")
+            raise ValueError(say("{was} ends before it starts.", was=reprlib.repr(value)))
         if end is None and not start:
             return None
         return f"{_plain(start)}-{'' if end is None else _plain(end)}"
@@ -60,7 +60,9 @@ class Span(Option):
         if value is None:
             return ""
         start, _, end = self.as_text(value).partition("-")
-        return f"Only {start} to {end}" if end else f"Only from {start} on"
+        if end:
+            return say("Only {start} to {end}", start=start, end=end)
+        return say("Only from {start} on", start=start)
 
 
 def span_seconds(value: str) -> tuple[float, float | None]:
@@ -117,10 +119,18 @@ class Rate(Option):
         rate = _bytes(value)
         if rate is None:
             was = reprlib.repr(value)
-            raise ValueError(f"{was} is not a number of bytes a second, as 500K, 2M or 2097152.")
+            raise ValueError(
+                say("{was} is not a number of bytes a second, as 500K, 2M or 2097152.", was=was)
+            )
         if not self.least <= rate <= self.most:
-            limits = f"{rate_text(self.least)} to {rate_text(self.most)}"
-            raise ValueError(f"{reprlib.repr(value)} is not from {limits} bytes a second.")
+            raise ValueError(
+                say(
+                    "{was} is not from {least} to {most} bytes a second.",
+                    was=reprlib.repr(value),
+                    least=rate_text(self.least),
+                    most=rate_text(self.most),
+                )
+            )
         return rate
 
     def as_text(self, value: int | None) -> str:
@@ -130,9 +140,8 @@ class Rate(Option):
         if value is None:
             return ""
         text = rate_text(value)
-        return (
-            f"At most {text[:-1]} {text[-1]}iB/s" if text[-1] in _UNITS else f"At most {text} B/s"
-        )
+        shown = f"{text[:-1]} {text[-1]}iB/s" if text[-1] in _UNITS else f"{text} B/s"
+        return say("At most {rate}", rate=shown)
 
 
 def _bytes(value: object) -> int | None:
@@ -175,11 +184,15 @@ class Instant(Option):
             at = None
         if at is None:
             was = reprlib.repr(value)
-            raise ValueError(f"{was} is not an instant with its zone, as 2026-11-29T03:00+01:00.")
+            raise ValueError(
+                say("{was} is not an instant with its zone, as 2026-11-29T03:00+01:00.", was=was)
+            )
         return f"{at.replace(tzinfo=None, microsecond=0).isoformat()}Z"
 
     def as_text(self, value: str | None) -> str:
         return NOTHING if value is None else value
 
     def in_words(self, value: str | None) -> str:
-        return "" if value is None else f"Not before {value[:16].replace('T', ' ')} UTC"
+        if value is None:
+            return ""
+        return say("Not before {instant} UTC", instant=value[:16].replace("T", " "))

@@ -22,6 +22,7 @@ from downloads.rules.option_kinds import (
     counted,
 )
 from downloads.rules.option_measures import Instant, Rate, Span, span_seconds
+from downloads.rules.words import marked, say
 
 MAX_FIRST_ENTRIES = 10_000
 MAX_IN_ROW = 3  # options that a row names; its page names all
@@ -55,154 +56,177 @@ class DownloadOptions:
 
     quality: str = _of(
         Choice(
-            label="Quality",
-            description="The best picture up to this height; a site that has less gives its best.",
+            label=marked("Quality"),
+            description=marked(
+                "The best picture up to this height; a site that has less gives its best."
+            ),
             group=Group.FILE,
             stands_alone=True,
             labels={
-                "best": "Best quality",
-                "2160p": "Up to 2160p",
-                "1440p": "Up to 1440p",
-                "1080p": "Up to 1080p",
-                "720p": "Up to 720p",
-                "480p": "Up to 480p",
-                "360p": "Up to 360p",
+                "best": marked("Best quality"),
+                "2160p": marked("Up to 2160p"),
+                "1440p": marked("Up to 1440p"),
+                "1080p": marked("Up to 1080p"),
+                "720p": marked("Up to 720p"),
+                "480p": marked("Up to 480p"),
+                "360p": marked("Up to 360p"),
             },
         )
     )
     audio: str | None = _of(
         Choice(
-            label="Sound",
-            description="The sound alone, instead of a video with its sound: as the site has it, "
-            "or in this format.",
+            label=marked("Sound"),
+            description=marked(
+                "The sound alone, instead of a video with its sound: as the site has it, "
+                "or in this format."
+            ),
             group=Group.FILE,
             stands_alone=True,
             labels={
-                None: "Video and sound",
-                "best": "Only sound, as it is",
-                "m4a": "Only sound, m4a",
-                "mp3": "Only sound, mp3",
-                "opus": "Only sound, opus",
-                "flac": "Only sound, flac",
+                None: marked("Video and sound"),
+                "best": marked("Audio only, as it is"),
+                "m4a": marked("Audio only, m4a"),
+                "mp3": marked("Audio only, mp3"),
+                "opus": marked("Audio only, opus"),
+                "flac": marked("Audio only, flac"),
             },
-            in_rows={"best": "sound as it is"},
+            in_rows={"best": marked("audio as it is")},
         )
     )
     container: str = _of(
         Choice(
-            label="Container",
-            description="The kind of file for a video: repacked, never encoded again. One that "
-            "does not fit fails and says so. Sound alone stays as it is.",
+            label=marked("Container"),
+            description=marked(
+                "The kind of file for a video: repacked, never encoded again. One that "
+                "does not fit fails and says so. Sound alone stays as it is."
+            ),
             group=Group.FILE,
             stands_alone=True,
             labels={
-                "auto": "Container of the site",
-                "mp4": "As mp4",
-                "mkv": "As mkv",
-                "webm": "As webm",
+                "auto": marked("Container of the site"),
+                "mp4": marked("As mp4"),
+                "mkv": marked("As mkv"),
+                "webm": marked("As webm"),
             },
         )
     )
     compatible: bool = _of(
         Flag(
-            label="Plays everywhere",
-            description="H.264 and AAC where the site has them, so that old televisions and phones "
-            "play it too.",
+            label=marked("Plays everywhere"),
+            description=marked(
+                "H.264 and AAC where the site has them, so that old televisions and phones "
+                "play it too."
+            ),
             group=Group.FILE,
-            words="H.264 and AAC first",
+            words=marked("H.264 and AAC first"),
         )
     )
     subtitles: tuple[str, ...] = _of(
         Languages(
-            label="Subtitles",
-            description="Languages of the subtitles that are kept beside the video: en, es-419, or "
-            "all.",
+            label=marked("Subtitles"),
+            description=marked(
+                "Languages of the subtitles that are kept beside the video: en, es-419, or all."
+            ),
             group=Group.BESIDE,
             most=20,
         )
     )
     automatic_captions: bool = _of(
         Flag(
-            label="Automatic captions",
-            description="Captions that a machine made, in languages that have no subtitles.",
+            label=marked("Automatic captions"),
+            description=marked(
+                "Captions that a machine made, in languages that have no subtitles."
+            ),
             group=Group.BESIDE,
-            words="Automatic captions too",
+            words=marked("Automatic captions too"),
         )
     )
     thumbnail: bool = _of(
         Flag(
-            label="Thumbnail",
-            description="The picture that stands for the video, kept beside it as JPEG.",
+            label=marked("Thumbnail"),
+            description=marked("The picture that stands for the video, kept beside it as JPEG."),
             group=Group.BESIDE,
             is_on=True,
-            words="No thumbnail",
+            words=marked("No thumbnail"),
         )
     )
     embed: tuple[str, ...] = _of(
         Subset(
-            label="Embedded",
-            description="Put into the file as well, where its container can hold it.",
+            label=marked("Embedded"),
+            description=marked("Put into the file as well, where its container can hold it."),
             group=Group.INSIDE,
             labels={
-                "subtitles": "Subtitles",
-                "thumbnail": "Thumbnail",
-                "chapters": "Chapters",
-                "metadata": "Title and author",
+                "subtitles": marked("Subtitles"),
+                "thumbnail": marked("Thumbnail"),
+                "chapters": marked("Chapters"),
+                "metadata": marked("Title and author"),
             },
         )
     )
     sponsorblock: str = _of(
         Choice(
-            label="SponsorBlock",
-            description="Asks sponsor.ajay.app where a YouTube video has advertising, and makes "
-            "chapters of that or cuts it out.",
+            label=marked("SponsorBlock"),
+            description=marked(
+                "Asks sponsor.ajay.app where a YouTube video has advertising, and makes "
+                "chapters of that or cuts it out."
+            ),
             group=Group.INSIDE,
-            labels={"off": "Off", "mark": "Mark as chapters", "remove": "Cut out"},
+            labels={
+                "off": marked("Off"),
+                "mark": marked("Mark as chapters"),
+                "remove": marked("Cut out"),
+            },
         )
     )
     clip: str | None = _of(
         Span(
-            label="Only this part",
-            description="From START to END, in seconds or as [H:]MM:SS: 90-240, 1:30-4:00; "
-            "90- is from there to the end.",
+            label=marked("Only this part"),
+            description=marked(
+                "From START to END, in seconds or as [H:]MM:SS: 90-240, 1:30-4:00; "
+                "90- is from there to the end."
+            ),
             group=Group.WHICH,
             of_one_link=True,
         )
     )
     live: str = _of(
         Choice(
-            label="Live streams",
-            description="A premiere is waited for, and a running stream is recorded from now on; "
-            "or only what runs now; or neither.",
+            label=marked("Live streams"),
+            description=marked(
+                "A premiere is waited for, and a running stream is recorded from now on; "
+                "or only what runs now; or neither."
+            ),
             group=Group.WHICH,
             labels={
-                "wait": "Wait for premieres",
-                "now": "Only what runs now",
-                "refuse": "Refuse",
+                "wait": marked("Wait for premieres"),
+                "now": marked("Only what runs now"),
+                "refuse": marked("Refuse"),
             },
         )
     )
     playlist: str = _of(
         CountedChoice(
-            label="Playlists",
-            description="What becomes of the videos of a playlist, channel or page: you are asked, "
-            "all are added, the first N, or those that you never had; or only the video that the "
-            "link names.",
+            label=marked("Playlists"),
+            description=marked(
+                "What becomes of the videos of a playlist, channel or page: you are asked, "
+                "all are added, the first N, or those that you never had; or only the video that "
+                "the link names."
+            ),
             group=Group.WHICH,
             labels={
-                "ask": "Ask which videos",
-                "all": "Add all videos",
-                "new": "Add what I never had",
-                "no": "Only the video named",
+                "ask": marked("Ask which videos"),
+                "all": marked("Add all videos"),
+                "new": marked("Add what I never had"),
+                "no": marked("Only the video named"),
             },
             most=MAX_FIRST_ENTRIES,
-            counted_label="Add the first {} videos",
+            counted_label=marked("Add the first {number} videos"),
         )
     )
     rate_limit: int | None = _of(
         Rate(
-            label="Speed limit",
-            description="At most so many bytes a second: 500K, 2M.",
+            label=marked("Speed limit"),
+            description=marked("At most so many bytes a second: 500K, 2M."),
             group=Group.WHICH,
             least=1024,
             most=1024**4,
@@ -210,21 +234,23 @@ class DownloadOptions:
     )
     start_at: str | None = _of(
         Instant(
-            label="Not before",
-            description="When the download may start; an instant that is over means at once.",
+            label=marked("Not before"),
+            description=marked(
+                "When the download may start; an instant that is over means at once."
+            ),
             group=Group.WHICH,
             of_one_link=True,
         )
     )
     extras: tuple[str, ...] = _of(
         Subset(
-            label="Extras",
-            description="Files for media servers such as Jellyfin and Kodi.",
+            label=marked("Extras"),
+            description=marked("Files for media servers such as Jellyfin and Kodi."),
             group=Group.BESIDE,
             labels={
-                "nfo": "NFO (title, plot, date)",
-                "poster": "Poster",
-                "info": "Info JSON (all that the site said)",
+                "nfo": marked("NFO (title, plot, date)"),
+                "poster": marked("Poster"),
+                "info": marked("Info JSON (all that the site said)"),
             },
         )
     )
@@ -255,7 +281,10 @@ class DownloadOptions:
         for key, value in changes.items():
             if key not in OPTIONS:
                 was, allowed = reprlib.repr(value), ", ".join(OPTIONS)
-                raise InvalidOption(key[:40], f"unknown option (was {was}); allowed: {allowed}.")
+                sentence = say(
+                    "unknown option (was {was}); allowed: {allowed}.", was=was, allowed=allowed
+                )
+                raise InvalidOption(key[:40], sentence)
         return type(self)(**{**self._values(), **changes})
 
     def as_dict(self) -> dict[str, Any]:
@@ -275,7 +304,9 @@ class DownloadOptions:
         """The values that differ from their default, for a row: "720p, mp3"; "" for none."""
         said = [OPTIONS[name].in_short(getattr(self, name)) for name in self.chosen()]
         more = len(said) - MAX_IN_ROW
-        return ", ".join(said if more <= 0 else [*said[:MAX_IN_ROW], f"{more} more"])
+        return ", ".join(
+            said if more <= 0 else [*said[:MAX_IN_ROW], say("{number} more", number=more)]
+        )
 
     @property
     def summary(self) -> str:
@@ -311,14 +342,14 @@ def _contradictions(options: DownloadOptions) -> Iterator[tuple[str, str]]:
     """Say which options cannot be had together: the one that is refused, and a sentence."""
     is_webm = options.container == "webm" and options.audio is None
     if is_webm and options.compatible:
-        yield "compatible", "H.264 and AAC do not go into webm: choose another container."
+        yield "compatible", say("H.264 and AAC do not go into webm: choose another container.")
     if is_webm and "thumbnail" in options.embed:
-        yield "embed", "A thumbnail cannot be put into webm: choose another container."
+        yield "embed", say("A thumbnail cannot be put into webm: choose another container.")
     if "subtitles" in options.embed and not options.subtitles:
-        yield "embed", "Choose the languages of the subtitles that are to be embedded."
+        yield "embed", say("Choose the languages of the subtitles that are to be embedded.")
     if "subtitles" in options.embed and options.audio in NO_TEXT_INSIDE:
-        yield "embed", f"Subtitles cannot be put into {options.audio}."
+        yield "embed", say("Subtitles cannot be put into {format}.", format=options.audio)
     if options.automatic_captions and not options.subtitles:
-        yield "automatic_captions", "Choose the languages of the captions under subtitles."
+        yield "automatic_captions", say("Choose the languages of the captions under subtitles.")
     if options.sponsorblock != "off" and options.clip:
-        yield "sponsorblock", "SponsorBlock knows the times of the whole video, not of a part."
+        yield "sponsorblock", say("SponsorBlock knows the times of the whole video, not of a part.")

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from downloads.rules.options import OPTIONS, DownloadOptions, InvalidOption
+from downloads.rules.words import marked, say
 
 MAX_NAME_LENGTH = 60  # characters
 NOT_IN_NAMES = "/\\"  # a name is a part of an address
@@ -27,7 +28,7 @@ class UnknownPreset(LookupError):
     """Nobody has a preset of that name for this user. The message is a sentence for a person."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"There is no preset named “{name[:MAX_NAME_LENGTH]}”.")
+        super().__init__(say("There is no preset named “{name}”.", name=name[:MAX_NAME_LENGTH]))
 
 
 class UnusablePreset(ValueError):
@@ -35,8 +36,12 @@ class UnusablePreset(ValueError):
 
     def __init__(self, name: str, fault: InvalidOption) -> None:
         super().__init__(
-            f"The preset “{name}” cannot be used: another version of vnsite wrote its "
-            f"“{fault.option}”."
+            say(
+                "The preset “{name}” cannot be used: another version of vnsite wrote its"
+                " “{option}”.",
+                name=name,
+                option=fault.option,
+            )
         )
 
 
@@ -85,14 +90,22 @@ def _shipped(key: str, name: str, **options: Any) -> OfferedPreset:
 EVERYTHING = ("thumbnail", "chapters", "metadata")
 # The keys do not change: scripts, defaults and last choices name them.
 SHIPPED = (
-    _shipped("best", "Best"),
+    _shipped("best", marked("Best")),
     _shipped(
-        "devices", "1080p for every device", quality="1080p", compatible=True, container="mp4"
+        "devices",
+        marked("1080p for every device"),
+        quality="1080p",
+        compatible=True,
+        container="mp4",
     ),
-    _shipped("m4a", "Sound as m4a", audio="m4a"),
-    _shipped("podcast", "Podcast", audio="mp3", embed=EVERYTHING),
+    _shipped("m4a", marked("Audio as m4a"), audio="m4a"),
+    _shipped("podcast", marked("Podcast"), audio="mp3", embed=EVERYTHING),
     _shipped(
-        "archive", "Archive", container="mkv", subtitles="all", embed=("subtitles", *EVERYTHING)
+        "archive",
+        marked("Archive"),
+        container="mkv",
+        subtitles="all",
+        embed=("subtitles", *EVERYTHING),
     ),
 )
 BEST = SHIPPED[0]
@@ -116,15 +129,19 @@ def clean_name(text: str) -> str:
     """Return a name without superfluous space. Raises InvalidPreset for what is not a name."""
     name = unicodedata.normalize("NFC", " ".join(text.split()))
     if not name:
-        raise InvalidPreset("name", "Enter a name.")
+        raise InvalidPreset("name", say("Enter a name."))
     if len(name) > MAX_NAME_LENGTH:
-        raise InvalidPreset("name", f"A name can have at most {MAX_NAME_LENGTH} characters.")
+        raise InvalidPreset(
+            "name", say("A name can have at most {most} characters.", most=MAX_NAME_LENGTH)
+        )
     if name in (".", "..") or any(
         each in NOT_IN_NAMES or unicodedata.category(each).startswith("C") for each in name
     ):
-        raise InvalidPreset("name", "A name has no slashes and no control characters.")
+        raise InvalidPreset("name", say("A name has no slashes and no control characters."))
     if any(key_of(name) in (key_of(each.key), key_of(each.name)) for each in SHIPPED):
-        raise InvalidPreset("name", f"“{name}” comes with vnsite. Choose another name.")
+        raise InvalidPreset(
+            "name", say("“{name}” comes with vnsite. Choose another name.", name=name)
+        )
     return name
 
 
@@ -140,5 +157,7 @@ def clean_options(options: DownloadOptions) -> dict[str, Any]:
     chosen = options.chosen()
     for name in chosen:
         if OPTIONS[name].of_one_link:
-            raise InvalidPreset(f"options.{name}", "This belongs to one link, not to a preset.")
+            raise InvalidPreset(
+                f"options.{name}", say("This belongs to one link, not to a preset.")
+            )
     return chosen

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from typing import Self
 from urllib.parse import unquote, urlsplit
 
+from downloads.rules.words import say
+
 DEFAULT_PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 
 
@@ -27,13 +29,15 @@ class Proxy:
             parts = urlsplit(text)
             port = parts.port
         except ValueError:  # brackets that do not match, a port that is not one
-            raise InvalidProxy("The address of the proxy is not valid.") from None
+            raise InvalidProxy(say("The address of the proxy is not valid.")) from None
         if parts.scheme not in DEFAULT_PORTS:
             schemes = ", ".join(f"{scheme}://" for scheme in DEFAULT_PORTS)
-            raise InvalidProxy(f"The address of a proxy begins with one of {schemes}.")
+            raise InvalidProxy(
+                say("The address of a proxy begins with one of {schemes}.", schemes=schemes)
+            )
         is_more = parts.path.strip("/") or parts.query or parts.fragment
         if not parts.hostname or is_more or not text.isprintable() or " " in text:
-            raise InvalidProxy("The address of a proxy is scheme://user:password@host:port.")
+            raise InvalidProxy(say("The address of a proxy is scheme://user:password@host:port."))
         return cls(
             url=text,
             host=parts.hostname,

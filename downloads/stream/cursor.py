@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import attrgetter
 
-from downloads.stream.events import Resync, progress, resync
-from downloads.stream.frames import Piece, Report, Stats
+from downloads.stream.events import Resync, deleted, progress, resync
+from downloads.stream.frames import Frame, Piece, Report, Stats
 from downloads.stream.ring import Ring
 
 CHUNK_BYTES = 64 * 1024  # sent at once, about
@@ -32,14 +34,26 @@ class Cursor:
         if self.seq < ring.start:
             self.seq = ring.newest
             return resync(Resync.GAP)
-        chunk = bytearray()
+        taken, size = [], 0
         for frame in ring.after(self.seq):
             self.seq = frame.seq
-            if self.sees(frame):
-                chunk += frame.data
-            if len(chunk) > CHUNK_BYTES:
+            taken.append(frame)
+            size += len(frame.data)
+            if size > CHUNK_BYTES:
                 break
-        return bytes(chunk)
+        return self.events_of(taken)
+
+    def events_of(self, frames: Iterable[Frame]) -> bytes:
+        """Return the events that it may see; deletions that follow each other are one."""
+        seen = (frame for frame in frames if self.sees(frame))
+        events = bytearray()
+        for is_deletion, run in groupby(seen, key=attrgetter("is_deletion")):
+            if is_deletion:
+                gone = list(run)
+                events += deleted((frame.correlation_id for frame in gone), seq=gone[-1].seq)
+            else:
+                events += b"".join(frame.data for frame in run)
+        return bytes(events)
 
     def take_reports(self, reports: Iterable[Report]) -> bytes:
         """The reports that changed since the last time, as one event."""

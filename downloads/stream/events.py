@@ -66,6 +66,11 @@ def progress(reports: Iterable[bytes]) -> bytes:
     return b"event: progress\ndata: [" + objects + b"]\n\n" if objects else b""
 
 
+def deleted(correlation_ids: Iterable[str], *, seq: int) -> bytes:
+    """Say which downloads are gone; `seq` is that of the last."""
+    return encode("deleted", {"correlation_ids": list(correlation_ids)}, seq=seq)
+
+
 def resync(why: Resync) -> bytes:
     return encode("resync", {"why": why})
 

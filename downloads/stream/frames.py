@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 
 from django.conf import settings
@@ -9,7 +10,7 @@ from django.db.models import Sum
 from django.db.models.functions import Now
 
 from downloads.diagnostics.stats import SPEED_MAX_AGE, free_bytes, workers
-from downloads.models import Counts, Progress, Transition
+from downloads.models import Counts, Deletion, Progress, StreamPosition, Transition
 from downloads.rules.states import Outcome, State
 from downloads.stream.events import encode, to_json
 from downloads.waiting import Obstacles
@@ -54,9 +55,11 @@ class Piece:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Frame(Piece):
-    """One transition; `data` is the whole event."""
+    """One transition or deletion. Of a transition `data` is the whole event; a deletion has none:
+    several become one event."""
 
     seq: int
+    is_deletion: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,10 +70,26 @@ class Report(Piece):
 
 
 def read_frames(*, after: int, upto: int | None = None) -> list[Frame]:
-    """Return the next transitions after a seq, in order, at most BATCH_FRAMES."""
-    rows = Transition.objects.filter(seq__gt=after).order_by("seq")
-    if upto is not None:
-        rows = rows.filter(seq__lte=upto)
+    """Return the next transitions and deletions after a seq, in order, at most BATCH_FRAMES.
+
+    `upto` None: the newest there is now. Between the two readings a commit may add to one table:
+    without an end, a deletion would be passed over for a later transition.
+    """
+    newest = StreamPosition.current() if upto is None else upto
+    if newest <= after:
+        return []
+    span = {"seq__gt": after, "seq__lte": newest}
+    frames = [*_transitions(span), *_deletions(span)]
+    return sorted(frames, key=attrgetter("seq"))[:BATCH_FRAMES]
+
+
+def oldest_deletion() -> int | None:
+    """Return the seq of the oldest deletion that is kept; None when there is none."""
+    return Deletion.objects.order_by("seq").values_list("seq", flat=True).first()
+
+
+def _transitions(span: Mapping[str, int]) -> list[Frame]:
+    rows = Transition.objects.filter(**span).order_by("seq")
     return [
         Frame(
             seq=row["seq"],
@@ -79,6 +98,15 @@ def read_frames(*, after: int, upto: int | None = None) -> list[Frame]:
             data=encode("transition", _fields(TRANSITION, row), seq=row["seq"]),
         )
         for row in rows.values("seq", OWNER, *TRANSITION.values())[:BATCH_FRAMES]
+    ]
+
+
+def _deletions(span: Mapping[str, int]) -> list[Frame]:
+    rows = Deletion.objects.filter(**span).order_by("seq")
+    columns = rows.values_list("seq", "owner_id", "correlation_id")[:BATCH_FRAMES]
+    return [
+        Frame(seq=seq, owner_id=owner_id, correlation_id=name, data=b"", is_deletion=True)
+        for seq, owner_id, name in columns
     ]
 
 
@@ -113,6 +141,7 @@ class Stats:
     workers: int  # alive
     obstacles: Obstacles = field(default_factory=Obstacles)
     wanted: frozenset[tuple[int | None, str]] = frozenset()  # see Obstacles
+    paused: frozenset[tuple[int | None, str]] = frozenset()  # owner and correlation id
     _encoded: dict[tuple[str, int | None], bytes] = field(default_factory=dict, compare=False)
 
     @classmethod
@@ -132,6 +161,7 @@ class Stats:
             workers=sum(worker.alive for worker in workers()),
             obstacles=obstacles,
             wanted=obstacles.wanted(),
+            paused=obstacles.paused_downloads(),
         )
 
     def event_for(self, owner_id: int | None) -> bytes:
@@ -169,7 +199,13 @@ class Stats:
         owners = self.obstacles.owners()
         if owner_id is not None:
             owners = {owner: word for owner, word in owners.items() if owner == str(owner_id)}
-        return {"sites": dict(sorted(sites.items())), "owners": dict(sorted(owners.items()))}
+        paused = sorted(name for owner, name in self.paused if owner_id in (None, owner))
+        return {
+            "sites": dict(sorted(sites.items())),
+            "owners": dict(sorted(owners.items())),
+            "queue": self.obstacles.queue_word,
+            "paused": paused,
+        }
 
 
 def _free_bytes() -> int | None:

@@ -7,6 +7,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator
 from contextlib import suppress
+from typing import NamedTuple
 
 from asgiref.sync import sync_to_async
 from django.db import Error, connection
@@ -15,7 +16,7 @@ from django.utils import timezone
 from downloads.models.outage import is_outage
 from downloads.stream.cursor import Cursor
 from downloads.stream.events import HEARTBEAT_SECONDS, Bye, Resync, bye, heartbeat, resync
-from downloads.stream.frames import BATCH_FRAMES, Frame, read_frames
+from downloads.stream.frames import BATCH_FRAMES, Frame, oldest_deletion, read_frames
 from downloads.stream.ring import News
 from downloads.stream.tailer import Tailer
 
@@ -139,20 +140,26 @@ class Listener:
         return chunk
 
     async def _replay_batch(self, *, upto: int) -> bytes:
-        """Take the next batch. Missing transitions are those of deleted downloads, which a page may
-        still show: it is told to load again."""
+        """Take the next batch. The transitions that are missing are those of deleted downloads; the
+        deletion comes later, unless it is too old to be kept: then a page loads again."""
         cursor = self._cursor
-        frames = await sync_to_async(_read_missed)(after=cursor.seq, upto=upto)
-        reached = frames[-1].seq if len(frames) == BATCH_FRAMES else upto
-        has_gap = len(frames) < reached - cursor.seq
+        missed = await sync_to_async(_read_missed)(after=cursor.seq, upto=upto)
+        reached = missed.frames[-1].seq if len(missed.frames) == BATCH_FRAMES else upto
+        has_gap = len(missed.frames) < reached - cursor.seq
+        is_told = missed.deletions_since is not None and missed.deletions_since <= cursor.seq
         cursor.seq = reached
-        visible = b"".join(frame.data for frame in frames if cursor.sees(frame))
-        return resync(Resync.GAP) + visible if has_gap else visible
+        visible = cursor.events_of(missed.frames)
+        return resync(Resync.GAP) + visible if has_gap and not is_told else visible
 
 
-def _read_missed(*, after: int, upto: int) -> list[Frame]:
+class _Missed(NamedTuple):
+    frames: list[Frame]
+    deletions_since: int | None  # the oldest that is kept; None: there is none
+
+
+def _read_missed(*, after: int, upto: int) -> _Missed:
     """Read with a new connection: the thread's last one may be from before an outage."""
     try:
-        return read_frames(after=after, upto=upto)
+        return _Missed(read_frames(after=after, upto=upto), oldest_deletion())
     finally:
         connection.close()

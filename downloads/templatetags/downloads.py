@@ -4,11 +4,13 @@ from typing import Any
 
 from django import template
 from django.templatetags.static import static
-from django.utils.html import format_html
+from django.utils.html import format_html, json_script
 from django.utils.safestring import SafeString
 
 from downloads.rules.states import State
 from downloads.web.format import LOOKS, instant
+from downloads.web.help import SHORTCUTS
+from downloads.web.words import words as words_of_scripts
 
 register = template.Library()
 register.simple_tag(instant)
@@ -24,6 +26,26 @@ def icon(name: str) -> SafeString:
         static(SPRITE),
         name,
     )
+
+
+@register.simple_tag
+def words() -> SafeString:
+    """Place the words of the page's scripts."""
+    return json_script(words_of_scripts(), "words")
+
+
+@register.simple_tag(takes_context=True)
+def current(context: template.Context, *names: str) -> SafeString:
+    """Mark a link that leads to the page it is on; `names` are those of the routes behind it."""
+    match = getattr(context.get("request"), "resolver_match", None)
+    is_here = match is not None and match.view_name in names
+    return SafeString(' aria-current="page"' if is_here else "")
+
+
+@register.inclusion_tag("downloads/partials/keys.html")
+def keys() -> dict[str, Any]:
+    """List the shortcuts of one letter."""
+    return {"shortcuts": SHORTCUTS}
 
 
 @register.inclusion_tag("downloads/partials/badge.html")

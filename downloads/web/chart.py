@@ -53,9 +53,7 @@ class ChartView:
         said = [_("Average %(average)s, at most %(most)s") % words]
         stalls = sum(is_zero for is_zero, _group in groupby(speeds, key=lambda speed: not speed))
         if stalls:
-            said.append(
-                ngettext("%(number)d stall", "%(number)d stalls", stalls) % {"number": stalls}
-            )
+            said.append(ngettext("%(n)s stall", "%(n)s stalls", stalls) % {"n": stalls})
         return ", ".join(said)
 
     @property

@@ -19,8 +19,8 @@ from downloads.models import SiteCookies
 from downloads.rules.cookie_texts import InvalidCookies, read_cookies
 from downloads.rules.cookies import host_of
 from downloads.rules.links import InvalidLink
+from downloads.rules.words import say, say_number
 from downloads.web.cookies_view import shown_cookies, shown_sites
-from downloads.web.format import counted
 from downloads.web.forms import CookiesForm
 from downloads.web.requests import SignedInRequest, next_path
 
@@ -57,7 +57,12 @@ def site(request: SignedInRequest, host: str) -> HttpResponse:
             form.add_error(form.source, str(refusal))
         else:
             SiteCookies.objects.paste(request.user, host, pasted.cookies)
-            kept = f"{counted(len(pasted.cookies), 'cookie')} of {host} saved."
+            kept = say_number(
+                "{number} cookie of {host} saved.",
+                "{number} cookies of {host} saved.",
+                number=len(pasted.cookies),
+                host=host,
+            )
             messages.success(request, f"{kept} {pasted.left_out}".strip())
             return redirect(next_path(request, default=reverse("site_cookies", args=[host])))
     context = {
@@ -75,7 +80,7 @@ def site(request: SignedInRequest, host: str) -> HttpResponse:
 def delete(request: SignedInRequest, host: str) -> HttpResponse:
     deleted, _ = request.user.site_cookies.filter(host=_named(host)).delete()
     if deleted:
-        messages.success(request, f"Your cookies of {host} are deleted.")
+        messages.success(request, say("Your cookies of {host} are deleted.", host=host))
     return redirect("cookies")
 
 

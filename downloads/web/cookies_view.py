@@ -11,14 +11,16 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 
 from downloads.models import Download, SiteCookies
 from downloads.rules.cookies import hosts_serving, site_around
 from downloads.rules.errors import ErrorClass
 from downloads.rules.links import InvalidLink
-from downloads.web.format import counted, instant
+from downloads.rules.words import marked, say, say_number
+from downloads.web.format import instant
 
-UNREADABLE = "These cookies cannot be read any more: paste them again."
+UNREADABLE = marked("These cookies cannot be read any more: paste them again.")
 # A site that refuses a request may want a login without saying so.
 HELPED_BY_COOKIES = frozenset({ErrorClass.LOGIN_REQUIRED, ErrorClass.FORBIDDEN})
 
@@ -46,21 +48,23 @@ def shown_cookies(row: SiteCookies | None) -> ShownSite | None:
     if row is None:
         return None
     expired = sum(_has_expired(cookie) for cookie in row.summary)
-    also = f", {expired} expired" if expired else ""
+    words = say_number("{number} cookie", "{number} cookies", number=len(row.summary))
+    if expired:
+        words += ", " + say_number("{number} expired", "{number} expired", number=expired)
     about = format_html(
-        "{}{}, stored {}", counted(len(row.summary), "cookie"), also, instant(row.updated_at)
+        gettext("{cookies}, stored {when}"), cookies=words, when=instant(row.updated_at)
     )
-    fault = "" if row.is_readable else UNREADABLE
+    fault = "" if row.is_readable else say(UNREADABLE)
     return ShownSite(row.host, about, fault, [_shown(cookie) for cookie in row.summary])
 
 
 def _shown(cookie: dict[str, Any]) -> ShownCookie:
     domain = cookie["domain"] if cookie["host_only"] else f".{cookie['domain']}"
     if cookie["expires"] is None:
-        return ShownCookie(cookie["name"], domain, "as long as the site lets it")
+        return ShownCookie(cookie["name"], domain, gettext("as long as the site lets it"))
     expires = instant(datetime.fromtimestamp(cookie["expires"], UTC))
-    word = "expired" if _has_expired(cookie) else "until"
-    return ShownCookie(cookie["name"], domain, format_html("{} {}", word, expires))
+    words = gettext("expired {when}") if _has_expired(cookie) else gettext("until {when}")
+    return ShownCookie(cookie["name"], domain, format_html(words, when=expires))
 
 
 def _has_expired(cookie: dict[str, Any]) -> bool:
@@ -90,13 +94,21 @@ def cookies_hint(download: Download, *, viewer: User) -> CookiesHint | None:
     return CookiesHint(
         sentence=_known_of(rows[0], download) if rows else "",
         address=f"{reverse('site_cookies', args=[host])}?{back}",
-        label=f"{'Replace' if rows else 'Add'} cookies of {host}",
+        label=_give(host, has_some=bool(rows)),
     )
+
+
+def _give(host: str, *, has_some: bool) -> str:
+    if has_some:
+        return say("Replace cookies of {host}", host=host)
+    return say("Add cookies of {host}", host=host)
 
 
 def _known_of(row: SiteCookies, download: Download) -> str:
     if not row.is_readable:
-        return UNREADABLE
+        return say(UNREADABLE)
     if download.finished_at and row.updated_at > download.finished_at:
-        return f"You gave cookies of {row} after that. A retry uses them."
-    return f"Your cookies of {row} were sent. Perhaps their login has ended: replace them."
+        return say("You gave cookies of {host} after that. A retry uses them.", host=row)
+    return say(
+        "Your cookies of {host} were sent. Perhaps their login has ended: replace them.", host=row
+    )

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 from django import forms
 from django.db.models import Q
+from django.utils.translation import gettext, gettext_lazy
 
 from downloads.models import Download
 from downloads.models.listings import EntryQuerySet
 from downloads.rules.options import OPTIONS, DownloadOptions, InvalidOption
 from downloads.rules.presets import OfferedPreset, without_link
+from downloads.rules.words import say
 from downloads.web.choice_form import ChoiceForm, drawn_with
 from downloads.web.listing import MAX_TEXT_LENGTH
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
 MAX_POSITION = 2**31 - 1  # what the database takes
 MAX_SPANS = 100
-HOW_MANY = "Say how many of the first ones, as a whole number."
+HOW_MANY = gettext_lazy("Say how many of the first ones, as a whole number.")
 # `playlist` says what becomes of a list, and this is what becomes of one.
 OF_ENTRIES = tuple(name for name in OPTIONS if name != "playlist")
 SPAN = re.compile(r"(\d{1,9})(?:\s*[-–]\s*(\d{1,9})?)?")  # noqa: RUF001 — people write both
@@ -58,7 +60,9 @@ class EntriesForm(ChoiceForm):
         choices=[(each, each) for each in Which],
         coerce=Which,
         initial=Which.TICKED,
-        error_messages=dict.fromkeys(("required", "invalid_choice"), "Say which are to be added."),
+        error_messages=dict.fromkeys(
+            ("required", "invalid_choice"), gettext_lazy("Say which are to be added.")
+        ),
     )
     position = TickedPositions(required=False)
     some = forms.CharField(required=False, max_length=1000)
@@ -71,7 +75,7 @@ class EntriesForm(ChoiceForm):
     q = forms.CharField(required=False, max_length=MAX_TEXT_LENGTH)
 
     def __init__(self, data: "QueryDict | None" = None, **kwargs: Any) -> None:
-        super().__init__(data, without_preset="As the list was asked for", **kwargs)
+        super().__init__(data, without_preset=gettext("As the list was asked for"), **kwargs)
         del self.fields["playlist"]
 
     @classmethod
@@ -105,7 +109,7 @@ class EntriesForm(ChoiceForm):
         cleaned: dict[str, Any] = self.cleaned_data
         which = cleaned.get("which")
         if which == Which.TICKED and not cleaned.get("position"):
-            self.add_error(None, "Tick the videos that you want, or choose another way.")
+            self.add_error(None, gettext("Tick the videos that you want, or choose another way."))
         if which == Which.FIRST and not cleaned.get("first") and "first" not in self.errors:
             self.add_error("first", HOW_MANY)
         if which == Which.SOME and "some" in cleaned:
@@ -144,17 +148,19 @@ def condition_of(text: str) -> Q:
     """Read positions as people write them: "3, 7-12, 40-". Raises ValueError with a sentence."""
     spans = [span.strip() for span in text.split(",") if span.strip()]
     if not spans:
-        raise ValueError("Say which positions, as 1-20 or 3, 7-12, 40-.")
+        raise ValueError(say("Say which positions, as 1-20 or 3, 7-12, 40-."))
     if len(spans) > MAX_SPANS:
-        raise ValueError(f"At most {MAX_SPANS} ranges at once.")
+        raise ValueError(say("At most {most} ranges at once.", most=MAX_SPANS))
     condition = Q()
     for span in spans:
         match = SPAN.fullmatch(span)
         if match is None:
-            raise ValueError(f"“{span[:40]}” is not a position or a range like 7-12.")
+            raise ValueError(
+                say("“{text}” is not a position or a range like 7-12.", text=span[:40])
+            )
         start, stop = int(match[1]), match[2]
         if stop is not None and int(stop) < start:
-            raise ValueError(f"“{span}” ends before it begins.")
+            raise ValueError(say("“{text}” ends before it begins.", text=span))
         has_end = stop is not None or span.isdigit()
         end = {"position__lte": int(stop or start)} if has_end else {}
         condition |= Q(position__gte=start, **end)

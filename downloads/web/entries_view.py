@@ -9,17 +9,18 @@ from django.urls import reverse
 from downloads.models import Entry, Listing
 from downloads.models.listings import Became
 from downloads.rules.states import ListKind, Reason
+from downloads.rules.words import marked, say, say_number
 from downloads.web.details import CODES
 from downloads.web.entries import EntriesQuery, page_of
 from downloads.web.entries_form import EntriesForm
-from downloads.web.format import counted, duration, length
+from downloads.web.format import duration, length
 from downloads.web.row_view import became_in_words
 
 KINDS: dict[str, str] = {
-    ListKind.PLAYLIST: "Playlist",
-    ListKind.CHANNEL: "Channel",
-    ListKind.PAGE: "Page with several videos",
-    ListKind.FEED: "Feed",
+    ListKind.PLAYLIST: marked("Playlist"),
+    ListKind.CHANNEL: marked("Channel"),
+    ListKind.PAGE: marked("Page with several videos"),
+    ListKind.FEED: marked("Feed"),
 }
 
 
@@ -58,21 +59,26 @@ class Totals:
 
     @property
     def words(self) -> str:
-        return counted(self.count, self.noun)
-
-    @property
-    def noun(self) -> str:
         if not self.lists:
-            return "video"
-        return "list" if self.lists == self.count else "entry"
+            return say_number("{number:,} video", "{number:,} videos", number=self.count)
+        if self.lists == self.count:
+            return say_number("{number:,} list", "{number:,} lists", number=self.count)
+        return say_number("{number:,} entry", "{number:,} entries", number=self.count)
 
     @property
     def together(self) -> str:
         """How long they last together; "" when the site does not say of any."""
         if not self.seconds:
             return ""
-        unknown = f", {self.without_length:,} of unknown length" if self.without_length else ""
-        return f"together {duration(self.seconds)}{unknown}"
+        time = duration(self.seconds)
+        if not self.without_length:
+            return say("together {time}", time=time)
+        return say_number(
+            "together {time}, {number:,} of unknown length",
+            "together {time}, {number:,} of unknown length",
+            number=self.without_length,
+            time=time,
+        )
 
 
 def listing_view(
@@ -89,7 +95,7 @@ def listing_view(
         "listing": listing,
         "listed": {
             "heading": whole.words,
-            "about": " · ".join(filter(None, [KINDS[listing.kind], whole.together])),
+            "about": " · ".join(filter(None, [say(KINDS[listing.kind]), whole.together])),
             "end": _end(listing),
             "became": became,
             "became_words": became_in_words(became, listing.count),
@@ -136,17 +142,27 @@ def _end(listing: Listing) -> str:
     if listing.is_complete:
         return ""
     ended = listing.download.transitions.filter(reason=Reason.LISTED).last()
-    return CODES.get(ended.data.get("code", "") if ended else "", "The list may hold more.")
+    code = ended.data.get("code", "") if ended else ""
+    return say(CODES.get(code, marked("The list may hold more.")))
 
 
 def _shown(entries: list[Entry], query: EntriesQuery, found: Totals) -> str:
     if not entries:
-        return "Nothing here"
+        return say("Nothing here")
     if query.text:
-        return f"{found.words} found"
-    return f"{entries[0].position:,}–{entries[-1].position:,} of {found.words}"  # noqa: RUF001
+        return say("{entries} found", entries=found.words)
+    return say(
+        "{first:,} to {last:,} of {entries}",
+        first=entries[0].position,
+        last=entries[-1].position,
+        entries=found.words,
+    )
 
 
 def _ended(became: Became) -> str:
-    numbers = {"completed": became.completed, "cancelled": became.cancelled}
-    return "".join(f" · {number:,} {word}" for word, number in numbers.items() if number)
+    words = []
+    if completed := became.completed:
+        words.append(say_number("{number:,} completed", "{number:,} completed", number=completed))
+    if cancelled := became.cancelled:
+        words.append(say_number("{number:,} cancelled", "{number:,} cancelled", number=cancelled))
+    return "".join(f" · {each}" for each in words)

@@ -10,11 +10,25 @@ from typing import NamedTuple
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy
 
 from downloads.rules.states import State
 
 UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB")
 UNKNOWN = "—"
+NOW = gettext_lazy("just now")
+AGES = {
+    "d": gettext_lazy("%(n)s d ago"),
+    "h": gettext_lazy("%(n)s h ago"),
+    "min": gettext_lazy("%(n)s min ago"),
+    "s": gettext_lazy("%(n)s s ago"),
+}
+COMING = {
+    "d": gettext_lazy("in %(n)s d"),
+    "h": gettext_lazy("in %(n)s h"),
+    "min": gettext_lazy("in %(n)s min"),
+    "s": gettext_lazy("in %(n)s s"),
+}
 
 
 class Look(NamedTuple):
@@ -74,11 +88,11 @@ def since(seconds: float) -> str:
     """Write an age in one unit; a negative one is still to come."""
     age = abs(seconds)
     if age < 5:
-        return "now"
+        return str(NOW)
     lengths = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
     length, unit = next(each for each in lengths if age >= each[0])
-    written = f"{int(age // length)} {unit}"
-    return f"{written} ago" if seconds > 0 else f"in {written}"
+    sentences = AGES if seconds > 0 else COMING
+    return sentences[unit] % {"n": int(age // length)}
 
 
 def instant(

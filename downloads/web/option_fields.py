@@ -8,10 +8,12 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 
 from downloads.rules.option_kinds import Choice, CountedChoice, Flag, Group, Option, Subset, counted
 from downloads.rules.option_measures import Instant
 from downloads.rules.options import OPTIONS
+from downloads.rules.words import say
 
 FIRST = "first"  # in the list of choices, with the number in a field of its own
 FIRST_DEFAULT = 10
@@ -34,7 +36,7 @@ class OptionsForm(forms.Form):
     @property
     def option_groups(self) -> list[OptionGroup]:
         return [
-            OptionGroup(heading=group, fields=fields)
+            OptionGroup(heading=say(group), fields=fields)
             for group in Group
             if (
                 fields := [each for each in self.option_fields if OPTIONS[each.name].group is group]
@@ -55,15 +57,16 @@ class OptionField(forms.Field):
 
     def __init__(self, option: Option) -> None:
         super().__init__(
-            label=option.label,
-            help_text=option.description,
+            label=say(option.label),
+            help_text=say(option.description),
             initial=option.default,
             required=False,
             widget=_widget(option),
         )
         self.option = option
         if self._is_instant:
-            self.help_text += f" In {timezone.get_current_timezone_name()}."
+            zone = timezone.get_current_timezone_name()
+            self.help_text += " " + gettext("In %(zone)s.") % {"zone": zone}
 
     def prepare_value(self, value: Any) -> Any:
         """Return what the widget shows: a stored value as a text, or what was typed as it is."""
@@ -127,17 +130,19 @@ def _count_of(value: Any) -> int | str | None:
 
 def _widget(option: Option) -> forms.Widget:
     if isinstance(option, CountedChoice):
-        first = option.counted_label.format("…")
-        choices = [*option.labels.items(), (FIRST, first)]
+        first = option.counted_words("…")
+        counted_choices = [(value, say(label)) for value, label in option.labels.items()]
+        choices = [*counted_choices, (FIRST, first)]
         return CountedSelect(choices, most=option.most, number_label=first)
     if isinstance(option, Choice):
         return forms.Select(
-            choices=[(value or "", label) for value, label in option.labels.items()]
+            choices=[(value or "", say(label)) for value, label in option.labels.items()]
         )
     if isinstance(option, Flag):
         return forms.CheckboxInput()
     if isinstance(option, Subset):
-        return forms.CheckboxSelectMultiple(choices=list(option.labels.items()))
+        labels = [(value, say(label)) for value, label in option.labels.items()]
+        return forms.CheckboxSelectMultiple(choices=labels)
     if isinstance(option, Instant):
         return forms.DateTimeInput(attrs={"type": "datetime-local"})
     attributes = {"placeholder": option.example, "autocomplete": "off"}

@@ -9,6 +9,7 @@ from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import User
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -22,6 +23,7 @@ from downloads.rules.presets import (
     UnknownPreset,
     UnusablePreset,
 )
+from downloads.rules.words import say
 from downloads.web.choice_form import PRESET_HEADINGS
 from downloads.web.detail_view import options_in_words
 from downloads.web.option_fields import OptionsForm
@@ -34,7 +36,7 @@ class PresetForm(OptionsForm):
     name = forms.CharField(
         required=False, widget=forms.TextInput(attrs={"autocomplete": "off", "size": 30})
     )
-    is_shared = forms.BooleanField(label="Shared with everybody", required=False)
+    is_shared = forms.BooleanField(label=gettext_lazy("Shared with everybody"), required=False)
 
     def __init__(self, *args: Any, preset: Preset, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -107,7 +109,12 @@ def edit(request: SignedInRequest, pk: int) -> HttpResponse:
     try:
         return _edit(request, preset, preset.offered_to(request.user).options)
     except UnusablePreset as unusable:
-        return _edit(request, preset, BEST.options, fault=f"{unusable} Save it anew, or delete it.")
+        return _edit(
+            request,
+            preset,
+            BEST.options,
+            fault=say("{why} Save it anew, or delete it.", why=unusable),
+        )
 
 
 @require_POST
@@ -115,7 +122,7 @@ def edit(request: SignedInRequest, pk: int) -> HttpResponse:
 def delete(request: SignedInRequest, pk: int) -> HttpResponse:
     preset = _own(request, pk)
     preset.delete()
-    messages.success(request, f"Deleted: {preset.name}")
+    messages.success(request, say("Deleted: {name}", name=preset.name))
     return redirect("presets")
 
 
@@ -135,12 +142,12 @@ def _edit(
     request: SignedInRequest, preset: Preset, base: DownloadOptions, *, fault: str = ""
 ) -> HttpResponse:
     """Show the form, or store what was sent."""
-    heading = preset.name or "New preset"
+    heading = preset.name or say("New preset")
     initial = {name: getattr(base, name) for name in OPTIONS}
     initial |= {"name": preset.name, "is_shared": preset.is_shared}
     form = PresetForm(request.POST or None, initial=initial, preset=preset)
     if request.method == "POST" and form.save():
-        messages.success(request, f"Saved: {preset.name}")
+        messages.success(request, say("Saved: {name}", name=preset.name))
         return redirect("presets")
     status = HTTPStatus.UNPROCESSABLE_ENTITY if form.is_bound else HTTPStatus.OK
     context = {"form": form, "preset": preset, "heading": heading, "fault": fault}
@@ -159,18 +166,20 @@ def _sections(user: User) -> list[Section]:
         pk = keys[each.key] if each.origin is Origin.OWN else None
         shown.setdefault(each.origin, []).append(_view(each, pk=pk, default=default))
     return [
-        Section(origin, PRESET_HEADINGS[origin], found) for origin, found in shown.items() if found
+        Section(origin, say(PRESET_HEADINGS[origin]), found)
+        for origin, found in shown.items()
+        if found
     ]
 
 
 def _view(preset: OfferedPreset, *, pk: int | None, default: str) -> PresetView:
     return PresetView(
         key=preset.key,
-        name=preset.name,
+        name=say(preset.name) if preset.origin is Origin.SHIPPED else preset.name,
         summary="" if preset.fault else options_in_words(dict(preset.stored)),
         fault=preset.fault,
         is_shared=preset.is_shared,
-        shared_by="Shared" if pk else f"by {preset.owner}",
+        shared_by=say("Shared") if pk else say("by {name}", name=preset.owner),
         is_default=preset.key == default,
         pk=pk,
     )

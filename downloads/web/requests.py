@@ -18,8 +18,9 @@ def visible(request: SignedInRequest) -> DownloadQuerySet:
 
 
 def is_of_script(request: HttpRequest) -> bool:
-    """Return whether one of our scripts wants a fragment or the status alone."""
-    return request.headers.get("X-Requested-With") == "fetch"
+    """Return whether htmx or one of our scripts wants a fragment or the status alone."""
+    headers = request.headers
+    return "HX-Request" in headers or headers.get("X-Requested-With") == "fetch"
 
 
 def next_path(request: HttpRequest, *, default: str) -> str:

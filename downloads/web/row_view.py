@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 
 from downloads.models import Download, Listing, Progress
 from downloads.models.listings import Became
@@ -20,6 +21,7 @@ from downloads.rules.states import ListKind, Outcome, Phase, Result, State
 from downloads.waiting import Obstacles, Waiting, Why
 from downloads.web.actors import actor_in_words
 from downloads.web.format import counted, duration, instant, size
+from downloads.web.thumbnails import address_of
 
 FRESH = timedelta(seconds=10)  # an older speed and remaining time say nothing about now
 
@@ -102,6 +104,11 @@ class DownloadView:
     @property
     def name(self) -> str:
         return self.download.title or self.download.url
+
+    @property
+    def thumbnail(self) -> str | None:
+        """The address of its small picture; None: it has none."""
+        return address_of(self.download)
 
     @property
     def host(self) -> str:
@@ -212,6 +219,10 @@ class DownloadView:
         waiting = self.waiting
         if waiting is None:
             return "In the queue"
+        if waiting.why == Why.PAUSED:
+            return gettext("Paused")
+        if waiting.why == Why.QUEUE_PAUSED:
+            return gettext("The queue is paused")
         if waiting.why == Why.NO_WORKER:
             return "No worker is running"
         if waiting.why == Why.SITE:

@@ -1,17 +1,25 @@
 """Signing in, and the page that makes the first administrator."""
 
+import math
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
+from axes.helpers import get_client_ip_address
+from axes.models import AccessAttempt
 from django.conf import settings
 from django.contrib.auth import login
+from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView
+from django.db.models import Max
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from downloads.accounts import first_admin
+from downloads.accounts.preferences import keep_in_cookies, preferences_of
 from downloads.web.forms import FirstAdminForm
 
 
@@ -23,16 +31,32 @@ class Login(LoginView):
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         return super().get_context_data(first_admin_wanted=first_admin.is_wanted(), **kwargs)
 
+    def form_valid(self, form: AuthenticationForm) -> HttpResponse:
+        """Sign in. The next sign-in in this browser looks as this user likes it."""
+        response = super().form_valid(form)
+        keep_in_cookies(response, preferences_of(form.get_user()))
+        return response
+
 
 def locked_out(
-    request: HttpRequest, original_response: HttpResponse | None, credentials: Any
+    request: HttpRequest, original_response: HttpResponse | None, credentials: dict[str, Any] | None
 ) -> HttpResponse:
     """Refuse further tries after AXES_FAILURE_LIMIT wrong passwords. django-axes calls it."""
-    seconds = int(settings.AXES_COOLOFF_TIME.total_seconds())
-    context = {"minutes": seconds // 60}
+    until = _end_of_lock(request, (credentials or {}).get("username"))
+    seconds = max(1, math.ceil((until - timezone.now()).total_seconds()))
+    context = {"until": until, "minutes": math.ceil(seconds / 60)}
     response = render(request, "429.html", context, status=HTTPStatus.TOO_MANY_REQUESTS)
     response["Retry-After"] = str(seconds)
     return response
+
+
+def _end_of_lock(request: HttpRequest, username: str | None) -> datetime:
+    """Return when the name may be tried again from here. Tries while it is locked do not count."""
+    attempts = AccessAttempt.objects.filter(
+        username=username, ip_address=get_client_ip_address(request)
+    )
+    last = attempts.aggregate(last=Max("attempt_time"))["last"]
+    return (last or timezone.now()) + settings.AXES_COOLOFF_TIME
 
 
 @require_http_methods(["GET", "POST"])

@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 from django.conf import settings
+from django.utils.translation import gettext_lazy as _
 
 from downloads.models import Site
 from downloads.models.sites import LIMITS
@@ -17,6 +18,7 @@ from downloads.rules.site_limits import (
     meant_proxy,
     shown_proxy,
 )
+from downloads.rules.words import say
 
 KIB = 1024
 
@@ -25,31 +27,35 @@ class SiteForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for mypy a
     """`limits` of a valid form are written by `Site.objects.set_limits`, not by `save`."""
 
     running_limit = forms.IntegerField(
-        label="Downloads at once",
+        label=_("Downloads at once"),
         required=False,
         min_value=0,
         max_value=MOST_RUNNING,
     )
     pause_seconds = forms.FloatField(
-        label="Pause, in seconds",
+        label=_("Pause, in seconds"),
         required=False,
         min_value=0,
         max_value=MAX_PAUSE_SECONDS,
     )
     rate_limit = forms.FloatField(
-        label="Speed of one download, in KiB/s",
+        label=_("Speed of one download, in KiB/s"),
         required=False,
         min_value=LEAST_RATE / KIB,
         max_value=MOST_RATE / KIB,
-        help_text="Empty: as fast as it comes, as always for live streams. A lower limit of the"
-        " download itself counts.",
+        help_text=_(
+            "Empty: as fast as it comes, as always for live streams. A lower limit of the download"
+            " itself counts."
+        ),
     )
     proxy = forms.CharField(
-        label="Proxy",
+        label=_("Proxy"),
         required=False,
         max_length=MAX_PROXY_LENGTH,
-        help_text="http://, https://, socks5:// or socks5h://, with user:password@ if it wants"
-        " that; these are never shown again. Empty: none.",
+        help_text=_(
+            "http://, https://, socks5:// or socks5h://, with user:password@ if it wants that;"
+            " these are never shown again. Empty: none."
+        ),
         widget=forms.TextInput(
             attrs={"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"}
         ),
@@ -66,12 +72,13 @@ class SiteForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for mypy a
         if self.instance.rate_limit:
             self.initial["rate_limit"] = self.instance.rate_limit / KIB
         usual = settings.VNSITE
-        self.fields[
-            "running_limit"
-        ].help_text = f"Empty: {usual.site_running}, as VNSITE_SITE_RUNNING says. 0: any number."
-        self.fields["pause_seconds"].help_text = (
-            f"From the beginning of one download to that of the next. Empty:"
-            f" {usual.site_pause_seconds:g}, as VNSITE_SITE_PAUSE_SECONDS says."
+        self.fields["running_limit"].help_text = say(
+            "Empty: {usual}, as VNSITE_SITE_RUNNING says. 0: any number.", usual=usual.site_running
+        )
+        self.fields["pause_seconds"].help_text = say(
+            "From the beginning of one download to that of the next. Empty: {usual:g}, as"
+            " VNSITE_SITE_PAUSE_SECONDS says.",
+            usual=usual.site_pause_seconds,
         )
 
     def clean_rate_limit(self) -> int | None:

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from downloads.diagnostics.sites import site_status, sites_of
 from downloads.models import Site
 from downloads.rules.site_limits import MAX_HOST_LENGTH, is_site
+from downloads.rules.words import say
 from downloads.web.requests import SignedInRequest, next_path
 from downloads.web.site_form import SiteForm
 from downloads.web.sites_view import SiteView, list_view
@@ -41,7 +42,7 @@ def site(request: SignedInRequest, host: str) -> HttpResponse:
     form = SiteForm(request.POST if request.method == "POST" else None, instance=status.site)
     if request.method == "POST" and form.is_valid():
         Site.objects.set_limits(host, **form.limits)
-        messages.success(request, f"The limits of {host} are saved.")
+        messages.success(request, say("The limits of {host} are saved.", host=host))
         return redirect("sites")
     code = HTTPStatus.UNPROCESSABLE_ENTITY if form.is_bound else HTTPStatus.OK
     context = {"form": form, "view": SiteView(status=status)}
@@ -55,9 +56,9 @@ def try_site(request: SignedInRequest) -> HttpResponse:
     _require_staff(request)
     host = request.POST.get("host", "").replace("\0", "")  # PostgreSQL refuses to look for it
     if Site.objects.try_now(host):
-        messages.success(request, f"{host} is tried now.")
+        messages.success(request, say("{host} is tried now.", host=host))
     else:
-        messages.info(request, f"{host} does not wait any more.")
+        messages.info(request, say("{host} does not wait any more.", host=host))
     return redirect(next_path(request, default=reverse("dashboard")))
 
 

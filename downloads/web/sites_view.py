@@ -4,10 +4,12 @@ from dataclasses import dataclass
 
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 
 from downloads.diagnostics.sites import SiteStatus
 from downloads.rules.site_limits import is_site
-from downloads.web.format import counted, duration, instant, size
+from downloads.rules.words import say, say_number
+from downloads.web.format import duration, instant, size
 from downloads.web.row_view import site_waits
 
 MAX_SHOWN = 200
@@ -27,9 +29,13 @@ class SiteView:
 
     @property
     def activity(self) -> str:
-        """How many of its downloads run and wait; "" for none."""
-        counts = {"running": self.status.running, "waiting": self.status.waiting}
-        return ", ".join(f"{number:,} {verb}" for verb, number in counts.items() if number)
+        """How many of its downloads run and wait."""
+        words = []
+        if running := self.status.running:
+            words.append(say_number("{number:,} running", "{number:,} running", number=running))
+        if waiting := self.status.waiting:
+            words.append(say_number("{number:,} waiting", "{number:,} waiting", number=waiting))
+        return ", ".join(words) or gettext("Nothing active")
 
     @property
     def note(self) -> SafeString | str:
@@ -37,25 +43,32 @@ class SiteView:
         if self.status.left_alone:
             return format_html("{}.", site_waits(self.status.left_alone))
         if self.status.paused_until:
-            return format_html("Pause until {}.", instant(self.status.paused_until, clock=True))
+            return format_html(
+                gettext("Pause until {when}."), when=instant(self.status.paused_until, clock=True)
+            )
         failures = self.status.site.failures
-        return f"{counted(failures, 'failure')} in a row." if failures else ""
+        if not failures:
+            return ""
+        return say_number(
+            "{number} failure in a row.", "{number} failures in a row.", number=failures
+        )
 
     @property
-    def limits(self) -> list[str]:
-        """What staff have set for it, in words."""
+    def limits_in_words(self) -> str:
+        """What staff have set for it."""
         site = self.status.site
         words = []
         if site.running_limit is not None:
-            words.append(f"{site.running_limit:,} at once" if site.running_limit else "any number")
+            most = site.running_limit
+            words.append(say("{most:,} at once", most=most) if most else say("any number"))
         if site.pause_seconds is not None:
             pause = site.pause_seconds
-            words.append(f"pause of {duration(pause)}" if pause else "no pause")
+            words.append(say("pause of {time}", time=duration(pause)) if pause else say("no pause"))
         if site.rate_limit is not None:
-            words.append(f"{size(site.rate_limit)}/s each")
+            words.append(say("{rate}/s each", rate=size(site.rate_limit)))
         if site.proxy:
-            words.append("through a proxy")
-        return words
+            words.append(say("through a proxy"))
+        return " · ".join(words) or gettext("No limits of its own")
 
 
 def list_view(statuses: list[SiteStatus], *, text: str) -> dict[str, object]:

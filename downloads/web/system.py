@@ -11,6 +11,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from downloads.diagnostics import stats
 from downloads.models import Extractors, Wanted, user_actor
+from downloads.rules.words import say
 from downloads.web.requests import SignedInRequest
 from downloads.web.system_view import HostView, WorkerView
 
@@ -41,7 +42,9 @@ def ask(request: SignedInRequest, host: str) -> HttpResponse:
     wanted = request.POST.get("wanted", "")
     if wanted not in list(Wanted) or not rows.ask(Wanted(wanted), actor=user_actor(request.user)):
         raise Http404
-    messages.success(request, f"A worker of {host} is asked. Reload the page to see what it did.")
+    messages.success(
+        request, say("A worker of {host} is asked. Reload the page to see what it did.", host=host)
+    )
     return redirect("system")
 
 

@@ -7,24 +7,26 @@ from typing import NamedTuple
 
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 from packaging.version import Version
 
 from downloads.diagnostics.stats import WorkerStatus
 from downloads.models import Extractors, Wanted
+from downloads.rules.words import marked, say, say_number
 from downloads.updates.refusal import sentence_of
 from downloads.updates.state import INSTALLED, State, age_days, channel_of, version_of
 from downloads.web.actors import actor_in_words
-from downloads.web.format import counted, instant
+from downloads.web.format import instant
 
 MODES = {
-    "check": "A worker looks once a day.",
-    "auto": "A worker looks once a day, and brings what is newer.",
-    "off": "Off, by VNSITE_EXTRACTORS_UPDATE: nothing is asked of the package index.",
+    "check": marked("A worker looks once a day."),
+    "auto": marked("A worker looks once a day, and brings what is newer."),
+    "off": marked("Off, by VNSITE_EXTRACTORS_UPDATE: nothing is asked of the package index."),
 }
 WISHES = {
-    Wanted.LOOK: "A look was asked for",
-    Wanted.UPDATE: "An update was asked for",
-    Wanted.ROLLBACK: "The way back was asked for",
+    Wanted.LOOK: marked("{name} asked for a look, {when}."),
+    Wanted.UPDATE: marked("{name} asked for an update, {when}."),
+    Wanted.ROLLBACK: marked("{name} asked for the way back, {when}."),
 }
 Fact = tuple[str, SafeString | str]
 
@@ -62,24 +64,38 @@ class HostView:
     def facts(self) -> Iterator[Fact]:
         state = self.state
         if self.used:
-            age = counted(age_days(self.used, today=self.today), "day")
-            yield "In use", f"yt-dlp {self.used}, {channel_of(self.used)}, {age} old"
-        yield "Channel", self.row.channel
+            used = say_number(
+                "yt-dlp {version}, {channel}, {number} day old",
+                "yt-dlp {version}, {channel}, {number} days old",
+                number=age_days(self.used, today=self.today),
+                version=self.used,
+                channel=channel_of(self.used),
+            )
+            yield gettext("In use"), used
+        yield gettext("Channel"), self.row.channel
         if state.newest:
             looked = instant(_at(state.looked_at), relative=True)
-            yield (
-                "Newest known",
-                format_html("{}, {}, seen {}", state.newest, state.channel, looked),
+            newest = format_html(
+                gettext("{version}, {channel}, seen {when}"),
+                version=state.newest,
+                channel=state.channel,
+                when=looked,
             )
-        yield "Updates", MODES.get(self.row.mode, self.row.mode)
+            yield gettext("Newest known"), newest
+        yield gettext("Updates"), say(MODES.get(self.row.mode, self.row.mode))
         if self.row.wanted and self.row.wanted_at:
-            wish, who = WISHES[Wanted(self.row.wanted)], actor_in_words(self.row.wanted_by)
-            when = instant(self.row.wanted_at, relative=True)
-            yield "Asked", format_html("{} by {}, {}. {}", wish, who, when, self._who_does_it)
+            asked = format_html(
+                gettext(WISHES[Wanted(self.row.wanted)]),
+                name=actor_in_words(self.row.wanted_by),
+                when=instant(self.row.wanted_at, relative=True),
+            )
+            yield gettext("Asked"), format_html("{} {}", asked, self._who_does_it)
 
     @property
     def _who_does_it(self) -> str:
-        return "A worker is at it." if self.has_worker else "No worker of this host is running."
+        if self.has_worker:
+            return gettext("A worker is at it.")
+        return gettext("No worker of this host is running.")
 
     @property
     def failure(self) -> SafeString | str:
@@ -94,13 +110,18 @@ class HostView:
     def buttons(self) -> Iterator[Button]:
         state = self.state
         if self.row.mode != "off":
-            words = f"Update to {self.newer}" if self.newer else "Update"
+            newer = self.newer
+            words = say("Update to {version}", version=newer) if newer else gettext("Update")
             yield Button(Wanted.UPDATE, words, "download", is_primary=bool(self.newer))
-            yield Button(Wanted.LOOK, "Look for a newer one", "refresh-cw")
+            yield Button(Wanted.LOOK, gettext("Look for a newer one"), "refresh-cw")
         if state.previous is not None:
             is_installed = state.previous == INSTALLED
-            before = "what was installed" if is_installed else version_of(state.previous)
-            yield Button(Wanted.ROLLBACK, f"Go back to {before}", "rotate-ccw")
+            words = (
+                gettext("Go back to what was installed")
+                if is_installed
+                else say("Go back to {version}", version=version_of(state.previous))
+            )
+            yield Button(Wanted.ROLLBACK, words, "rotate-ccw")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,8 +130,14 @@ class WorkerView:
 
     @property
     def activity(self) -> str:
-        busy = f"{self.status.busy} of {counted(self.status.slots, 'slot')} busy"
-        return busy if self.status.alive else "It is silent, and taken for dead."
+        if not self.status.alive:
+            return gettext("It is silent, and taken for dead.")
+        return say_number(
+            "{busy} of {number} slot busy",
+            "{busy} of {number} slots busy",
+            number=self.status.slots,
+            busy=self.status.busy,
+        )
 
     @property
     def yt_dlp(self) -> str:

@@ -11,6 +11,7 @@ from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db import connection
@@ -23,7 +24,14 @@ from downloads.disk.names import NotMedia
 from downloads.fetch.client import Child, ForkServer
 from downloads.fetch.processes import ChildFailed, Process
 from downloads.fetch.protocol import Broke, Fetched, Job, LastMessage, ListingEnded
-from downloads.models import CancelWasAsked, Download, LostDownload, Site, database_now
+from downloads.models import (
+    CancelWasAsked,
+    Download,
+    LostDownload,
+    Site,
+    Thumbnail,
+    database_now,
+)
 from downloads.models.listings import MAX_LIST_DEPTH
 from downloads.models.outage import in_words, is_outage
 from downloads.rules.breaker import Verdict
@@ -69,14 +77,22 @@ class AttemptRun:
     """Made when a download was claimed; `run` in a thread of its own, the rest from any thread."""
 
     def __init__(
-        self, download: Download, *, fork_server: ForkServer, actor: str, lease: Lease, term: int
+        self,
+        download: Download,
+        *,
+        fork_server: ForkServer,
+        actor: str,
+        lease: Lease,
+        term: int,
+        demo_link: str = "",
     ) -> None:
-        """`term`: of the lease, when the download was claimed."""
+        """`term`: of the lease, when the download was claimed; `demo_link`: see the worker's."""
         self.download = download
         self.epoch = download.attempt
         self.row = OwnedRow(download, actor=actor, lease=lease, term=term)
         self._directory_name = download.directory
         self.fork_server = fork_server
+        self._demo_link = demo_link
         self._request: StopRequest | None = None
         self._has_looked = False  # for the video among those that the owner has
         self._has_ended = False  # all its processes; its files are unchanged since
@@ -232,7 +248,7 @@ class AttemptRun:
             directory=str(directory),
             max_bytes=settings.VNSITE.max_bytes,
             stall_seconds=settings.VNSITE.stall_seconds,
-            allow_private_hosts=settings.VNSITE.allow_private_hosts,
+            allow_private_hosts=self._allowed_private_hosts(),
             max_seconds=settings.VNSITE.max_seconds,
             min_free_bytes=settings.VNSITE.min_free_bytes,
             is_last_try=self.download.tries >= self.download.max_attempts,
@@ -243,7 +259,17 @@ class AttemptRun:
             asks_first=not self.download.is_again,
             max_entries=settings.VNSITE.max_entries,
             may_list=self.download.list_depth < MAX_LIST_DEPTH,
+            wants_preview=self.epoch == 1 or not self.row.ask(self._has_thumbnail),
         )
+
+    def _allowed_private_hosts(self) -> tuple[str, ...]:
+        """Return what the settings allow and, to the demo's link alone, the demo's site."""
+        is_demo = self._demo_link and self.download.url == self._demo_link
+        also = (urlsplit(self._demo_link).netloc,) if is_demo else ()
+        return (*settings.VNSITE.allow_private_hosts, *also)
+
+    def _has_thumbnail(self) -> bool:
+        return Thumbnail.objects.filter(download=self.download).exists()
 
     def _listen(self, child: Child, directory: Path) -> LastWord | None:
         """Pass on what the child says until it has said its last word, or we were asked to end.
@@ -324,7 +350,14 @@ class AttemptRun:
         known = self._progress.unwritten()
         try:
             self._complete(
-                partial(publication.publish, self.row, fetched, directory=directory, known=known)
+                partial(
+                    publication.publish,
+                    self.row,
+                    fetched,
+                    directory=directory,
+                    known=known,
+                    thumbnail=self._progress.thumbnail,
+                )
             )
         except NotPublished as error:
             self._has_ended = True  # its files are where they were

@@ -3,14 +3,23 @@
 import logging
 import math
 import time
+from base64 import b64decode
 from dataclasses import asdict
 from typing import Any
 
 from django.db import InterfaceError, OperationalError, connection
 from django.db.models.functions import Now
 
-from downloads.fetch.protocol import Advance, Listed, Message, Metadata, PhaseBegan, Resumed
-from downloads.models import Download, Progress, short_transaction
+from downloads.fetch.protocol import (
+    Advance,
+    Listed,
+    Message,
+    Metadata,
+    PhaseBegan,
+    Pictured,
+    Resumed,
+)
+from downloads.models import Download, Progress, Thumbnail, short_transaction
 from downloads.models.outage import in_words
 from downloads.rules.states import Phase
 
@@ -31,6 +40,7 @@ class ProgressReport:
         self._resumed_bytes = 0
         self._known: dict[str, Any] = {}  # columns of the row
         self._entries = 0  # of a list
+        self.thumbnail: Thumbnail | None = None  # that is not written yet
         self._is_recorded = False
         self._is_new = False
         self._written_at = time.monotonic()
@@ -64,6 +74,11 @@ class ProgressReport:
         match message:
             case Metadata():
                 self._known = {name: value for name, value in asdict(message).items() if value}
+            case Pictured():
+                content = b64decode(message.content)
+                self.thumbnail = Thumbnail(
+                    download=self._download, media_type=message.media_type, content=content
+                )
             case PhaseBegan():
                 self._is_recorded |= message.phase == Phase.RECORDING
                 self._phase = Phase(message.phase)
@@ -118,7 +133,7 @@ class ProgressReport:
             self._download.note(**columns)
         row = Progress.objects.filter(download_id=self._download.pk, attempt=self._download.attempt)
         with short_transaction():
-            row.update(
+            is_ours = row.update(
                 phase=self._phase,
                 received_bytes=self._advance.received_bytes,
                 resumed_bytes=self._resumed_bytes,
@@ -128,3 +143,6 @@ class ProgressReport:
                 entries=self._entries,
                 updated_at=Now(),
             )
+            if is_ours and self.thumbnail is not None:
+                Thumbnail.objects.keep(self.thumbnail)
+        self.thumbnail = None

@@ -21,7 +21,7 @@ from downloads.disk.names import MAX_NAME_BYTES, entry_name, file_names, suffix_
 from downloads.disk.partial import Finished
 from downloads.disk.shares import longest_name_bytes
 from downloads.fetch.protocol import Fetched, ManifestFile
-from downloads.models import Download, Progress
+from downloads.models import Download, Progress, Thumbnail
 from downloads.models.outage import is_outage
 from downloads.rules.states import Reason, Role, State, Stop
 from downloads.worker.owned import LeaseOver, OwnedRow, Row
@@ -44,11 +44,17 @@ class OutOfReach(LeaseOver):
 
 
 def publish(
-    row: OwnedRow, fetched: Fetched, *, directory: Path, known: Mapping[str, Any] | None = None
+    row: OwnedRow,
+    fetched: Fetched,
+    *,
+    directory: Path,
+    known: Mapping[str, Any] | None = None,
+    thumbnail: Thumbnail | None = None,
 ) -> None:
     """Put what was fetched into the library and say so; DOWNLOADING → COMPLETED.
 
-    `known` are columns that are written with the decision: the archive needs them.
+    `known` are columns that are written with the decision: the archive needs them. So is a
+    `thumbnail`.
 
     Raises CancelWasAsked or LostDownload before anything is visible, NotMedia for a type that is
     not published, RefusedFile when a file is not the verified one, NotPublished when the disk does
@@ -67,7 +73,7 @@ def publish(
             mode=settings.VNSITE.library_mode,
             require=row.require,
         )
-        _decide(row, _manifest_of(finished), known or {})
+        _decide(row, _manifest_of(finished), known or {}, thumbnail=thumbnail)
         finish(row)
     except BaseException as error:
         if isinstance(error, LeaseOver) or is_outage(error):
@@ -138,7 +144,14 @@ def bring_back(download: Download) -> None:
         raise OutOfReach(f"its files cannot be moved back: {error}") from error
 
 
-def _decide(row: Row, manifest: Manifest, known: Mapping[str, Any], *, copy: int = 1) -> None:
+def _decide(
+    row: Row,
+    manifest: Manifest,
+    known: Mapping[str, Any],
+    *,
+    copy: int = 1,
+    thumbnail: Thumbnail | None = None,
+) -> None:
     name = entry_name(
         manifest["title"],
         row.download.correlation_id,
@@ -149,7 +162,9 @@ def _decide(row: Row, manifest: Manifest, known: Mapping[str, Any], *, copy: int
         max_bytes=_max_name_bytes(),
     )
     columns = {**known, "library_path": name}
-    decide = partial(row.download.decide_to_publish, manifest=manifest, **columns)
+    decide = partial(
+        row.download.decide_to_publish, manifest=manifest, thumbnail=thumbnail, **columns
+    )
     row.write(decide, **columns)
 
 

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from downloads.disk.partial import LEAST_BYTES
 from downloads.models import Download
-from tests.browser.conftest import TIMEOUT_MS, sign_in
+from tests.browser.conftest import TIMEOUT_MS, sign_in, sign_out
 from tests.helpers.media_server import MediaServer
 from tests.helpers.serving import Serving
 from tests.helpers.waiting import wait_for
@@ -189,7 +189,7 @@ def test_people_log_in_and_out(page: Page, user: User) -> None:
 
     sign_in(page, user)
     expect(page.get_by_role("textbox", name=LINKS)).to_be_visible()
-    page.get_by_role("button", name="Log out").click()
+    sign_out(page)
 
     page.wait_for_url("**/login/**")
     page.goto("")

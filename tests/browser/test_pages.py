@@ -10,7 +10,7 @@ from playwright.sync_api import Page, Route, expect
 
 from downloads.models import Download
 from downloads.rules.states import Reason, State
-from tests.browser.conftest import TIMEOUT_MS, sign_in
+from tests.browser.conftest import TIMEOUT_MS, sign_in, sign_out
 from tests.browser.test_journey import row_of
 from tests.browser.test_waiting import show
 from tests.helpers import lives
@@ -69,7 +69,7 @@ def test_a_page_that_comes_later_gets_what_it_has_not_seen(page: Page, staff: Us
     late = page.context.new_page()
     # Its page was drawn, and then something happened before it could listen.
     held: list[Route] = []
-    late.route("**/shared_stream.js", lambda route: held.append(route))
+    late.route("**/connection.js", lambda route: held.append(route))
     late.goto("/", wait_until="commit")
     expect(late.locator("#rows")).to_be_attached()
     missed = submit(staff)
@@ -115,7 +115,7 @@ def test_pages_hear_that_somebody_signed_out(page: Page, staff: User) -> None:
     other.goto("/")
     expect(other.locator("#chip")).to_have_attribute("data-state", "live")
 
-    page.get_by_role("button", name="Log out").click()
+    sign_out(page)
     submit(staff)  # the page asks for its rows, and hears that it may not
 
     expect(other.locator("#lost-sentence")).to_contain_text("You are signed out")
@@ -126,7 +126,7 @@ def test_a_page_without_a_stream_says_so_and_why_and_asks_by_itself(
 ) -> None:
     sign_in(page, staff)
 
-    expect(page.locator("#chip-word")).to_have_text("Not live")
+    expect(page.locator("#chip-word")).to_have_text("Updating every 10 s")
     lost = page.locator("#lost-sentence")
     expect(lost).to_contain_text("Live updates are off. You have 2 live updates open")
     expect(lost).to_contain_text("This page asks every 10 seconds.")

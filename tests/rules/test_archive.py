@@ -57,8 +57,8 @@ def test_what_is_written_is_read_again() -> None:
         (b"https://example.org/watch", "a site and an id are expected, with a space between them"),
         (b"youtube a\0b", "there is a control character in it"),
         (b"youtube \xff", "it is not UTF-8"),
-        (b"youtube " + b"a" * (MAX_MEDIA_ID_LENGTH + 1), "site and id have at most"),
-        (b"a" * 101 + b" b", "site and id have at most"),
+        (b"youtube " + b"a" * (MAX_MEDIA_ID_LENGTH + 1), "a site has at most 100 characters"),
+        (b"a" * 101 + b" b", "a site has at most 100 characters"),
     ],
 )
 def test_a_wrong_line_is_named_with_its_reason(line: bytes, reason: str) -> None:

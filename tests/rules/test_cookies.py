@@ -218,8 +218,8 @@ def test_what_is_of_no_use_is_left_out_and_said() -> None:
 
     assert found.cookies == (COOKIE,)
     assert found.left_out == (
-        "Left out: 2 expired, 1 that no request can carry,"
-        " those of example.com, org, tracker.example."
+        "2 have expired. No request can carry 1 of them."
+        " Those of example.com, org, tracker.example are of another site."
     )
 
 

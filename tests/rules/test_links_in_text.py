@@ -173,6 +173,15 @@ def test_what_is_left_over_is_named() -> None:
     assert found.left_over == ("Watch this:", "via App", "second line")
 
 
+def test_tags_of_html_are_not_left_over() -> None:
+    found = find_links(
+        f"<!DOCTYPE html>\n<p class=x>See <a href='{LINK}' rel=me>this film</a>, or <b>not</b>.</p>"
+    )
+
+    assert found.left_over == ("See", "this film", "or", "not")
+    assert [link.line for link in found.links] == [2]
+
+
 def test_links_are_found_once_and_in_order_with_their_lines() -> None:
     found = find_links(f"{OTHER}\r\n\r\n{LINK},{OTHER} {LINK}2")
 
@@ -181,6 +190,122 @@ def test_links_are_found_once_and_in_order_with_their_lines() -> None:
         (LINK, 3),
         (f"{LINK}2", 3),
     ]
+
+
+# What people paste, as it comes: a name, the text, its links.
+TEXTS: list[tuple[str, str, list[str]]] = [
+    ("nothing", "", []),
+    ("words", "see you at 8.30, bring e.g. 3.5 l/100 km", []),
+    ("a name of a site", "I saw it on example.org yesterday", []),
+    ("an address of a person", "Write to me@example.org or me@example.org/x", []),
+    ("a version", "vnsite 1.2.3/4 and Django>=5.2", []),
+    ("a path", "/home/ann/videos/a.mp4 and C:\\films\\b.mp4", []),
+    ("one link", "https://a.example/1", ["https://a.example/1"]),
+    ("a list with commas", "https://a.example/1,https://a.example/2, https://a.example/3",
+     ["https://a.example/1", "https://a.example/2", "https://a.example/3"]),
+    ("a list with semicolons", "https://a.example/1; https://a.example/2;",
+     ["https://a.example/1", "https://a.example/2"]),
+    ("a list of Windows", "https://a.example/1\r\nhttps://a.example/2\r\n",
+     ["https://a.example/1", "https://a.example/2"]),
+    ("a list of an old Mac", "https://a.example/1\rhttps://a.example/2",
+     ["https://a.example/1", "https://a.example/2"]),
+    ("links that touch", "https://a.example/1https://a.example/2", ["https://a.example/1https://a.example/2"]),
+    ("the same twice", "https://a.example/1 https://a.example/1", ["https://a.example/1"]),
+    ("a numbered list", "1. https://a.example/1\n2. https://a.example/2",
+     ["https://a.example/1", "https://a.example/2"]),
+    ("a list of tasks", "- [ ] https://a.example/1\n- [x] https://a.example/2",
+     ["https://a.example/1", "https://a.example/2"]),
+    ("bullets", "• https://a.example/1\n· https://a.example/2\n– https://a.example/3",
+     ["https://a.example/1", "https://a.example/2", "https://a.example/3"]),
+    ("comments of a list", "# music\nhttps://a.example/1\n; old\nhttps://a.example/2 # best",
+     ["https://a.example/1", "https://a.example/2"]),
+    ("a command", "yt-dlp -f 'bv*+ba' 'https://a.example/watch?v=1&t=2s' --no-mtime",
+     ["https://a.example/watch?v=1&t=2s"]),
+    ("a command of curl", "curl -L \"https://a.example/v.mp4?x=1\" -H 'Referer: https://b.example/'",
+     ["https://a.example/v.mp4?x=1", "https://b.example/"]),
+    ("the end of a sentence", "It is at https://a.example/1. Really!", ["https://a.example/1"]),
+    ("a question", "Did you see https://a.example/1?", ["https://a.example/1"]),
+    ("an exclamation in Spanish", "¡Mira https://a.example/1!", ["https://a.example/1"]),
+    ("a query that ends with a sign", "https://a.example/?q=what%3F, yes", ["https://a.example/?q=what%3F"]),
+    ("a page of a wiki in brackets", "(see https://a.example/wiki/Film_(2019))",
+     ["https://a.example/wiki/Film_(2019)"]),
+    ("quotes of France", "« https://a.example/1 »", ["https://a.example/1"]),
+    ("quotes of Germany", "Er sagte: „https://a.example/1“.", ["https://a.example/1"]),
+    ("quotes of Japan", "「https://a.example/1」を見て。", ["https://a.example/1"]),
+    ("a mail", "Hi Ann,\n\nthe film: <https://a.example/1>.\n\nBest\nBob\n-- \nSent from my phone",
+     ["https://a.example/1"]),
+    ("a mail that is quoted", "> > https://a.example/1\n> I liked https://a.example/2",
+     ["https://a.example/1", "https://a.example/2"]),
+    ("a mail of Outlook", "Film<https://a.example/1> and more<https://a.example/2>",
+     ["https://a.example/1", "https://a.example/2"]),
+    ("a broken link is not put together",
+     "https://a.example/a-long-\nname", ["https://a.example/a-long-"]),
+    ("WhatsApp",
+     "[03/11/2026, 21:14:05] Ana: mira https://a.example/1\n[03/11/2026, 21:15:10] Luis: 😂",
+     ["https://a.example/1"]),
+    ("WhatsApp of Android", "11/3/26, 9:14 PM - Ann: https://a.example/1\u200e (file attached)", ["https://a.example/1"]),
+    ("Telegram", "Ann, [03.11.2026 21:14]\n[Forwarded from Channel]\nhttps://a.example/1", ["https://a.example/1"]),
+    ("Slack", "<https://a.example/1|a.example/1> and <https://a.example/2>",
+     ["https://a.example/1", "https://a.example/2"]),
+    ("Discord without a preview", "look <https://a.example/1> ||https://a.example/2||",
+     ["https://a.example/1", "https://a.example/2"]),
+    ("a shared video", "Check out this video! https://a.example/s/abc?si=Xy-_1", ["https://a.example/s/abc?si=Xy-_1"]),
+    ("a shared post", "Ann (@ann) posted: \"Wow\" https://a.example/ann/status/123?s=46 via @App",
+     ["https://a.example/ann/status/123?s=46"]),
+    ("shared in Spanish", "Échale un vistazo a este vídeo: https://a.example/1", ["https://a.example/1"]),
+    ("shared in German", "Schau dir das an:https://a.example/1 – gesendet über App", ["https://a.example/1"]),
+    ("shared in French", "Regarde ça :https://a.example/1, c’est génial", ["https://a.example/1"]),
+    ("shared in Russian", "Смотри: https://a.example/1…", ["https://a.example/1"]),
+    ("shared in Chinese", "7.99 复制打开App，看看【小明的作品】https://a.example/iabc/ :9pm", ["https://a.example/iabc/"]),
+    ("shared in Chinese without spaces", "【标题】https://a.example/1，复制此链接", ["https://a.example/1"]),
+    ("shared in Japanese", "動画を見る→https://a.example/1（公式）", ["https://a.example/1"]),
+    ("shared in Korean", "영상:https://a.example/1 에서 보기", ["https://a.example/1"]),
+    ("shared in Arabic", "شاهد هذا: \u200fhttps://a.example/1\u200f، رائع", ["https://a.example/1"]),
+    ("an emoji behind it", "https://a.example/1 🔥 https://a.example/2🔥", ["https://a.example/1", "https://a.example/2"]),
+    ("Markdown", "[One](https://a.example/1) and ![two](https://a.example/2 \"t\")",
+     ["https://a.example/1", "https://a.example/2"]),
+    ("Markdown with brackets", "[F](https://a.example/F_(2019)) **https://a.example/2**",
+     ["https://a.example/F_(2019)", "https://a.example/2"]),
+    ("Markdown with references", "[1]: https://a.example/1\n[2]: <https://a.example/2>",
+     ["https://a.example/1", "https://a.example/2"]),
+    ("a wiki", "[https://a.example/1 One] [[https://a.example/2|Two]]", ["https://a.example/1", "https://a.example/2"]),
+    ("a forum", "[url=https://a.example/1]One[/url] [url]https://a.example/2[/url]",
+     ["https://a.example/1", "https://a.example/2"]),
+    ("a table of Markdown", "| One | https://a.example/1 |\n|---|---|\n|Two|https://a.example/2|",
+     ["https://a.example/1", "https://a.example/2"]),
+    ("CSV", "title,url,year\nOne,https://a.example/1,2020\n\"Two, too\",\"https://a.example/2\",2021",
+     ["https://a.example/1", "https://a.example/2"]),
+    ("CSV with semicolons", "One;https://a.example/1;2020\nTwo;https://a.example/2;2021",
+     ["https://a.example/1", "https://a.example/2"]),
+    ("a table with tabs", "One\thttps://a.example/1\t2020\nTwo\thttps://a.example/2\t2021",
+     ["https://a.example/1", "https://a.example/2"]),
+    ("JSON", '{"urls": ["https://a.example/1", "https:\\/\\/a.example\\/2"]}',
+     ["https://a.example/1", "https://a.example/2"]),
+    ("YAML", "urls:\n  - https://a.example/1\n  - 'https://a.example/2'", ["https://a.example/1", "https://a.example/2"]),
+    ("HTML", "<!DOCTYPE html><p>See <a href=\"https://a.example/1?x=1&amp;y=2\">One</a></p>",
+     ["https://a.example/1?x=1&y=2"]),
+    ("HTML without quotes", "<a href=https://a.example/1>One</a>", ["https://a.example/1"]),
+    ("bookmarks", "<DT><A HREF=\"https://a.example/1\" ICON=\"data:image/png;base64,AA==\">One</A>",
+     ["https://a.example/1"]),
+    ("XHTML", "<!DOCTYPE html PUBLIC \"-//W3C//DTD XHTML 1.0//EN\" \"http://www.w3.org/TR/xhtml1/DTD/xhtml1.dtd\">\n"
+     "<html xmlns=\"http://www.w3.org/1999/xhtml\"><a href='https://a.example/1'>", ["https://a.example/1"]),
+    ("HTML inside of HTML", "&lt;a href=&quot;https://a.example/1&quot;&gt;One&lt;/a&gt;", ["https://a.example/1"]),
+    ("a feed", "<rss xmlns:atom=\"http://www.w3.org/2005/Atom\"><link>https://a.example/1</link>"
+     "<enclosure url=\"https://a.example/2.mp3\" length=\"1\"/></rss>", ["https://a.example/1", "https://a.example/2.mp3"]),
+    ("a shortcut of Windows", "[InternetShortcut]\r\nURL=https://a.example/1\r\nIconIndex=0\r\n", ["https://a.example/1"]),
+    ("a shortcut of Linux", "[Desktop Entry]\nType=Link\nURL=https://a.example/1\n", ["https://a.example/1"]),
+    ("a playlist of files", "#EXTM3U\n#EXTINF:10,One\nhttps://a.example/1.ts\n", ["https://a.example/1.ts"]),
+    ("a site without a scheme", "www.a.example and b.example/watch?v=1, see you",
+     ["https://www.a.example", "https://b.example/watch?v=1"]),
+    ("upper case", "HTTPS://A.EXAMPLE/X", ["HTTPS://A.EXAMPLE/X"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "links"), [each[1:] for each in TEXTS], ids=[each[0] for each in TEXTS]
+)
+def test_the_links_of_what_people_paste(text: str, links: list[str]) -> None:
+    assert urls_in(text) == links
 
 
 paths = st.from_regex(r"[a-z0-9/%?=&,;:@!$'()*+~._-]{0,60}[a-z0-9]", fullmatch=True)

@@ -181,11 +181,11 @@ USUAL = "Best quality · Video and sound · Container of the site"
     [
         ({}, "", USUAL),
         ({"quality": "720p"}, "720p", "Up to 720p · Video and sound · Container of the site"),
-        ({"audio": "mp3"}, "mp3", "Best quality · Only sound, mp3 · Container of the site"),
+        ({"audio": "mp3"}, "mp3", "Best quality · Audio only, mp3 · Container of the site"),
         (
             {"audio": "best", "quality": "360p"},
-            "360p, sound as it is",
-            "Up to 360p · Only sound, as it is · Container of the site",
+            "360p, audio as it is",
+            "Up to 360p · Audio only, as it is · Container of the site",
         ),
         ({"container": "mkv"}, "mkv", "Best quality · Video and sound · As mkv"),
         *[

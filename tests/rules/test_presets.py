@@ -25,7 +25,7 @@ def test_the_presets_that_come_with_vnsite_and_their_keys_do_not_change() -> Non
             "1080p for every device",
             {"quality": "1080p", "container": "mp4", "compatible": True},
         ),
-        "m4a": ("Sound as m4a", {"audio": "m4a"}),
+        "m4a": ("Audio as m4a", {"audio": "m4a"}),
         "podcast": ("Podcast", {"audio": "mp3", "embed": ALL_INSIDE[1:]}),
         "archive": ("Archive", {"container": "mkv", "subtitles": ["all"], "embed": ALL_INSIDE}),
     }
@@ -50,7 +50,7 @@ def test_a_name_has_no_superfluous_space(text: str, name: str) -> None:
             for text in ("a/b", "a\\b", "a\0b", "\u202eb", "..", ".")
         ],
         ("BEST", "“BEST” comes with vnsite. Choose another name."),
-        ("sound  as M4A", "“sound as M4A” comes with vnsite. Choose another name."),
+        ("audio  as M4A", "“audio as M4A” comes with vnsite. Choose another name."),
     ],
 )
 def test_what_is_not_a_name_is_refused_with_a_sentence(text: str, sentence: str) -> None:

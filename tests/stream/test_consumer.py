@@ -347,6 +347,28 @@ def test_missing_history_is_answered_with_resync_and_what_there_is(
         assert heard(listening, 1) == stored()
 
 
+def test_a_deletion_is_heard_at_once_and_by_whoever_comes_back(
+    server: Serving, user: User, staff: User
+) -> None:
+    first, second = lives.submit(user), lives.submit(user)
+    own, foreign = lives.submit(user), lives.submit(staff)
+
+    first.forget()  # before it nothing is known of deletions
+    after = StreamPosition.current()
+    with server.listen(f"?after={after}", user=user) as listening:
+        listening.next("hello")
+        with transaction.atomic():
+            for download in (second, foreign, own):
+                download.forget()
+        event = listening.next("deleted")
+    gone = {"correlation_ids": [second.correlation_id, own.correlation_id]}
+    assert event == Event("deleted", StreamPosition.current(), gone)
+
+    with server.listen(f"?after={after}", user=user) as listening:
+        listening.next("hello")
+        assert listening.next() == event
+
+
 def test_everything_forgotten_is_answered_with_resync(server: Serving, user: User) -> None:
     lives.submit(user).forget()
 

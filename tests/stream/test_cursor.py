@@ -1,7 +1,7 @@
 """Cursors: everything once, in order, and only what the listener may see."""
 
 from downloads.stream.cursor import Cursor
-from downloads.stream.events import Resync, resync
+from downloads.stream.events import Resync, deleted, resync
 from downloads.stream.frames import Frame, Report
 from downloads.stream.ring import Ring
 from tests.stream.test_frames import numbers
@@ -71,6 +71,18 @@ def test_staff_see_what_nobody_owns() -> None:
     ring.add([frame(1, owner_id=1), frame(2, owner_id=None)])
 
     assert cursor.take_transitions(ring) == b"<1><2>"
+
+
+def gone(seq: int, name: str, *, owner_id: int | None = 1) -> Frame:
+    return Frame(seq=seq, owner_id=owner_id, correlation_id=name, data=b"", is_deletion=True)
+
+
+def test_deletions_that_follow_each_other_are_one_event_of_what_the_user_had() -> None:
+    cursor = Cursor(seq=0, owner_id=1)
+    ring = Ring(0)
+    ring.add([frame(1), gone(2, "a"), gone(3, "foreign", owner_id=2), gone(4, "b"), frame(5)])
+
+    assert cursor.take_transitions(ring) == b"<1>" + deleted(["a", "b"], seq=4) + b"<5>"
 
 
 def test_a_cursor_of_one_download_sees_no_other_and_no_stats() -> None:

@@ -79,6 +79,23 @@ def test_frames_come_in_order_after_a_seq_and_upto_one(user: User, clean_disk: N
     assert [made.seq - first for made in middle] == [1, 2]
 
 
+def test_a_deletion_is_a_frame_in_its_place_and_tells_whose_it_was(user: User) -> None:
+    forgotten, kept = lives.submit(user), lives.submit(user)
+    before = StreamPosition.current()
+
+    forgotten.forget()
+    lives.submit(user)
+
+    made = frames.read_frames(after=before - 1)
+    assert [(each.seq - before, each.is_deletion) for each in made] == [
+        (0, False),
+        (1, True),
+        (2, False),
+    ]
+    assert made[0].correlation_id == kept.correlation_id
+    assert (made[1].correlation_id, made[1].owner_id) == (forgotten.correlation_id, user.pk)
+
+
 def test_a_report_is_what_a_download_receives(user: User, clean_disk: None) -> None:
     download = lives.start(lives.submit(user))
     Progress.objects.update(

@@ -14,7 +14,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from downloads.models import AttemptLog, Download
+from downloads.models import AttemptLog, Download, Thumbnail
 from tests.helpers import lives
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_disk")]
@@ -33,14 +33,27 @@ ROUTES = {
     "": May.SIGNED_IN,
     "downloads/": May.SIGNED_IN,
     "downloads/rows": May.SIGNED_IN,
+    "first-steps/hide": May.SIGNED_IN,
+    "demo": May.SIGNED_IN,
+    "downloads/many": May.SIGNED_IN,  # with their own: tests/web/test_many.py
+    "queue/pause": May.STAFF,
+    "queue/resume": May.STAFF,
     "banners": May.SIGNED_IN,
     "downloads/<correlation_id:correlation_id>/": May.OWNER,
     "downloads/<correlation_id:correlation_id>/fragment": May.OWNER,
     "downloads/<correlation_id:correlation_id>/cancel": May.OWNER,
     "downloads/<correlation_id:correlation_id>/keep": May.OWNER,
     "downloads/<correlation_id:correlation_id>/retry": May.OWNER,
+    "downloads/<correlation_id:correlation_id>/retry-changed": May.OWNER,
     "downloads/<correlation_id:correlation_id>/cleanup": May.OWNER,
+    "downloads/<correlation_id:correlation_id>/pause": May.OWNER,
+    "downloads/<correlation_id:correlation_id>/resume": May.OWNER,
+    "downloads/<correlation_id:correlation_id>/first": May.OWNER,
+    "downloads/<correlation_id:correlation_id>/up": May.OWNER,
+    "downloads/<correlation_id:correlation_id>/down": May.OWNER,
+    "downloads/<correlation_id:correlation_id>/last": May.OWNER,
     "downloads/<correlation_id:correlation_id>/delete": May.OWNER,
+    "downloads/<correlation_id:correlation_id>/thumbnail": May.OWNER,
     "downloads/<correlation_id:correlation_id>/again": May.OWNER,
     "downloads/<correlation_id:correlation_id>/whole-list": May.OWNER,
     "downloads/<correlation_id:correlation_id>/entries": May.OWNER,
@@ -64,11 +77,29 @@ ROUTES = {
     "system/": May.STAFF,
     "system/<str:host>/extractors": May.STAFF,
     "media/<correlation_id:correlation_id>/<path:name>": May.OWNER,
+    # Everybody's own, and nobody else's: tests/web/test_account.py.
+    "account/": May.SIGNED_IN,
+    "account/preferences": May.SIGNED_IN,
+    "account/theme": May.SIGNED_IN,
+    "account/password": May.SIGNED_IN,
+    "account/tokens": May.SIGNED_IN,
+    "account/tokens/<int:pk>/revoke": May.SIGNED_IN,
+    "help/": May.ANYBODY,
     "setup/": May.ANYBODY,  # with the secret that only `serve` prints, while there is no user
     "login/": May.ANYBODY,
     "logout/": May.ANYBODY,
     "api/v1/downloads": May.SIGNED_IN,
     "api/v1/downloads/batch": May.SIGNED_IN,
+    "api/v1/downloads/many": May.SIGNED_IN,
+    "api/v1/queue": May.SIGNED_IN,
+    "api/v1/queue/pause": May.STAFF,
+    "api/v1/queue/resume": May.STAFF,
+    "api/v1/downloads/<correlation_id>/pause": May.OWNER,
+    "api/v1/downloads/<correlation_id>/resume": May.OWNER,
+    "api/v1/downloads/<correlation_id>/first": May.OWNER,
+    "api/v1/downloads/<correlation_id>/up": May.OWNER,
+    "api/v1/downloads/<correlation_id>/down": May.OWNER,
+    "api/v1/downloads/<correlation_id>/last": May.OWNER,
     "api/v1/downloads/<correlation_id>": May.OWNER,
     "api/v1/downloads/<correlation_id>/log": May.OWNER,
     "api/v1/downloads/<correlation_id>/cancel": May.OWNER,
@@ -142,6 +173,7 @@ def people(user: User, staff: User) -> People:
 @pytest.fixture
 def theirs(people: People) -> Download:
     completed = lives.complete(lives.submit(people.owner))
+    Thumbnail.objects.keep(Thumbnail(download=completed, media_type="image/png", content=b"x"))
     AttemptLog.objects.keep(completed.pk, completed.attempt, text="a line\n", left_out=0)
     return completed
 

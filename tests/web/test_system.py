@@ -93,7 +93,7 @@ def test_a_button_asks_the_workers_of_its_host(page: Client, wanted: Wanted, sta
 
     assert response["Location"] == "/system/"
     assert [(row.host, row.wanted) for row in Extractors.objects.asked()] == [("one", wanted)]
-    assert f"by {staff.get_username()}" in shown(page)
+    assert f"{staff.get_username()} asked for " in shown(page)
 
 
 @pytest.mark.parametrize(("name", "wanted"), [("box", "everything"), ("elsewhere", "update")])

@@ -49,7 +49,6 @@ def test_all_is_published_under_the_name_of_the_video_and_said(offer: Choices) -
         "width": 640,
         "height": 360,
         "live": False,
-        "thumbnail_url": offer.url("/poster.jpg"),
         "video_codec": "h264",
         "audio_codec": "aac",
         "container": "mp4",

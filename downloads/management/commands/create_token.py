@@ -19,7 +19,7 @@ NAME_LENGTH = 100  # of the column
 class Command(BaseCommand):
     help = (
         "Print a new API token of USER. It is shown this once: only its hash is stored. "
-        "Send it as `Authorization: Bearer TOKEN`; revoke it in the admin."
+        "Send it as `Authorization: Bearer TOKEN`; its user revokes it on the account page."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

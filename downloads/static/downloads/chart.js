@@ -2,12 +2,13 @@
 
 import { size } from "./format.js";
 import { serverNow } from "./patch.js";
+import { lang, say } from "./words.js";
 
 const KEPT_S = 600;
 const ROW_S = 30; // of the table, and between two sentences
 const FRESH_MS = 5_000; // an older speed says nothing about now
-const CLOCK = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
-const MINUTES = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
+const CLOCK = new Intl.DateTimeFormat(lang, { timeStyle: "medium" });
+const MINUTES = new Intl.DateTimeFormat(lang, { timeStyle: "short" });
 const SECONDS = [1, 2, 5, 10, 30, 60, 120, 300, 900, 3600, 14400]; // between two times below the chart
 const byteSteps = Array.from({ length: 44 }, (_, power) => 2 ** power);
 
@@ -25,6 +26,7 @@ document.addEventListener("vnsite:progress", ({ detail }) => {
 const perSecond = (speed) => `${size(speed)}/s`;
 const known = (all) => all.filter((speed) => speed !== null);
 const mean = (all) => all.reduce((sum, speed) => sum + speed, 0) / (all.length || 1);
+const length = (seconds) => `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
 const start = () => Date.parse(shown.dataset.started) / 1000;
 const box = () => ({ width: shown.querySelector(".plot").clientWidth, height: 130 });
 
@@ -35,7 +37,7 @@ async function show(figure) {
   const { started, ended } = figure.dataset;
   if (ended) {
     const span = MINUTES.formatRange(Date.parse(started), Date.parse(ended));
-    figure.querySelector(".chart-when").textContent = figure.dataset.recorded.replace("{span}", span);
+    figure.querySelector(".chart-when").textContent = say("recorded", { span });
   }
   if (isOther || (ended && recorded.length)) {
     times = recorded.map(([seconds]) => start() + seconds);
@@ -85,16 +87,15 @@ function draw(place, marks) {
   return new globalThis.uPlot(options, [times, speeds], place);
 }
 
-function say() {
-  const { now, stall, stalls } = shown.dataset;
+function tell() {
   const all = known(speeds);
-  const stopped = all.filter((speed, index) => !speed && all[index - 1] !== 0).length;
-  let said = now.replace("{average}", perSecond(mean(all))).replace("{now}", perSecond(all.at(-1)));
-  if (stopped) said += `, ${(stopped === 1 ? stall : stalls).replace("{number}", stopped)}`;
-  shown.querySelector(".chart-sentence").textContent = shown.querySelector(".plot").ariaLabel = said;
+  const n = all.filter((speed, index) => !speed && all[index - 1] !== 0).length;
+  const said = [say("speed_now", { average: perSecond(mean(all)), now: perSecond(all.at(-1)) })];
+  if (n) said.push(say("stalls", { n }));
+  shown.querySelector(".chart-sentence").textContent = said.join(", ");
+  shown.querySelector(".plot").ariaLabel = said.join(", ");
   const row = shown.querySelector("tbody").insertRow();
-  const since = Math.round(times.at(-1) - start());
-  row.insertCell().textContent = `${Math.floor(since / 60)}:${String(since % 60).padStart(2, "0")}`;
+  row.insertCell().textContent = length(Math.round(times.at(-1) - start()));
   row.insertCell().textContent = perSecond(mean(known(speeds.slice(-ROW_S))));
 }
 
@@ -111,7 +112,7 @@ setInterval(async () => {
   const last = figure.dataset.saidAt ?? -Infinity;
   if (!isFresh || newest.speed === null || times.at(-1) - last < ROW_S) return;
   figure.dataset.saidAt = times.at(-1);
-  say();
+  tell();
 }, 1_000);
 
 const fit = () => plot?.setSize(box());

@@ -2,38 +2,31 @@
 // focus keeps it, and what did not change is not touched.
 
 import { ago, duration, size } from "./format.js";
+import { lang, say } from "./words.js";
 
 const FRESH_MS = 10_000; // older speeds and remaining times say nothing about now
-const PHASES = {
-  extracting: "Reading the page",
-  listing: "Reading the list",
-  fetching: "Fetching",
-  recording: "Recording",
-  "post-processing": "Processing",
-  verifying: "Checking",
-  publishing: "Publishing",
-};
-
-const LOCAL = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
-const CLOCK = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
+// The page's language as the browser writes it: en-GB has other dates than en.
+const locale = navigator.languages.find((each) => each.startsWith(lang)) ?? lang;
+const LOCAL = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "medium" });
+const CLOCK = new Intl.DateTimeFormat(locale, { timeStyle: "short" });
 const ROUND_UP_MS = 59_000; // to the minute: what is said to end then has ended
 const DUE_SLACK_MS = 500; // the server must think so as well
 const patchedAt = new WeakMap(); // progress element → when its numbers came
 
 // The server's clock minus ours: "2 min ago" must not depend on a wrong clock of the browser.
-let clockOffsetMs = 0;
+let clockMs = 0;
 
-export const serverNow = () => Date.now() + clockOffsetMs;
+export const serverNow = () => Date.now() + clockMs;
 
-export function setServerTime(iso) {
-  clockOffsetMs = Date.parse(iso) - Date.now();
+export function setClock(ms) {
+  clockMs = ms;
 }
 
 export function writeTimes(root = document) {
   for (const time of root.querySelectorAll("time[data-ago], time[data-local], time[data-clock]")) {
     const instant = Date.parse(time.dateTime);
     const local = LOCAL.format(instant);
-    if ("ago" in time.dataset) write(time, ago((Date.now() + clockOffsetMs - instant) / 1000));
+    if ("ago" in time.dataset) write(time, ago((Date.now() + clockMs - instant) / 1000));
     else write(time, "clock" in time.dataset ? CLOCK.format(instant + ROUND_UP_MS) : local);
     if (time.title !== local) time.title = local;
   }
@@ -41,7 +34,7 @@ export function writeTimes(root = document) {
 
 // The instants that have come for which something was to happen; each once.
 export function takeDue() {
-  const now = Date.now() + clockOffsetMs - DUE_SLACK_MS;
+  const now = Date.now() + clockMs - DUE_SLACK_MS;
   const come = [...document.querySelectorAll("time[data-due]")].filter(
     (time) => Date.parse(time.dateTime) < now,
   );
@@ -54,11 +47,14 @@ export function swap(fresh) {
   const old = document.getElementById(fresh.id);
   if (!old) return false;
   writeTimes(fresh);
+  // As htmx marks what it has wired.
+  for (const button of fresh.querySelectorAll("[hx-post]")) button.dataset.htmxPowered = "true";
   if (old.isEqualNode(fresh)) return true;
   keepOpen(old, fresh);
   fresh.querySelector("[data-note]")?.append(...(old.querySelector("[data-note]")?.children ?? []));
   const focused = old.contains(document.activeElement) ? document.activeElement : null;
   old.replaceWith(fresh);
+  globalThis.htmx?.process(fresh);
   if (focused) refocus(fresh, focused);
   return true;
 }
@@ -89,7 +85,7 @@ export function progressOf(id) {
 }
 
 function resumedAt({ resumed, total }) {
-  return resumed && total ? `, resumed at ${Math.floor((100 * resumed) / total)} %` : "";
+  return resumed && total ? say("resumed", { n: Math.floor((100 * resumed) / total) }) : "";
 }
 
 // One item of a `progress` event. Says whether the phase is another one than before.
@@ -102,19 +98,20 @@ export function patchProgress(element, item) {
   const bar = element.querySelector("progress");
   if (percent === null) bar.removeAttribute("value");
   else bar.value = percent;
-  write(at("phase"), PHASES[item.phase] ?? item.phase);
+  write(at("phase"), say(`phase_${item.phase}`));
   write(at("percent"), percent === null ? "" : `${Math.floor(percent)} %`);
   write(at("bytes"), received(item));
   write(at("resumed"), resumedAt(item));
   write(at("speed"), item.speed === null ? "" : `${size(item.speed)}/s`);
-  write(at("eta"), item.eta === null ? "" : `${duration(item.eta)} left`);
+  write(at("eta"), item.eta === null ? "" : say("left", { duration: duration(item.eta) }));
   return phaseChanged;
 }
 
 function received(item) {
-  if (item.entries) return `${item.entries.toLocaleString("en")} so far`;
+  if (item.entries) return say("so_far", { n: item.entries.toLocaleString(lang) });
   if (!item.bytes) return "";
-  return size(item.bytes) + (item.total ? ` of ${size(item.total)}` : "");
+  const bytes = size(item.bytes);
+  return item.total ? say("of", { bytes, total: size(item.total) }) : bytes;
 }
 
 // Speed and remaining time that are too old turn to a dash.

@@ -44,6 +44,16 @@ export function offer(row) {
   held.set(row.dataset.row, row);
 }
 
+// It was deleted. Its row stays while the focus is in it.
+export function drop(id) {
+  held.delete(id);
+  const row = document.getElementById(`download-${id}`);
+  if (!row?.contains(document.activeElement)) row?.remove();
+  else row.addEventListener("focusout", () => setTimeout(drop, 0, id), { once: true });
+  for (const button of row?.querySelectorAll("button") ?? []) button.disabled = true;
+  settle();
+}
+
 export function expect(ids) {
   for (const id of ids) expected.add(id);
 }
@@ -70,6 +80,7 @@ function insertHeld(isWelcome) {
     held.delete(id);
     expected.delete(id);
     list.insertBefore(row, rows().find((other) => keyOf(other) < keyOf(row)) ?? null);
+    globalThis.htmx?.process(row);
   }
   trim();
   return fresh.map(([, row]) => row);

@@ -1,0 +1,39 @@
+// Shortcuts of one letter, as web/help.py lists them. <body data-keys="0"> switches them off.
+
+const one = (selector, within = document) => within.querySelector(selector);
+const OF_PAGE = { "/": "[type=search]", n: "#id_urls", p: "#pause", "?": "#keys" };
+const OF_ROW = { x: "[name=ids]", c: "[data-act=cancel]", r: "[data-act=retry]", e: ".problem summary" };
+let isGoing = false; // "g" was pressed
+
+const isOn = document.body.dataset.keys === "1";
+
+for (const key of ["/", "n", "p"]) if (isOn) one(OF_PAGE[key])?.setAttribute("aria-keyshortcuts", key);
+
+addEventListener("keydown", (event) => {
+  const { key, target } = event;
+  if (!isOn || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (target.closest("input:not([type=checkbox]), textarea, select, video, dialog, [popover]")) return;
+  const meant = find(key, target.closest(".row"));
+  isGoing = key === "g";
+  if (!meant) return;
+  event.preventDefault();
+  if (meant.matches("dialog")) meant.showModal();
+  else if (meant.matches(".title, [type=search], textarea")) meant.focus();
+  else meant.click();
+});
+
+function find(key, row) {
+  if (isGoing) return one(`[data-go="${CSS.escape(key)}"]`);
+  if (key === "t") return one("#themes [aria-pressed=true] + button") ?? one("#themes button");
+  if (OF_PAGE[key]) return one(OF_PAGE[key]);
+  const titles = [...document.querySelectorAll(".row .title")];
+  const step = { j: 1, k: -1 }[key];
+  if (step) return titles[titles.findIndex((title) => row?.contains(title)) + step];
+  // On a list the row in focus is meant, elsewhere the page.
+  return OF_ROW[key] && (row || !titles.length) ? one(OF_ROW[key], row ?? document) : null;
+}
+
+// The menu's form, drawn again by the server, says which theme was chosen.
+addEventListener("htmx:after:swap", () => {
+  document.documentElement.dataset.theme = one("#themes").dataset.chosen;
+});

@@ -1,0 +1,54 @@
+"""The help page: what the states mean, the shortcuts, and what to do when nobody gets in."""
+
+from typing import NamedTuple
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_safe
+
+from downloads.rules.states import State
+
+
+class Shortcut(NamedTuple):
+    """static/downloads/keys.js does what `does` says."""
+
+    keys: tuple[str, ...]  # pressed one after the other
+    does: str | Promise
+
+
+SHORTCUTS = (
+    Shortcut(("/",), _("Search")),
+    Shortcut(("n",), _("Add links")),
+    Shortcut(("j",), _("Next download")),
+    Shortcut(("k",), _("Previous download")),
+    Shortcut(("Enter",), _("Open it")),
+    Shortcut(("x",), _("Select it")),
+    Shortcut(("c",), _("Cancel it")),
+    Shortcut(("r",), _("Retry it")),
+    Shortcut(("e",), _("Show its error")),
+    Shortcut(("p",), _("Pause or resume live updates")),
+    Shortcut(("t",), _("Next theme")),
+    Shortcut(("g", "d"), _("Go to the downloads")),
+    Shortcut(("g", "w"), _("Go to the workers (staff)")),
+    Shortcut(("g", "s"), _("Go to your account")),
+    Shortcut(("?",), _("List these shortcuts")),
+    Shortcut(("Esc",), _("Close what is open")),
+)
+MEANINGS = (
+    (State.CREATED, _("It waits for a worker, for its turn or for its time. The row says which.")),
+    (State.INITIALIZING, _("A worker has picked it up and prepares a folder of its own.")),
+    (State.READY, _("The folder is there, and the download is about to begin.")),
+    (State.DOWNLOADING, _("yt-dlp looks the video up, fetches it and joins picture and sound.")),
+    (State.COMPLETED, _("Its files are in the library, checked.")),
+    (State.FAILED, _("It ended with an error. Its page says what happened and what to do next.")),
+    (State.CANCELLED, _("Somebody stopped it. A retry begins again.")),
+    (State.CLEANED, _("It has ended and none of its temporary files is left.")),
+)
+
+
+@require_safe
+def help_page(request: HttpRequest) -> HttpResponse:
+    """Show the page to everybody: who cannot sign in needs help as well."""
+    return render(request, "downloads/help.html", {"meanings": MEANINGS})

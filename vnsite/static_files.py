@@ -1,0 +1,65 @@
+"""Static files as they are served: collected and compressed once for each version of them."""
+
+import logging
+import shutil
+from pathlib import Path
+from tempfile import mkdtemp
+
+from django.conf import settings
+from django.contrib.staticfiles import finders
+from servestatic.storage import CompressedStaticFilesStorage  # type: ignore[import-untyped]
+
+logger = logging.getLogger(__name__)
+
+
+def make_ready() -> None:
+    """Collect the static files; where that is impossible, have them served as they lie."""
+    try:
+        collect()
+    except OSError as error:
+        logger.warning("Static files are not compressed: %s", error)
+        settings.SERVESTATIC_USE_STATIC_ROOT = False
+        settings.SERVESTATIC_USE_FINDERS = True
+
+
+def collect() -> None:
+    """Copy all static files into STATIC_ROOT, beside them their compressed forms.
+
+    Does nothing when STATIC_ROOT is there: its name is the fingerprint of what it holds, and it
+    appears by one rename. The folders of other versions are removed. Raises OSError.
+    """
+    root = Path(settings.STATIC_ROOT)
+    if root.is_dir():
+        return
+    root.parent.mkdir(exist_ok=True)
+    draft = Path(mkdtemp(prefix="draft-", dir=root.parent))
+    try:
+        _fill(draft)
+        _appear(draft, root)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    for other in root.parent.iterdir():
+        if other != root and not other.name.startswith("draft-"):
+            shutil.rmtree(other, ignore_errors=True)
+
+
+def _appear(draft: Path, root: Path) -> None:
+    try:
+        draft.rename(root)
+    except OSError:
+        if not root.is_dir():  # else another process was quicker
+            raise
+
+
+def _fill(folder: Path) -> None:
+    storage = CompressedStaticFilesStorage(location=folder)
+    paths = {}
+    for finder in finders.get_finders():
+        for path, source in finder.list(None):
+            if path not in paths:  # the first finder that has a path wins
+                with source.open(path) as file:
+                    storage.save(path, file)
+                paths[path] = (storage, path)
+    for _, _, done in storage.post_process(paths):
+        if isinstance(done, Exception):
+            raise done
