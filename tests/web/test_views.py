@@ -417,7 +417,7 @@ def test_the_parts_of_a_download_are_the_same_on_its_page_and_as_a_fragment(
     assert re.findall(r'id="(part-\w+)"', fragment) == [
         f"part-{name}"
         for name in (
-            *("header", "problem", "retry", "listed", "entries", "film", "now"),
+            *("header", "problem", "retry", "listed", "entries", "film", "now", "chart"),
             *("graph", "history", "files", "technical"),
         )
     ]
@@ -564,7 +564,7 @@ def test_the_page_of_a_failed_download_answers_three_questions(browser: Client, 
     assert "The site could not be reached." in page
     assert "Check the address" in page
     assert "network: Errno 111 &lt;b&gt;</pre>" in page
-    assert 'data-act="retry"' in page
+    assert f'formaction="{path_of(download, "retry")}"' in page
 
 
 def test_cleaning_up_says_first_what_is_removed(browser: Client, user: User) -> None:

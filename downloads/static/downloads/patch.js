@@ -16,6 +16,8 @@ const patchedAt = new WeakMap(); // progress element → when its numbers came
 // The server's clock minus ours: "2 min ago" must not depend on a wrong clock of the browser.
 let clockMs = 0;
 
+export const serverNow = () => Date.now() + clockMs;
+
 export function setClock(ms) {
   clockMs = ms;
 }
