@@ -203,6 +203,7 @@ CONTENT_SECURITY_POLICY = {
         "style-src": ["'self'"],
         "img-src": ["'self'", "data:"],
         "media-src": ["'self'"],
+        "manifest-src": ["'self'"],
         "connect-src": ["'self'"],
         # Signing out may lead elsewhere, and browsers judge where a form's redirect leads.
         "form-action": ["'self'", *ORIGIN.findall(VNSITE.auth_logout_url)],

@@ -303,7 +303,12 @@ class Download(models.Model):
         except InvalidOption:  # of a newer version
             return False
         is_same = own.with_overrides(**SAME_FILES) == options.with_overrides(**SAME_FILES)
-        return is_same and not any(file.fault == "missing" for file in self.files)
+        return is_same and not self.misses_files
+
+    @property
+    def misses_files(self) -> bool:
+        """Whether files that it left were removed from the library. Looks at the disk."""
+        return any(file.fault == "missing" for file in self.files)
 
     @property
     def advice(self) -> Advice | None:

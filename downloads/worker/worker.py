@@ -67,11 +67,16 @@ class DownloadManager:
         slots: int | None = None,
         host: str | None = None,
         grace_seconds: float = GRACE_SECONDS,
+        demo_link: str = "",
     ) -> None:
-        """`slots`: attempts at once (None: VNSITE_CONCURRENCY). `host`: this machine's name."""
+        """`slots`: attempts at once (None: VNSITE_CONCURRENCY). `host`: this machine's name.
+
+        `demo_link`: of the demo of `serve`, whose child may connect to its site; "": there is none.
+        """
         self.slots = slots or settings.VNSITE.concurrency
         self.host = host or socket.gethostname()
         self.grace_seconds = grace_seconds
+        self.demo_link = demo_link
         self._stops = 0
         self._doorbell: Doorbell | None = None  # None: it does not run
         self._damage = ""  # why the database cannot be used any more
@@ -248,6 +253,7 @@ class DownloadManager:
                 actor=self._worker.actor,
                 lease=self._lease,
                 term=term,
+                demo_link=self.demo_link,
             )
         except OSError as error:  # no descriptor is left
             # `_pass_on_requests` will see that no attempt runs for it, and the sweep recover it.

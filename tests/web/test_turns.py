@@ -164,7 +164,7 @@ def test_of_a_batch_what_fits_is_added_and_the_rest_are_errors(user: User) -> No
     assert Download.objects.count() == 3
 
 
-def test_the_form_refuses_with_a_sentence_and_keeps_what_was_typed(user: User) -> None:
+def test_the_form_adds_what_fits_and_keeps_the_rest(user: User) -> None:
     submit(user, 2)
     typed = "https://example.org/kept-1\nhttps://example.org/kept-2"
 
@@ -173,9 +173,20 @@ def test_the_form_refuses_with_a_sentence_and_keeps_what_was_typed(user: User) -
 
     words = words_of(answer)
     assert answer.status_code == 422
-    assert "You have 2 downloads queued (limit 3): 1 more can be added now" in words
-    assert typed.replace("\n", " ") in words
-    assert Download.objects.count() == 2
+    assert "1 link stays in the box: You have 3 downloads queued (limit 3)." in words
+    assert ">\nhttps://example.org/kept-2</textarea>" in answer.content.decode()
+    assert Download.objects.count() == 3
+
+
+def test_the_form_refuses_with_a_sentence_when_nothing_fits(user: User) -> None:
+    submit(user, 3)
+
+    with configured(user_waiting=3):
+        answer = browser_of(user).post("/downloads/", {"urls": "https://example.org/kept"})
+
+    assert answer.status_code == 422
+    assert "You have 3 downloads queued (limit 3)." in words_of(answer)
+    assert ">\nhttps://example.org/kept</textarea>" in answer.content.decode()
 
 
 # The stream.
