@@ -28,10 +28,12 @@ def claim(worker: Worker, *, slots: int) -> list[Download]:
     Moves them to INITIALIZING, counts the attempt and records the name of its directory, in one
     transaction. Two workers never get the same download. The owner with the fewest running comes
     first, with the most urgent and then the oldest download. Owners and sites at their limits are
-    passed over, and sites whose breaker is open or that pause.
+    passed over, and sites whose breaker is open or that pause. A draining worker gets none.
     """
     if not Download.objects.claimable(database_now()).exists():
         return []  # nearly always: saves taking the mutex
+    if Worker.objects.filter(pk=worker.pk).exclude(draining_at=None).exists():
+        return []
     with short_transaction():
         _take_mutex()
         return _claim(worker, slots)
