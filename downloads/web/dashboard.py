@@ -89,6 +89,7 @@ def _dashboard_context(request: SignedInRequest, form: AddForm) -> dict[str, Any
         "filters": dashboard_view.filter_links(query, counts),
         "speed": f"{size(speed)}/s" if speed else UNKNOWN,
         "free": size(_free_bytes()),
+        "all_actions": dashboard_view.AllActions.of(counts, obstacles.queue),
         **_banners(request, obstacles=obstacles, counts=counts),
     }
 
@@ -125,9 +126,15 @@ def _banners(
         newer_sets=newer_sets(
             Extractors.objects.all() if request.user.is_staff else (), today=timezone.now().date()
         ),
+        is_for_staff=request.user.is_staff,
     )
     steps = first_steps(request.user, count=counts[Filter.ALL], has_worker=obstacles.has_worker)
-    return {"banners": list(shown), "has_worker": obstacles.has_worker, "first_steps": steps}
+    return {
+        "banners": list(shown),
+        "has_worker": obstacles.has_worker,
+        "queue_word": obstacles.queue_word,
+        "first_steps": steps,
+    }
 
 
 def _free_bytes() -> int | None:

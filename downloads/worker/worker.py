@@ -15,11 +15,20 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connection, connections
+from django.utils import timezone
 
 from downloads import actions, logs
 from downloads.disk import isolation
 from downloads.fetch.processes import ChildFailed
-from downloads.models import Download, LostDownload, Worker, claims, database_now, submissions
+from downloads.models import (
+    Deletion,
+    Download,
+    LostDownload,
+    Worker,
+    claims,
+    database_now,
+    submissions,
+)
 from downloads.models.notifier import Doorbell, open_doorbell
 from downloads.models.outage import in_words, is_damaged, is_outage
 from downloads.rules.lease import heartbeat_seconds
@@ -338,6 +347,7 @@ class DownloadManager:
         )
         resume.make_room()
         recovery.forget_old_workers(database_now(), host=self.host)
+        Deletion.objects.forget_old(timezone.now())
 
     @contextmanager
     def _database_may_be_gone(self) -> Iterator[None]:
