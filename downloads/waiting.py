@@ -2,11 +2,10 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Self
 
-from django.conf import settings
 from django.db.models import Count
 from django.utils import timezone
 
@@ -160,8 +159,7 @@ class Obstacles:
 
 
 def has_live_worker() -> bool:
-    lease = timedelta(seconds=settings.VNSITE.lease_seconds)
-    return Worker.objects.filter(stopped_at=None, heartbeat_at__gt=database_now() - lease).exists()
+    return Worker.objects.alive().exists()
 
 
 def _starts_at(download: Download) -> datetime | None:

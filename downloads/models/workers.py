@@ -1,13 +1,21 @@
 """The worker processes."""
 
 from datetime import datetime, timedelta
+from typing import Self
 
 from django.conf import settings
 from django.db import models
 from django.db.models.functions import Now
 
+from downloads.models.transactions import database_now
+
 
 class WorkerQuerySet(models.QuerySet["Worker"]):
+    def alive(self) -> Self:
+        """Workers whose heartbeat is younger than the lease and that have not stopped."""
+        lease = timedelta(seconds=settings.VNSITE.lease_seconds)
+        return self.filter(stopped_at=None, heartbeat_at__gt=database_now() - lease)
+
     def let_drain(self, name: str) -> bool:
         """Have a worker claim nothing more until `let_claim`; False when there is none."""
         rows = self.filter(name=name, stopped_at=None)
