@@ -175,7 +175,7 @@ class Obstacles:
 
 
 def has_live_worker() -> bool:
-    return Worker.alive().exists()
+    return Worker.objects.alive().exists()
 
 
 def _starts_at(download: Download) -> datetime | None:

@@ -536,6 +536,7 @@ class Migration(migrations.Migration):
                 ("started_at", models.DateTimeField()),
                 ("heartbeat_at", models.DateTimeField()),
                 ("stopped_at", models.DateTimeField(null=True)),
+                ("draining_at", models.DateTimeField(null=True)),
             ],
             options={
                 "indexes": [models.Index(fields=["heartbeat_at"], name="worker_heartbeat")],

@@ -7,7 +7,9 @@ from django.templatetags.static import static
 from django.utils.html import format_html, json_script
 from django.utils.safestring import SafeString
 
+from downloads.models import Counts, Worker
 from downloads.rules.states import State
+from downloads.waiting import has_live_worker
 from downloads.web.format import LOOKS, instant
 from downloads.web.help import SHORTCUTS
 from downloads.web.words import words as words_of_scripts
@@ -40,6 +42,15 @@ def current(context: template.Context, *names: str) -> SafeString:
     match = getattr(context.get("request"), "resolver_match", None)
     is_here = match is not None and match.view_name in names
     return SafeString(' aria-current="page"' if is_here else "")
+
+
+@register.inclusion_tag("downloads/partials/workers_missing.html", takes_context=True)
+def workers_missing(context: template.Context) -> dict[str, Any]:
+    """Warn of downloads that wait while no worker takes any."""
+    waiting = Counts.objects.visible_to(context["user"]).by_state()[State.CREATED]
+    if not waiting or Worker.objects.alive().filter(draining_at=None).exists():
+        return {"waiting": 0}
+    return {"waiting": waiting, "is_draining": has_live_worker()}
 
 
 @register.inclusion_tag("downloads/partials/keys.html")

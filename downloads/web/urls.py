@@ -22,6 +22,7 @@ from downloads.web import (
     sign_in,
     sites,
     system,
+    workers,
 )
 from downloads.web.media import media
 from downloads.web.thumbnails import thumbnail
@@ -88,6 +89,9 @@ urlpatterns = [
     path("sites/", sites.sites, name="sites"),
     path("sites/try", sites.try_site, name="try_site"),
     path("sites/<str:host>/", sites.site, name="site"),
+    path("workers/", workers.workers, name="workers"),
+    path("workers/<str:name>/drain", workers.drain, {"may_claim": False}, name="drain_worker"),
+    path("workers/<str:name>/resume", workers.drain, {"may_claim": True}, name="resume_worker"),
     path("system/", system.system, name="system"),
     path("system/<str:host>/extractors", system.ask, name="ask_extractors"),
     path("media/<correlation_id:correlation_id>/<path:name>", media, name="media"),

@@ -75,6 +75,9 @@ ROUTES = {
     "sites/<str:host>/cookies/delete": May.SIGNED_IN,
     "api/v1/sites/<host>/cookies": May.SIGNED_IN,
     "sites/<str:host>/": May.STAFF,
+    "workers/": May.SIGNED_IN,
+    "workers/<str:name>/drain": May.STAFF,
+    "workers/<str:name>/resume": May.STAFF,
     "system/": May.STAFF,
     "system/<str:host>/extractors": May.STAFF,
     "media/<correlation_id:correlation_id>/<path:name>": May.OWNER,
@@ -192,6 +195,7 @@ def address_of(route: str, download: Download) -> str:
         "<str:host>": "example.org",
         "<int:pk>": "1",
         "<name>": "podcast",
+        "<str:name>": "box-12-ab34",
         "^(?P<app_label>auth|axes|downloads)/$": "downloads/",
         "(?P<url>.*)$": "nowhere",
     }
