@@ -22,6 +22,7 @@ import { say } from "./words.js";
 
 const IDLE_MS = 5 * 60_000; // hidden for so long while nothing runs, the page hears no more
 const NOTE_MS = 20_000;
+const QUEUE_MS = 2_000; // in which places in the queue may be old
 // The states of the filters that are not an outcome.
 const COUNTED = {
   active: ["initializing", "ready", "downloading"],
@@ -33,6 +34,7 @@ const page = document.body.dataset;
 const byId = (id) => document.getElementById(id);
 const tellers = announcers();
 let newestStats = null;
+let queueTimer = null;
 let activeCount = Number(document.querySelector('[data-count="active"]')?.textContent ?? 0);
 
 function tell(kind, what) {
@@ -49,6 +51,7 @@ const HANDLERS = {
     onTransition();
     tell(data.to, id);
     signs.onTransition(data);
+    if (data.from === "created" && rows.exists) queueTimer ??= setTimeout(queueMoved, QUEUE_MS);
     // Another one's, of the stream that is shared; a list asks what became of its entries.
     if (page.download && id !== page.download && !byId("entries")) return;
     const list = byId(`download-${id}`)?.dataset.list;
@@ -138,6 +141,13 @@ function writeStats() {
   if (!workers || byId("banners").dataset.workers === "0") refreshBanners();
 }
 
+// Somebody left the queue: the places of those behind are others.
+function queueMoved() {
+  queueTimer = null;
+  for (const id of rows.queuedIds()) changed.add(id);
+  if (changed.size) refreshSoon();
+}
+
 // Something in this element is no longer as it was drawn.
 function refreshPart(element) {
   if (element.closest("#banners")) return refreshBanners();
@@ -196,7 +206,7 @@ function onOwn(ids) {
 }
 
 document.addEventListener("submit", ({ target }) => {
-  if (target.action.endsWith("/logout/")) connection.ask("recheck"); // for the other pages
+  if (target.getAttribute("action")?.endsWith("/logout/")) connection.ask("recheck"); // for the other pages
 });
 
 // Answers to the buttons of one download (`data-act`): htmx puts a refusal (409) beside the button,
