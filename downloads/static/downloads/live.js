@@ -51,7 +51,9 @@ const HANDLERS = {
     onTransition();
     tell(data.to, id);
     signs.onTransition(data);
-    if (data.from === "created" && rows.exists) queueTimer ??= setTimeout(queueMoved, QUEUE_MS);
+    if (data.from === "created" && rows.exists && queueTimer === null) {
+      queueTimer = setTimeout(queueMoved, QUEUE_MS);
+    }
     // Another one's, of the stream that is shared; a list asks what became of its entries.
     if (page.download && id !== page.download && !byId("entries")) return;
     const list = byId(`download-${id}`)?.dataset.list;
