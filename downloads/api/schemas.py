@@ -22,7 +22,6 @@ from pydantic import (
     create_model,
 )
 
-from downloads.diagnostics.stats import WorkerStatus
 from downloads.models import Download, DownloadQuerySet, Listing, PublishedFile
 from downloads.models.listings import Became
 from downloads.rules.errors import ErrorClass
@@ -49,7 +48,7 @@ COLUMNS = (
         "tries",
         "max_attempts",
     ),
-    *("priority", "not_before", "created_at", "started_at", "finished_at"),
+    *("priority", "not_before", "paused_at", "created_at", "started_at", "finished_at"),
 )
 
 
@@ -313,6 +312,7 @@ class DownloadOut(Outgoing):
     waiting: Waiting | None = Field(
         description="What is in its way; null: it does not wait, or only for a free slot"
     )
+    paused_at: datetime | None = Field(description="null: it was not paused")
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -351,12 +351,22 @@ class DownloadPage(Outgoing):
     next: str | None = Field(description="The `cursor` of the next page; null on the last one")
 
 
+class WorkerOut(Outgoing):
+    name: str
+    host: str
+    alive: bool
+    slots: int
+    busy: int = Field(description="Slots with a running download")
+    yt_dlp: str = Field(description="Version that its next attempts use; empty: not known yet")
+    heartbeat_at: datetime
+
+
 class StatsOut(Outgoing):
     counts: dict[State, int]
     outcomes: dict[Outcome, int]
     speed: float
     free_bytes: int
-    workers: list[WorkerStatus]
+    workers: list[WorkerOut]
 
 
 class CookiesIn(Incoming):

@@ -35,6 +35,11 @@ class CountsQuerySet(models.QuerySet["Counts"]):
     def by_outcome(self) -> dict[str, int]:
         return self._sums("outcome", Outcome)
 
+    def waiting_by_owner(self) -> dict[int | None, int]:
+        """Return how many downloads wait, by owner; None: those without one."""
+        rows = self.filter(state=State.CREATED, number__gt=0).values_list("owner_key", "number")
+        return {None if key == NOBODY else key: number for key, number in rows}
+
     def _sums(self, column: str, words: Iterable[str]) -> dict[str, int]:
         found = dict(self.values_list(column).annotate(Sum("number")))
         return {str(word): found.get(word, 0) for word in words}
@@ -59,9 +64,10 @@ class Counts(models.Model):
         return f"{self.number} {self.state} of {self.owner_key}"
 
     @classmethod
-    def add_submitted(cls, owner_id: int | None, number: int) -> None:
-        """Count new downloads of one owner. The caller has locked the counter of seqs."""
-        cls._add("VALUES (%s, %s, '', %s)", [owner_id or NOBODY, State.CREATED.value, number])
+    def add(cls, owner_id: int | None, number: int, *, state: State, outcome: str = "") -> None:
+        """Count so many more, or fewer, of one owner. The caller has locked the counter of seqs."""
+        values = [owner_id or NOBODY, state.value, str(outcome), number]
+        cls._add("VALUES (%s, %s, %s, %s)", values)
 
     @classmethod
     def move(cls, download_id: int, *, state: str, outcome: str | None) -> None:

@@ -228,7 +228,7 @@ def _insert_submitted(downloads: list[Download], *, actor: str, at: datetime) ->
         )
         for seq, download in enumerate(downloads, first)
     )
-    Counts.add_submitted(downloads[0].owner_id, len(downloads))
+    Counts.add(downloads[0].owner_id, len(downloads), state=State.CREATED)
 
 
 def without_past(options: DownloadOptions, now: datetime) -> DownloadOptions:

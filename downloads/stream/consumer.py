@@ -22,10 +22,11 @@ from django.core.handlers.asgi import ASGIRequest
 from django.db import Error
 from django.utils import timezone
 
+from downloads.accounts import by_proxy
 from downloads.accounts.tokens import find, look_up, token_in
 from downloads.models import ApiToken, Download, StreamPosition
 from downloads.models.outage import in_words, is_outage
-from downloads.stream.connection_limit import ConnectionLimit, TooManyConnections
+from downloads.stream.connection_limit import LIMIT, TooManyConnections
 from downloads.stream.cursor import Cursor
 from downloads.stream.events import HEARTBEAT_SECONDS, Bye, Resync, greeting, resync
 from downloads.stream.listener import STREAM, Listener
@@ -39,7 +40,6 @@ logger = logging.getLogger(__name__)
 
 RECHECK_SECONDS = 2 * HEARTBEAT_SECONDS
 MAX_AGE_SECONDS = 15 * 60
-LIMIT = ConnectionLimit()
 RETRY_LIMIT_SECONDS = 15  # somebody may have left by then; a page asks for its rows meanwhile
 SEQ_PATTERN = re.compile(r"[0-9]{1,18}", re.ASCII)
 
@@ -164,8 +164,12 @@ class EventStream(AsyncHttpConsumer):  # type: ignore[misc]
             token = await database_sync_to_async(find_token)(text)
             return token.user if token else None
         session = self.scope["session"]
-        user: User = await get_user({"session": session.__class__(session.session_key)})
-        return user if user and user.is_authenticated else None
+        session = session.__class__(session.session_key)
+        user: User = await get_user({"session": session})
+        if not (user and user.is_authenticated):
+            return None
+        agrees = not settings.VNSITE.auth_header or by_proxy.agrees(session, user, self.scope)
+        return user if agrees else None
 
     def _count(self, user: "User") -> None:
         configured = settings.VNSITE

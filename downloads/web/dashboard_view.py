@@ -6,11 +6,16 @@ from typing import NamedTuple
 
 from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.translation import gettext, gettext_noop
 
 from downloads.diagnostics.verdict import Check
+from downloads.models import Queue
+from downloads.rules.words import say
 from downloads.waiting import Obstacles, Waiting
-from downloads.web.format import counted
-from downloads.web.listing import PAGE_SIZE, Filter, ListQuery, Page, Sort
+from downloads.web.actors import actor_in_words
+from downloads.web.format import counted, instant
+from downloads.web.listing import PAGE_SIZE, Filter, ListQuery, Page
+from downloads.web.order import Sort
 from downloads.web.row_view import START_A_WORKER, site_waits
 from downloads.web.system_view import HostView
 
@@ -26,6 +31,7 @@ class Banner(NamedTuple):
     text: str = ""
     fix: str = ""
     site: Waiting | None = None  # the site that it is about
+    resumes: bool = False  # whether it has the button that resumes the queue
 
 
 def banners(
@@ -35,6 +41,7 @@ def banners(
     problems: list[Check],
     sites: list[tuple[Waiting, int]],
     newer_sets: Iterable[HostView],
+    is_for_staff: bool,
 ) -> Iterator[Banner]:
     """Say what is wrong. `waiting` downloads wait; `sites` are left alone; on the hosts of
     `newer_sets` somebody may update yt-dlp."""
@@ -42,6 +49,8 @@ def banners(
         title, verb = "No worker is running.", "is" if waiting == 1 else "are"
         text = f"{counted(waiting, 'download')} {verb} waiting."
         yield Banner("error", icon="triangle-alert", title=title, text=text, fix=START_A_WORKER)
+    if obstacles.queue.paused_at:
+        yield _queue_is_paused(obstacles.queue, is_for_staff=is_for_staff)
     for each in problems:
         yield Banner(each.level, icon="triangle-alert", title=each.sentence, fix=each.fix)
     for site, count in sites[:MAX_SITES]:
@@ -57,6 +66,35 @@ def banners(
             *(host.newer, host.row.host, host.used, reverse("system")),
         )
         yield Banner("info", icon="info", text=text)
+
+
+def _queue_is_paused(queue: Queue, *, is_for_staff: bool) -> Banner:
+    assert queue.paused_at  # noqa: S101 — it is paused
+    text = format_html(
+        gettext("The queue is paused by {who} since {time}. What runs goes on."),
+        who=actor_in_words(queue.paused_by),
+        time=instant(queue.paused_at, clock=True),
+    )
+    return Banner("warning", icon="pause", text=text, resumes=is_for_staff)
+
+
+class AllActions(NamedTuple):
+    """How many downloads the menu of the list would act on, without a selection."""
+
+    failed: int
+    waiting: int
+    ended: int
+    is_paused: bool  # the queue
+
+    @classmethod
+    def of(cls, counts: Mapping[Filter, int], queue: Queue) -> "AllActions":
+        over = (Filter.COMPLETED, Filter.FAILED, Filter.CANCELLED)
+        return cls(
+            failed=counts[Filter.FAILED],
+            waiting=counts[Filter.WAITING],
+            ended=sum(counts[each] for each in over),
+            is_paused=queue.paused_at is not None,
+        )
 
 
 class FilterLink(NamedTuple):
@@ -78,6 +116,13 @@ def filter_links(query: ListQuery, counts: Mapping[Filter, int]) -> list[FilterL
     ]
 
 
+ORDERS = {
+    Sort.NOW: gettext_noop("What runs first"),
+    Sort.NEWEST: gettext_noop("Newest first"),
+    Sort.OLDEST: gettext_noop("Oldest first"),
+}
+
+
 class Empty(NamedTuple):
     """What stands in the place of rows."""
 
@@ -88,29 +133,33 @@ class Empty(NamedTuple):
 
 def empty_list(query: ListQuery) -> Empty:
     if query.is_narrowed:
-        text = f" “{query.text}”" if query.text else ""
-        place = "" if query.filter is Filter.ALL else f" in {query.filter.label}"
-        sentence = f"No downloads match{text}{place}."
-        return Empty(icon="search", sentence=sentence, way_out="Show all downloads")
+        return Empty(icon="search", sentence=_no_match(query), way_out=gettext("Clear filters"))
     if query.is_first_page:
-        return Empty(icon="inbox", sentence="Nothing here yet. Add a link above.")
-    sentence = "There is nothing on this page any more."
-    return Empty(icon="inbox", sentence=sentence, way_out="To the first page")
+        return Empty(icon="inbox", sentence=gettext("Nothing here yet. Add a link above."))
+    sentence = gettext("There is nothing on this page any more.")
+    return Empty(icon="inbox", sentence=sentence, way_out=gettext("To the first page"))
+
+
+def _no_match(query: ListQuery) -> str:
+    text, state = query.text, query.filter.label
+    if query.filter is Filter.ALL:
+        return say("No downloads match “{text}”.", text=text)
+    if not text:
+        return say("No downloads match the filter “{state}”.", state=state)
+    return say("No downloads match “{text}” and the filter “{state}”.", text=text, state=state)
 
 
 def list_view(query: ListQuery, page: Page) -> dict[str, object]:
     """Say what stands around the rows: the search, the order, and the pages beside this one."""
-    is_newest_first = query.sort is Sort.NEWEST
     return {
         "query": query,
         "page": page,
         "page_size": PAGE_SIZE,
         "state": "" if query.filter is Filter.ALL else query.filter,
         # Value, label and whether it is chosen.
-        "orders": [(each, f"{each.capitalize()} first", each is query.sort) for each in Sort],
-        "is_newest_first": is_newest_first,
-        "takes_new": query.is_first_page and is_newest_first,
-        "to_newest": replace(query.first_page, sort=Sort.NEWEST).address,
+        "orders": [(each, gettext(ORDERS[each]), each is query.sort) for each in Sort],
+        "takes_new": query.is_first_page,
+        "to_newest": query.first_page.address,
         "without_search": replace(query.first_page, text="").address,
         # This page while there is no next one, for rows.js to go on from.
         "to_next": (page.next or query).address,

@@ -3,21 +3,26 @@
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
-from downloads import actions
+from downloads import actions, queueing
+from downloads.many import Action
 from downloads.web import (
     account,
     add,
     app,
     cookies,
     dashboard,
+    demo,
     detail,
+    first_steps,
     help,
     list_actions,
+    many,
     presets,
     retry,
     sign_in,
     sites,
     system,
+    workers,
 )
 from downloads.web.media import media
 from downloads.web.thumbnails import thumbnail
@@ -33,9 +38,7 @@ register_converter(CorrelationIdConverter, "correlation_id")
 
 ONE = "downloads/<correlation_id:correlation_id>/"
 PARTS = {"template": "downloads/parts.html"}
-CANCEL_ALL = {"action": actions.cancel_all, "done": "cancelled or asked to stop"}
-RETRY_ALL = {"action": actions.retry_all, "done": "will be tried again"}
-CLEAN_ALL = {"action": actions.clean_all, "done": "cleaned up"}
+CANCEL, RETRY, CLEAN = Action.CANCEL, Action.RETRY, Action.CLEANUP
 
 urlpatterns = [
     path("", dashboard.dashboard, name="dashboard"),
@@ -52,6 +55,11 @@ urlpatterns = [
     path("presets/<int:pk>/", presets.edit, name="edit_preset"),
     path("presets/<int:pk>/delete", presets.delete, name="delete_preset"),
     path("downloads/rows", dashboard.rows, name="rows"),
+    path("first-steps/hide", first_steps.hide, name="hide_first_steps"),
+    path("demo", demo.try_demo, name="demo"),
+    path("downloads/many", many.many, name="many"),
+    path("queue/pause", many.queue, {"change": queueing.pause_queue}, name="pause_queue"),
+    path("queue/resume", many.queue, {"change": queueing.resume_queue}, name="resume_queue"),
     path("banners", dashboard.banners, name="banners"),
     path(ONE, detail.download, name="download"),
     path(f"{ONE}fragment", detail.download, PARTS, name="fragment"),
@@ -60,26 +68,37 @@ urlpatterns = [
     path(f"{ONE}retry", detail.act, {"action": actions.retry}, name="retry"),
     path(f"{ONE}retry-changed", retry.retry_changed, name="retry_changed"),
     path(f"{ONE}cleanup", detail.act, {"action": actions.clean}, name="cleanup"),
+    path(f"{ONE}pause", detail.act, {"action": queueing.pause}, name="pause"),
+    path(f"{ONE}resume", detail.act, {"action": queueing.resume}, name="resume"),
+    path(f"{ONE}first", detail.act, {"action": queueing.first}, name="first"),
+    path(f"{ONE}up", detail.act, {"action": queueing.up}, name="up"),
+    path(f"{ONE}down", detail.act, {"action": queueing.down}, name="down"),
+    path(f"{ONE}last", detail.act, {"action": queueing.last}, name="last"),
+    path(f"{ONE}ask-delete", many.ask_delete, name="ask_delete"),
     path(f"{ONE}delete", detail.delete, name="delete"),
     path(f"{ONE}thumbnail", thumbnail, name="thumbnail"),
     path(f"{ONE}again", list_actions.fetch_again, name="again"),
     path(f"{ONE}whole-list", list_actions.read_whole_list, name="whole_list"),
     path(f"{ONE}entries", list_actions.entries, name="entries"),
-    path(f"{ONE}entries/cancel", list_actions.act_on_all, CANCEL_ALL, name="cancel_all"),
-    path(f"{ONE}entries/retry", list_actions.act_on_all, RETRY_ALL, name="retry_all"),
-    path(f"{ONE}entries/cleanup", list_actions.act_on_all, CLEAN_ALL, name="clean_all"),
+    path(f"{ONE}entries/cancel", list_actions.act_on_all, {"action": CANCEL}, name="cancel_all"),
+    path(f"{ONE}entries/retry", list_actions.act_on_all, {"action": RETRY}, name="retry_all"),
+    path(f"{ONE}entries/cleanup", list_actions.act_on_all, {"action": CLEAN}, name="clean_all"),
     path("cookies/", cookies.sites, name="cookies"),
     path("sites/<str:host>/cookies", cookies.site, name="site_cookies"),
     path("sites/<str:host>/cookies/delete", cookies.delete, name="delete_cookies"),
     path("sites/", sites.sites, name="sites"),
     path("sites/try", sites.try_site, name="try_site"),
     path("sites/<str:host>/", sites.site, name="site"),
+    path("workers/", workers.workers, name="workers"),
+    path("workers/<str:name>/drain", workers.drain, {"may_claim": False}, name="drain_worker"),
+    path("workers/<str:name>/resume", workers.drain, {"may_claim": True}, name="resume_worker"),
     path("system/", system.system, name="system"),
     path("system/<str:host>/extractors", system.ask, name="ask_extractors"),
     path("media/<correlation_id:correlation_id>/<path:name>", media, name="media"),
     path("account/", account.account, name="account"),
     path("account/preferences", account.save_preferences, name="save_preferences"),
     path("account/theme", account.choose_theme, name="theme"),
+    path("account/density", account.choose_density, name="choose_density"),
     path("account/password", account.change_password, name="change_password"),
     path("account/tokens", account.make_token, name="make_token"),
     path("account/tokens/<int:pk>/revoke", account.revoke_token, name="revoke_token"),

@@ -197,7 +197,7 @@ def told(event: bytes) -> Any:
     return json.loads(event.removeprefix(b"event: waiting\ndata: "))
 
 
-NOTHING: dict[str, Any] = {"sites": {}, "owners": {}}
+NOTHING: dict[str, Any] = {"sites": {}, "owners": {}, "queue": "", "paused": []}
 
 
 @pytest.mark.usefixtures("one_each")
@@ -211,7 +211,7 @@ def test_the_stream_says_who_waits_when_that_changes(user: User, staff: User) ->
     claimed = claim()
     stats = Stats.read()
 
-    waits = {"sites": {}, "owners": {str(user.pk): "user_limit"}}
+    waits = {**NOTHING, "owners": {str(user.pk): "user_limit"}}
     assert told(mine.take_waiting(stats)) == waits
     assert told(all_of_them.take_waiting(stats)) == waits
     assert other.take_waiting(stats) == b""
@@ -235,7 +235,7 @@ def test_a_pause_of_a_site_is_said_by_row_page_api_and_stream(user: User, staff:
     end = SiteStart.objects.get(host="slow.example").started_at + timedelta(minutes=10)
     assert until == end.replace(microsecond=until.microsecond)
     word = f"site_pause {until:%FT%TZ}"
-    assert told(stats.waiting_event_for(user.pk)) == {"sites": {"slow.example": word}, "owners": {}}
+    assert told(stats.waiting_event_for(user.pk)) == {**NOTHING, "sites": {"slow.example": word}}
     assert told(stats.waiting_event_for(staff.pk)) == NOTHING
     browser, said = browser_of(user), "Pause between downloads of slow.example: next in"
     assert words_of(browser.get("/")).count(said) == 1
@@ -265,7 +265,7 @@ def test_nobody_is_told_of_a_site_that_they_want_nothing_of(user: User, staff: U
         stats = Stats.read()
 
     assert told(stats.waiting_event_for(user.pk)) == {
+        **NOTHING,
         "sites": {"busy.example": "site_limit"},
-        "owners": {},
     }
     assert told(stats.waiting_event_for(staff.pk)) == NOTHING
