@@ -35,6 +35,7 @@ def _numbers() -> Words:
         "of": _("%(bytes)s of %(total)s"),
         "so_far": _("%(n)s so far"),
         "left": _("%(duration)s left"),
+        "no_bytes": _("No bytes for %(duration)s"),
         "resumed": _(", resumed at %(n)s %%").replace("%%", "%"),
         "downloads": _("Downloads"),
         "speed_now": _("Average %(average)s, now %(now)s"),

@@ -314,6 +314,18 @@ def test_old_numbers_are_not_shown(browser: Client, user: User) -> None:
     assert "left" not in row
 
 
+def test_a_row_says_for_how_long_nothing_has_come(browser: Client, user: User) -> None:
+    download = lives.start(lives.submit(user))
+    Progress.objects.update(
+        phase="fetching", eta_seconds=0, updated_at=timezone.now() - timedelta(seconds=12.5)
+    )
+
+    row = row_of(browser.get("/"), download)
+
+    assert re.search(r"No bytes for 1\d s", row)
+    assert "left" not in row
+
+
 def test_a_row_that_is_being_cancelled(browser: Client, user: User) -> None:
     download = lives.start(lives.submit(user))
     actions.cancel(download, actor="user:ursula")
