@@ -1,4 +1,5 @@
-"""The admin's pages of library entries, moves, workers, sites, cookies, presets and tokens."""
+"""The admin's pages of library entries, moves, workers, sites, cookies, presets, preferences
+and tokens."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -12,6 +13,7 @@ from downloads.admin.read_only import NothingToEdit, NothingToWrite
 from downloads.models import (
     ApiToken,
     LibraryEntry,
+    Preferences,
     Preset,
     PublishedFile,
     Site,
@@ -19,6 +21,7 @@ from downloads.models import (
     Transition,
     Worker,
 )
+from downloads.web.account_forms import PreferencesForm
 from downloads.web.detail_view import options_in_words
 from downloads.web.site_form import SiteForm
 
@@ -149,6 +152,22 @@ class SiteCookiesAdmin(NothingToEdit, admin.ModelAdmin):
     @admin.display(description="cookies")
     def names(self, row: SiteCookies) -> str:
         return ", ".join(f"{cookie['name']} ({cookie['domain']})" for cookie in row.summary)
+
+
+@admin.register(Preferences)
+class PreferencesAdmin(admin.ModelAdmin):
+    """What users chose; staff may limit the speed of one."""
+
+    form = PreferencesForm
+    list_display = ("user", "language", "theme", "density", "rate_limit")
+    list_select_related = ("user",)
+    search_fields = ("user__username",)
+    fields = ("user", *(name for name in PreferencesForm.Meta.fields if name != "language"))
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: Preferences | None = None
+    ) -> tuple[str, ...]:
+        return ("user",) if obj else ()
 
 
 @admin.register(ApiToken)
