@@ -6,7 +6,6 @@ directories, and neither requests nor workers.
 """
 
 import os
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +14,12 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import IntegrityError
-from django.db.models import Case, When
 from django.utils import timezone
 
 from downloads.disk import isolation, library, partial
 from downloads.models import (
     Counts,
     Download,
-    DownloadQuerySet,
     LibraryEntry,
     LostDownload,
     StreamPosition,
@@ -35,8 +32,6 @@ from downloads.rules.states import RUNNING, Outcome, Reason, State
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
-
-MOST_AT_ONCE = 500  # downloads that one action on many touches: the others are for the next one
 
 
 class NotAllowed(Exception):
@@ -217,50 +212,6 @@ def _refuse_when_too_many_wait(download: Download) -> None:
     if waiting >= limit:
         whose = download.owner.get_username()
         raise NotAllowed(download, f"{whose} has {queued(waiting, limit=limit)}.")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Done:
-    """What an action on many downloads did."""
-
-    done: int
-    refused: int
-    reason: str  # why the first of the refused was; "": none was
-    left: int  # not tried yet, because MOST_AT_ONCE were
-
-
-def cancel_all(downloads: DownloadQuerySet, *, actor: str) -> Done:
-    """Cancel those that wait or run; first those that wait, so that none takes a freed slot."""
-    active = downloads.active().filter(cancel_requested_at=None)
-    waits_first = Case(When(state=State.CREATED, then=0), default=1)
-    return _each(active.order_by(waits_first, "-pk"), cancel, actor=actor)
-
-
-def retry_all(downloads: DownloadQuerySet, *, actor: str) -> Done:
-    """Retry those that failed, the oldest first."""
-    return _each(downloads.filter(outcome=Outcome.FAILED).order_by("pk"), retry, actor=actor)
-
-
-def clean_all(downloads: DownloadQuerySet, *, actor: str) -> Done:
-    """Remove the files of those that have ended, but for what is in the library."""
-    return _each(downloads.not_cleaned().order_by("pk"), clean, actor=actor)
-
-
-def _each(downloads: DownloadQuerySet, action: Callable[..., object], *, actor: str) -> Done:
-    """Do the action to each of the first MOST_AT_ONCE, as somebody would who goes through them."""
-    count, reasons = downloads.count(), []
-    tried = list(downloads.select_related("owner")[:MOST_AT_ONCE])
-    for download in tried:
-        try:
-            action(download, actor=actor)
-        except NotAllowed as refusal:
-            reasons.append(str(refusal))
-    return Done(
-        done=len(tried) - len(reasons),
-        refused=len(reasons),
-        reason=reasons[0] if reasons else "",
-        left=max(0, count - len(tried)),
-    )
 
 
 def preview_cleanup(download: Download) -> CleanupPreview:

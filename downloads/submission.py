@@ -4,12 +4,13 @@ It resolves no name: what an address is judged by at last is the guard in the ch
 connection is made. This is the earlier, friendlier no for what can be seen in the link itself.
 """
 
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from django.conf import settings
 
 from downloads.rules.links import InvalidLink, LinkFault, clean_url
-from downloads.rules.links_in_text import Findings, find_links
+from downloads.rules.links_in_text import Findings, FoundLink, find_links
 from downloads.sandbox.addresses import AllowedHosts, as_address, refusal
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -17,6 +18,22 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 LOCAL_NAMES = frozenset(
     {"localhost", "localhost.localdomain", "localhost4", "localhost6", "ip6-localhost"}
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class WrongLink:
+    """A link that cannot be submitted."""
+
+    found: FoundLink
+    fault: InvalidLink
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckedLinks:
+    """The links of a text: those that may be submitted, and the others."""
+
+    urls: tuple[str, ...]  # each once, in its normal form
+    wrong: tuple[WrongLink, ...]
 
 
 def links_in(text: str) -> Findings:
@@ -33,6 +50,18 @@ def check_text(text: str) -> str:
     if others:
         raise InvalidLink(LinkFault.SEVERAL)
     return check_link(first.url)
+
+
+def check_links(found: Findings) -> CheckedLinks:
+    """Tell the links that may be submitted from those that are wrong."""
+    urls: dict[str, None] = {}
+    wrong = []
+    for link in found.links:
+        try:
+            urls[check_link(link.url)] = None
+        except InvalidLink as fault:
+            wrong.append(WrongLink(found=link, fault=fault))
+    return CheckedLinks(urls=tuple(urls), wrong=tuple(wrong))
 
 
 def check_link(text: str) -> str:

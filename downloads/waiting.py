@@ -10,17 +10,21 @@ from django.conf import settings
 from django.db.models import Count
 from django.utils import timezone
 
-from downloads.models import Download, DownloadQuerySet, Site, Worker, database_now
+from downloads.models import Download, DownloadQuerySet, Queue, Site, Worker, database_now
 from downloads.models.claims import running_now
 from downloads.models.sites import Manners
 from downloads.rules.errors import ErrorClass
 from downloads.rules.fairness import ConcurrencyLimits, Running
 from downloads.rules.states import State
 
+MAX_PAUSED = 1_000  # of which the stream tells
+
 
 class Why(StrEnum):
     """What is in the way of a download that waits, in the order in which it is said."""
 
+    PAUSED = "paused"  # somebody paused it
+    QUEUE_PAUSED = "queue_paused"  # somebody paused the queue of all
     SITE = "site"  # its site refused us several times in a row and is left alone
     PREMIERE = "premiere"  # the site says when it starts
     NOT_BEFORE = "not_before"  # the time of its next try has not come
@@ -36,6 +40,8 @@ class Waiting:
 
     why: Why
     site: str
+    since: datetime | None = None  # of a pause
+    who: str | None = None  # paused the queue: an actor
     until: datetime | None = None
     failures: int | None = None  # of the site, in a row
     error_class: ErrorClass | None = None  # of the last of them
@@ -58,6 +64,7 @@ class Obstacles:
     has_worker: bool = True
     limits: ConcurrencyLimits = field(default_factory=ConcurrencyLimits)
     running: Running = field(default_factory=Running)
+    queue: Queue = field(default_factory=Queue)
 
     @classmethod
     def read(cls) -> Self:
@@ -65,6 +72,7 @@ class Obstacles:
         manners = Manners.read(now)
         return cls(
             now=now,
+            queue=Queue.current(),
             open_sites={site.host: _of_site(site) for site in manners.left_alone},
             has_worker=has_live_worker(),
             paused=manners.paused,
@@ -83,6 +91,11 @@ class Obstacles:
         if download.state != State.CREATED:
             return None
         owner, site, due_at = download.owner_id, download.site, download.not_before
+        if download.is_paused:
+            return Waiting(why=Why.PAUSED, site=site, since=download.paused_at)
+        if pause := self.queue.paused_at:
+            who = self.queue.paused_by
+            return Waiting(why=Why.QUEUE_PAUSED, site=site, since=pause, who=who)
         if site in self.open_sites:
             return self.open_sites[site]
         if due_at is not None and self.now < due_at:
@@ -113,9 +126,21 @@ class Obstacles:
         return {str(owner or ""): Why.USER_LIMIT.value for owner in full}
 
     def word_of(self, download: Download) -> str:
-        """Return the words of its site and owner, which live.js compares with the stream's."""
+        """Return the words of what is in its way, which live.js compares with the stream's."""
         site, owner = self.sites().get(download.site, ""), str(download.owner_id or "")
-        return f"{site} {self.owners().get(owner, '')}".strip()
+        paused = Why.PAUSED.value if download.is_paused else ""
+        words = (site, self.owners().get(owner, ""), self.queue_word, paused)
+        return " ".join(filter(None, words))
+
+    @property
+    def queue_word(self) -> str:
+        return Why.QUEUE_PAUSED.value if self.queue.paused_at else ""
+
+    @staticmethod
+    def paused_downloads() -> frozenset[tuple[int | None, str]]:
+        """Return (owner, correlation id) of downloads that are paused, the latest MAX_PAUSED."""
+        paused = Download.objects.filter(paused_at__isnull=False).order_by("-paused_at")
+        return frozenset(paused.values_list("owner_id", "correlation_id")[:MAX_PAUSED])
 
     def wanted(self) -> frozenset[tuple[int | None, str]]:
         """Return (owner, site) of the downloads that wait for a site."""

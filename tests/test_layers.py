@@ -45,7 +45,15 @@ HOUSE: tuple[dict[str, frozenset[str]], ...] = (
         "rows": frozenset({"downloads.migrations", "downloads.models"}),
     },
     {
-        "actions": frozenset({"downloads.actions", "downloads.submission", "downloads.waiting"}),
+        "actions": frozenset(
+            {
+                "downloads.actions",
+                "downloads.many",
+                "downloads.queueing",
+                "downloads.submission",
+                "downloads.waiting",
+            }
+        ),
     },
     {
         "worker side": frozenset(
@@ -120,7 +128,13 @@ MAY_SIGNAL = frozenset({"downloads.fetch.processes", "downloads.management.comma
 
 STATE_WRITERS = frozenset({"update", "aupdate", "create", "acreate"})
 # The lifecycle of the pure core has states without rows.
-MAY_WRITE_STATE = frozenset({"downloads.models", "downloads.standalone"})
+MAY_WRITE_STATE = frozenset(
+    {
+        "downloads.models",
+        "downloads.models.batches",  # the siblings of `move`
+        "downloads.standalone",
+    }
+)
 
 ROOMS = {
     member: (floor, room)

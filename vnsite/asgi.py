@@ -9,32 +9,34 @@ from django.conf import settings
 from django.core.asgi import get_asgi_application
 from django.urls import path, re_path
 
-from vnsite import static_files
+from vnsite import modes, static_files
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "vnsite.settings")
 django.setup(set_prefix=False)
+# Another server than `manage.py serve` may import this.
+modes.report(modes.apply(settings.VNSITE))
 static_files.make_ready()  # before the application looks which there are
 django_application = get_asgi_application()
 
 # Models need the apps to be loaded.
 from downloads.stream.consumer import EventStream  # noqa: E402
-from vnsite import modes  # noqa: E402
-from vnsite.proxies import BehindProxies  # noqa: E402
-
-# Another server than `manage.py serve` may import this.
-modes.report(modes.apply(settings.VNSITE))
+from vnsite.proxies import BehindProxies, BelowPrefix  # noqa: E402
 
 # Without "websocket": the site has none.
 application = ProtocolTypeRouter(
     {
         "http": BehindProxies(
-            URLRouter(
-                [
-                    path("events/", SessionMiddlewareStack(EventStream.as_asgi())),
-                    re_path("", django_application),  # type: ignore[arg-type]
-                ]
+            BelowPrefix(
+                URLRouter(
+                    [
+                        path("events/", SessionMiddlewareStack(EventStream.as_asgi())),
+                        re_path("", django_application),  # type: ignore[arg-type]
+                    ]
+                ),
+                settings.VNSITE.prefix,
             ),
             settings.VNSITE.trusted_proxies,
+            user_header=settings.VNSITE.auth_header,
         )
     }
 )

@@ -13,7 +13,13 @@ from tempfile import NamedTemporaryFile
 from typing import Annotated, Literal
 from urllib.parse import quote
 
-from pydantic import BeforeValidator, Field, ValidationError, field_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from downloads.rules import path_template
@@ -23,6 +29,14 @@ from downloads.sandbox.addresses import AllowedHosts
 PREFIX = "VNSITE_"
 MIN_KEY_LENGTH = 32
 PACKAGE_NAME = re.compile(r"[A-Za-z0-9_]([\w.-]*[A-Za-z0-9_])?")
+HEADER_NAME = re.compile(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*")
+# They say something else, so a proxy that sets one does not mean a user's name.
+NEEDED_HEADERS = re.compile(
+    r"host|cookie|origin|referer|range|date|connection|upgrade|te|trailer|authorization|user-agent"
+    r"|(accept|content|if|sec|transfer|proxy)(-.*)?|x-forwarded-(for|proto|host|port)"
+    r"|x-csrftoken|x-requested-with|hx-.*|last-event-id|idempotency-key",
+    re.IGNORECASE,
+)
 USER_INFO = re.compile(r"//.*@")  # a URL's user and password, which are not shown
 
 
@@ -67,6 +81,25 @@ class Config(BaseSettings):
     https: bool = Field(False, description="true or false")
     trusted_proxies: CommaSeparated = Field(
         (), description="addresses or networks, separated by commas"
+    )
+    prefix: str = Field(
+        "",
+        pattern=r"^(|(/[A-Za-z0-9_-]+)+)$",
+        description="a path of letters, digits, - and _ that begins with / and does not end with"
+        " it, /vnsite",
+    )
+    auth_header: str = Field(
+        "",
+        description="the name of a header that a proxy sets and vnsite does not need, Remote-User;"
+        f" it needs {PREFIX}TRUSTED_PROXIES",
+    )
+    auth_header_new_users: Literal["refuse", "create"] = Field(
+        "refuse", description="refuse or create"
+    )
+    auth_logout_url: str = Field(
+        "",
+        pattern=r"^(|https?://[^\s/;,]+(/[^\s;,]*)?)$",
+        description="an address, https://HOST/PATH",
     )
     accel_prefix: str = Field(
         "",
@@ -184,6 +217,17 @@ class Config(BaseSettings):
     def _are_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for entry in value:
             ip_network(entry, strict=False)
+        return value
+
+    @field_validator("auth_header")
+    @classmethod
+    def _is_spare(cls, value: str, info: ValidationInfo) -> str:
+        if not value:
+            return value
+        if not HEADER_NAME.fullmatch(value) or NEEDED_HEADERS.fullmatch(value):
+            raise ValueError("not a header for a user's name")
+        if not info.data.get("trusted_proxies"):
+            raise ValueError("nobody may set it")
         return value
 
     @property

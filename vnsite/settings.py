@@ -1,5 +1,6 @@
 """Django's settings. `vnsite.config` is the only source of their values."""
 
+import re
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -46,6 +47,12 @@ MIDDLEWARE = [
     "axes.middleware.AxesMiddleware",
 ]
 
+if VNSITE.auth_header:
+    MIDDLEWARE.insert(
+        MIDDLEWARE.index("django.contrib.auth.middleware.AuthenticationMiddleware") + 1,
+        "downloads.web.middleware.SignsInByProxy",
+    )
+
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
     "django.contrib.auth.backends.ModelBackend",
@@ -60,6 +67,13 @@ AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_LOCKOUT_CALLABLE = "downloads.web.sign_in.locked_out"
 AXES_DISABLE_ACCESS_LOG = True
 AXES_VERBOSE = False
+
+# Below a path, addresses begin with it whether or not the proxy strips it: see vnsite.proxies.
+FORCE_SCRIPT_NAME = VNSITE.prefix or None
+# Another site of the same host gets none of our cookies.
+SESSION_COOKIE_PATH = CSRF_COOKIE_PATH = LANGUAGE_COOKIE_PATH = VNSITE.prefix or "/"
+# In the session: the cookie that is Django's default knows no path.
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 
 ROOT_URLCONF = "vnsite.urls"
 ASGI_APPLICATION = "vnsite.asgi.application"
@@ -142,7 +156,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "dashboard"
-LOGOUT_REDIRECT_URL = "login"
+LOGOUT_REDIRECT_URL = VNSITE.auth_logout_url or "login"
 
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English")]
@@ -165,7 +179,7 @@ def fingerprint(folder: Path) -> str:
 # each other as they lie in the source, and browsers may still keep everything for ever.
 # `vnsite.static_files` makes STATIC_ROOT when the site starts; nobody runs collectstatic.
 STATIC_VERSION = fingerprint(BASE_DIR / "downloads/static")
-STATIC_URL = f"/static/{STATIC_VERSION}/"
+STATIC_URL = f"{VNSITE.prefix}/static/{STATIC_VERSION}/"
 STATIC_ROOT = VNSITE.data_dir / "static" / STATIC_VERSION
 SERVESTATIC_USE_STATIC_ROOT = True
 SERVESTATIC_ALLOW_ALL_ORIGINS = False
@@ -179,6 +193,7 @@ def keep_for_a_year(headers: Any, path: str, url: str) -> None:
 SERVESTATIC_ADD_HEADERS_FUNCTION = keep_for_a_year
 
 CSRF_FAILURE_VIEW = "downloads.web.errors.csrf_failure"
+ORIGIN = re.compile(r"^https?://[^/]+")
 X_FRAME_OPTIONS = "DENY"
 # Nothing that a title or an error smuggles into a page can run, load or send.
 CONTENT_SECURITY_POLICY = {
@@ -188,8 +203,10 @@ CONTENT_SECURITY_POLICY = {
         "style-src": ["'self'"],
         "img-src": ["'self'", "data:"],
         "media-src": ["'self'"],
+        "manifest-src": ["'self'"],
         "connect-src": ["'self'"],
-        "form-action": ["'self'"],
+        # Signing out may lead elsewhere, and browsers judge where a form's redirect leads.
+        "form-action": ["'self'", *ORIGIN.findall(VNSITE.auth_logout_url)],
         "frame-ancestors": ["'none'"],
         "base-uri": ["'none'"],
     }
@@ -199,7 +216,9 @@ SECURE_REFERRER_POLICY = "same-origin"
 SESSION_COOKIE_HTTPONLY = True
 # With VNSITE_HTTPS a proxy in front speaks https with the browsers; http is redirected.
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = VNSITE.https
-SECURE_REDIRECT_EXEMPT = ["^healthz$", "^readyz$"]  # machines ask these, past the proxy
+SECURE_REDIRECT_EXEMPT = [
+    f"^{VNSITE.prefix[1:]}/?{name}$" for name in ("healthz", "readyz")
+]  # machines ask these, past the proxy
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if VNSITE.https else 0
 # They ask for HSTS of subdomains and for preloading; this site does not decide for other hosts.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]

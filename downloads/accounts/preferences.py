@@ -48,7 +48,12 @@ def keep_in_cookies(response: HttpResponseBase, preferences: Preferences) -> Non
     for name, value in kept.items():
         if value:
             response.set_cookie(
-                name, value, COOKIE_SECONDS, secure=settings.VNSITE.https, samesite="Lax"
+                name,
+                value,
+                COOKIE_SECONDS,
+                path=settings.SESSION_COOKIE_PATH,
+                secure=settings.VNSITE.https,
+                samesite="Lax",
             )
         else:
-            response.delete_cookie(name, samesite="Lax")
+            response.delete_cookie(name, path=settings.SESSION_COOKIE_PATH, samesite="Lax")

@@ -1,6 +1,5 @@
 """The entries of a listing in the API: look at them, make downloads of them, act on these."""
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
@@ -12,6 +11,7 @@ from downloads import actions
 from downloads.api.auth import user_of
 from downloads.api.idempotency import answer_once
 from downloads.api.lookup import find
+from downloads.api.many import DoneOut
 from downloads.api.schemas import (
     MAX_ID,
     BatchResult,
@@ -27,6 +27,7 @@ from downloads.api.schemas import (
     SubmissionHeaders,
     too_many_waiting,
 )
+from downloads.many import Action, act_on_list
 from downloads.models import Addition, Download, Entry, Refusal, user_actor
 from downloads.models.listings import EntryQuerySet, add_entries_in_turns
 from downloads.models.presets import chosen_options
@@ -139,15 +140,6 @@ class EntriesAnswer(Outgoing):
     results: list[EntryResult]
 
 
-class DoneOut(Outgoing):
-    """What an action did to the downloads of a list."""
-
-    done: int
-    refused: int = Field(description="Of those that it was tried with")
-    reason: str = Field(description="Why the first of these was refused; empty: none was")
-    left: int = Field(description="Not tried yet: send the request again")
-
-
 @router.get(
     "/downloads/{correlation_id}/entries",
     response={200: EntryPage, **READ},
@@ -216,8 +208,8 @@ def _result(one: Addition) -> EntryResult:
     summary="Cancel all downloads of a list",
 )
 def cancel_all(request: HttpRequest, correlation_id: str) -> DoneOut:
-    """Those that wait or run, at most 500 with one request; first those that wait."""
-    return _act(request, correlation_id, actions.cancel_all)
+    """Those that wait or run; first those that wait."""
+    return _act(request, correlation_id, Action.CANCEL)
 
 
 @router.post(
@@ -226,8 +218,8 @@ def cancel_all(request: HttpRequest, correlation_id: str) -> DoneOut:
     summary="Retry all failed downloads of a list",
 )
 def retry_all(request: HttpRequest, correlation_id: str) -> DoneOut:
-    """At most 500 with one request."""
-    return _act(request, correlation_id, actions.retry_all)
+    """Those that were cancelled stay so."""
+    return _act(request, correlation_id, Action.RETRY)
 
 
 @router.post(
@@ -236,15 +228,16 @@ def retry_all(request: HttpRequest, correlation_id: str) -> DoneOut:
     summary="Clean up all downloads of a list",
 )
 def clean_all(request: HttpRequest, correlation_id: str) -> DoneOut:
-    """Those that have ended, at most 500 with one request. Files in the library stay."""
-    return _act(request, correlation_id, actions.clean_all)
+    """Those that have ended. Files in the library stay."""
+    return _act(request, correlation_id, Action.CLEANUP)
 
 
-def _act(request: HttpRequest, correlation_id: str, action: Callable[..., actions.Done]) -> DoneOut:
+def _act(request: HttpRequest, correlation_id: str, action: Action) -> DoneOut:
     user = user_of(request)
     download = _list_of(find(request, correlation_id))
-    downloads = download.listing.downloads.visible_to(user)
-    return DoneOut.model_validate(action(downloads, actor=user_actor(user)))
+    return DoneOut.model_validate(
+        act_on_list(download.listing, action, viewer=user, actor=user_actor(user))
+    )
 
 
 def _list_of(download: Download) -> Download:

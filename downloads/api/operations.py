@@ -1,6 +1,6 @@
 """The operations of the JSON API. Wiring: `schemas` has the shapes, `errors` the refusals."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 from django.conf import settings
@@ -8,8 +8,8 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Header, NinjaAPI, Query, Router, Status
 from ninja.responses import Response
 
-from downloads import actions
-from downloads.api import archive, cookies, lists, presets, schemas, sites
+from downloads import actions, queueing
+from downloads.api import archive, cookies, lists, many, presets, schemas, sites
 from downloads.api.auth import PageAuth, TokenAuth, user_of
 from downloads.api.errors import answer_errors
 from downloads.api.idempotency import answer_once
@@ -95,6 +95,16 @@ def add_batch(
     return answer_once(
         request, work, user=user, key=headers.idempotency_key, shape=schemas.BatchAnswer
     )
+
+
+@api.post(
+    "/downloads/many",
+    response={200: many.DoneOut, **many.REFUSED},
+    summary="Act on many downloads at once",
+)
+def act_on_many(request: HttpRequest, wish: many.Many) -> many.DoneOut:
+    """Each is judged by itself. Of a `query` only those are tried to which the action applies."""
+    return many.act_on_many(user_of(request), wish)
 
 
 def _submit_all(
@@ -220,6 +230,48 @@ def clean_up(request: HttpRequest, correlation_id: str) -> schemas.DownloadDetai
     return _detail(find(request, correlation_id))
 
 
+def _in_queue(
+    request: HttpRequest, correlation_id: str, action: Callable[..., Download]
+) -> schemas.DownloadDetail:
+    action(find(request, correlation_id), actor=user_actor(user_of(request)))
+    return _detail(find(request, correlation_id))
+
+
+@api.post("/downloads/{correlation_id}/pause", response=ACTION, summary="Pause")
+def pause(request: HttpRequest, correlation_id: str) -> schemas.DownloadDetail:
+    """Keep a waiting download from starting."""
+    return _in_queue(request, correlation_id, queueing.pause)
+
+
+@api.post("/downloads/{correlation_id}/resume", response=ACTION, summary="Resume")
+def resume(request: HttpRequest, correlation_id: str) -> schemas.DownloadDetail:
+    return _in_queue(request, correlation_id, queueing.resume)
+
+
+@api.post("/downloads/{correlation_id}/first", response=ACTION, summary="Start next")
+def first(request: HttpRequest, correlation_id: str) -> schemas.DownloadDetail:
+    """Before all others of its owner that wait; a paused one is resumed."""
+    return _in_queue(request, correlation_id, queueing.first)
+
+
+@api.post("/downloads/{correlation_id}/up", response=ACTION, summary="Move up")
+def up(request: HttpRequest, correlation_id: str) -> schemas.DownloadDetail:
+    """By one place in its owner's queue."""
+    return _in_queue(request, correlation_id, queueing.up)
+
+
+@api.post("/downloads/{correlation_id}/down", response=ACTION, summary="Move down")
+def down(request: HttpRequest, correlation_id: str) -> schemas.DownloadDetail:
+    """By one place in its owner's queue."""
+    return _in_queue(request, correlation_id, queueing.down)
+
+
+@api.post("/downloads/{correlation_id}/last", response=ACTION, summary="Move last")
+def last(request: HttpRequest, correlation_id: str) -> schemas.DownloadDetail:
+    """Behind all others of its owner that wait."""
+    return _in_queue(request, correlation_id, queueing.last)
+
+
 @api.delete(
     "/downloads/{correlation_id}",
     response={204: None, **REFUSED},
@@ -262,6 +314,7 @@ def _detail(download: Download) -> schemas.DownloadDetail:
 api.add_router("", archive.router)
 api.add_router("", cookies.router)
 api.add_router("", lists.router)
+api.add_router("", many.router)
 api.add_router("", presets.router)
 api.add_router("/sites", sites.router)
 answer_errors(api)

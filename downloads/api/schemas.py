@@ -49,7 +49,7 @@ COLUMNS = (
         "tries",
         "max_attempts",
     ),
-    *("priority", "not_before", "created_at", "started_at", "finished_at"),
+    *("priority", "not_before", "paused_at", "created_at", "started_at", "finished_at"),
 )
 
 
@@ -313,6 +313,7 @@ class DownloadOut(Outgoing):
     waiting: Waiting | None = Field(
         description="What is in its way; null: it does not wait, or only for a free slot"
     )
+    paused_at: datetime | None = Field(description="null: it was not paused")
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None

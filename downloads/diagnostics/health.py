@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 from downloads.accounts.tokens import user_of
 from downloads.diagnostics import stats
 from downloads.diagnostics.database import unapplied_migrations
-from downloads.models import Counts, Download, Site, StreamPosition, database_now
+from downloads.models import Counts, Download, Queue, Site, StreamPosition, database_now
 from downloads.updates.state import age_days
 from downloads.waiting import has_live_worker
 
@@ -76,11 +76,14 @@ class SiteMetrics(Collector):
         outcomes = Counts.objects.by_outcome()
         yield _gauges("vnsite_outcomes", "Downloads that ended, by outcome.", outcome=outcomes)
         moves = StreamPosition.current()
-        yield CounterMetricFamily("vnsite_transitions", "Changes of state so far.", value=moves)
+        yield CounterMetricFamily(
+            "vnsite_transitions", "Changes of state and deletions so far.", value=moves
+        )
         sites, speed = Site.objects.waiting(database_now()), stats.speed_of(Download.objects.all())
         for name, about, value in (
             ("workers_alive", "Workers with a fresh heartbeat.", len(alive)),
             ("sites_waiting", "Sites that are left alone.", sites.count()),
+            ("queue_paused", "1 while nothing new starts.", int(bool(Queue.current().paused_at))),
             ("slots", "Slots of live workers.", sum(worker.slots for worker in alive)),
             ("slots_busy", "Slots in use.", sum(worker.busy for worker in alive)),
             ("speed_bytes_per_second", "Received now, together.", speed),

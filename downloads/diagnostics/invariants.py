@@ -21,6 +21,7 @@ from downloads.diagnostics import secrecy
 from downloads.disk import isolation, library
 from downloads.fetch.processes import attempts_of_processes
 from downloads.models import (
+    Deletion,
     Download,
     Entry,
     LibraryEntry,
@@ -126,6 +127,7 @@ class _Look:
                 yield from _ending_faults(last, download)
         for download in by_key.values():
             yield _breach("I2", download, "It has no history.")
+        count += Deletion.objects.filter(seq__lte=position).count()
         yield from _numbering_faults(missing=position - count)
 
     def _published(self) -> Iterator[Finding]:

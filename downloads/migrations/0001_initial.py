@@ -78,6 +78,7 @@ class Migration(migrations.Migration):
                 ("fingerprint", models.CharField(editable=False, max_length=64)),
                 ("priority", models.SmallIntegerField(default=0)),
                 ("batch", models.CharField(blank=True, editable=False, max_length=32, null=True)),
+                ("place", models.IntegerField(default=0, editable=False)),
                 (
                     "state",
                     models.CharField(
@@ -938,10 +939,12 @@ class Migration(migrations.Migration):
             model_name="download",
             index=models.Index(
                 models.OrderBy(models.F("owner")),
+                models.OrderBy(models.F("place"), descending=True),
                 models.OrderBy(models.F("priority"), descending=True),
                 models.OrderBy(models.F("id")),
                 models.OrderBy(models.F("site")),
                 models.OrderBy(models.F("not_before")),
+                models.OrderBy(models.F("paused_at")),
                 condition=models.Q(("state", "created")),
                 name="download_claim",
             ),
@@ -952,6 +955,14 @@ class Migration(migrations.Migration):
                 condition=models.Q(("state", "created")),
                 fields=["site"],
                 name="download_waiting_site",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="download",
+            index=models.Index(
+                condition=models.Q(("paused_at__isnull", False)),
+                fields=["paused_at"],
+                name="download_paused",
             ),
         ),
         migrations.AddIndex(
@@ -1135,6 +1146,13 @@ class Migration(migrations.Migration):
                     _connector="OR",
                 ),
                 name="download_running_has_directory",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="download",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("paused_at", None), ("state", "created"), _connector="OR"),
+                name="download_paused_waits",
             ),
         ),
         migrations.AddConstraint(

@@ -60,8 +60,13 @@ POSTGRESQL = [
     """,
     """
     CREATE TRIGGER downloads_download_rings
-    AFTER DELETE OR UPDATE OF cancel_requested_at, not_before, priority, title, owner_id
+    AFTER DELETE OR UPDATE OF cancel_requested_at, not_before, paused_at, place, priority, title,
+    owner_id
     ON downloads_download FOR EACH STATEMENT EXECUTE FUNCTION downloads_ring()
+    """,
+    """
+    CREATE TRIGGER downloads_queue_rings AFTER INSERT OR UPDATE
+    ON downloads_queue FOR EACH STATEMENT EXECUTE FUNCTION downloads_ring()
     """,
     """
     CREATE TRIGGER downloads_progress_rings AFTER UPDATE

@@ -13,13 +13,12 @@ from django.db.models import OuterRef, Subquery
 from downloads.disk import isolation
 from downloads.models.attempt import Attempt
 from downloads.models.download import Download
+from downloads.models.queue import Queue, take_mutex
 from downloads.models.sites import Manners, SiteStart
 from downloads.models.transactions import database_now, short_transaction
 from downloads.models.workers import Worker
 from downloads.rules.fairness import ConcurrencyLimits, Running, Turn, first_of
 from downloads.rules.states import Reason, State
-
-MUTEX = 0x766E73697465  # of pg_advisory_xact_lock, in this database: "vnsite"
 
 
 def claim(worker: Worker, *, slots: int) -> list[Download]:
@@ -27,24 +26,14 @@ def claim(worker: Worker, *, slots: int) -> list[Download]:
 
     Moves them to INITIALIZING, counts the attempt and records the name of its directory, in one
     transaction. Two workers never get the same download. The owner with the fewest running comes
-    first, with the most urgent and then the oldest download. Owners and sites at their limits are
-    passed over, and sites whose breaker is open or that pause.
+    first, with the first download in their QUEUE_ORDER. Owners and sites at their limits are passed
+    over, and sites whose breaker is open or that pause. None while the queue is paused.
     """
     if not Download.objects.claimable(database_now()).exists():
         return []  # nearly always: saves taking the mutex
     with short_transaction():
-        _take_mutex()
-        return _claim(worker, slots)
-
-
-def _take_mutex() -> None:
-    """Hold the mutex of claims until the transaction ends.
-
-    On SQLite the transaction is IMMEDIATE and so excludes other writers already.
-    """
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [MUTEX])
+        take_mutex()
+        return [] if Queue.current().paused_at else _claim(worker, slots)
 
 
 def _claim(worker: Worker, slots: int) -> list[Download]:
@@ -120,12 +109,12 @@ def _turns(
 
 
 def _locked(key: int) -> Download | None:
-    """Lock a waiting download; None when it is locked by somebody else or was cancelled.
+    """Lock a waiting download; None when somebody else locks it, cancelled it or paused it.
 
     Waiting for that lock could deadlock: its holder may wait for the counter of seqs, which this
     claim holds.
     """
-    rows = Download.objects.filter(pk=key, state=State.CREATED)
+    rows = Download.objects.filter(pk=key, state=State.CREATED, paused_at=None)
     if connection.features.has_select_for_update_skip_locked:
         rows = rows.select_for_update(skip_locked=True)
     return rows.first()

@@ -59,9 +59,10 @@ class Counts(models.Model):
         return f"{self.number} {self.state} of {self.owner_key}"
 
     @classmethod
-    def add_submitted(cls, owner_id: int | None, number: int) -> None:
-        """Count new downloads of one owner. The caller has locked the counter of seqs."""
-        cls._add("VALUES (%s, %s, '', %s)", [owner_id or NOBODY, State.CREATED.value, number])
+    def add(cls, owner_id: int | None, number: int, *, state: State, outcome: str = "") -> None:
+        """Count so many more, or fewer, of one owner. The caller has locked the counter of seqs."""
+        values = [owner_id or NOBODY, state.value, str(outcome), number]
+        cls._add("VALUES (%s, %s, %s, %s)", values)
 
     @classmethod
     def move(cls, download_id: int, *, state: str, outcome: str | None) -> None:

@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from django.db.models.sql.compiler import SQLCompiler
 
 MAX_TITLE_LENGTH = 500
+# Of one owner's waiting downloads: as they were put in order, the most urgent, the oldest.
+QUEUE_ORDER = ("-place", "-priority", "id")
 # Options that change nothing about the files, with their defaults.
 SAME_FILES = {name: OPTIONS[name].default for name in ("playlist", "start_at", "rate_limit")}
 
@@ -74,7 +76,7 @@ class DownloadQuerySet(models.QuerySet["Download"]):
         return self if user.is_staff else self.filter(owner=user)
 
     def claimable(self, now: datetime) -> Self:
-        """Downloads that are due at `now` (of `database_now`): the most urgent, then the oldest.
+        """Downloads that are due at `now` (of `database_now`) and not paused, in QUEUE_ORDER.
 
         After an attempt a `not_before` beyond the longest possible wait means that the clock was
         set back: it counts as due. Before the first one it is what a person chose.
@@ -82,7 +84,8 @@ class DownloadQuerySet(models.QuerySet["Download"]):
         longest = timedelta(seconds=LONGEST_WAIT_SECONDS)
         was_set_back = Q(attempt__gt=0, not_before__gt=now + longest)
         due = Q(not_before=None) | Q(not_before__lte=now) | was_set_back
-        return self.filter(due, Likely(Q(state=State.CREATED))).order_by("-priority", "id")
+        may_start = Likely(Q(state=State.CREATED)) & Q(paused_at=None)
+        return self.filter(due, may_start).order_by(*QUEUE_ORDER)
 
     def active(self) -> Self:
         return self.filter(state__in=ACTIVE)
@@ -149,6 +152,9 @@ class Download(models.Model):
     priority = models.SmallIntegerField(default=0)
     # What those have in common that were added together; None: it was added alone.
     batch = models.CharField(max_length=32, null=True, blank=True, editable=False)  # noqa: DJ001
+    # Above 0: its owner wants it before their others. Unlike the priority it never counts against
+    # another owner's.
+    place = models.IntegerField(default=0, editable=False)
 
     state = models.CharField(max_length=16, choices=choices(State), default=State.CREATED)
     # None: it has not ended since it was submitted or last retried.
@@ -242,6 +248,10 @@ class Download(models.Model):
                 | (~Q(directory="") & Q(attempt__gte=1)),
                 name="download_running_has_directory",
             ),
+            models.CheckConstraint(
+                condition=Q(paused_at=None) | Q(state=State.CREATED.value),
+                name="download_paused_waits",
+            ),
             models.UniqueConstraint(
                 fields=["owner", "fingerprint"],
                 condition=Q(state__in=plain_values(ACTIVE)),
@@ -251,10 +261,12 @@ class Download(models.Model):
         indexes = [
             models.Index(
                 F("owner").asc(),  # a claim asks for the first of each
+                F("place").desc(),
                 F("priority").desc(),
                 F("id").asc(),
                 F("site").asc(),  # so that the rows of a site that waits are passed over here
                 F("not_before").asc(),
+                F("paused_at").asc(),
                 condition=Q(state=State.CREATED.value),
                 name="download_claim",
             ),
@@ -262,6 +274,11 @@ class Download(models.Model):
                 fields=["site"],
                 condition=Q(state=State.CREATED.value),
                 name="download_waiting_site",
+            ),
+            models.Index(
+                fields=["paused_at"],
+                condition=Q(paused_at__isnull=False),
+                name="download_paused",
             ),
             models.Index(
                 fields=["worker"],
@@ -303,7 +320,12 @@ class Download(models.Model):
         except InvalidOption:  # of a newer version
             return False
         is_same = own.with_overrides(**SAME_FILES) == options.with_overrides(**SAME_FILES)
-        return is_same and not any(file.fault == "missing" for file in self.files)
+        return is_same and not self.misses_files
+
+    @property
+    def misses_files(self) -> bool:
+        """Whether files that it left were removed from the library. Looks at the disk."""
+        return any(file.fault == "missing" for file in self.files)
 
     @property
     def advice(self) -> Advice | None:
@@ -328,6 +350,15 @@ class Download(models.Model):
     def is_cancellable(self) -> bool:
         """True when asking to cancel can still have an effect."""
         return self.state in ACTIVE and not self.library_path and not self.cancel_requested_at
+
+    @property
+    def is_pausable(self) -> bool:
+        """Whether it waits and may start."""
+        return self.state == State.CREATED and not self.is_paused
+
+    @property
+    def is_paused(self) -> bool:
+        return self.paused_at is not None
 
     @property
     def is_recording(self) -> bool:
@@ -581,7 +612,14 @@ def _columns_of(to: State, now: datetime) -> dict[str, Any]:
     """Return the columns that every move to this state writes."""
     if to in ENDED:
         result = {"result": Result.FILES} if to is State.COMPLETED else {}
-        return {"outcome": Outcome(to.value), "finished_at": now, "worker": None, **result}
+        of_queue = {"paused_at": None, "place": 0}
+        return {
+            "outcome": Outcome(to.value),
+            "finished_at": now,
+            "worker": None,
+            **of_queue,
+            **result,
+        }
     if to is State.CREATED:
         return {
             "outcome": None,

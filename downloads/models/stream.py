@@ -1,4 +1,6 @@
-"""The stream of all transitions: the table, and the counter that numbers it."""
+"""The stream of all transitions and deletions: the tables, and the counter that numbers them."""
+
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import connection, models
@@ -7,9 +9,11 @@ from django.db.models import Q
 from downloads.models.transactions import choices, plain_values
 from downloads.rules.states import State
 
+DELETIONS_KEPT = timedelta(days=30)
+
 
 class StreamPosition(models.Model):
-    """The counter row: the seq of the newest transition.
+    """The counter row: the seq of the newest transition or deletion.
 
     An ordinary row and not a sequence of the database: its lock is held until the transaction
     commits, so that seqs become visible in their order and without gaps.
@@ -85,6 +89,12 @@ class Transition(models.Model):
         return f"{self.seq}: {self.from_state or 'nothing'} → {self.to_state}"
 
 
+class DeletionQuerySet(models.QuerySet["Deletion"]):
+    def forget_old(self, now: datetime) -> int:
+        """Delete those of which no page that is open needs to hear any more; return how many."""
+        return self.filter(at__lt=now - DELETIONS_KEPT).delete()[0]
+
+
 class Deletion(models.Model):
     """A download that is gone, as one more event of the stream: its seq is of the same counter."""
 
@@ -95,6 +105,8 @@ class Deletion(models.Model):
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
     )
     at = models.DateTimeField()
+
+    objects = DeletionQuerySet.as_manager()
 
     class Meta:
         ordering = ["seq"]

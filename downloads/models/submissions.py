@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import IntegrityError, connection
+from django.db.models import Q
 from django.utils import timezone
 
 from downloads.disk.isolation import new_correlation_id
@@ -21,7 +22,7 @@ from downloads.models.stream import StreamPosition, Transition
 from downloads.models.transactions import short_transaction
 from downloads.rules.links import site_of
 from downloads.rules.options import DownloadOptions
-from downloads.rules.states import Reason, State
+from downloads.rules.states import ACTIVE, Reason, Result, State
 from downloads.rules.words import say_number
 
 if TYPE_CHECKING:
@@ -34,6 +35,29 @@ class Submitted:
 
     download: Download
     created: bool
+
+
+def known(owner: "User", urls: Iterable[str], options: DownloadOptions) -> dict[str, Download]:
+    """Return the downloads in which the owner has clean URLs already, with the same options.
+
+    For each URL the one that waits or runs; else the newest that left files which are all there.
+    """
+    options = without_past(options, timezone.now())
+    url_of = {fingerprint(url, options): url for url in urls}
+    found = (
+        Download.objects.filter(owner=owner, fingerprint__in=url_of)
+        .filter(Q(state__in=ACTIVE) | Q(result=Result.FILES, entry__isnull=False))
+        .defer("manifest", "media", "options")
+        .select_related("entry")
+        .prefetch_related("entry__files")
+        .order_by("id")
+    )
+    there = [each for each in found if _is_active(each) or not each.misses_files]
+    return {url_of[each.fingerprint]: each for each in sorted(there, key=_is_active)}
+
+
+def _is_active(download: Download) -> bool:
+    return download.state in ACTIVE
 
 
 class TooManyWaiting(Exception):
@@ -204,7 +228,7 @@ def _insert_submitted(downloads: list[Download], *, actor: str, at: datetime) ->
         )
         for seq, download in enumerate(downloads, first)
     )
-    Counts.add_submitted(downloads[0].owner_id, len(downloads))
+    Counts.add(downloads[0].owner_id, len(downloads), state=State.CREATED)
 
 
 def without_past(options: DownloadOptions, now: datetime) -> DownloadOptions:

@@ -22,6 +22,7 @@ from django.core.handlers.asgi import ASGIRequest
 from django.db import Error
 from django.utils import timezone
 
+from downloads.accounts import by_proxy
 from downloads.accounts.tokens import find, look_up, token_in
 from downloads.models import ApiToken, Download, StreamPosition
 from downloads.models.outage import in_words, is_outage
@@ -164,8 +165,12 @@ class EventStream(AsyncHttpConsumer):  # type: ignore[misc]
             token = await database_sync_to_async(find_token)(text)
             return token.user if token else None
         session = self.scope["session"]
-        user: User = await get_user({"session": session.__class__(session.session_key)})
-        return user if user and user.is_authenticated else None
+        session = session.__class__(session.session_key)
+        user: User = await get_user({"session": session})
+        if not (user and user.is_authenticated):
+            return None
+        agrees = not settings.VNSITE.auth_header or by_proxy.agrees(session, user, self.scope)
+        return user if agrees else None
 
     def _count(self, user: "User") -> None:
         configured = settings.VNSITE

@@ -141,6 +141,7 @@ class Stats:
     workers: int  # alive
     obstacles: Obstacles = field(default_factory=Obstacles)
     wanted: frozenset[tuple[int | None, str]] = frozenset()  # see Obstacles
+    paused: frozenset[tuple[int | None, str]] = frozenset()  # owner and correlation id
     _encoded: dict[tuple[str, int | None], bytes] = field(default_factory=dict, compare=False)
 
     @classmethod
@@ -160,6 +161,7 @@ class Stats:
             workers=sum(worker.alive for worker in workers()),
             obstacles=obstacles,
             wanted=obstacles.wanted(),
+            paused=obstacles.paused_downloads(),
         )
 
     def event_for(self, owner_id: int | None) -> bytes:
@@ -197,7 +199,13 @@ class Stats:
         owners = self.obstacles.owners()
         if owner_id is not None:
             owners = {owner: word for owner, word in owners.items() if owner == str(owner_id)}
-        return {"sites": dict(sorted(sites.items())), "owners": dict(sorted(owners.items()))}
+        paused = sorted(name for owner, name in self.paused if owner_id in (None, owner))
+        return {
+            "sites": dict(sorted(sites.items())),
+            "owners": dict(sorted(owners.items())),
+            "queue": self.obstacles.queue_word,
+            "paused": paused,
+        }
 
 
 def _free_bytes() -> int | None:

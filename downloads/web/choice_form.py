@@ -59,18 +59,34 @@ class ChoiceForm(OptionsForm):
     def __init__(
         self,
         data: Any = None,
+        files: Any = None,
         *,
         among: Sequence[OfferedPreset],
         without_preset: str = "",
         initial: Any = None,
     ) -> None:
         """`among`: the presets that the user is offered. `without_preset`: the words for none."""
-        super().__init__(data, initial=initial)
+        super().__init__(data, files, initial=initial)
         self.among = among
         self.chosen_preset = BEST  # of a valid form; also when none was chosen
         self.options = DownloadOptions()  # the chosen ones of a valid form
         select: forms.Select = self.fields["preset"].widget
         select.choices = _choices(among, without_preset)
+
+    @property
+    def shown_choice(self) -> Shown | None:
+        """What a sent form was drawn with; None when it does not say."""
+        return Shown.parse(self.cleaned_data["shown"])
+
+    @property
+    def changed(self) -> list[str]:
+        """The labels of the options of a sent form that are not as they were drawn."""
+        shown = self.shown_choice
+        return [
+            str(field.label)
+            for field in self.option_fields
+            if shown and self.cleaned_data.get(field.name) != getattr(shown.options, field.name)
+        ]
 
     @property
     def summary(self) -> str:
@@ -102,7 +118,7 @@ class ChoiceForm(OptionsForm):
     def _put_together(self, preset: OfferedPreset | None) -> DownloadOptions:
         base = preset.options if preset else DownloadOptions()
         values = {name: self.cleaned_data[name] for name in OPTIONS if name in self.fields}
-        shown = Shown.parse(self.cleaned_data["shown"])
+        shown = self.shown_choice
         if shown is None:  # a script, or a page that was opened before an update
             sent = {name: value for name, value in values.items() if self.data.get(name)}
             return base.with_overrides(**sent)

@@ -6,10 +6,13 @@ from typing import NamedTuple
 
 from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.translation import gettext
 
 from downloads.diagnostics.verdict import Check
+from downloads.models import Queue
 from downloads.waiting import Obstacles, Waiting
-from downloads.web.format import counted
+from downloads.web.actors import actor_in_words
+from downloads.web.format import counted, instant
 from downloads.web.listing import PAGE_SIZE, Filter, ListQuery, Page, Sort
 from downloads.web.row_view import START_A_WORKER, site_waits
 from downloads.web.system_view import HostView
@@ -26,6 +29,7 @@ class Banner(NamedTuple):
     text: str = ""
     fix: str = ""
     site: Waiting | None = None  # the site that it is about
+    resumes: bool = False  # whether it has the button that resumes the queue
 
 
 def banners(
@@ -35,6 +39,7 @@ def banners(
     problems: list[Check],
     sites: list[tuple[Waiting, int]],
     newer_sets: Iterable[HostView],
+    is_for_staff: bool,
 ) -> Iterator[Banner]:
     """Say what is wrong. `waiting` downloads wait; `sites` are left alone; on the hosts of
     `newer_sets` somebody may update yt-dlp."""
@@ -42,6 +47,8 @@ def banners(
         title, verb = "No worker is running.", "is" if waiting == 1 else "are"
         text = f"{counted(waiting, 'download')} {verb} waiting."
         yield Banner("error", icon="triangle-alert", title=title, text=text, fix=START_A_WORKER)
+    if obstacles.queue.paused_at:
+        yield _queue_is_paused(obstacles.queue, is_for_staff=is_for_staff)
     for each in problems:
         yield Banner(each.level, icon="triangle-alert", title=each.sentence, fix=each.fix)
     for site, count in sites[:MAX_SITES]:
@@ -57,6 +64,35 @@ def banners(
             *(host.newer, host.row.host, host.used, reverse("system")),
         )
         yield Banner("info", icon="info", text=text)
+
+
+def _queue_is_paused(queue: Queue, *, is_for_staff: bool) -> Banner:
+    assert queue.paused_at  # noqa: S101 — it is paused
+    text = format_html(
+        gettext("The queue is paused by {who} since {time}. What runs goes on."),
+        who=actor_in_words(queue.paused_by),
+        time=instant(queue.paused_at, clock=True),
+    )
+    return Banner("warning", icon="pause", text=text, resumes=is_for_staff)
+
+
+class AllActions(NamedTuple):
+    """How many downloads the menu of the list would act on, without a selection."""
+
+    failed: int
+    waiting: int
+    ended: int
+    is_paused: bool  # the queue
+
+    @classmethod
+    def of(cls, counts: Mapping[Filter, int], queue: Queue) -> "AllActions":
+        over = (Filter.COMPLETED, Filter.FAILED, Filter.CANCELLED)
+        return cls(
+            failed=counts[Filter.FAILED],
+            waiting=counts[Filter.WAITING],
+            ended=sum(counts[each] for each in over),
+            is_paused=queue.paused_at is not None,
+        )
 
 
 class FilterLink(NamedTuple):

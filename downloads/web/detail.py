@@ -10,9 +10,10 @@ from django.http import HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from downloads import actions
+from downloads.many import Action
 from downloads.models import Download, Listing, StreamPosition, presets, user_actor
 from downloads.models.listings import became_of_lists
 from downloads.waiting import Obstacles
@@ -20,6 +21,7 @@ from downloads.web.detail_view import detail_view
 from downloads.web.entries import EntriesQuery
 from downloads.web.entries_form import EntriesForm
 from downloads.web.entries_view import listing_view
+from downloads.web.many import ask
 from downloads.web.requests import SignedInRequest, is_of_script, next_path, visible
 from downloads.web.retry_form import RetryForm
 from downloads.web.row_view import DownloadView
@@ -95,11 +97,17 @@ def act(
     return redirect(next_path(request, default=reverse("download", args=[correlation_id])))
 
 
-@require_POST
+@require_http_methods(["GET", "POST"])
+@never_cache
 @login_required
 def delete(request: SignedInRequest, correlation_id: str) -> HttpResponse:
-    """Forget a download; with `with_files` remove its files from the library as well."""
+    """Forget a download; with `with_files` remove its files from the library as well.
+
+    By GET ask first, or refuse at once.
+    """
     found = find(request, correlation_id)
+    if request.method == "GET":
+        return ask(request, visible(request).filter(pk=found.pk), Action.DELETE)
     name = found.title or found.url
     try:
         actions.forget(found, with_files="with_files" in request.POST)

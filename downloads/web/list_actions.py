@@ -3,7 +3,6 @@
 And the two ways from one download to another of its link: fetch it again, read its whole list.
 """
 
-from collections.abc import Callable
 from http import HTTPStatus
 
 from django.conf import settings
@@ -14,11 +13,10 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
-from downloads import actions
+from downloads.many import Action, act_on_list
 from downloads.models import (
     Addition,
     Download,
-    DownloadQuerySet,
     Listing,
     Refusal,
     TooManyWaiting,
@@ -31,6 +29,7 @@ from downloads.rules.options import DownloadOptions
 from downloads.web.detail import find, page_of
 from downloads.web.entries_form import EntriesForm
 from downloads.web.format import counted
+from downloads.web.many_view import sentence_about
 from downloads.web.requests import SignedInRequest, next_path
 from downloads.web.retry_form import options_of
 
@@ -67,7 +66,7 @@ def entries(request: SignedInRequest, correlation_id: str) -> HttpResponse:
         )
     except Download.DoesNotExist:  # deleted meanwhile
         raise Http404 from None
-    sentence = sentence_about(additions)
+    sentence = sentence_about_entries(additions)
     if any(one.created for one in additions):
         messages.success(request, sentence)
     else:
@@ -75,7 +74,7 @@ def entries(request: SignedInRequest, correlation_id: str) -> HttpResponse:
     return redirect(next_path(request, default=reverse("download", args=[correlation_id])))
 
 
-def sentence_about(additions: list[Addition]) -> str:
+def sentence_about_entries(additions: list[Addition]) -> str:
     """Say how many were added, how many were there, and why others were not added."""
     added = sum(one.created for one in additions)
     present = sum(not one.created and one.refusal is None for one in additions)
@@ -120,29 +119,14 @@ def _add_once_more(
 
 @require_POST
 @login_required
-def act_on_all(
-    request: SignedInRequest,
-    correlation_id: str,
-    *,
-    action: Callable[..., actions.Done],
-    done: str,
-) -> HttpResponse:
-    """Do one of `actions` to all downloads of a listing; `done` says what became of them."""
+def act_on_all(request: SignedInRequest, correlation_id: str, *, action: Action) -> HttpResponse:
+    """Do an action to those downloads of a listing to which it applies."""
     listing = _listing_of(find(request, correlation_id))
-    downloads: DownloadQuerySet = listing.downloads.visible_to(request.user)
-    answer = action(downloads, actor=user_actor(request.user))
-    level = messages.WARNING if answer.refused else messages.SUCCESS
-    messages.add_message(request, level, sentence_about_all(answer, done))
+    actor = user_actor(request.user)
+    done = act_on_list(listing, action, viewer=request.user, actor=actor)
+    level = messages.WARNING if done.refused else messages.SUCCESS
+    messages.add_message(request, level, sentence_about(action, done))
     return redirect(next_path(request, default=reverse("download", args=[correlation_id])))
-
-
-def sentence_about_all(answer: actions.Done, verb: str) -> str:
-    sentences = [f"{counted(answer.done, 'download')} {verb}."]
-    if answer.refused:
-        sentences.append(f"{answer.refused:,} could not be: {answer.reason}")
-    if answer.left:
-        sentences.append(f"{answer.left:,} more are left for another click.")
-    return " ".join(sentences)
 
 
 def _listing_of(found: Download) -> Listing:

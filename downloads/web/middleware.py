@@ -6,16 +6,19 @@ from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth import login, logout
 from django.db import Error
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.middleware.gzip import GZipMiddleware
 from django.middleware.locale import LocaleMiddleware
+from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.utils import translation
 from django.utils.deprecation import MiddlewareMixin
 
 from downloads import logs
+from downloads.accounts import by_proxy
 from downloads.models.outage import in_words, is_damaged, is_outage
 
 logger = logging.getLogger(__name__)
@@ -79,15 +82,59 @@ class DatabaseUnavailable(MiddlewareMixin):
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         if not isinstance(exception, Error) or not is_outage(exception):
             return None
-        logger.error("No answer for %s: %s", request.path, in_words(exception))
-        if hasattr(request, "session"):
-            request.session.modified = False  # saving it would fail as well
-        sentence = DAMAGED_SENTENCE if is_damaged(exception) else SENTENCE
-        return unavailable(sentence, is_api=is_of_api(request))
+        return _during_an_outage(request, exception)
+
+
+class SignsInByProxy(MiddlewareMixin):
+    """Signs in whom a trusted proxy names, and out when it names somebody else or nobody.
+
+    A session that a password began goes on where the proxy says nothing.
+    """
+
+    def process_request(self, request: HttpRequest) -> HttpResponse | None:
+        try:
+            return self._follow(request, name=by_proxy.name_in(getattr(request, "scope", {})))
+        except Error as error:  # Django asks `process_exception` only after a view
+            if not is_outage(error):
+                raise
+            return _during_an_outage(request, error)
+
+    def _follow(self, request: HttpRequest, *, name: str | None) -> HttpResponse | None:
+        if name is None:
+            if by_proxy.SESSION_KEY in request.session:
+                logout(request)
+            return None
+        if request.user.is_authenticated and request.user.get_username() == name:
+            return None
+        try:
+            user = by_proxy.find(name)
+        except by_proxy.NotAUser:
+            return _refused(request, name)
+        if user is not None:
+            login(request, user, backend="django.contrib.auth.backends.ModelBackend")
+            request.session[by_proxy.SESSION_KEY] = True
+        return None
 
 
 def is_of_api(request: HttpRequest) -> bool:
     return request.path_info.startswith("/api/")
+
+
+def _refused(request: HttpRequest, name: str) -> HttpResponse:
+    logger.warning("The proxy named %s, who may not use this site", name)
+    if request.user.is_authenticated:
+        logout(request)
+    if is_of_api(request):
+        return JsonResponse({"detail": f"There is no user {name} here."}, status=403)
+    return render(request, "downloads/not_a_user.html", {"name": name}, status=403)
+
+
+def _during_an_outage(request: HttpRequest, exception: Error) -> HttpResponse:
+    logger.error("No answer for %s: %s", request.path, in_words(exception))
+    if hasattr(request, "session"):
+        request.session.modified = False  # saving it would fail as well
+    sentence = DAMAGED_SENTENCE if is_damaged(exception) else SENTENCE
+    return unavailable(sentence, is_api=is_of_api(request))
 
 
 def unavailable(sentence: str, *, is_api: bool) -> HttpResponse:

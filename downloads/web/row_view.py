@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 
 from downloads.models import Download, Listing, Progress
 from downloads.models.listings import Became
@@ -218,6 +219,10 @@ class DownloadView:
         waiting = self.waiting
         if waiting is None:
             return "In the queue"
+        if waiting.why == Why.PAUSED:
+            return gettext("Paused")
+        if waiting.why == Why.QUEUE_PAUSED:
+            return gettext("The queue is paused")
         if waiting.why == Why.NO_WORKER:
             return "No worker is running"
         if waiting.why == Why.SITE:

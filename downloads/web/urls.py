@@ -3,14 +3,20 @@
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
-from downloads import actions
+from downloads import actions, queueing
+from downloads.many import Action
 from downloads.web import (
     account,
+    add,
+    app,
     cookies,
     dashboard,
+    demo,
     detail,
+    first_steps,
     help,
     list_actions,
+    many,
     presets,
     retry,
     sign_in,
@@ -31,20 +37,28 @@ register_converter(CorrelationIdConverter, "correlation_id")
 
 ONE = "downloads/<correlation_id:correlation_id>/"
 PARTS = {"template": "downloads/parts.html"}
-CANCEL_ALL = {"action": actions.cancel_all, "done": "cancelled or asked to stop"}
-RETRY_ALL = {"action": actions.retry_all, "done": "will be tried again"}
-CLEAN_ALL = {"action": actions.clean_all, "done": "cleaned up"}
+CANCEL, RETRY, CLEAN = Action.CANCEL, Action.RETRY, Action.CLEANUP
 
 urlpatterns = [
     path("", dashboard.dashboard, name="dashboard"),
-    path("downloads/", dashboard.add, name="add"),
+    path("downloads/", add.add, name="add"),
+    path("downloads/preview", add.preview, name="preview"),
+    path("add", add.page, name="add_page"),
+    path("add/share", add.share, name="share"),
+    path("manifest.webmanifest", app.manifest, name="manifest"),
+    path("service-worker.js", app.service_worker, name="service_worker"),
     path("presets/", presets.index, name="presets"),
     path("presets/new", presets.new, name="new_preset"),
-    path("presets/save", dashboard.save_preset, name="save_preset"),
+    path("presets/save", add.save_preset, name="save_preset"),
     path("presets/default", presets.make_default, name="default_preset"),
     path("presets/<int:pk>/", presets.edit, name="edit_preset"),
     path("presets/<int:pk>/delete", presets.delete, name="delete_preset"),
     path("downloads/rows", dashboard.rows, name="rows"),
+    path("first-steps/hide", first_steps.hide, name="hide_first_steps"),
+    path("demo", demo.try_demo, name="demo"),
+    path("downloads/many", many.many, name="many"),
+    path("queue/pause", many.queue, {"change": queueing.pause_queue}, name="pause_queue"),
+    path("queue/resume", many.queue, {"change": queueing.resume_queue}, name="resume_queue"),
     path("banners", dashboard.banners, name="banners"),
     path(ONE, detail.download, name="download"),
     path(f"{ONE}fragment", detail.download, PARTS, name="fragment"),
@@ -53,14 +67,20 @@ urlpatterns = [
     path(f"{ONE}retry", detail.act, {"action": actions.retry}, name="retry"),
     path(f"{ONE}retry-changed", retry.retry_changed, name="retry_changed"),
     path(f"{ONE}cleanup", detail.act, {"action": actions.clean}, name="cleanup"),
+    path(f"{ONE}pause", detail.act, {"action": queueing.pause}, name="pause"),
+    path(f"{ONE}resume", detail.act, {"action": queueing.resume}, name="resume"),
+    path(f"{ONE}first", detail.act, {"action": queueing.first}, name="first"),
+    path(f"{ONE}up", detail.act, {"action": queueing.up}, name="up"),
+    path(f"{ONE}down", detail.act, {"action": queueing.down}, name="down"),
+    path(f"{ONE}last", detail.act, {"action": queueing.last}, name="last"),
     path(f"{ONE}delete", detail.delete, name="delete"),
     path(f"{ONE}thumbnail", thumbnail, name="thumbnail"),
     path(f"{ONE}again", list_actions.fetch_again, name="again"),
     path(f"{ONE}whole-list", list_actions.read_whole_list, name="whole_list"),
     path(f"{ONE}entries", list_actions.entries, name="entries"),
-    path(f"{ONE}entries/cancel", list_actions.act_on_all, CANCEL_ALL, name="cancel_all"),
-    path(f"{ONE}entries/retry", list_actions.act_on_all, RETRY_ALL, name="retry_all"),
-    path(f"{ONE}entries/cleanup", list_actions.act_on_all, CLEAN_ALL, name="clean_all"),
+    path(f"{ONE}entries/cancel", list_actions.act_on_all, {"action": CANCEL}, name="cancel_all"),
+    path(f"{ONE}entries/retry", list_actions.act_on_all, {"action": RETRY}, name="retry_all"),
+    path(f"{ONE}entries/cleanup", list_actions.act_on_all, {"action": CLEAN}, name="clean_all"),
     path("cookies/", cookies.sites, name="cookies"),
     path("sites/<str:host>/cookies", cookies.site, name="site_cookies"),
     path("sites/<str:host>/cookies/delete", cookies.delete, name="delete_cookies"),

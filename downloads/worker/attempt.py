@@ -11,6 +11,7 @@ from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db import connection
@@ -76,14 +77,22 @@ class AttemptRun:
     """Made when a download was claimed; `run` in a thread of its own, the rest from any thread."""
 
     def __init__(
-        self, download: Download, *, fork_server: ForkServer, actor: str, lease: Lease, term: int
+        self,
+        download: Download,
+        *,
+        fork_server: ForkServer,
+        actor: str,
+        lease: Lease,
+        term: int,
+        demo_link: str = "",
     ) -> None:
-        """`term`: of the lease, when the download was claimed."""
+        """`term`: of the lease, when the download was claimed; `demo_link`: see the worker's."""
         self.download = download
         self.epoch = download.attempt
         self.row = OwnedRow(download, actor=actor, lease=lease, term=term)
         self._directory_name = download.directory
         self.fork_server = fork_server
+        self._demo_link = demo_link
         self._request: StopRequest | None = None
         self._has_looked = False  # for the video among those that the owner has
         self._has_ended = False  # all its processes; its files are unchanged since
@@ -239,7 +248,7 @@ class AttemptRun:
             directory=str(directory),
             max_bytes=settings.VNSITE.max_bytes,
             stall_seconds=settings.VNSITE.stall_seconds,
-            allow_private_hosts=settings.VNSITE.allow_private_hosts,
+            allow_private_hosts=self._allowed_private_hosts(),
             max_seconds=settings.VNSITE.max_seconds,
             min_free_bytes=settings.VNSITE.min_free_bytes,
             is_last_try=self.download.tries >= self.download.max_attempts,
@@ -252,6 +261,12 @@ class AttemptRun:
             may_list=self.download.list_depth < MAX_LIST_DEPTH,
             wants_preview=self.epoch == 1 or not self.row.ask(self._has_thumbnail),
         )
+
+    def _allowed_private_hosts(self) -> tuple[str, ...]:
+        """Return what the settings allow and, to the demo's link alone, the demo's site."""
+        is_demo = self._demo_link and self.download.url == self._demo_link
+        also = (urlsplit(self._demo_link).netloc,) if is_demo else ()
+        return (*settings.VNSITE.allow_private_hosts, *also)
 
     def _has_thumbnail(self) -> bool:
         return Thumbnail.objects.filter(download=self.download).exists()

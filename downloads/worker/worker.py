@@ -15,11 +15,20 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, InterfaceError, connection, connections
+from django.utils import timezone
 
 from downloads import actions, logs
 from downloads.disk import isolation
 from downloads.fetch.processes import ChildFailed
-from downloads.models import Download, LostDownload, Worker, claims, database_now, submissions
+from downloads.models import (
+    Deletion,
+    Download,
+    LostDownload,
+    Worker,
+    claims,
+    database_now,
+    submissions,
+)
 from downloads.models.notifier import Doorbell, open_doorbell
 from downloads.models.outage import in_words, is_damaged, is_outage
 from downloads.rules.lease import heartbeat_seconds
@@ -67,11 +76,16 @@ class DownloadManager:
         slots: int | None = None,
         host: str | None = None,
         grace_seconds: float = GRACE_SECONDS,
+        demo_link: str = "",
     ) -> None:
-        """`slots`: attempts at once (None: VNSITE_CONCURRENCY). `host`: this machine's name."""
+        """`slots`: attempts at once (None: VNSITE_CONCURRENCY). `host`: this machine's name.
+
+        `demo_link`: of the demo of `serve`, whose child may connect to its site; "": there is none.
+        """
         self.slots = slots or settings.VNSITE.concurrency
         self.host = host or socket.gethostname()
         self.grace_seconds = grace_seconds
+        self.demo_link = demo_link
         self._stops = 0
         self._doorbell: Doorbell | None = None  # None: it does not run
         self._damage = ""  # why the database cannot be used any more
@@ -248,6 +262,7 @@ class DownloadManager:
                 actor=self._worker.actor,
                 lease=self._lease,
                 term=term,
+                demo_link=self.demo_link,
             )
         except OSError as error:  # no descriptor is left
             # `_pass_on_requests` will see that no attempt runs for it, and the sweep recover it.
@@ -332,6 +347,7 @@ class DownloadManager:
         )
         resume.make_room()
         recovery.forget_old_workers(database_now(), host=self.host)
+        Deletion.objects.forget_old(timezone.now())
 
     @contextmanager
     def _database_may_be_gone(self) -> Iterator[None]:

@@ -33,6 +33,7 @@ DOWNLOAD_FIELDS = {
     "correlation_id", "url", "title", "state", "outcome", "phase", "error", "attempt",
     "tries", "max_attempts", "priority", "not_before", "waiting", "created_at", "started_at",
     "finished_at", "progress", "owner", "worker", "result", "listing", "listed_in", "have",
+    "paused_at",
 }  # fmt: skip
 
 

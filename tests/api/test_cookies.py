@@ -37,8 +37,8 @@ def test_cookies_are_given_and_described_without_values(caller: Caller, user: Us
 
     assert answer.status_code == 200
     described = answer.json()
-    assert described["left_out"] == "Left out: 1 expired."
-    assert {**caller.get(PATH).json(), "left_out": "Left out: 1 expired."} == described
+    assert described["left_out"] == "1 has expired."
+    assert {**caller.get(PATH).json(), "left_out": "1 has expired."} == described
     assert described["host"] == "example.org"
     assert described["readable"] is True
     (cookie,) = described["cookies"]

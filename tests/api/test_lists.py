@@ -282,7 +282,13 @@ def test_all_downloads_of_a_list_are_acted_on(
 
     answer = caller.post(path_of(listing, action))
 
-    assert answer.json() == {"done": 2, "refused": 0, "reason": "", "left": 0}
+    assert answer.json() == {
+        "done": 2,
+        "asked": 0,
+        "refused": {},
+        "reason": "",
+        "left": 0,
+    }
     assert set(listing.downloads.values_list("state", flat=True)) == {state}
 
 

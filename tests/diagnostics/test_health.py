@@ -13,6 +13,7 @@ from django.test import Client
 from prometheus_client.core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from downloads import queueing
 from downloads.accounts import tokens
 from tests.helpers import lives
 
@@ -135,11 +136,19 @@ def test_metrics_count_what_is_there(client: Client, staff: User) -> None:
     assert value_of(metrics["vnsite_transitions"]) == 5
     assert value_of(metrics["vnsite_workers_alive"]) == 1
     assert value_of(metrics["vnsite_sites_waiting"]) == 0
+    assert value_of(metrics["vnsite_queue_paused"]) == 0
     assert value_of(metrics["vnsite_slots"]) == 4
     assert value_of(metrics["vnsite_slots_busy"]) == 1
     assert value_of(metrics["vnsite_speed_bytes_per_second"]) == 0
     assert value_of(metrics["vnsite_free_bytes"], folder="media") > 0
     assert value_of(metrics["vnsite_free_bytes"], folder="temp") > 0
+
+
+def test_metrics_tell_that_the_queue_is_paused(client: Client, staff: User) -> None:
+    queueing.pause_queue(actor="user:ann")
+    client.force_login(staff)
+
+    assert value_of(read_metrics(client)["vnsite_queue_paused"]) == 1
 
 
 def test_every_metric_is_about_the_site_and_has_help_and_type(client: Client, staff: User) -> None:

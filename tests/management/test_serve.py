@@ -6,10 +6,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 from django.conf import settings
 
+from downloads.management.reach import own_addresses, reachable_at
 from downloads.models import Worker
 from tests.helpers.processes import alive, descendants, open_files
 from tests.helpers.serving import Serving, serving
@@ -99,6 +101,49 @@ def test_a_link_makes_the_first_administrator(tmp_path: Path) -> None:
 
         assert address.startswith(site.url)
         assert site.ask("/" + address.removeprefix(site.url)).status == 200
+
+
+@pytest.fixture
+def other_host() -> str:
+    """An address of this machine that is not loopback."""
+    found = own_addresses()
+    if not found:
+        pytest.skip("this machine has no network")
+    return found[0]
+
+
+def test_it_says_at_which_links_other_machines_reach_it(tmp_path: Path, other_host: str) -> None:
+    environment = {"VNSITE_DATA_DIR": str(tmp_path), "VNSITE_DATABASE_URL": ""}
+    with serving("--no-worker", "--host", "0.0.0.0", **environment) as site:
+        link = f"http://{other_host}:{site.address[1]}"
+        [said] = [line for line in site.lines if link in line]
+        assert said.startswith(f"From other machines: {link}/setup/?token=")
+
+        with urlopen(said.removeprefix("From other machines: ")) as page:
+            assert page.status == 200
+
+
+def test_only_the_hosts_of_the_settings_are_let_in(tmp_path: Path, other_host: str) -> None:
+    names = {"VNSITE_ALLOWED_HOSTS": "localhost"}
+    with serving("--no-worker", "--host", "0.0.0.0", **names) as site:
+        assert site.ask("/login/", Host="localhost").status == 200
+        assert site.ask("/login/", Host=other_host).status == 400
+        assert "VNSITE_ALLOWED_HOSTS" in site.lines[-2]
+        assert not any(other_host in line for line in site.lines)
+
+
+@pytest.mark.parametrize(
+    ("host", "hosts"),
+    [
+        ("127.0.0.1", []),
+        ("::1", []),
+        ("localhost", []),
+        ("192.168.1.5", ["192.168.1.5"]),
+        ("fd00::5", ["[fd00::5]"]),
+    ],
+)
+def test_others_reach_what_listens_at_an_address_there(host: str, hosts: list[str]) -> None:
+    assert reachable_at(host) == hosts
 
 
 def test_the_settings_make_the_first_administrator(tmp_path: Path) -> None:

@@ -1,13 +1,15 @@
 """What a listing says of its entries: what was had, what became of them, and acting on all."""
 
+from collections import Counter
 from typing import Any
 
 import pytest
 from django.conf import LazySettings
 from django.contrib.auth.models import User
 
-from downloads import actions
-from downloads.models import Download, Listing, Refusal, add_entries, listings
+from downloads import actions, many
+from downloads.many import Action, Refusal
+from downloads.models import Download, Listing, add_entries, listings
 from downloads.models.archive import archive
 from downloads.models.listings import Became, add_entries_in_turns, became_of
 from downloads.rules.archive import MediaId
@@ -106,7 +108,7 @@ def test_many_entries_are_added_in_turns_and_in_order(
     assert [one.entry.position for one in additions] == [1, 2, 3, 4, 5, 6]
     assert [one.created for one in additions] == [True, True, False, True, False, False]
     assert additions[2].entry.download == present
-    assert {one.refusal for one in additions[4:]} == {Refusal.TOO_MANY_WAITING}
+    assert {one.refusal for one in additions[4:]} == {listings.Refusal.TOO_MANY_WAITING}
 
 
 # What the owner had.
@@ -164,15 +166,22 @@ def test_entries_are_searched_by_title_and_link(
 # Acting on all.
 
 
+def act_on(listing: Listing, action: Action) -> many.Done:
+    """As the owner of the list does."""
+    owner = listing.download.owner
+    assert owner
+    return many.act_on_list(listing, action, viewer=owner, actor=ACTOR)
+
+
 def test_all_that_wait_or_run_are_cancelled(listing: Listing) -> None:
     running, waiting, failed, untouched = add(listing, 1, 2, 3, 4)
     lives.start(running)
     actions.cancel(failed, actor=ACTOR)
     untouched.forget()
 
-    done = actions.cancel_all(listing.downloads, actor=ACTOR)
+    done = act_on(listing, Action.CANCEL)
 
-    assert done == actions.Done(done=2, refused=0, reason="", left=0)
+    assert done == many.Done(done=2, asked=1)
     assert outcomes([running, waiting]) == [None, Outcome.CANCELLED]
     running.refresh_from_db()
     assert running.cancel_requested_by == ACTOR
@@ -182,20 +191,19 @@ def test_what_cannot_be_cancelled_is_counted_with_the_reason(listing: Listing) -
     publishing, _ = add(listing, 1, 2)
     lives.start(publishing).decide_to_publish(library_path="x", manifest={})
 
-    done = actions.cancel_all(listing.downloads, actor=ACTOR)
+    done = act_on(listing, Action.CANCEL)
 
-    assert (done.done, done.refused) == (1, 1)
-    assert done.reason.startswith("It is too late")
+    assert done == many.Done(done=1, refused=Counter({Refusal.PUBLISHING: 1}))
 
 
 def test_what_waits_is_cancelled_before_what_runs(
     listing: Listing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(actions, "MOST_AT_ONCE", 2)
+    monkeypatch.setattr(many, "MAX_AT_ONCE", 2)
     running, *waiting = add(listing, 1, 2, 3)
     lives.start(running)
 
-    done = actions.cancel_all(listing.downloads, actor=ACTOR)
+    done = act_on(listing, Action.CANCEL)
 
     assert (done.done, done.left) == (2, 1)
     assert outcomes(waiting) == [Outcome.CANCELLED, Outcome.CANCELLED]
@@ -206,9 +214,9 @@ def test_all_that_failed_are_retried(listing: Listing) -> None:
     actions.cancel(cancelled, actor=ACTOR)
     lives.fail(failed, ErrorClass.NETWORK)
 
-    done = actions.retry_all(listing.downloads, actor=ACTOR)
+    done = act_on(listing, Action.RETRY)
 
-    assert done == actions.Done(done=1, refused=0, reason="", left=0)
+    assert done == many.Done(done=1)
     assert outcomes([failed, cancelled]) == [None, Outcome.CANCELLED]
 
 
@@ -217,9 +225,9 @@ def test_what_does_not_fit_is_not_retried(listing: Listing, settings: LazySettin
         lives.fail(download)
     settings.VNSITE = settings.VNSITE.model_copy(update={"user_waiting": 2})
 
-    done = actions.retry_all(listing.downloads, actor=ACTOR)
+    done = act_on(listing, Action.RETRY)
 
-    assert (done.done, done.refused) == (2, 1)
+    assert (done.done, done.refused) == (2, {Refusal.OTHER: 1})
     assert "2 downloads queued" in done.reason
 
 
@@ -228,7 +236,7 @@ def test_all_that_have_ended_are_cleaned_up(listing: Listing) -> None:
     lives.complete(completed)
     lives.fail(failed)
 
-    done = actions.clean_all(listing.downloads, actor=ACTOR)
+    done = act_on(listing, Action.CLEANUP)
 
     states = Download.objects.filter(pk__in=[completed.pk, failed.pk, waiting.pk])
     assert done.done == 2

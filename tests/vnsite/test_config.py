@@ -61,6 +61,10 @@ DEFAULTS = {
     "extractor_helpers": (),
     "cleanup_on_success": True,
     "cleanup_on_failure": True,
+    "prefix": "",
+    "auth_header": "",
+    "auth_header_new_users": "refuse",
+    "auth_logout_url": "",
     "accel_prefix": "",
     "user_running": 0,
     "user_waiting": 10_000,
@@ -148,6 +152,10 @@ def test_an_empty_value_is_the_default(monkeypatch: pytest.MonkeyPatch, name: st
         ("CLEANUP_ON_FAILURE", "0", False),
         ("MAX_ATTEMPTS", "100", 100),
         ("ACCEL_PREFIX", "/protected/", "/protected/"),
+        ("PREFIX", "/vnsite", "/vnsite"),
+        ("PREFIX", "/tools/video-2", "/tools/video-2"),
+        ("AUTH_HEADER_NEW_USERS", "create", "create"),
+        ("AUTH_LOGOUT_URL", "https://auth.example/out?a=b", "https://auth.example/out?a=b"),
         ("USER_RUNNING", "2", 2),
         ("USER_WAITING", "0", 0),
         ("SITE_RUNNING", "10000", 10_000),
@@ -186,6 +194,33 @@ def test_good_values(
     assert getattr(load_config(), name.lower()) == expected
 
 
+@pytest.mark.parametrize(
+    ("name", "is_good"),
+    [
+        ("Remote-User", True),
+        ("X-Forwarded-User", True),
+        ("x-webauth-user", True),
+        ("Remote_User", False),
+        ("Remote User", False),
+        ("HOST", False),
+        ("Cookie", False),
+        ("X-Forwarded-For", False),
+        ("Authorization", False),
+    ],
+)
+def test_the_header_of_a_users_name_is_one_that_says_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, name: str, is_good: bool
+) -> None:
+    monkeypatch.setenv("VNSITE_TRUSTED_PROXIES", "127.0.0.1")
+    monkeypatch.setenv("VNSITE_AUTH_HEADER", name)
+
+    if is_good:
+        assert load_config().auth_header == name
+        return
+    with pytest.raises(ConfigError, match="needs VNSITE_TRUSTED_PROXIES"):
+        load_config()
+
+
 BAD = [
     ("DATABASE_URL", "mysql://h/n", "sqlite:///PATH or postgres://"),
     ("DATABASE_URL", "sqlite:///", "sqlite:///PATH or postgres://"),
@@ -202,6 +237,15 @@ BAD = [
     ("MAX_ATTEMPTS", "0", "a whole number from 1 to 100"),
     ("ACCEL_PREFIX", "protected", "a path of letters, digits"),
     ("ACCEL_PREFIX", "/a b/", "a path of letters, digits"),
+    ("PREFIX", "vnsite", "a path of letters, digits"),
+    ("PREFIX", "/vnsite/", "a path of letters, digits"),
+    ("PREFIX", "/", "a path of letters, digits"),
+    ("PREFIX", "/a/../b", "a path of letters, digits"),
+    ("PREFIX", "https://h/vnsite", "a path of letters, digits"),
+    ("AUTH_HEADER", "Remote-User", "the name of a header that a proxy sets"),
+    ("AUTH_HEADER_NEW_USERS", "maybe", "refuse or create"),
+    ("AUTH_LOGOUT_URL", "/logout", "an address, https://HOST/PATH"),
+    ("AUTH_LOGOUT_URL", "https://h; script-src *", "an address, https://HOST/PATH"),
     ("USER_RUNNING", "-1", "a whole number from 0 to 10000"),
     ("USER_WAITING", "many", "a whole number from 0 to 1000000"),
     ("SITE_RUNNING", "1.5", "a whole number from 0 to 10000"),

@@ -1,10 +1,11 @@
-"""What is believed of `X-Forwarded-For` and `X-Forwarded-Proto`, and from whom."""
+"""What is believed of the headers of proxies, and from whom; and where a path leads."""
 
 from typing import Any
 
 import pytest
 
-from vnsite.proxies import BehindProxies
+from downloads.accounts.by_proxy import SCOPE_KEY
+from vnsite.proxies import BehindProxies, BelowPrefix
 
 PROXY, OTHER_PROXY, BROWSER, STRANGER = "10.0.0.1", "10.0.0.2", "203.0.113.5", "198.51.100.7"
 
@@ -24,7 +25,7 @@ async def seen(
         "client": (client, 1234),
         "headers": [(name.encode(), value.encode()) for name, value in headers],
     }
-    await BehindProxies(application, proxies)(scope, None, None)
+    await BehindProxies(application, proxies, user_header="Remote-User")(scope, None, None)
     return scopes[0]
 
 
@@ -88,3 +89,50 @@ async def test_without_proxies_nobody_is_believed() -> None:
     scope = await seen("127.0.0.1", ("x-forwarded-for", BROWSER), proxies=())
 
     assert scope["client"] == ("127.0.0.1", 1234)
+
+
+@pytest.mark.parametrize(
+    ("client", "headers", "user"),
+    [
+        (PROXY, [("remote-user", "ursula")], "ursula"),
+        (PROXY, [("remote-user", "Zoë")], "Zoë"),
+        (PROXY, [], None),
+        (STRANGER, [("remote-user", "ursula")], None),
+        ("", [("remote-user", "ursula")], None),
+        # The client's own beside the proxy's: a proxy that adds instead of setting.
+        (PROXY, [("remote-user", "boss"), ("remote-user", "ursula")], None),
+        (PROXY, [("remote_user", "boss")], None),
+        (PROXY, [("remote_user", "boss"), ("remote-user", "ursula")], "ursula"),
+    ],
+)
+async def test_a_users_name_is_what_a_proxy_says_once(
+    client: str, headers: list[tuple[str, str]], user: str | None
+) -> None:
+    scope = await seen(client, *headers)
+
+    assert scope.get(SCOPE_KEY) == user
+    assert scope["headers"] == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "path"),
+    [
+        ("/vnsite/", "/vnsite/"),
+        ("/vnsite", "/vnsite/"),
+        ("/vnsite/events/", "/vnsite/events/"),
+        ("/", "/vnsite/"),
+        ("/events/", "/vnsite/events/"),
+        ("/vnsites/", "/vnsite/vnsites/"),
+    ],
+)
+async def test_a_path_is_below_the_prefix_whether_it_was_stripped_or_not(
+    asked: str, path: str
+) -> None:
+    scopes: list[dict[str, Any]] = []
+
+    async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        scopes.append(scope)
+
+    await BelowPrefix(application, "/vnsite")({"type": "http", "path": asked}, None, None)
+
+    assert (scopes[0]["path"], scopes[0]["root_path"]) == (path, "/vnsite")

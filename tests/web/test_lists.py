@@ -13,7 +13,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from downloads import actions
+from downloads import actions, many
 from downloads.models import Download, Listing, add_entries
 from downloads.models.archive import archive
 from downloads.rules.archive import MediaId
@@ -460,14 +460,14 @@ def test_all_are_cancelled(browser: Client, listing: Listing) -> None:
 
     answer = browser.post(path_of(listing.download, "entries/cancel"), follow=True)
 
-    assert "2 downloads cancelled or asked to stop." in words_of(answer)
+    assert "2 downloads cancelled." in words_of(answer)
     assert set(listing.downloads.values_list("outcome", flat=True)) == {Outcome.CANCELLED}
 
 
 def test_what_could_not_be_done_and_what_is_left_are_said(
     browser: Client, listing: Listing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(actions, "MOST_AT_ONCE", 2)
+    monkeypatch.setattr(many, "MAX_AT_ONCE", 2)
     publishing = lives.start(download_of(listing, 1))
     publishing.decide_to_publish(library_path="x", manifest={})
     for position in (2, 3, 4):
@@ -476,8 +476,8 @@ def test_what_could_not_be_done_and_what_is_left_are_said(
     first = words_of(browser.post(path_of(listing.download, "entries/cancel"), follow=True))
     second = words_of(browser.post(path_of(listing.download, "entries/cancel"), follow=True))
 
-    assert "2 downloads cancelled or asked to stop. 2 more are left for another click." in first
-    assert "1 could not be: It is too late to cancel" in second
+    assert "2 downloads cancelled. 2 more are left: do it once more." in first
+    assert "1 could not be stopped any more" in second
 
 
 def test_all_failed_are_retried_and_all_ended_cleaned_up(browser: Client, listing: Listing) -> None:

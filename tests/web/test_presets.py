@@ -146,16 +146,6 @@ def test_what_contradicts_the_preset_is_said_at_the_option(browser: Client) -> N
     assert '<details class="add-change" open>' in text_of(answer)
 
 
-def test_a_script_gets_the_form_with_the_options_of_a_preset(browser: Client) -> None:
-    answer = browser.get("/downloads/?preset=Archive", headers=SCRIPT)
-
-    assert '<option value="mkv" selected>' in text_of(answer)
-    assert '<option value="archive" selected>' in text_of(answer)
-    assert 'value="all"' in text_of(answer)
-    assert "<html" not in text_of(answer)
-    assert browser.get("/downloads/?preset=gone", headers=SCRIPT).status_code == 404
-
-
 # The last choice and the default.
 
 

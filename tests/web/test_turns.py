@@ -164,7 +164,7 @@ def test_of_a_batch_what_fits_is_added_and_the_rest_are_errors(user: User) -> No
     assert Download.objects.count() == 3
 
 
-def test_the_form_refuses_with_a_sentence_and_keeps_what_was_typed(user: User) -> None:
+def test_the_form_adds_what_fits_and_keeps_the_rest(user: User) -> None:
     submit(user, 2)
     typed = "https://example.org/kept-1\nhttps://example.org/kept-2"
 
@@ -173,9 +173,20 @@ def test_the_form_refuses_with_a_sentence_and_keeps_what_was_typed(user: User) -
 
     words = words_of(answer)
     assert answer.status_code == 422
-    assert "You have 2 downloads queued (limit 3): 1 more can be added now" in words
-    assert typed.replace("\n", " ") in words
-    assert Download.objects.count() == 2
+    assert "1 link stays in the box: You have 3 downloads queued (limit 3)." in words
+    assert ">\nhttps://example.org/kept-2</textarea>" in answer.content.decode()
+    assert Download.objects.count() == 3
+
+
+def test_the_form_refuses_with_a_sentence_when_nothing_fits(user: User) -> None:
+    submit(user, 3)
+
+    with configured(user_waiting=3):
+        answer = browser_of(user).post("/downloads/", {"urls": "https://example.org/kept"})
+
+    assert answer.status_code == 422
+    assert "You have 3 downloads queued (limit 3)." in words_of(answer)
+    assert ">\nhttps://example.org/kept</textarea>" in answer.content.decode()
 
 
 # The stream.
@@ -186,7 +197,7 @@ def told(event: bytes) -> Any:
     return json.loads(event.removeprefix(b"event: waiting\ndata: "))
 
 
-NOTHING: dict[str, Any] = {"sites": {}, "owners": {}}
+NOTHING: dict[str, Any] = {"sites": {}, "owners": {}, "queue": "", "paused": []}
 
 
 @pytest.mark.usefixtures("one_each")
@@ -200,7 +211,7 @@ def test_the_stream_says_who_waits_when_that_changes(user: User, staff: User) ->
     claimed = claim()
     stats = Stats.read()
 
-    waits = {"sites": {}, "owners": {str(user.pk): "user_limit"}}
+    waits = {**NOTHING, "owners": {str(user.pk): "user_limit"}}
     assert told(mine.take_waiting(stats)) == waits
     assert told(all_of_them.take_waiting(stats)) == waits
     assert other.take_waiting(stats) == b""
@@ -224,7 +235,7 @@ def test_a_pause_of_a_site_is_said_by_row_page_api_and_stream(user: User, staff:
     end = SiteStart.objects.get(host="slow.example").started_at + timedelta(minutes=10)
     assert until == end.replace(microsecond=until.microsecond)
     word = f"site_pause {until:%FT%TZ}"
-    assert told(stats.waiting_event_for(user.pk)) == {"sites": {"slow.example": word}, "owners": {}}
+    assert told(stats.waiting_event_for(user.pk)) == {**NOTHING, "sites": {"slow.example": word}}
     assert told(stats.waiting_event_for(staff.pk)) == NOTHING
     browser, said = browser_of(user), "Pause between downloads of slow.example: next in"
     assert words_of(browser.get("/")).count(said) == 1
@@ -254,7 +265,7 @@ def test_nobody_is_told_of_a_site_that_they_want_nothing_of(user: User, staff: U
         stats = Stats.read()
 
     assert told(stats.waiting_event_for(user.pk)) == {
+        **NOTHING,
         "sites": {"busy.example": "site_limit"},
-        "owners": {},
     }
     assert told(stats.waiting_event_for(staff.pk)) == NOTHING

@@ -42,6 +42,10 @@ class Command(BaseCommand):
             help="begin when stdin ends, stop when this parent process ends (used by `serve`)",
         )
 
+        parser.add_argument(
+            "--demo-link", default="", metavar="URL", help="of the demo's video (used by `serve`)"
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
         if options["grace"] < 0:
             raise CommandError("--grace must not be negative")
@@ -49,6 +53,7 @@ class Command(BaseCommand):
             slots=options["concurrency"],
             host=options["host_name"],
             grace_seconds=options["grace"],
+            demo_link=options["demo_link"],
         )
         if options["parent_pid"]:
             if not end_with_parent(options["parent_pid"]):

@@ -17,15 +17,19 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connection
+from django.http.request import validate_host
 from django.urls import reverse
 
 from downloads.accounts import first_admin
 from downloads.diagnostics.database import FOREIGN_FIX
 from downloads.management.arguments import add_concurrency, whole_number
 from downloads.management.foreseen import errors_in_one_line
-from downloads.models import Worker, database_now
+from downloads.management.reach import reachable_at
+from downloads.models import Worker, database_now, submissions
 from downloads.models.notifier import open_doorbell
 from downloads.models.schema import migrations_on_disk, why_foreign
+from downloads.rules.options import DownloadOptions
+from downloads.web import demo
 from vnsite.config import ConfigError
 from vnsite.server import CannotListen, WebServer
 
@@ -119,16 +123,23 @@ class Command(BaseCommand):
         parser.add_argument("--port", type=port, default=8000, help="0: any (%(default)s)")
         add_concurrency(parser)
         parser.add_argument(
+            "--demo", action="store_true", help="add the built-in demo video, which needs no site"
+        )
+        parser.add_argument(
             "--no-worker", action="store_true", help="serve only pages; workers run elsewhere"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["demo"] and options["no_worker"]:
+            raise CommandError("--demo needs the worker of this server: leave out --no-worker.")
         self._server = WebServer(options["host"], options["port"])
         self._keeper = (
             None
             if options["no_worker"]
             else WorkerKeeper(_worker_command(options), complain=self._complain)
         )
+        self._with_demo = options["demo"]
+        self._addresses = _let_in(options["host"])
         self._failure = ""
         self._signals = 0
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -163,8 +174,21 @@ class Command(BaseCommand):
             if first_admin.ensure_from_settings():
                 self._say(f"Made the administrator {settings.VNSITE.admin_user}.")
             path = first_admin.setup_path()
+            if self._with_demo:
+                wish = (demo.open_demo(), DownloadOptions())
+                submissions.submit([wish], owner=None, actor="serve")
         if path is not None:
             self._say(f"Make the first administrator here: {self._server.url.rstrip('/')}{path}")
+        for link in self._links_for_others():
+            self._say(f"From other machines: {link.rstrip('/')}{path or '/'}")
+        if self._addresses:
+            self._say("To be reached by another name, put it into VNSITE_ALLOWED_HOSTS.")
+
+    def _links_for_others(self) -> list[str]:
+        """Return the site's links for other machines, as far as it answers to their hosts."""
+        address = urlsplit(self._server.url)
+        hosts = (each for each in self._addresses if validate_host(each, settings.ALLOWED_HOSTS))
+        return [address._replace(netloc=f"{host}:{address.port}").geturl() for host in hosts]
 
     def _on_signal(self, *_: object) -> None:
         self._signals += 1
@@ -185,7 +209,7 @@ class Command(BaseCommand):
                 if self._keeper is not None:
                     self._wait_for_worker(self._keeper)
             if not self._signals:
-                self._say(f"Ready: {self._server.url}")
+                self._say(f"Ready: {self._server.url.rstrip('/')}{settings.VNSITE.prefix}/")
         except (OSError, http.client.HTTPException, DatabaseError) as error:
             if not self._signals:  # else it does not answer because it stops
                 self._failure = f"The site does not answer: {error}"
@@ -215,10 +239,23 @@ class Command(BaseCommand):
         self.stderr.flush()
 
 
+def _let_in(host: str) -> list[str]:
+    """Answer to the addresses at which other machines reach `host`, and return them.
+
+    Not when VNSITE_ALLOWED_HOSTS is set. An address, other than a name, cannot be made to lead here
+    by a site that a browser visits.
+    """
+    addresses = reachable_at(host)
+    if "allowed_hosts" not in settings.VNSITE.model_fields_set:
+        settings.ALLOWED_HOSTS.extend(addresses)
+    return addresses
+
+
 def _worker_command(options: dict[str, Any]) -> list[str]:
     command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "run_downloads"]
     # Django's checks were made by `serve`; without them recovery begins sooner.
     command += ["--parent-pid", str(os.getpid()), "--skip-checks"]
+    command += ["--demo-link", demo.open_demo()]
     if options["concurrency"] is not None:
         command += ["--concurrency", str(options["concurrency"])]
     return command
