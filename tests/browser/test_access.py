@@ -25,7 +25,7 @@ TOO_SMALL = """(least) => [...document.querySelectorAll("button, .button, summar
 # The middle of what has the focus; null when it is on the screen and nothing lies over it.
 COVERED = """() => {
     const focused = document.activeElement;
-    if (!focused.matches(":focus:not(body)") || !focused.getClientRects().length || focused.closest(".hidden")) return null;
+    if (!focused.matches(":focus:not(body, .hidden *)") || !focused.checkVisibility()) return null;
     const { x, y, width, height } = focused.getClientRects()[0];
     const over = document.elementFromPoint(x + width / 2, y + height / 2);
     const isSeen = focused.contains(over) || over?.contains(focused);
