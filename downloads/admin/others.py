@@ -58,6 +58,20 @@ class LibraryEntryAdmin(NothingToEdit, admin.ModelAdmin):
             delete_entry(entry)
 
 
+@admin.register(Preferences)
+class PreferencesAdmin(admin.ModelAdmin):
+    """The speed limits of users; what else they chose is theirs."""
+
+    list_display = ("user", "rate_limit")
+    fields = ("user", "rate_limit")
+    search_fields = ("user__username",)
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: Preferences | None = None
+    ) -> tuple[str, ...]:
+        return ("user",) if obj else ()
+
+
 @admin.register(Transition)
 class TransitionAdmin(NothingToWrite, admin.ModelAdmin):
     list_display = ("seq", "at", "download", "from_state", "to_state", "actor", "reason", "attempt")
