@@ -21,7 +21,6 @@ from downloads.models import (
     Transition,
     Worker,
 )
-from downloads.web.account_forms import PreferencesForm
 from downloads.web.detail_view import options_in_words
 from downloads.web.site_form import SiteForm
 
@@ -166,22 +165,6 @@ class SiteCookiesAdmin(NothingToEdit, admin.ModelAdmin):
     @admin.display(description="cookies")
     def names(self, row: SiteCookies) -> str:
         return ", ".join(f"{cookie['name']} ({cookie['domain']})" for cookie in row.summary)
-
-
-@admin.register(Preferences)
-class PreferencesAdmin(admin.ModelAdmin):
-    """What users chose; staff may limit the speed of one."""
-
-    form = PreferencesForm
-    list_display = ("user", "language", "theme", "density", "rate_limit")
-    list_select_related = ("user",)
-    search_fields = ("user__username",)
-    fields = ("user", *(name for name in PreferencesForm.Meta.fields if name != "language"))
-
-    def get_readonly_fields(
-        self, request: HttpRequest, obj: Preferences | None = None
-    ) -> tuple[str, ...]:
-        return ("user",) if obj else ()
 
 
 @admin.register(ApiToken)

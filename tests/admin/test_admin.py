@@ -508,18 +508,6 @@ def test_cookies_are_shown_by_their_names_alone_and_can_be_deleted(
     assert not SiteCookies.objects.exists()
 
 
-def test_staff_limit_the_speed_of_a_user(browser: Client, user: User) -> None:
-    place = "/admin/downloads/preferences/"
-    chosen = {"theme": "dark", "density": "compact", "announcements": "all"}
-
-    browser.post(f"{place}add/", {**chosen, "user": user.pk, "rate_limit": "1"})
-    first = Preferences.objects.get().rate_limit
-    browser.post(f"{place}{user.pk}/change/", {**chosen, "rate_limit": "2"})
-
-    assert (first, Preferences.objects.get().rate_limit) == (2**20, 2**21)
-    assert "ursula" in text_of(browser.get(place))
-
-
 def test_presets_are_listed_in_words_and_can_be_deleted(browser: Client, user: User) -> None:
     download = lives.submit(user, quality="720p")
     preset = save(user, "TV", quality="720p")

@@ -182,6 +182,8 @@ def lived_in(site: Serving, staff: User) -> dict[str, str]:
         "sites": "sites/",
         "site": "sites/example.org/",
         "system": "system/",
+        "workers": "workers/",
+        "add": "add",
         "404": "nothing",
     }
 

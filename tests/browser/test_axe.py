@@ -108,6 +108,11 @@ def dim_rows(page: Page) -> None:
     page.locator(".row").evaluate_all("rows => rows.forEach((row) => row.dataset.unmatched = '')")
 
 
+def select_rows(page: Page) -> None:
+    page.locator(".row [name=ids]").first.check()
+    page.locator(".row [name=ids]").last.check()
+
+
 def open_details(page: Page) -> None:
     page.locator("details").evaluate_all("all => all.forEach((each) => { each.open = true })")
 
@@ -117,6 +122,7 @@ USES: dict[str, tuple[str, Callable[[Page], None]]] = {
     "shortcuts": ("dashboard", open_shortcuts),
     "refused links": ("dashboard", refuse_links),
     "dimmed rows": ("dashboard", dim_rows),
+    "selected rows": ("dashboard", select_rows),
     "open options": ("dashboard", open_details),
     "open details": ("failed", open_details),
     "refused password": ("account", refuse_password),
