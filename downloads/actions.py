@@ -291,13 +291,25 @@ def delete_entry(entry: LibraryEntry) -> int:
     return freed
 
 
+def refusal_to_delete(download: Download) -> str:
+    """Say why it cannot be deleted now; "" when it can."""
+    if download.state not in RUNNING:
+        return ""
+    return f"It cannot be deleted: it is {download.state}. Cancel it first."
+
+
+def require_deletable(download: Download) -> None:
+    """Raise NotAllowed when it is running."""
+    if refusal := refusal_to_delete(download):
+        raise NotAllowed(download, refusal)
+
+
 def forget(download: Download, *, with_files: bool = False) -> None:
     """Delete the row and its history; with `with_files` the published files as well.
 
     Raises NotAllowed when it is running.
     """
-    if download.state in RUNNING:
-        raise NotAllowed(download, f"It cannot be deleted: it is {download.state}.")
+    require_deletable(download)
     try:
         remove_directory(download)
         if with_files:

@@ -21,10 +21,11 @@ from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from downloads.actions import NotAllowed, clean, forget
+from downloads.actions import NotAllowed, clean, forget, refusal_to_delete, require_deletable
 from downloads.admin.cleanup import CleanupForm, CleanupPlan
 from downloads.admin.read_only import NothingToWrite
 from downloads.models import AttemptLog, Download, DownloadQuerySet, Transition, user_actor
+from downloads.rules.states import RUNNING
 from downloads.web.detail_view import options_in_words
 from downloads.web.details import detail_of
 from downloads.web.requests import SignedInRequest
@@ -149,7 +150,11 @@ class DownloadAdmin(admin.ModelAdmin):
     def delete_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
+        """Ask, then forget it. One that is running is refused before anybody is asked."""
+        found = self.get_object(request, object_id)
         try:
+            if found is not None and self.has_delete_permission(request, found):
+                require_deletable(found)
             return super().delete_view(request, object_id, extra_context)
         except NotAllowed as refusal:
             self.message_user(request, str(refusal), messages.ERROR)
@@ -160,9 +165,13 @@ class DownloadAdmin(admin.ModelAdmin):
         self, request: SignedInRequest, queryset: DownloadQuerySet
     ) -> HttpResponse | None:
         """Let Django's page ask, then forget each download by itself: one that is running does not
-        stop the others."""
+        stop the others. Those that run already are named before anybody is asked."""
         if not request.POST.get("post"):
-            return delete_selected(self, request, queryset)
+            for running in queryset.running():
+                sentence = f"Download {running}: {refusal_to_delete(running)}"
+                self.message_user(request, sentence, messages.ERROR)
+            idle = queryset.exclude(state__in=RUNNING)
+            return delete_selected(self, request, idle) if idle.exists() else None
         refusals = [self._forget(request, download) for download in queryset]
         refused = [refusal for refusal in refusals if refusal]
         self.message_user(request, f"{len(refusals) - len(refused)} deleted.")

@@ -12,6 +12,7 @@ from downloads.admin.read_only import NothingToEdit, NothingToWrite
 from downloads.models import (
     ApiToken,
     LibraryEntry,
+    Preferences,
     Preset,
     PublishedFile,
     Site,
@@ -53,6 +54,20 @@ class LibraryEntryAdmin(NothingToEdit, admin.ModelAdmin):
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[LibraryEntry]) -> None:
         for entry in queryset:
             delete_entry(entry)
+
+
+@admin.register(Preferences)
+class PreferencesAdmin(admin.ModelAdmin):
+    """The speed limits of users; what else they chose is theirs."""
+
+    list_display = ("user", "rate_limit")
+    fields = ("user", "rate_limit")
+    search_fields = ("user__username",)
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: Preferences | None = None
+    ) -> tuple[str, ...]:
+        return ("user",) if obj else ()
 
 
 @admin.register(Transition)

@@ -954,6 +954,14 @@ class Migration(migrations.Migration):
             model_name="download",
             index=models.Index(
                 condition=models.Q(("state", "created")),
+                fields=["-place", "-priority", "id"],
+                name="download_queue",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="download",
+            index=models.Index(
+                condition=models.Q(("state", "created")),
                 fields=["site"],
                 name="download_waiting_site",
             ),

@@ -61,7 +61,6 @@ def keys() -> dict[str, Any]:
 
 @register.inclusion_tag("downloads/partials/badge.html")
 def badge(state: str, outcome: str | None = None) -> dict[str, Any]:
-    """Draw a state: colour, icon and word. CLEANED with an outcome shows that, and "cleaned"."""
-    is_cleaned = state == State.CLEANED and outcome is not None
-    shown = State(outcome if is_cleaned and outcome else state)
-    return {"state": shown, "look": LOOKS[shown], "is_cleaned": is_cleaned}
+    """Draw a state: colour, icon and word. CLEANED with an outcome shows that."""
+    shown = State(outcome if state == State.CLEANED and outcome else state)
+    return {"state": shown, "look": LOOKS[shown]}

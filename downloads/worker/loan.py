@@ -1,4 +1,4 @@
-"""What one attempt's child is lent for its site, and what it brings back of it.
+"""What one attempt's child is lent for its site, and what it brings back of it; and its speed.
 
 The cookies of the download's owner are opened here, go to that one child, and to nobody else.
 """
@@ -9,14 +9,19 @@ from dataclasses import asdict
 from functools import partial
 from typing import Self
 
+from django.conf import settings
+from django.db.models import Sum
+
 from downloads.fetch.protocol import Lent, Renewed
-from downloads.models import Download, Site, SiteCookies
+from downloads.models import Download, Preferences, Site, SiteCookies, Worker
 from downloads.rules.cookies import MAX_COOKIES, Cookie, hosts_serving
 from downloads.rules.proxies import Proxy
 from downloads.rules.sealing import Unreadable
 from downloads.worker.owned import Row
 
 logger = logging.getLogger(__name__)
+
+MIN_RATE = 1024  # bytes per second, of one download: a slower one would be ended as stalled
 
 
 class Loan:
@@ -25,7 +30,7 @@ class Loan:
     def __init__(
         self, rows: list[SiteCookies], *, proxy: str, rate_limit: int | None = None
     ) -> None:
-        """`rate_limit`: of the site, in bytes per second; None: as fast as it comes."""
+        """`rate_limit`: in bytes per second; None: as fast as it comes."""
         self.notes: list[str] = []  # for the attempt's log
         self._rows: dict[str, SiteCookies] = {}
         self._renewed: dict[str, list[Cookie]] = {}
@@ -41,9 +46,9 @@ class Loan:
         site = Site.objects.filter(host=download.site).first()
         hosts = hosts_serving(download.url)
         rows = SiteCookies.objects.for_hosts(download.owner_id, hosts)
-        if site is None:
-            return cls(rows, proxy="")
-        return cls(rows, proxy=site.proxy, rate_limit=site.rate_limit)
+        of_site, of_owner = site.rate_limit if site else None, _share_of(download.owner_id)
+        rates = [rate for rate in (of_site, of_owner) if rate]
+        return cls(rows, proxy=site.proxy if site else "", rate_limit=min(rates, default=None))
 
     def take(self, renewed: Renewed) -> None:
         """Keep in mind what the child brought back; what is not valid is logged and dropped."""
@@ -74,3 +79,20 @@ class Loan:
             self._rows[row.host] = row
             self.notes.append(f"with the owner's cookies of {row}")
             yield row, cookies
+
+
+def _share_of(owner_id: int | None) -> int | None:
+    """Return how fast one more of an owner's downloads may be; None: as fast as it comes.
+
+    Their limit is divided among as many as may run soon: those that wait count, as far as there are
+    slots for them, so that what begins a moment later does not exceed it.
+    """
+    chosen = Preferences.objects.filter(user=owner_id, rate_limit__gt=0)
+    limit = chosen.values_list("rate_limit", flat=True).first()
+    if not limit:
+        return None
+    own = Download.objects.filter(owner=owner_id)
+    wanted = own.active().filter(paused_at=None).count()
+    slots = Worker.objects.alive().aggregate(together=Sum("slots"))["together"] or 1
+    at_once = min(settings.VNSITE.user_running or slots, slots)
+    return max(MIN_RATE, limit // max(1, own.running().count(), min(wanted, at_once)))

@@ -20,6 +20,7 @@ from downloads.models import (
     ApiToken,
     Download,
     LibraryEntry,
+    Preferences,
     Preset,
     SiteCookies,
     Transition,
@@ -252,6 +253,30 @@ def test_a_running_download_is_not_deleted(browser: Client) -> None:
     assert "It cannot be deleted: it is downloading." in text_of(response)
     assert Download.objects.exists()
     assert not LogEntry.objects.exists()
+
+
+def test_a_running_download_is_refused_before_anybody_is_asked(browser: Client) -> None:
+    running, failed = lives.start(lives.submit()), lives.fail(lives.submit())
+
+    one = browser.get(f"{LIST}{running.pk}/delete/", follow=True)
+    several = act(browser, "delete_selected", running, failed)
+    alone = act(browser, "delete_selected", running)
+
+    refusal = "It cannot be deleted: it is downloading. Cancel it first."
+    assert refusal in text_of(one)
+    assert "Are you sure" not in text_of(one)
+    assert f"Download {running}: {refusal}" in text_of(several)
+    assert f"{failed}: its row" in text_of(several)
+    assert f"{running}: its row" not in text_of(several)
+    assert "Are you sure" not in text_of(alone)
+
+
+def test_staff_set_the_speed_limit_of_others(browser: Client, user: User) -> None:
+    place = "/admin/downloads/preferences/add/"
+
+    browser.post(place, {"user": user.pk, "rate_limit": 500_000})
+
+    assert Preferences.objects.get(user=user).rate_limit == 500_000
 
 
 def test_deleting_many_deletes_those_that_can_be(browser: Client) -> None:

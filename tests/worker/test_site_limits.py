@@ -1,11 +1,14 @@
-"""The limits of a site, with real workers: its pause and its speed."""
+"""The limits of a site, with real workers: its pause and its speed; and the speed of a user."""
 
 from datetime import timedelta
 from itertools import pairwise
 
 import pytest
+from django.contrib.auth.models import User
 
-from downloads.models import Attempt, Download, Site
+from downloads.models import Attempt, Download, Preferences, Site, Transition
+from downloads.worker.loan import Loan
+from tests.helpers import lives
 from tests.helpers.media_server import MediaServer
 from tests.helpers.worker import running_worker, submit, wait_for_state
 
@@ -59,3 +62,33 @@ def test_a_download_keeps_to_its_speed_and_is_not_called_slow(
     moved = dict(download.transitions.values_list("to_state", "at"))
     # Other speeds would need less; whatever else the machine does, this one needs as long.
     assert moved["completed"] - moved["downloading"] >= timedelta(seconds=2)
+
+
+@pytest.mark.both_databases
+def test_the_speed_of_a_user_is_shared_by_what_may_run_at_once(user: User) -> None:
+    Preferences.objects.create(user=user, rate_limit=900_000)
+    worker = lives.make_worker(slots=3)
+    first, second = lives.submit(user), lives.submit(user)
+
+    assert Loan.of(lives.start(first, worker)).rate_limit == 450_000
+    for _ in range(5):
+        lives.submit(user)
+    assert Loan.of(lives.start(second, worker)).rate_limit == 300_000
+    assert Loan.of(lives.submit(None)).rate_limit is None
+
+
+def test_downloads_of_a_user_keep_to_their_speed_together(
+    media_server: MediaServer, user: User
+) -> None:
+    size = media_server.file("video.mp4").stat().st_size
+    Preferences.objects.create(user=user, rate_limit=size * 2 // 3)
+    downloads = [submit(media_server.url(f"/video.mp4?{each}"), owner=user) for each in range(2)]
+
+    with running_worker(VNSITE_ALLOW_PRIVATE_HOSTS=media_server.origin):
+        for download in downloads:
+            wait_for_state(download, "cleaned")
+
+    moves = Transition.objects.filter(download__in=downloads).order_by("at")
+    began = moves.filter(to_state="downloading")[0].at
+    # Twice the file at two thirds of it a second: whatever else the machine does, so long at least.
+    assert moves.filter(to_state="completed").latest("at").at - began >= timedelta(seconds=2)

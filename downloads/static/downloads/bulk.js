@@ -1,66 +1,65 @@
 // Many downloads at once: the selection, and what is done with it. Without this module the boxes and
 // the bar are a form, and what asks first is a page.
 
-const list = document.getElementById("rows");
-const bar = document.getElementById("bulk");
-const form = document.getElementById("many");
-const dialog = document.getElementById("question");
-const note = document.getElementById("bulk-note");
-const whole = document.getElementById("whole-page");
-const all = bar.querySelector("[name=all]");
+const byId = (id) => document.getElementById(id);
+const [list, form, dialog, whole] = ["rows", "many", "question", "whole-page"].map(byId);
+const matching = byId("all-matching");
 const selected = new Set(); // correlation ids: a row that is drawn again keeps its tick
-let last = null; // the box that was clicked before
+let last = ""; // which box was clicked before
 
 const boxes = () => [...list.querySelectorAll("[name=ids]")];
 
 function show() {
-  const ticked = boxes().filter((box) => box.checked);
-  const isWhole = ticked.length === boxes().length;
+  const all = boxes();
+  const ticked = all.filter((box) => box.checked);
   selected.clear();
   for (const box of ticked) selected.add(box.value);
-  whole.checked = isWhole;
-  whole.indeterminate = !isWhole && ticked.length > 0;
-  bar.querySelector("#selected b").textContent = ticked.length;
-  all.closest("label").hidden = !isWhole || document.getElementById("next-page").hidden;
-  if (all.closest("label").hidden) all.checked = false;
+  whole.checked = ticked.length === all.length;
+  whole.indeterminate = ticked.length > 0 && !whole.checked;
+  byId("selected").textContent = ticked.length;
+  matching.hidden = !whole.checked || byId("next-page").hidden;
+  if (matching.hidden) matching.control.checked = false;
   else count();
 }
 
 async function count() {
-  const query = new URLSearchParams(new FormData(form));
-  const response = await fetch(`${form.action}?${query}`);
-  if (response.ok) document.getElementById("matching").textContent = await response.text();
+  const { state, q } = form.elements;
+  const response = await fetch(
+    `${form.getAttribute("action")}?${new URLSearchParams({ state: state.value, q: q.value })}`,
+  );
+  if (response.ok) byId("matching").textContent = await response.text();
 }
 
-list.addEventListener("click", (event) => {
-  const box = event.target.closest("[name=ids]");
-  if (!box) return;
-  const [from, to] = [boxes().findIndex((each) => each.value === last), boxes().indexOf(box)];
-  if (event.shiftKey && from >= 0)
-    for (const each of boxes().slice(Math.min(from, to), Math.max(from, to) + 1)) each.checked = box.checked;
-  last = box.value;
+function tick(isTicked, boxesToTick = boxes()) {
+  for (const box of boxesToTick) box.checked = isTicked;
   show();
-});
+}
 
-whole.addEventListener("change", () => {
-  for (const box of boxes()) box.checked = whole.checked;
-  show();
+list.addEventListener("click", ({ target, shiftKey }) => {
+  if (target.name !== "ids") return;
+  const all = boxes();
+  const [from, to] = [all.findIndex((box) => box.value === last), all.indexOf(target)].sort((a, b) => a - b);
+  last = target.value;
+  tick(target.checked, shiftKey && from >= 0 ? all.slice(from, to + 1) : []);
 });
-
-new MutationObserver(() => {
-  for (const box of boxes()) if (selected.has(box.value)) box.checked = true;
-  if (selected.size) show();
-}).observe(list, { childList: true });
+whole.addEventListener("change", () => tick(whole.checked));
+new MutationObserver(() =>
+  tick(
+    true,
+    boxes().filter((box) => selected.has(box.value)),
+  ),
+).observe(list, {
+  childList: true,
+});
 
 document.addEventListener("submit", (event) => {
-  const source = event.target;
-  if (source !== form && !source.closest("#question, #all-actions")) return;
+  const { target, submitter } = event;
+  if (target !== form && !target.closest("#question, #all-actions")) return;
   event.preventDefault();
-  send(source.action, new FormData(source, event.submitter));
+  send(target.getAttribute("action"), new FormData(target, submitter));
 });
-
 document.addEventListener("click", (event) => {
-  const link = event.target.closest("a[data-question], a[data-close]");
+  const link = event.target.closest("[data-question], [data-close]");
   if (!link) return;
   event.preventDefault();
   if ("close" in link.dataset) dialog.close();
@@ -68,23 +67,21 @@ document.addEventListener("click", (event) => {
 });
 
 async function send(url, body) {
-  const answer = { method: body ? "POST" : "GET", body, headers: { "X-Requested-With": "fetch" } };
-  const response = await fetch(url, answer).catch(() => null);
-  if (response?.redirected) return location.reload(); // signed out: the page asks to sign in
+  const headers = { "X-Requested-With": "fetch" };
+  const response = await fetch(url, { method: body ? "POST" : "GET", body, headers }).catch(() => null);
+  if (response?.redirected) return location.reload(); // signed out, or the queue was paused
   const text = await response?.text();
   if (response?.headers.get("content-type").startsWith("text/html")) return ask(text);
   dialog.close();
-  note.textContent = text ?? "The server cannot be reached. Nothing was changed.";
+  byId("bulk-note").textContent = text ?? form.dataset.away;
   document.dispatchEvent(new CustomEvent("vnsite:changed", { detail: [...selected] }));
-  if (!response?.ok) return undefined;
-  for (const box of boxes()) box.checked = false;
-  return show();
+  return response?.ok && tick(false);
 }
 
 function ask(html) {
   dialog.innerHTML = html;
   if (!dialog.open) dialog.showModal();
-  const links = dialog.querySelector("[data-links]");
+  const links = dialog.querySelector("textarea");
   links?.select(); // where there is no clipboard: ready for Ctrl+C
   if (links) navigator.clipboard?.writeText(links.value);
 }
