@@ -22,8 +22,8 @@ def report_of(download: Download) -> str:
     python = platform.python_version()
     return "\n".join(
         [
-            f"vnsite {version_on_disk()} · {yt_dlp_in_words(download) or 'yt-dlp ?'} · Python {python}"
-            f" · {connection.vendor} · {platform.system()} {platform.machine()}",
+            f"vnsite {version_on_disk()} · {yt_dlp_in_words(download) or 'yt-dlp ?'}"
+            f" · Python {python} · {connection.vendor} · {platform.system()} {platform.machine()}",
             f"{download.correlation_id} · {download.state} · attempt {download.attempt}",
             redact(download.url),
             f"options: {download.options}",
