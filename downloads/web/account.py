@@ -34,7 +34,7 @@ def account(request: SignedInRequest) -> HttpResponse:
 @require_POST
 @login_required
 def save_preferences(request: SignedInRequest) -> HttpResponse:
-    # A copy: a refused form leaves its values in the instance, and the page is drawn with the row's.
+    # A copy: what is refused stays in the instance, and the page is drawn with that of the user.
     form = PreferencesForm(request.POST, instance=copy(preferences_of(request.user)))
     if not form.is_valid():
         return _page(request, preferences_form=form)
