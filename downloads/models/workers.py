@@ -27,9 +27,6 @@ class WorkerQuerySet(models.QuerySet["Worker"]):
         return bool(self.filter(name=name, stopped_at=None).update(draining_at=None))
 
 
-from downloads.models.transactions import database_now
-
-
 class Worker(models.Model):
     """One `run_downloads` process. Its own heartbeat writes it; staff write `draining_at`."""
 
