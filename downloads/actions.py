@@ -291,6 +291,13 @@ def delete_entry(entry: LibraryEntry) -> int:
     return freed
 
 
+def remove_what_is_left(download: Download, *, with_files: bool) -> None:
+    """Remove the files of a download that is about to be deleted. Raises LostDownload."""
+    remove_directory(download)
+    if with_files:
+        delete_files(download)
+
+
 def refusal_to_delete(download: Download) -> str:
     """Say why it cannot be deleted now; "" when it can."""
     if download.state not in RUNNING:
@@ -311,9 +318,7 @@ def forget(download: Download, *, with_files: bool = False) -> None:
     """
     require_deletable(download)
     try:
-        remove_directory(download)
-        if with_files:
-            delete_files(download)
+        remove_what_is_left(download, with_files=with_files)
         download.forget()
     except LostDownload:
         _look_again(download)

@@ -7,6 +7,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
@@ -16,8 +17,8 @@ from django.db.models import Case, Q, When
 
 from downloads import actions, logs, queueing
 from downloads.actions import NotAllowed
-from downloads.models import Download, DownloadQuerySet, Listing
-from downloads.models.batches import cancel_waiting
+from downloads.models import Download, DownloadQuerySet, Listing, LostDownload
+from downloads.models.batches import cancel_waiting, forget
 from downloads.models.download import QUEUE_ORDER
 from downloads.rules.states import ACTIVE, ENDED, RUNNING, Outcome, State
 
@@ -28,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 MAX_AT_ONCE = 5_000  # downloads that one request touches: the others are for the next one
 BUDGET_SECONDS = 5.0  # after which the rest is left for the next request
-CHUNK = 500  # moved in one transaction
+CHUNK = 250  # moved or deleted in one transaction
 
 
 class Action(StrEnum):
@@ -123,6 +124,7 @@ class _Batch:
         self.tried = 0
         self._action = action
         self._actor = actor
+        self._with_files = with_files
         self._over_at = time.monotonic() + BUDGET_SECONDS
         one: dict[Action, Callable[[Download], object]] = {
             Action.CANCEL: partial(actions.cancel, actor=actor),
@@ -137,11 +139,11 @@ class _Batch:
 
     def act_on(self, keys: Sequence[int]) -> None:
         """Act on these, in their order, until the time is over."""
-        moved: set[int] = set()
-        if self._action is Action.CANCEL and time.monotonic() < self._over_at:
-            moved = cancel_waiting(Download.objects.filter(pk__in=keys), actor=self._actor)
-            self.done.done += len(moved)
-            self.tried += len(moved)
+        if time.monotonic() > self._over_at:
+            return
+        moved = self._act_together(Download.objects.filter(pk__in=keys))
+        self.done.done += len(moved)
+        self.tried += len(moved)
         rows = Download.objects.select_related("owner").in_bulk(set(keys) - moved)
         for key in keys:
             if key in moved:
@@ -153,6 +155,19 @@ class _Batch:
                 self._act(rows[key])
             else:
                 self.done.refused[Refusal.GONE] += 1
+
+    def _act_together(self, rows: DownloadQuerySet) -> set[int]:
+        """Do it with few queries to those for which that can be done; return which."""
+        if self._action is Action.CANCEL:
+            return cancel_waiting(rows, actor=self._actor)
+        if self._action is not Action.DELETE:
+            return set()
+        ready = []
+        for row in rows.exclude(state__in=RUNNING):
+            with suppress(LostDownload, OSError):  # it is judged alone
+                actions.remove_what_is_left(row, with_files=self._with_files)
+                ready.append(row.pk)
+        return forget(Download.objects.filter(pk__in=ready))
 
     def _act(self, download: Download) -> None:
         was_clean = download.state == State.CLEANED

@@ -1,4 +1,4 @@
-"""Moves of many downloads at once: siblings of `Download.move` for a whole batch."""
+"""Moves and deletions of many downloads at once: siblings of `Download.move` and `forget`."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -9,9 +9,9 @@ from django.utils import timezone
 
 from downloads.models.counts import Counts
 from downloads.models.download import Download, DownloadQuerySet
-from downloads.models.stream import StreamPosition, Transition
+from downloads.models.stream import Deletion, StreamPosition, Transition
 from downloads.models.transactions import short_transaction
-from downloads.rules.states import Outcome, Reason, State
+from downloads.rules.states import RUNNING, Outcome, Reason, State
 
 
 def cancel_waiting(downloads: DownloadQuerySet, *, actor: str) -> set[int]:
@@ -42,8 +42,36 @@ def cancel_waiting(downloads: DownloadQuerySet, *, actor: str) -> set[int]:
     return {row.pk for row in rows}
 
 
+def forget(downloads: DownloadQuerySet) -> set[int]:
+    """Delete downloads with their histories, in one transaction; return which.
+
+    Leaves those that run, and that another transaction holds. What they left in the library stays.
+    """
+    with short_transaction():
+        rows = _locked(downloads.exclude(state__in=RUNNING))
+        keys = {row.pk for row in rows}
+        now = timezone.now()
+        Download.objects.filter(pk__in=keys).update(forgotten_at=now)
+        seq = StreamPosition.take(len(rows))
+        Deletion.objects.bulk_create(
+            Deletion(
+                seq=seq + index,
+                correlation_id=row.correlation_id,
+                owner_id=row.owner_id,
+                at=now,
+            )
+            for index, row in enumerate(rows)
+        )
+        groups = Counter((row.owner_id, State(row.state), row.outcome or "") for row in rows)
+        for (owner_id, state, outcome), number in groups.items():
+            Counts.add(owner_id, -number, state=state, outcome=outcome)
+        Download.objects.filter(pk__in=keys).delete()
+    return keys
+
+
 def _locked(downloads: DownloadQuerySet) -> list[Download]:
-    rows = downloads.order_by("pk").only("owner_id", "attempt", "error_class")
+    columns = ("correlation_id", "owner_id", "state", "outcome", "attempt", "error_class")
+    rows = downloads.order_by("pk").only(*columns)
     if connection.features.has_select_for_update_skip_locked:
         rows = rows.select_for_update(skip_locked=True, of=("self",))
     return list(rows)

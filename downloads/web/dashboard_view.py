@@ -73,7 +73,7 @@ def _queue_is_paused(queue: Queue, *, is_for_staff: bool) -> Banner:
     text = format_html(
         gettext("The queue is paused by {who} since {time}. What runs goes on."),
         who=actor_in_words(queue.paused_by),
-        time=instant(queue.paused_at, clock=True),
+        time=instant(queue.paused_at.replace(second=0, microsecond=0), clock=True),
     )
     return Banner("warning", icon="pause", text=text, resumes=is_for_staff)
 

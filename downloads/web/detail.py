@@ -69,10 +69,17 @@ def page_of(
 
 
 def query_of(request: SignedInRequest) -> QueryDict:
-    """Return the query of the page, also when one of its forms was posted."""
-    if request.method != "POST":
-        return request.GET
-    return QueryDict(urlsplit(request.POST.get("next", "")).query)
+    """Return the query of the page, also when one of its forms was posted.
+
+    Its `from` is the query of the list that the reader comes from.
+    """
+    if request.method == "POST":
+        return QueryDict(urlsplit(request.POST.get("next", "")).query)
+    query, referrer = request.GET.copy(), urlsplit(request.headers.get("Referer", ""))
+    is_list = (referrer.netloc, referrer.path) == (request.get_host(), reverse("dashboard"))
+    if is_list and referrer.query:
+        query.setdefault("from", referrer.query)
+    return query
 
 
 def back_to(query_of_page: QueryDict) -> str:

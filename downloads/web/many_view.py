@@ -1,5 +1,6 @@
 """What was done to many downloads, and what is about to be done to them, in words."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,8 @@ from django.utils.translation import gettext, ngettext_lazy
 
 from downloads import actions
 from downloads.many import Action, Done, Refusal
-from downloads.models import DownloadQuerySet, PublishedFile
-from downloads.rules.states import RUNNING
+from downloads.models import Download, DownloadQuerySet, PublishedFile
+from downloads.rules.states import State
 from downloads.web.format import size
 
 
@@ -79,8 +80,8 @@ _REFUSED: dict[Refusal, Any] = {
         "%(number)s had ended already.", "%(number)s had ended already.", "count"
     ),
     Refusal.WAITING: ngettext_lazy(
-        "%(number)s is waiting already: nothing was done to it.",
-        "%(number)s are waiting already: nothing was done to them.",
+        "%(number)s is waiting: nothing was done to it.",
+        "%(number)s are waiting: nothing was done to them.",
         "count",
     ),
     Refusal.RUNNING: ngettext_lazy(
@@ -132,6 +133,13 @@ _BUTTONS = {
 _FILES = ngettext_lazy("%(number)s file (%(size)s)", "%(number)s files (%(size)s)", "count")
 
 
+def _why_not(download: Download) -> Refusal:
+    """Sort why it can be neither deleted nor cleaned up."""
+    if download.is_running:
+        return Refusal.RUNNING
+    return Refusal.CLEAN if download.state == State.CLEANED else Refusal.WAITING
+
+
 @dataclass(frozen=True, kw_only=True)
 class Question:
     """What a deletion or a clean-up of these downloads removes, before it is done."""
@@ -139,7 +147,7 @@ class Question:
     action: Action
     ids: str  # correlation ids, with commas between
     count: int
-    running: int  # left out: they must be cancelled first
+    refused: str  # why others are left out; "": none are
     temp_bytes: int
     temp_root: Path
     file_count: int  # in the library
@@ -148,9 +156,11 @@ class Question:
 
     @classmethod
     def about(cls, downloads: DownloadQuerySet, action: Action) -> Self:
-        """Ask about these; those that run are counted apart."""
+        """Ask about those of them that can be deleted, or cleaned up."""
         rows = list(downloads.defer("manifest", "media"))
-        chosen = [each for each in rows if each.state not in RUNNING]
+        is_deletion = action is Action.DELETE
+        chosen = [row for row in rows if row.is_cleanable or (is_deletion and not row.is_running)]
+        others = Counter(_why_not(row) for row in rows if row not in chosen)
         files = PublishedFile.objects.filter(entry__download__in=[each.pk for each in chosen])
         together = files.aggregate(number=Count("pk"), together=Sum("size"))
         previews = map(actions.preview_cleanup, chosen)
@@ -158,7 +168,7 @@ class Question:
             action=action,
             ids=",".join(each.correlation_id for each in chosen),
             count=len(chosen),
-            running=len(rows) - len(chosen),
+            refused=" ".join(_counted(_REFUSED[why], number) for why, number in others.items()),
             temp_bytes=sum(preview.size_bytes for preview in previews),
             temp_root=settings.VNSITE.temp_root,
             file_count=together["number"],
@@ -177,11 +187,6 @@ class Question:
     @property
     def button(self) -> str:
         return _counted(_BUTTONS[self.action], self.count)
-
-    @property
-    def refused(self) -> str:
-        """Why others are left out; "" when none are."""
-        return _counted(_REFUSED[Refusal.RUNNING], self.running) if self.running else ""
 
     @property
     def temp_size(self) -> str:

@@ -103,6 +103,7 @@ def test_all_that_match_are_more_than_the_page(page: Page, site: Serving, user: 
 
     page.get_by_label("All on this page").check()
     page.get_by_label("All 52 that match").check()
+    expect(page.locator("#bulk")).to_contain_text("52 selected")
     page.locator("#bulk").get_by_role("button", name="Cancel").click()
 
     expect(page.locator("#bulk-note")).to_have_text("52 downloads cancelled.")

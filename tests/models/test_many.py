@@ -3,6 +3,7 @@
 from collections import Counter
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -10,7 +11,14 @@ from django.test.utils import CaptureQueriesContext
 from downloads import actions, many, queueing
 from downloads.diagnostics.invariants import check
 from downloads.many import Action, Done, Refusal
-from downloads.models import Counts, Download, LibraryEntry, Transition
+from downloads.models import (
+    Counts,
+    Deletion,
+    Download,
+    LibraryEntry,
+    StreamPosition,
+    Transition,
+)
 from downloads.models.counts import wrong_counts
 from tests.helpers import lives
 
@@ -115,6 +123,33 @@ def test_a_deletion_leaves_what_runs_and_files_unless_told_otherwise(user: User)
     entry = LibraryEntry.objects.get()
     assert entry.correlation_id == kept.correlation_id
     assert entry.owner == user
+
+
+def test_what_is_deleted_together_is_counted_told_and_gone(user: User, staff: User) -> None:
+    kept = lives.fail(lives.submit(user))
+    gone = [lives.fail(lives.submit(user)), lives.complete(lives.submit(staff)), *submit(user, 2)]
+    directory = settings.VNSITE.temp_root / gone[0].directory
+
+    done = act(Action.DELETE, *gone)
+
+    assert done == Done(done=4)
+    assert list(Download.objects.all()) == [kept]
+    assert not directory.exists()
+    told = Deletion.objects.order_by("seq").values_list("correlation_id", "owner_id")
+    assert list(told) == [(each.correlation_id, each.owner_id) for each in gone]
+    assert Deletion.objects.latest("seq").seq == StreamPosition.current()
+    assert not wrong_counts(Download.objects.all())
+    assert not [each for each in check() if each.is_breach]
+
+
+def test_a_directory_that_cannot_be_removed_keeps_its_download(user: User) -> None:
+    stuck, other = lives.fail(lives.submit(user)), lives.fail(lives.submit(user))
+    directory = settings.VNSITE.temp_root / stuck.directory
+    directory.rename(directory.with_name("elsewhere"))
+    directory.write_text("a file where the directory was")
+
+    assert act(Action.DELETE, stuck, other) == Done(done=1, refused=Counter({Refusal.DISK: 1}))
+    assert list(Download.objects.all()) == [stuck]
 
 
 def test_those_that_are_put_first_keep_their_order(user: User) -> None:

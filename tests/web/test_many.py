@@ -198,6 +198,18 @@ def test_a_clean_up_asks_and_keeps_the_history(browser: Client, user: User) -> N
     assert Download.objects.get().state == "cleaned"
 
 
+def test_a_clean_up_asks_only_about_what_has_temp_files(browser: Client, user: User) -> None:
+    clean = lives.fail(lives.submit(user))
+    confirm(browser, act(browser, "cleanup", clean))
+    failed, waiting = lives.fail(lives.submit(user)), lives.submit(user)
+
+    question = words_of(act(browser, "cleanup", clean, waiting, failed))
+
+    assert "Clean up 1 download?" in question
+    assert "1 had no temp files left." in question
+    assert "1 is waiting: nothing was done to it." in question
+
+
 def test_a_script_gets_the_question_without_a_page(browser: Client, user: User) -> None:
     failed = lives.fail(lives.submit(user))
     data = {"action": "delete", "ids": failed.correlation_id}

@@ -43,6 +43,9 @@ list.addEventListener("click", ({ target, shiftKey }) => {
   tick(target.checked, shiftKey && from >= 0 ? all.slice(from, to + 1) : []);
 });
 whole.addEventListener("change", () => tick(whole.checked));
+matching.addEventListener("change", () => {
+  byId("selected").textContent = matching.control.checked ? byId("matching").textContent : selected.size;
+});
 new MutationObserver(() =>
   tick(
     true,
@@ -54,7 +57,7 @@ new MutationObserver(() =>
 
 document.addEventListener("submit", (event) => {
   const { target, submitter } = event;
-  if (target !== form && !target.closest("#question, #all-actions")) return;
+  if (!target.elements.action) return; // of something else
   event.preventDefault();
   send(target.getAttribute("action"), new FormData(target, submitter));
 });
@@ -69,7 +72,7 @@ document.addEventListener("click", (event) => {
 async function send(url, body) {
   const headers = { "X-Requested-With": "fetch" };
   const response = await fetch(url, { method: body ? "POST" : "GET", body, headers }).catch(() => null);
-  if (response?.redirected) return location.reload(); // signed out, or the queue was paused
+  if (response?.redirected) return location.reload(); // signed out
   const text = await response?.text();
   if (response?.headers.get("content-type").startsWith("text/html")) return ask(text);
   dialog.close();
