@@ -229,7 +229,7 @@ def code_of(facts: ErrorFacts) -> str | None:
 
 
 def _answer_of_site(facts: ErrorFacts) -> str | None:
-    """Return the code of an answer that is as temporary as no answer at all; None: there was none."""
+    """Return the code of an answer that is as temporary as none; None: there was no answer."""
     if REDIRECTS.search(facts.message):
         return "redirect_loop"
     return "server_error" if facts.http_status and facts.http_status >= 500 else None
