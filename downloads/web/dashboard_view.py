@@ -120,6 +120,26 @@ def filter_links(query: ListQuery, counts: Mapping[Filter, int]) -> list[FilterL
     ]
 
 
+class Chip(NamedTuple):
+    """A part of the search."""
+
+    text: str
+    fault: str  # why it counts for nothing; "" when it does not
+    address: str  # of the list without it
+
+
+def chips(query: ListQuery) -> list[Chip]:
+    search = query.search
+    return [
+        Chip(
+            text=part.text,
+            fault=part.fault,
+            address=replace(query.first_page, text=search.without(index)).address,
+        )
+        for index, part in enumerate(search.parts)
+    ]
+
+
 ORDERS = {
     Sort.NOW: gettext_noop("What runs first"),
     Sort.NEWEST: gettext_noop("Newest first"),
@@ -157,6 +177,7 @@ def list_view(query: ListQuery, page: Page) -> dict[str, object]:
     """Say what stands around the rows: the search, the order, and the pages beside this one."""
     return {
         "query": query,
+        "chips": chips(query),
         "page": page,
         "page_size": PAGE_SIZE,
         "state": "" if query.filter is Filter.ALL else query.filter,
