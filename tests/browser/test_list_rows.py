@@ -1,0 +1,118 @@
+"""The rows of the list in a browser: their height, their places, and what does not move."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from playwright.sync_api import Page, expect
+
+from downloads.models import Download
+from downloads.rules.states import Reason, State
+from tests.browser.conftest import TIMEOUT_MS, sign_in
+from tests.browser.test_journey import row_of
+from tests.helpers import lives
+from tests.helpers.serving import Serving, serving
+
+
+@pytest.fixture(autouse=True)
+def _patience() -> None:
+    expect.set_options(timeout=TIMEOUT_MS)
+
+
+@pytest.fixture
+def site(shared_db: None, clean_disk: None) -> Iterator[Serving]:
+    """A site without a worker, so that only the tests move downloads."""
+    with serving("--no-worker") as server:
+        yield server
+
+
+@pytest.fixture
+def ended(site: Serving, user: User) -> list[Download]:
+    """More than a window shows, the latest first."""
+    return [lives.fail(lives.submit(user)) for _ in range(20)][::-1]
+
+
+def boxes(page: Page) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = page.eval_on_selector_all(
+        ".row", "rows => rows.map((row) => row.getBoundingClientRect().toJSON())"
+    )
+    return found
+
+
+def open_list(page: Page, user: User, *, width: int, height: int) -> list[dict[str, Any]]:
+    page.set_viewport_size({"width": width, "height": height})
+    sign_in(page, user)
+    return boxes(page)
+
+
+def test_fifteen_rows_are_in_view(page: Page, user: User, ended: list[Download]) -> None:
+    rows = open_list(page, user, width=1280, height=900)
+
+    assert {row["height"] for row in rows[1:]} == {44}
+    assert rows[0]["top"] <= 220
+    assert rows[14]["bottom"] <= 900
+
+
+def test_the_first_row_is_high_on_a_phone_and_nothing_is_cut(
+    page: Page, user: User, ended: list[Download]
+) -> None:
+    rows = open_list(page, user, width=360, height=740)
+
+    assert rows[0]["top"] <= 260
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+
+
+def test_a_wide_screen_is_used(page: Page, user: User, ended: list[Download]) -> None:
+    rows = open_list(page, user, width=1920, height=1080)
+
+    assert rows[0]["width"] > 1600
+
+
+def test_comfortable_rows_are_higher_and_stay_so(
+    page: Page, user: User, ended: list[Download]
+) -> None:
+    compact = open_list(page, user, width=1280, height=900)
+
+    page.get_by_role("button", name="Comfortable rows").click()
+
+    expect(page.get_by_role("button", name="Compact rows")).to_be_visible()
+    page.reload()
+    assert boxes(page)[1]["height"] > compact[1]["height"]
+
+
+def test_the_order_acts_when_it_is_chosen(page: Page, user: User, ended: list[Download]) -> None:
+    open_list(page, user, width=1280, height=900)
+
+    page.get_by_label("Order").select_option("oldest")
+
+    page.wait_for_url("**/?*sort=oldest*")
+    first = page.locator(".row").first
+    expect(first).to_have_attribute("data-row", ended[-1].correlation_id)
+
+
+def test_a_part_of_the_search_is_taken_out_by_a_click(
+    page: Page, user: User, ended: list[Download]
+) -> None:
+    open_list(page, user, width=1280, height=900)
+    page.goto(f"?q=state:failed+id:{ended[3].correlation_id}")
+    expect(page.locator(".row")).to_have_count(1)
+
+    page.get_by_role("link", name=f"Remove id:{ended[3].correlation_id}").click()
+
+    expect(page.locator(".row")).to_have_count(20)
+    expect(page.get_by_role("link", name="Remove state:failed")).to_be_visible()
+
+
+def test_a_row_that_is_drawn_again_moves_nothing(
+    page: Page, user: User, ended: list[Download]
+) -> None:
+    before = open_list(page, user, width=1280, height=900)
+    row = row_of(page, ended[4])
+    row.hover()
+
+    lives_on = Download.objects.get(pk=ended[4].pk)
+    lives_on.move(State.CLEANED, actor="test", reason=Reason.CLEANED, directory="")
+
+    expect(row).to_have_attribute("data-state", "cleaned")
+    assert boxes(page) == before
