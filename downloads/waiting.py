@@ -9,14 +9,15 @@ from typing import Self
 from django.db.models import Count
 from django.utils import timezone
 
-from downloads.models import Download, DownloadQuerySet, Queue, Site, Worker, database_now
+from downloads.models import Counts, Download, DownloadQuerySet, Queue, Site, Worker, database_now
 from downloads.models.claims import running_now
 from downloads.models.sites import Manners
 from downloads.rules.errors import ErrorClass
-from downloads.rules.fairness import ConcurrencyLimits, Running
+from downloads.rules.fairness import ConcurrencyLimits, Running, place_among
 from downloads.rules.states import State
 
 MAX_PAUSED = 1_000  # of which the stream tells
+MAX_PLACE = 200  # in the queue of one owner, up to which a place is counted
 
 
 class Why(StrEnum):
@@ -135,6 +136,21 @@ class Obstacles:
     def queue_word(self) -> str:
         return Why.QUEUE_PAUSED.value if self.queue.paused_at else ""
 
+    def places_of(self, downloads: Iterable[Download]) -> dict[int, int]:
+        """Return the place in the queue, by key, of those that wait for nothing but a slot.
+
+        Leaves out what is behind the first MAX_PLACE of its owner. A query for each owner.
+        """
+        waiting = [each for each in downloads if each.state == State.CREATED and not self.of(each)]
+        lengths = Counts.objects.waiting_by_owner() if waiting else {}
+        places: dict[int, int] = {}
+        for owner in {each.owner_id for each in waiting}:
+            others = [length for other, length in lengths.items() if other != owner]
+            queue = Download.objects.filter(owner=owner).claimable(self.now)
+            first = queue.values_list("pk", flat=True)[:MAX_PLACE]
+            places |= {key: place_among(own, others) for own, key in enumerate(first, start=1)}
+        return {each.pk: places[each.pk] for each in waiting if each.pk in places}
+
     @staticmethod
     def paused_downloads() -> frozenset[tuple[int | None, str]]:
         """Return (owner, correlation id) of downloads that are paused, the latest MAX_PAUSED."""
@@ -159,7 +175,7 @@ class Obstacles:
 
 
 def has_live_worker() -> bool:
-    return Worker.alive().exists()
+    return Worker.objects.alive().exists()
 
 
 def _starts_at(download: Download) -> datetime | None:

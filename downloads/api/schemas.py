@@ -22,7 +22,6 @@ from pydantic import (
     create_model,
 )
 
-from downloads.diagnostics.stats import WorkerStatus
 from downloads.models import Download, DownloadQuerySet, Listing, PublishedFile
 from downloads.models.listings import Became
 from downloads.rules.errors import ErrorClass
@@ -352,12 +351,22 @@ class DownloadPage(Outgoing):
     next: str | None = Field(description="The `cursor` of the next page; null on the last one")
 
 
+class WorkerOut(Outgoing):
+    name: str
+    host: str
+    alive: bool
+    slots: int
+    busy: int = Field(description="Slots with a running download")
+    yt_dlp: str = Field(description="Version that its next attempts use; empty: not known yet")
+    heartbeat_at: datetime
+
+
 class StatsOut(Outgoing):
     counts: dict[State, int]
     outcomes: dict[Outcome, int]
     speed: float
     free_bytes: int
-    workers: list[WorkerStatus]
+    workers: list[WorkerOut]
 
 
 class CookiesIn(Incoming):

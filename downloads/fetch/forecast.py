@@ -12,6 +12,9 @@ from downloads.fetch.protocol import Advance
 
 # Before this the first packets would decide: 772 s for what takes three.
 LEAST_SECONDS = 1.0
+LEAST_LEFT_SECONDS = (
+    0.1  # what came may be more than the site stated: then 0 s would be left for long
+)
 
 
 class Forecast:
@@ -57,7 +60,8 @@ class Forecast:
         fetched = received - self._began_with
         if total is None or seconds < LEAST_SECONDS or fetched <= 0:
             return None
-        return (total - received) * seconds / fetched
+        left_seconds = (total - received) * seconds / fetched
+        return left_seconds if left_seconds >= LEAST_LEFT_SECONDS else None
 
 
 def _size_of(part: Mapping[str, Any]) -> int | None:

@@ -536,6 +536,7 @@ class Migration(migrations.Migration):
                 ("started_at", models.DateTimeField()),
                 ("heartbeat_at", models.DateTimeField()),
                 ("stopped_at", models.DateTimeField(null=True)),
+                ("draining_at", models.DateTimeField(null=True)),
             ],
             options={
                 "indexes": [models.Index(fields=["heartbeat_at"], name="worker_heartbeat")],
@@ -947,6 +948,14 @@ class Migration(migrations.Migration):
                 models.OrderBy(models.F("paused_at")),
                 condition=models.Q(("state", "created")),
                 name="download_claim",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="download",
+            index=models.Index(
+                condition=models.Q(("state", "created")),
+                fields=["-place", "-priority", "id"],
+                name="download_queue",
             ),
         ),
         migrations.AddIndex(

@@ -27,10 +27,13 @@ def claim(worker: Worker, *, slots: int) -> list[Download]:
     Moves them to INITIALIZING, counts the attempt and records the name of its directory, in one
     transaction. Two workers never get the same download. The owner with the fewest running comes
     first, with the first download in their QUEUE_ORDER. Owners and sites at their limits are passed
-    over, and sites whose breaker is open or that pause. None while the queue is paused.
+    over, and sites whose breaker is open or that pause. None while the queue is paused,
+    or the worker drains.
     """
     if not Download.objects.claimable(database_now()).exists():
         return []  # nearly always: saves taking the mutex
+    if Worker.objects.filter(pk=worker.pk).exclude(draining_at=None).exists():
+        return []
     with short_transaction():
         take_mutex()
         return [] if Queue.current().paused_at else _claim(worker, slots)

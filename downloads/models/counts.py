@@ -35,6 +35,11 @@ class CountsQuerySet(models.QuerySet["Counts"]):
     def by_outcome(self) -> dict[str, int]:
         return self._sums("outcome", Outcome)
 
+    def waiting_by_owner(self) -> dict[int | None, int]:
+        """Return how many downloads wait, by owner; None: those without one."""
+        rows = self.filter(state=State.CREATED, number__gt=0).values_list("owner_key", "number")
+        return {None if key == NOBODY else key: number for key, number in rows}
+
     def _sums(self, column: str, words: Iterable[str]) -> dict[str, int]:
         found = dict(self.values_list(column).annotate(Sum("number")))
         return {str(word): found.get(word, 0) for word in words}

@@ -271,6 +271,11 @@ class Download(models.Model):
                 name="download_claim",
             ),
             models.Index(
+                fields=["-place", "-priority", "id"],  # the queue of all, as staff see it
+                condition=Q(state=State.CREATED.value),
+                name="download_queue",
+            ),
+            models.Index(
                 fields=["site"],
                 condition=Q(state=State.CREATED.value),
                 name="download_waiting_site",

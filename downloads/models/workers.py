@@ -1,15 +1,34 @@
 """The worker processes."""
 
 from datetime import datetime, timedelta
+from typing import Self
 
 from django.conf import settings
 from django.db import models
+from django.db.models.functions import Now
 
 from downloads.models.transactions import database_now
 
 
+class WorkerQuerySet(models.QuerySet["Worker"]):
+    def alive(self) -> Self:
+        """Workers whose heartbeat is younger than the lease and that have not stopped."""
+        lease = timedelta(seconds=settings.VNSITE.lease_seconds)
+        return self.filter(stopped_at=None, heartbeat_at__gt=database_now() - lease)
+
+    def let_drain(self, name: str) -> bool:
+        """Have a worker claim nothing more until `let_claim`; False when there is none."""
+        rows = self.filter(name=name, stopped_at=None)
+        rows.filter(draining_at=None).update(draining_at=Now())
+        return rows.exists()
+
+    def let_claim(self, name: str) -> bool:
+        """Have a worker claim again; False when there is none of this name."""
+        return bool(self.filter(name=name, stopped_at=None).update(draining_at=None))
+
+
 class Worker(models.Model):
-    """One `run_downloads` process. It is written by its own heartbeat and by nobody else."""
+    """One `run_downloads` process. Its own heartbeat writes it; staff write `draining_at`."""
 
     name = models.CharField(max_length=120, unique=True)
     host = models.CharField(max_length=255)
@@ -22,6 +41,9 @@ class Worker(models.Model):
     started_at = models.DateTimeField()
     heartbeat_at = models.DateTimeField()
     stopped_at = models.DateTimeField(null=True)  # None: it has not said that it stopped
+    draining_at = models.DateTimeField(null=True)  # None: it may claim; else asked for by staff
+
+    objects = WorkerQuerySet.as_manager()
 
     class Meta:
         indexes = [models.Index(fields=["heartbeat_at"], name="worker_heartbeat")]
@@ -33,12 +55,6 @@ class Worker(models.Model):
     def actor(self) -> str:
         """Its name in the history."""
         return f"worker:{self.name}"
-
-    @classmethod
-    def alive(cls) -> "models.QuerySet[Worker]":
-        """Return the workers of which `is_alive` is true now."""
-        lease = timedelta(seconds=settings.VNSITE.lease_seconds)
-        return cls.objects.filter(stopped_at=None, heartbeat_at__gt=database_now() - lease)
 
     def is_alive(self, now: datetime) -> bool:
         """Return whether its heartbeat is younger than the lease and it has not stopped.

@@ -68,3 +68,12 @@ def first_of(turns: Iterable[Turn], running: Running) -> Turn | None:
         key=lambda turn: (running.by_owner[turn.owner_id], -turn.priority, turn.download_id),
         default=None,
     )
+
+
+def place_among(own: int, others: Iterable[int]) -> int:
+    """Return the place in the queue of all for the `own`th of an owner's waiting downloads.
+
+    `others` are the lengths of the queues of the other owners. Owners take turns: before it each of
+    them has as many turns as its owner had.
+    """
+    return own + sum(min(length, own - 1) for length in others)

@@ -37,5 +37,13 @@ class ConnectionLimit:
             )
         self._taken[user_id] += 1
 
+    @property
+    def total(self) -> int:
+        """The number of streams that are open in this process."""
+        return self._taken.total()
+
     def give_back(self, user_id: int) -> None:
         self._taken -= Counter([user_id])  # drops a count of 0
+
+
+LIMIT = ConnectionLimit()

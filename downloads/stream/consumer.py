@@ -26,7 +26,7 @@ from downloads.accounts import by_proxy
 from downloads.accounts.tokens import find, look_up, token_in
 from downloads.models import ApiToken, Download, StreamPosition
 from downloads.models.outage import in_words, is_outage
-from downloads.stream.connection_limit import ConnectionLimit, TooManyConnections
+from downloads.stream.connection_limit import LIMIT, TooManyConnections
 from downloads.stream.cursor import Cursor
 from downloads.stream.events import HEARTBEAT_SECONDS, Bye, Resync, greeting, resync
 from downloads.stream.listener import STREAM, Listener
@@ -40,7 +40,6 @@ logger = logging.getLogger(__name__)
 
 RECHECK_SECONDS = 2 * HEARTBEAT_SECONDS
 MAX_AGE_SECONDS = 15 * 60
-LIMIT = ConnectionLimit()
 RETRY_LIMIT_SECONDS = 15  # somebody may have left by then; a page asks for its rows meanwhile
 SEQ_PATTERN = re.compile(r"[0-9]{1,18}", re.ASCII)
 

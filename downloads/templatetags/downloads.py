@@ -7,7 +7,9 @@ from django.templatetags.static import static
 from django.utils.html import format_html, json_script
 from django.utils.safestring import SafeString
 
+from downloads.models import Counts, Worker
 from downloads.rules.states import State
+from downloads.waiting import has_live_worker
 from downloads.web.format import LOOKS, instant
 from downloads.web.help import SHORTCUTS
 from downloads.web.words import words as words_of_scripts
@@ -42,6 +44,15 @@ def current(context: template.Context, *names: str) -> SafeString:
     return SafeString(' aria-current="page"' if is_here else "")
 
 
+@register.inclusion_tag("downloads/partials/workers_missing.html", takes_context=True)
+def workers_missing(context: template.Context) -> dict[str, Any]:
+    """Warn of downloads that wait while no worker takes any."""
+    waiting = Counts.objects.visible_to(context["user"]).by_state()[State.CREATED]
+    if not waiting or Worker.objects.alive().filter(draining_at=None).exists():
+        return {"waiting": 0}
+    return {"waiting": waiting, "is_draining": has_live_worker()}
+
+
 @register.inclusion_tag("downloads/partials/keys.html")
 def keys() -> dict[str, Any]:
     """List the shortcuts of one letter."""
@@ -50,7 +61,6 @@ def keys() -> dict[str, Any]:
 
 @register.inclusion_tag("downloads/partials/badge.html")
 def badge(state: str, outcome: str | None = None) -> dict[str, Any]:
-    """Draw a state: colour, icon and word. CLEANED with an outcome shows that, and "cleaned"."""
-    is_cleaned = state == State.CLEANED and outcome is not None
-    shown = State(outcome if is_cleaned and outcome else state)
-    return {"state": shown, "look": LOOKS[shown], "is_cleaned": is_cleaned}
+    """Draw a state: colour, icon and word. CLEANED with an outcome shows that."""
+    shown = State(outcome if state == State.CLEANED and outcome else state)
+    return {"state": shown, "look": LOOKS[shown]}

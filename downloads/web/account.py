@@ -17,7 +17,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from downloads.accounts import tokens
 from downloads.accounts.preferences import keep_in_cookies, preferences_of
-from downloads.models import ApiToken, Preferences, Scope, Theme
+from downloads.models import ApiToken, Density, Preferences, Scope, Theme
 from downloads.web.account_forms import PasswordForm, PreferencesForm, TokenForm
 from downloads.web.account_view import token_view
 from downloads.web.requests import SignedInRequest, next_path
@@ -58,6 +58,17 @@ def choose_theme(request: SignedInRequest) -> HttpResponse:
         response = render(request, "downloads/partials/themes.html")
     keep_in_cookies(response, preferences)
     return response
+
+
+@require_POST
+@login_required
+def choose_density(request: SignedInRequest) -> HttpResponse:
+    """Save the density alone, for the switch above the list."""
+    density = request.POST.get("density", "")
+    if density not in list(Density):
+        raise Http404
+    Preferences.objects.update_or_create(user=request.user, defaults={"density": density})
+    return redirect(next_path(request, default=reverse("dashboard")))
 
 
 @require_POST

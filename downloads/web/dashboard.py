@@ -30,13 +30,15 @@ from downloads.web.add_form import AddForm
 from downloads.web.first_steps import first_steps
 from downloads.web.format import UNKNOWN, size
 from downloads.web.listing import PAGE_SIZE, Filter, ListQuery, counts_by_filter, page_of
+from downloads.web.order import Sort
 from downloads.web.requests import SignedInRequest, visible
 from downloads.web.row_view import DownloadView
 from downloads.web.system_view import newer_sets
 
 # What live.js may ask for at once: the rows that it shows and as many that may join them.
 MAX_ROWS = 2 * PAGE_SIZE
-LARGE = ("manifest", "media")  # columns that no row shows
+# Columns that no row shows.
+LARGE = ("manifest", "listed_in__manifest", "listed_in__media", "have__manifest", "have__media")
 
 
 @require_safe
@@ -61,7 +63,8 @@ def rows(request: SignedInRequest) -> HttpResponse:
     asked = visible(request).filter(correlation_id__in=ids)
     matching = set(query.select(asked).values_list("pk", flat=True))
     found = list(_for_rows(asked).order_by("-id"))
-    shown = _views(request, found, obstacles=Obstacles.around(found), matching=matching)
+    around = Obstacles.around(found)
+    shown = _views(request, found, query.sort, obstacles=around, matching=matching)
     return render(request, "downloads/rows.html", {"rows": shown})
 
 
@@ -84,7 +87,7 @@ def _dashboard_context(request: SignedInRequest, form: AddForm) -> dict[str, Any
     return {
         "seq": seq,
         "form": form,
-        "rows": _views(request, page.downloads, obstacles=obstacles),
+        "rows": _views(request, page.downloads, query.sort, obstacles=obstacles),
         "list": dashboard_view.list_view(query, page),
         "filters": dashboard_view.filter_links(query, counts),
         "speed": f"{size(speed)}/s" if speed else UNKNOWN,
@@ -97,12 +100,13 @@ def _dashboard_context(request: SignedInRequest, form: AddForm) -> dict[str, Any
 def _views(
     request: SignedInRequest,
     downloads: list[Download],
+    sort: Sort,
     *,
     obstacles: Obstacles,
     matching: set[int] | None = None,
 ) -> list[DownloadView]:
     """Make the rows of downloads; `matching` None: all of them match the page's query."""
-    became = became_of_lists(downloads)
+    became, places = became_of_lists(downloads), obstacles.places_of(downloads)
     return [
         DownloadView(
             download=download,
@@ -110,6 +114,8 @@ def _views(
             viewer=request.user,
             became=became.get(download.pk),
             matches=matching is None or download.pk in matching,
+            sort=sort,
+            place=places.get(download.pk),
         )
         for download in downloads
     ]
@@ -147,10 +153,10 @@ def _free_bytes() -> int | None:
 
 def _for_rows(downloads: DownloadQuerySet) -> DownloadQuerySet:
     """Fetch what a row shows and defer the rest: the same queries for 1 row and for 50."""
-    files = PublishedFile.objects.only("entry_id", "size")
+    files = PublishedFile.objects.only("entry_id", "size", "name", "role")
     return (
         downloads.with_thumbnail()
         .select_related(*("owner", "worker", "progress", "entry", "listing", "listed_in", "have"))
-        .defer(*(f"{whose}{column}" for whose in ("", "listed_in__", "have__") for column in LARGE))
+        .defer(*LARGE)
         .prefetch_related(Prefetch("entry__files", queryset=files))
     )

@@ -6,14 +6,16 @@ from typing import NamedTuple
 
 from django.urls import reverse
 from django.utils.html import format_html
-from django.utils.translation import gettext
+from django.utils.translation import gettext, gettext_noop
 
 from downloads.diagnostics.verdict import Check
 from downloads.models import Queue
+from downloads.rules.words import say
 from downloads.waiting import Obstacles, Waiting
 from downloads.web.actors import actor_in_words
 from downloads.web.format import counted, instant
-from downloads.web.listing import PAGE_SIZE, Filter, ListQuery, Page, Sort
+from downloads.web.listing import PAGE_SIZE, Filter, ListQuery, Page
+from downloads.web.order import Sort
 from downloads.web.row_view import START_A_WORKER, site_waits
 from downloads.web.system_view import HostView
 
@@ -114,6 +116,13 @@ def filter_links(query: ListQuery, counts: Mapping[Filter, int]) -> list[FilterL
     ]
 
 
+ORDERS = {
+    Sort.NOW: gettext_noop("What runs first"),
+    Sort.NEWEST: gettext_noop("Newest first"),
+    Sort.OLDEST: gettext_noop("Oldest first"),
+}
+
+
 class Empty(NamedTuple):
     """What stands in the place of rows."""
 
@@ -124,29 +133,33 @@ class Empty(NamedTuple):
 
 def empty_list(query: ListQuery) -> Empty:
     if query.is_narrowed:
-        text = f" “{query.text}”" if query.text else ""
-        place = "" if query.filter is Filter.ALL else f" in {query.filter.label}"
-        sentence = f"No downloads match{text}{place}."
-        return Empty(icon="search", sentence=sentence, way_out="Show all downloads")
+        return Empty(icon="search", sentence=_no_match(query), way_out=gettext("Clear filters"))
     if query.is_first_page:
-        return Empty(icon="inbox", sentence="Nothing here yet. Add a link above.")
-    sentence = "There is nothing on this page any more."
-    return Empty(icon="inbox", sentence=sentence, way_out="To the first page")
+        return Empty(icon="inbox", sentence=gettext("Nothing here yet. Add a link above."))
+    sentence = gettext("There is nothing on this page any more.")
+    return Empty(icon="inbox", sentence=sentence, way_out=gettext("To the first page"))
+
+
+def _no_match(query: ListQuery) -> str:
+    text, state = query.text, query.filter.label
+    if query.filter is Filter.ALL:
+        return say("No downloads match “{text}”.", text=text)
+    if not text:
+        return say("No downloads match the filter “{state}”.", state=state)
+    return say("No downloads match “{text}” and the filter “{state}”.", text=text, state=state)
 
 
 def list_view(query: ListQuery, page: Page) -> dict[str, object]:
     """Say what stands around the rows: the search, the order, and the pages beside this one."""
-    is_newest_first = query.sort is Sort.NEWEST
     return {
         "query": query,
         "page": page,
         "page_size": PAGE_SIZE,
         "state": "" if query.filter is Filter.ALL else query.filter,
         # Value, label and whether it is chosen.
-        "orders": [(each, f"{each.capitalize()} first", each is query.sort) for each in Sort],
-        "is_newest_first": is_newest_first,
-        "takes_new": query.is_first_page and is_newest_first,
-        "to_newest": replace(query.first_page, sort=Sort.NEWEST).address,
+        "orders": [(each, gettext(ORDERS[each]), each is query.sort) for each in Sort],
+        "takes_new": query.is_first_page,
+        "to_newest": query.first_page.address,
         "without_search": replace(query.first_page, text="").address,
         # This page while there is no next one, for rows.js to go on from.
         "to_next": (page.next or query).address,

@@ -16,6 +16,7 @@ from downloads.rules.options import DownloadOptions, InvalidOption
 from downloads.rules.states import Result, State
 from downloads.waiting import Why
 from downloads.web.actors import host_of_worker
+from downloads.web.chart import chart_of
 from downloads.web.details import warnings_of
 from downloads.web.files_view import File, files_of
 from downloads.web.format import counted, duration, instant, size
@@ -33,6 +34,7 @@ def detail_view(view: DownloadView) -> dict[str, object]:
     cleanup = actions.preview_cleanup(download) if download.is_cleanable else None
     return {
         "view": view,
+        "chart": chart_of(download, entries),
         "steps": steps_of(entries),
         "attempts": history_of(download, entries),
         # What somebody has to do before it can begin.

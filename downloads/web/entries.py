@@ -10,9 +10,10 @@ from urllib.parse import urlencode
 
 from downloads.models import Entry
 from downloads.models.listings import EntryQuerySet
-from downloads.web.listing import MAX_TEXT_LENGTH, key_of
+from downloads.web.listing import MAX_TEXT_LENGTH
 
 PAGE_SIZE = 200
+MAX_POSITION = 2**63 - 1  # what the database takes for a number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +31,8 @@ class EntriesQuery:
         return cls(
             # PostgreSQL refuses a NUL in a text.
             text=parameters.get("q", "").replace("\0", "").strip()[:MAX_TEXT_LENGTH],
-            after=key_of(parameters.get("after")),
-            before=key_of(parameters.get("before")),
+            after=_position(parameters.get("after")),
+            before=_position(parameters.get("before")),
             ticks=parameters.get("tick") == "page",
         )
 
@@ -78,3 +79,10 @@ def page_of(entries: EntryQuerySet, query: EntriesQuery) -> EntryPage:
         previous=replace(beside, before=shown[0].position) if has_previous else None,
         next=replace(beside, after=shown[-1].position) if backwards or has_more else None,
     )
+
+
+def _position(text: str | None) -> int | None:
+    """Read the position at which a page begins or ends; None when it is not one."""
+    if not text or not (text.isascii() and text.isdigit() and len(text) < 20):
+        return None
+    return min(int(text), MAX_POSITION)

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 
 from downloads.web import refused_host
+from downloads.web.middleware import is_of_api
 from downloads.web.requests import is_of_script
 
 TOKEN = "csrfmiddlewaretoken"  # noqa: S105 — the name of a field
@@ -22,7 +23,7 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     template = "400.html"
     if isinstance(exception, DisallowedHost):
         host = refused_host.named_by(request)
-        if request.path_info.startswith("/api/"):
+        if is_of_api(request):
             return JsonResponse({"detail": refused_host.sentence(host)}, status=400)
         context = {"host": host, "setting": refused_host.SETTING}
         template = "400_host.html"

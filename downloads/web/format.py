@@ -10,7 +10,7 @@ from typing import NamedTuple
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext_lazy
+from django.utils.translation import get_language, gettext_lazy
 
 from downloads.rules.states import State
 
@@ -125,3 +125,11 @@ def counted(number: int, noun: str) -> str:
         return f"{number:,} {noun}"
     is_changed = noun.endswith("y") and noun[-2] not in "aeiou"
     return f"{number:,} {noun[:-1]}ies" if is_changed else f"{number:,} {noun}s"
+
+
+def ordinal(number: int) -> str:
+    """Write a place: "12th", in Spanish "12.ª" (of a download, which is feminine there)."""
+    if (get_language() or "").startswith("es"):
+        return f"{number:,}.ª"
+    suffix = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number:,}{'th' if number % 100 in (11, 12, 13) else suffix}"

@@ -18,6 +18,7 @@ from downloads.web.format import LOOKS, Look, duration, size
 if TYPE_CHECKING:
     from django_stubs_ext import StrPromise
 
+LONG_DETAIL = 200  # characters
 MAX_LOGS = 3  # each may have 64 KiB; to older ones there is a link
 REASONS: "dict[str, StrPromise]" = {
     Reason.SUBMITTED: gettext_lazy("Added"),
@@ -45,6 +46,11 @@ class Move(NamedTuple):
     reason: str
     detail: str
     is_warning: bool  # something went wrong, or was left out
+
+    @property
+    def is_long(self) -> bool:
+        """Whether the detail is scrolled in its place, which the keyboard must reach."""
+        return len(self.detail) > LONG_DETAIL
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +131,7 @@ def _attempt_view(
     has_older_log: bool,
     is_newest: bool,
 ) -> AttemptView:
-    end = _end_of(entries)
+    end = end_of(entries)
     begun = next((each for each in entries if each.to_state == State.INITIALIZING), None)
     lasted = (end.at - begun.at).total_seconds() if begun and end else None
     has_failed = end is not None and _went_wrong(end)
@@ -141,7 +147,7 @@ def _attempt_view(
     )
 
 
-def _end_of(entries: Iterable[Transition]) -> Transition | None:
+def end_of(entries: Iterable[Transition]) -> Transition | None:
     """Return the transition that ended an attempt; None while it lasts."""
     return next(
         (

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Self, TypeVar
 from urllib.parse import urlencode
 
 from django.db.models import Q
+from django.utils.translation import gettext, gettext_noop
 
 from downloads.models import Counts, Download, DownloadQuerySet
 from downloads.rules.states import ENDED, RUNNING, WAITING, Outcome
+from downloads.web.order import Sort, is_key, key_of, slice_of
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser, User
@@ -21,7 +23,6 @@ Word = TypeVar("Word", bound=StrEnum)
 
 PAGE_SIZE = 50
 MAX_TEXT_LENGTH = 500  # of a search
-MAX_KEY = 2**63 - 1  # what the database takes for an id
 
 
 class Filter(StrEnum):
@@ -37,12 +38,18 @@ class Filter(StrEnum):
 
     @property
     def label(self) -> str:
-        return self.value.replace("_", " ").capitalize()
+        return gettext(LABELS[self])
 
 
-class Sort(StrEnum):
-    NEWEST = "newest"
-    OLDEST = "oldest"
+LABELS = {
+    Filter.ALL: gettext_noop("All"),
+    Filter.ACTIVE: gettext_noop("Running"),
+    Filter.WAITING: gettext_noop("Waiting"),
+    Filter.COMPLETED: gettext_noop("Completed"),
+    Filter.FAILED: gettext_noop("Failed"),
+    Filter.CANCELLED: gettext_noop("Cancelled"),
+    Filter.NOT_CLEANED: gettext_noop("Temp files kept"),
+}
 
 
 CONDITIONS: dict[Filter, Q] = {
@@ -62,20 +69,21 @@ class ListQuery:
 
     filter: Filter = Filter.ALL
     text: str = ""
-    sort: Sort = Sort.NEWEST
-    after: int | None = None  # show what follows the download with this id, in this order
-    before: int | None = None  # show what precedes it; `after` wins
+    sort: Sort = Sort.NOW
+    after: str | None = None  # show what follows this key of the order
+    before: str | None = None  # show what precedes it; `after` wins
 
     @classmethod
     def parse(cls, parameters: Mapping[str, str]) -> Self:
         """Read the query of an address. A value that makes no sense counts as absent."""
+        sort = _member(Sort, parameters.get("sort"), Sort.NOW)
         return cls(
             filter=_member(Filter, parameters.get("state"), Filter.ALL),
             # PostgreSQL refuses a NUL in a text.
             text=parameters.get("q", "").replace("\0", "").strip()[:MAX_TEXT_LENGTH],
-            sort=_member(Sort, parameters.get("sort"), Sort.NEWEST),
-            after=key_of(parameters.get("after")),
-            before=key_of(parameters.get("before")),
+            sort=sort,
+            after=_key(parameters.get("after"), sort),
+            before=_key(parameters.get("before"), sort),
         )
 
     @property
@@ -89,10 +97,10 @@ class ListQuery:
     @property
     def address(self) -> str:
         """The query that asks for this, with its "?"; defaults are left out."""
-        parameters: dict[str, str | int | None] = {
+        parameters: dict[str, str | None] = {
             "state": self.filter if self.filter is not Filter.ALL else None,
             "q": self.text or None,
-            "sort": self.sort if self.sort is not Sort.NEWEST else None,
+            "sort": self.sort if self.sort is not Sort.NOW else None,
             "after": self.after,
             "before": self.before,
         }
@@ -117,27 +125,24 @@ class Page:
 
 
 def page_of(downloads: DownloadQuerySet, query: ListQuery) -> Page:
-    """Read the page of the downloads that `query` asks for. One query, whatever the page."""
+    """Read the page of the downloads that `query` asks for: at most a query for each group."""
     backwards = query.after is None and query.before is not None
-    ascending = (query.sort is Sort.OLDEST) != backwards
-    selected = query.select(downloads).order_by("id" if ascending else "-id")
     edge = query.before if backwards else query.after
-    if edge is not None:
-        selected = selected.filter(id__gt=edge) if ascending else selected.filter(id__lt=edge)
     # One more than is shown: it tells whether there is a page behind this one.
-    found = list(selected[: PAGE_SIZE + 1])
+    found = slice_of(
+        query.select(downloads), query.sort, after=edge, backwards=backwards, count=PAGE_SIZE + 1
+    )
     shown, has_more = found[:PAGE_SIZE], len(found) > PAGE_SIZE
     if backwards:
         shown.reverse()
     if not shown:
         return Page(downloads=[], previous=None, next=None)
-    previous_page = replace(query, after=None, before=shown[0].pk)
-    next_page = replace(query, after=shown[-1].pk, before=None)
+    first, last = key_of(shown[0], query.sort), key_of(shown[-1], query.sort)
     has_previous = has_more if backwards else query.after is not None
     return Page(
         downloads=shown,
-        previous=previous_page if has_previous else None,
-        next=next_page if backwards or has_more else None,
+        previous=replace(query, after=None, before=first) if has_previous else None,
+        next=replace(query, after=last, before=None) if backwards or has_more else None,
     )
 
 
@@ -163,8 +168,6 @@ def _member(words: type[Word], text: str | None, default: Word) -> Word:
         return default
 
 
-def key_of(text: str | None) -> int | None:
-    """Read the key of a row at which a page begins or ends; None when it is not one."""
-    if not text or not (text.isascii() and text.isdigit() and len(text) < 20):
-        return None
-    return min(int(text), MAX_KEY)
+def _key(text: str | None, sort: Sort) -> str | None:
+    """Read the key at which a page begins or ends; None when it is not one of this order."""
+    return text if text and is_key(text, sort) else None

@@ -10,7 +10,7 @@ from http import HTTPStatus
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
-from django.http import HttpResponse, QueryDict
+from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext
@@ -70,6 +70,16 @@ def ask(request: SignedInRequest, downloads: DownloadQuerySet, action: Action) -
         return _answer(request, sentence, messages.WARNING, status=HTTPStatus.CONFLICT)
     context = {"question": question, "next": _way_back(request)}
     return _render(request, "question", context)
+
+
+@require_POST
+@login_required
+def ask_delete(request: SignedInRequest, correlation_id: str) -> HttpResponse:
+    """Ask about the deletion of one, as about that of many."""
+    found = visible(request).filter(correlation_id=correlation_id)
+    if not found.exists():
+        raise Http404
+    return ask(request, found, Action.DELETE)
 
 
 def _show_links(request: SignedInRequest, downloads: DownloadQuerySet) -> HttpResponse:

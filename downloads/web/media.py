@@ -17,13 +17,15 @@ from django.contrib.auth.models import User
 from django.contrib.auth.views import redirect_to_login
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
+from django.shortcuts import render
 from django.utils.cache import get_conditional_response
 from django.utils.http import content_disposition_header, http_date, parse_http_date_safe
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 from werkzeug.http import parse_range_header
 
 from downloads.accounts.tokens import token_in, user_of
-from downloads.models import LibraryEntry, PublishedFile
+from downloads.models import Download, LibraryEntry, PublishedFile
 
 logger = logging.getLogger(__name__)
 
@@ -43,17 +45,22 @@ class NotSatisfiable(Exception):
     """The range begins after the end of the file."""
 
 
+class IsGone(Exception):
+    """A published file is not what it was any more; the message is a sentence without full stop."""
+
+
 @require_safe
 async def media(request: HttpRequest, correlation_id: str, name: str) -> HttpResponseBase:
     """Serve one published file of a download that the user may see; else 404."""
     user = await sync_to_async(user_of)(request)
     if user is None:
         return _refuse(request)
-    row, file = await sync_to_async(_find)(user, correlation_id, name)
+    try:
+        row, file = await sync_to_async(_find)(user, correlation_id, name)
+    except IsGone as gone:
+        return await sync_to_async(_say_gone)(request, correlation_id, gone)
     try:
         status = os.fstat(file.fileno())
-        if status.st_size != row.size:
-            raise Http404("The file in the library is not the one that was published.")
         if settings.VNSITE.accel_prefix:
             file.close()
             return _hand_to_proxy(request, row)
@@ -93,10 +100,23 @@ def _find(user: User, correlation_id: str, name: str) -> tuple[PublishedFile, Bi
         raise Http404("There is no such file.")
     path = Path(row.entry.path, *Path(name).parts)
     try:
-        return row, open_beneath(settings.VNSITE.media_root, path)
+        file = open_beneath(settings.VNSITE.media_root, path)
     except OSError as error:
         logger.warning("%s of %s cannot be opened: %s", name, correlation_id, error.strerror)
-        raise Http404("The file is not in the library any more.") from error
+        raise IsGone(_("This file was removed outside vnsite")) from error
+    if os.fstat(file.fileno()).st_size != row.size:
+        file.close()
+        raise IsGone(_("This file was changed outside vnsite"))
+    return row, file
+
+
+def _say_gone(request: HttpRequest, correlation_id: str, gone: IsGone) -> HttpResponse:
+    """Answer 404 with the sentence: a page for people, a line for a program with a token."""
+    if token_in(request) is not None:
+        return HttpResponse(f"{gone}.", status=404, content_type="text/plain; charset=utf-8")
+    has_page = Download.objects.filter(correlation_id=correlation_id).exists()
+    context = {"sentence": str(gone), "correlation_id": correlation_id if has_page else ""}
+    return render(request, "downloads/gone.html", context, status=404)
 
 
 def open_beneath(root: Path, path: Path) -> BinaryIO:

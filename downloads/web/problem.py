@@ -41,6 +41,11 @@ class NextStep(NamedTuple):
     copy: str = ""
 
     @property
+    def act(self) -> str:
+        """The name of the action that a POST does."""
+        return self.address.rpartition("/")[2]
+
+    @property
     def is_outside(self) -> bool:
         return self.address.startswith("http")
 

@@ -1,7 +1,7 @@
 """One download in words: what its row shows, and its page as well."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Self
 from urllib.parse import urlsplit
@@ -11,37 +11,40 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext
+from django.utils.translation import gettext, gettext_noop
 
-from downloads.models import Download, Listing, Progress
+from downloads.models import Download, Listing, Progress, PublishedFile
 from downloads.models.listings import Became
 from downloads.rules.errors import Advice, ErrorClass
 from downloads.rules.options import DownloadOptions, InvalidOption
-from downloads.rules.states import ListKind, Outcome, Phase, Result, State
+from downloads.rules.states import ListKind, Outcome, Phase, Result, Role, State
+from downloads.rules.words import say, say_number
 from downloads.waiting import Obstacles, Waiting, Why
 from downloads.web.actors import actor_in_words
-from downloads.web.format import counted, duration, instant, size
+from downloads.web.format import duration, instant, length, ordinal, size
+from downloads.web.order import Sort, key_of
 from downloads.web.stopping import stop_in_words
 from downloads.web.thumbnails import address_of
 
+FILMS = (Role.VIDEO, Role.AUDIO)
 FRESH = timedelta(seconds=10)  # an older speed and remaining time say nothing about now
 
 PHASES: dict[str, str] = {
-    Phase.EXTRACTING: "Reading the page",
-    Phase.LISTING: "Reading the list",
-    Phase.FETCHING: "Fetching",
-    Phase.RECORDING: "Recording",
-    Phase.POST_PROCESSING: "Processing",
-    Phase.VERIFYING: "Checking",
-    Phase.PUBLISHING: "Publishing",
+    Phase.EXTRACTING: gettext_noop("Looking up the video"),
+    Phase.LISTING: gettext_noop("Reading the list"),
+    Phase.FETCHING: gettext_noop("Downloading"),
+    Phase.RECORDING: gettext_noop("Recording"),
+    Phase.POST_PROCESSING: gettext_noop("Joining video and audio"),
+    Phase.VERIFYING: gettext_noop("Checking"),
+    Phase.PUBLISHING: gettext_noop("Moving to the library"),
 }
 START_A_WORKER = SafeString(
     "Start <code>bin/serve</code>, or <code>manage.py run_downloads</code> beside the web server."
 )
 REFUSALS: dict[ErrorClass | None, str] = {
-    ErrorClass.NETWORK: "not reached",
-    ErrorClass.RATE_LIMITED: "rate limited",
-    ErrorClass.FORBIDDEN: "refused (403)",
+    ErrorClass.NETWORK: gettext_noop("not reached"),
+    ErrorClass.RATE_LIMITED: gettext_noop("rate limited"),
+    ErrorClass.FORBIDDEN: gettext_noop("403"),
 }
 
 
@@ -64,32 +67,47 @@ class ProgressView:
         progress: Progress | None = getattr(download, "progress", None)
         stops = stop_in_words(download)
         if progress is None:
-            return cls(words=f"On {download.worker.name}" if download.worker else "", stops=stops)
+            return cls(words=_on_a_worker(download), stops=stops)
         percent, resumed = progress.percent, progress.resumed_percent
         speed, left = progress.speed, progress.eta_seconds
-        is_fresh = timezone.now() - progress.updated_at < FRESH
+        age = timezone.now() - progress.updated_at
+        is_fresh = age < FRESH
+        is_silent = not is_fresh and progress.phase == Phase.FETCHING
         return cls(
-            words=PHASES.get(progress.phase, progress.phase),
+            words=say(PHASES.get(progress.phase, progress.phase)),
             stops=stops,
             phase=progress.phase,
             # Rounded down: what is not finished never says 100 %.
-            resumed="" if resumed is None else f", resumed at {int(resumed)} %",
+            resumed=""
+            if resumed is None
+            else say(", resumed at {percent} %", percent=int(resumed)),
             value="" if percent is None else f"{percent:.1f}",
             percent="" if percent is None else f"{int(percent)} %",
             received=_received(progress),
             speed="" if speed is None or not is_fresh else f"{size(speed)}/s",
-            left="" if left is None or not is_fresh else f"{duration(left)} left",
+            left=_left(left if is_fresh else None, silent=age if is_silent else None),
         )
+
+
+def _on_a_worker(download: Download) -> str:
+    return say("On {worker}", worker=download.worker.name) if download.worker else ""
+
+
+def _left(seconds: float | None, *, silent: timedelta | None) -> str:
+    """Say how long it will take, or for how long nothing has come; None: unknown, and it comes."""
+    if silent is not None:
+        return say("No bytes for {time}", time=duration(silent.total_seconds()))
+    return "" if seconds is None else say("{time} left", time=duration(seconds))
 
 
 def _received(progress: Progress) -> str:
     """Return how much has come, in bytes or entries; "" while nothing has."""
     if progress.entries:
-        return f"{progress.entries:,} so far"
+        return say("{number:,} so far", number=progress.entries)
     if not progress.received_bytes:
         return ""
     received, total = size(progress.received_bytes), progress.total_bytes
-    return f"{received} of {size(total)}" if total else received
+    return say("{received} of {total}", received=received, total=size(total)) if total else received
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +119,8 @@ class DownloadView:
     viewer: User
     became: Became | None = None  # of the entries of its listing; None: it has none
     matches: bool = True  # whether the filter and the search of the page let it through
+    sort: Sort = Sort.NOW  # of the page
+    place: int | None = None  # in the queue; None: it waits for something else, or far behind
 
     @property
     def name(self) -> str:
@@ -116,10 +136,45 @@ class DownloadView:
         return host_of(self.download.url)
 
     @property
+    def key(self) -> str:
+        """Its place in the order of the page, for rows.js."""
+        return key_of(self.download, self.sort)
+
+    @property
+    def about(self) -> list[str]:
+        """What is known of the video: whose it is, how long, how large its picture."""
+        media = self.download.media
+        seconds, height = media.get("duration"), media.get("height")
+        return [
+            str(media.get("channel") or media.get("uploader") or ""),
+            length(seconds) if seconds else "",
+            f"{height}p" if height else "",
+        ]
+
+    @property
+    def film(self) -> PublishedFile | None:
+        """The file that it was about; None: it left none."""
+        films = [file for file in self.download.files.all() if file.role in FILMS]
+        return films[0] if films else None
+
+    @property
+    def since(self) -> datetime:
+        """The instant that its row tells the age of: its end, or when it was added."""
+        return self.download.finished_at or self.download.created_at
+
+    @property
+    def save_address(self) -> str:
+        """Where that file can be had; "" when there is none."""
+        film = self.film
+        return reverse("media", args=[self.download.correlation_id, film.name]) if film else ""
+
+    @property
     def attempt(self) -> str:
         """Empty for the first attempt."""
         tries = self.download.tries
-        return f"attempt {tries} of {self.download.max_attempts}" if tries > 1 else ""
+        if tries < 2:
+            return ""
+        return say("attempt {number} of {most}", number=tries, most=self.download.max_attempts)
 
     @property
     def facts(self) -> list[str]:
@@ -127,8 +182,16 @@ class DownloadView:
         try:
             chosen = DownloadOptions.from_mapping(self.download.options).label
         except InvalidOption:  # of a newer version: the row says so, and the page goes on
-            chosen = "unknown options"
-        return [fact for fact in (chosen, self.attempt) if fact]
+            chosen = gettext("unknown options")
+        facts = (*self.about, chosen, self.attempt, self._kept())
+        return [fact for fact in facts if fact]
+
+    def _kept(self) -> str:
+        """Say that its directory is still there, which it is for a moment after each end."""
+        download = self.download
+        ended = download.finished_at if download.is_cleanable else None
+        is_kept = ended is not None and timezone.now() - ended > FRESH
+        return gettext("temp files kept") if is_kept else ""
 
     @cached_property
     def progress(self) -> ProgressView | None:
@@ -156,8 +219,8 @@ class DownloadView:
             return self._result_in_words()
         if download.outcome == Outcome.CANCELLED and download.finished_at:
             who = actor_in_words(download.cancel_requested_by)
-            by = f"By {who}, " if who else ""
-            return format_html("{}{}", by, instant(download.finished_at, relative=True))
+            when = instant(download.finished_at, relative=True)
+            return format_html(gettext("By {name}, {when}"), name=who, when=when) if who else when
         return ""
 
     def _result_in_words(self) -> str:
@@ -175,30 +238,36 @@ class DownloadView:
         if self.became.added:
             return became_in_words(self.became, listing.count)
         # A channel may hold lists.
-        noun = "entry" if listing.kind == ListKind.CHANNEL else "video"
-        address = reverse("download", args=[self.download.correlation_id])
-        choose = format_html(
-            '<a href="{}">choose<span class="hidden"> from {}</span></a>', address, self.name
+        held = (
+            say_number("{number:,} entry", "{number:,} entries", number=listing.count)
+            if listing.kind == ListKind.CHANNEL
+            else say_number("{number:,} video", "{number:,} videos", number=listing.count)
         )
-        return format_html("{}: {}", counted(listing.count, noun), choose)
+        address = reverse("download", args=[self.download.correlation_id])
+        return format_html(
+            '{}: <a href="{}">{}<span class="hidden"> {}</span></a>',
+            held,
+            address,
+            gettext("choose"),
+            self.name,
+        )
 
     def _other_in_words(self) -> str:
         other = self.download.have
         if other is None:
-            return "You had it already"
+            return gettext("You had it already")
         address = reverse("download", args=[other.correlation_id])
-        return format_html(
-            'You have it already: <a href="{}">{}</a>', address, other.title or other.url
-        )
+        link = format_html('<a href="{}">{}</a>', address, other.title or other.url)
+        return format_html(gettext("You have it already: {title}"), title=link)
 
     def _files_in_words(self) -> str:
         download, files = self.download, list(self.download.files)
-        result = size(sum(file.size for file in files)) if files else "Files deleted"
-        if len(files) > 1:
-            result += f" in {counted(len(files), 'file')}"
+        if not files:
+            return gettext("Files deleted")
+        result = size(sum(file.size for file in files))
         if download.attempt == 1 and download.started_at and download.finished_at:
             took = duration((download.finished_at - download.started_at).total_seconds())
-            result += f" · took {took}"
+            return say("{size} in {time}", size=result, time=took)
         return result
 
     @cached_property
@@ -219,52 +288,92 @@ class DownloadView:
         """Without a full stop."""
         waiting = self.waiting
         if waiting is None:
-            return "In the queue"
+            return self._place_in_words()
         if waiting.why == Why.PAUSED:
             return gettext("Paused")
         if waiting.why == Why.QUEUE_PAUSED:
             return gettext("The queue is paused")
         if waiting.why == Why.NO_WORKER:
-            return "No worker is running"
+            return gettext("No worker is running")
         if waiting.why == Why.SITE:
             return site_waits(waiting)
         if waiting.until:
             when = instant(waiting.until, relative=True, due=True)
             if waiting.why == Why.SITE_PAUSE:
-                return format_html("Pause between downloads of {}: next {}", waiting.site, when)
+                words = gettext("Pause between downloads of {site}: next {when}")
+                return format_html(words, site=waiting.site, when=when)
             if waiting.why == Why.PREMIERE or not self.download.attempt:
-                return format_html("Starts {}", when)
-            attempt, most = self.download.tries + 1, self.download.max_attempts
-            return format_html("Next try {}, attempt {} of {}", when, attempt, most)
-        whose = waiting.site if waiting.why == Why.SITE_LIMIT else self._whose()
-        verb = "is" if waiting.running == 1 else "are"
-        running = f"{waiting.running} of {whose} {verb} running"
-        return f"Waiting for its turn: {running}, and at most {waiting.limit} may"
+                return format_html(gettext("Starts {when}"), when=when)
+            return format_html(
+                gettext("Next try {when}, attempt {number} of {most}"),
+                when=when,
+                number=self.download.tries + 1,
+                most=self.download.max_attempts,
+            )
+        if waiting.why == Why.SITE_LIMIT:
+            return say_number(
+                "{site} has {number} running, its limit is {limit}. It starts when one ends",
+                "{site} has {number} running, its limit is {limit}. It starts when one ends",
+                number=waiting.running or 0,
+                site=waiting.site,
+                limit=waiting.limit,
+            )
+        return self._owner_is_full(waiting)
 
-    def _whose(self) -> str:
-        owner = self.download.owner
+    def _owner_is_full(self, waiting: Waiting) -> str:
+        number, limit, owner = waiting.running or 0, waiting.limit, self.download.owner
         if owner == self.viewer:
-            return "yours"
-        return owner.get_username() if owner else "the command"
+            return say_number(
+                "You have {number} running, the limit for you is {limit}. It starts when one ends",
+                "You have {number} running, the limit for you is {limit}. It starts when one ends",
+                number=number,
+                limit=limit,
+            )
+        return say_number(
+            "{name} has {number} running, the limit is {limit}. It starts when one ends",
+            "{name} has {number} running, the limit is {limit}. It starts when one ends",
+            number=number,
+            limit=limit,
+            name=owner.get_username() if owner else gettext("the command line"),
+        )
+
+    def _place_in_words(self) -> str:
+        if self.place is None:
+            return gettext("In the queue")
+        if self.place == 1:
+            return gettext("Next in the queue")
+        return say("{place} in the queue", place=ordinal(self.place))
 
 
 def became_in_words(became: Became, count: int) -> str:
     """Say how many of `count` entries were added, and what is still to be seen of them."""
-    numbers = {"waiting": became.waiting, "running": became.running, "failed": became.failed}
-    words = [f"{number:,} {word}" for word, number in numbers.items() if number]
-    return " · ".join([f"{became.added:,} of {count:,} added", *words])
+    words = [say("{added:,} of {count:,} added", added=became.added, count=count)]
+    if waiting := became.waiting:
+        words.append(say_number("{number:,} waiting", "{number:,} waiting", number=waiting))
+    if running := became.running:
+        words.append(say_number("{number:,} running", "{number:,} running", number=running))
+    if failed := became.failed:
+        words.append(say_number("{number:,} failed", "{number:,} failed", number=failed))
+    return " · ".join(words)
 
 
 def site_waits(waiting: Waiting) -> SafeString:
     """Say until when and why a site is left alone, without a full stop."""
     assert waiting.until  # noqa: S101 — such a site has an end of its wait
     assert waiting.failures  # noqa: S101 — and a beginning
+    words = say_number(
+        "{site} refused {number} time ({reason}). Next try at {when}",
+        "{site} refused {number} times ({reason}). Next try at {when}",
+        number=waiting.failures,
+        site="{site}",
+        reason="{reason}",
+        when="{when}",
+    )
     return format_html(
-        "Waiting for {} until {} ({} in a row, the last: {})",
-        waiting.site,
-        instant(waiting.until, clock=True, due=True),
-        counted(waiting.failures, "failure"),
-        REFUSALS[waiting.error_class],
+        words,
+        site=waiting.site,
+        reason=gettext(REFUSALS[waiting.error_class]),
+        when=instant(waiting.until, clock=True, due=True),
     )
 
 

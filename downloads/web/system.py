@@ -1,4 +1,4 @@
-"""The page of the system: which yt-dlp each host uses, and the workers. For staff. Wiring only."""
+"""The page of the system: which yt-dlp each host uses. For staff. Wiring only."""
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -13,7 +13,7 @@ from downloads.diagnostics import stats
 from downloads.models import Extractors, Wanted, user_actor
 from downloads.rules.words import say
 from downloads.web.requests import SignedInRequest
-from downloads.web.system_view import HostView, WorkerView
+from downloads.web.system_view import HostView
 
 
 @require_safe
@@ -21,14 +21,13 @@ from downloads.web.system_view import HostView, WorkerView
 @login_required
 def system(request: SignedInRequest) -> HttpResponse:
     _require_staff(request)
-    workers, today = stats.workers(), timezone.now().date()
-    alive = {worker.host for worker in workers if worker.alive}
+    today = timezone.now().date()
+    alive = {worker.host for worker in stats.workers() if worker.alive}
     context = {
         "hosts": [
             HostView(row=row, has_worker=row.host in alive, today=today)
             for row in Extractors.objects.order_by("host")
         ],
-        "workers": [WorkerView(status=worker) for worker in workers],
     }
     return render(request, "downloads/system.html", context)
 

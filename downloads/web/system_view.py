@@ -1,4 +1,4 @@
-"""Hosts with their sets of extractors, and workers, in words."""
+"""Hosts with their sets of extractors, in words."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -10,7 +10,6 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from packaging.version import Version
 
-from downloads.diagnostics.stats import WorkerStatus
 from downloads.models import Extractors, Wanted
 from downloads.rules.words import marked, say, say_number
 from downloads.updates.refusal import sentence_of
@@ -122,26 +121,6 @@ class HostView:
                 else say("Go back to {version}", version=version_of(state.previous))
             )
             yield Button(Wanted.ROLLBACK, words, "rotate-ccw")
-
-
-@dataclass(frozen=True, kw_only=True)
-class WorkerView:
-    status: WorkerStatus
-
-    @property
-    def activity(self) -> str:
-        if not self.status.alive:
-            return gettext("It is silent, and taken for dead.")
-        return say_number(
-            "{busy} of {number} slot busy",
-            "{busy} of {number} slots busy",
-            number=self.status.slots,
-            busy=self.status.busy,
-        )
-
-    @property
-    def yt_dlp(self) -> str:
-        return f"yt-dlp {self.status.yt_dlp}" if self.status.yt_dlp else ""
 
 
 def newer_sets(rows: Iterable[Extractors], *, today: date) -> Iterator[HostView]:

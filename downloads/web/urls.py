@@ -22,6 +22,7 @@ from downloads.web import (
     sign_in,
     sites,
     system,
+    workers,
 )
 from downloads.web.media import media
 from downloads.web.thumbnails import thumbnail
@@ -73,6 +74,7 @@ urlpatterns = [
     path(f"{ONE}up", detail.act, {"action": queueing.up}, name="up"),
     path(f"{ONE}down", detail.act, {"action": queueing.down}, name="down"),
     path(f"{ONE}last", detail.act, {"action": queueing.last}, name="last"),
+    path(f"{ONE}ask-delete", many.ask_delete, name="ask_delete"),
     path(f"{ONE}delete", detail.delete, name="delete"),
     path(f"{ONE}thumbnail", thumbnail, name="thumbnail"),
     path(f"{ONE}again", list_actions.fetch_again, name="again"),
@@ -87,12 +89,16 @@ urlpatterns = [
     path("sites/", sites.sites, name="sites"),
     path("sites/try", sites.try_site, name="try_site"),
     path("sites/<str:host>/", sites.site, name="site"),
+    path("workers/", workers.workers, name="workers"),
+    path("workers/<str:name>/drain", workers.drain, {"may_claim": False}, name="drain_worker"),
+    path("workers/<str:name>/resume", workers.drain, {"may_claim": True}, name="resume_worker"),
     path("system/", system.system, name="system"),
     path("system/<str:host>/extractors", system.ask, name="ask_extractors"),
     path("media/<correlation_id:correlation_id>/<path:name>", media, name="media"),
     path("account/", account.account, name="account"),
     path("account/preferences", account.save_preferences, name="save_preferences"),
     path("account/theme", account.choose_theme, name="theme"),
+    path("account/density", account.choose_density, name="choose_density"),
     path("account/password", account.change_password, name="change_password"),
     path("account/tokens", account.make_token, name="make_token"),
     path("account/tokens/<int:pk>/revoke", account.revoke_token, name="revoke_token"),

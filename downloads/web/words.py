@@ -35,8 +35,12 @@ def _numbers() -> Words:
         "of": _("%(bytes)s of %(total)s"),
         "so_far": _("%(n)s so far"),
         "left": _("%(duration)s left"),
+        "no_bytes": _("No bytes for %(duration)s"),
         "resumed": _(", resumed at %(n)s %%").replace("%%", "%"),
         "downloads": _("Downloads"),
+        "speed_now": _("Average %(average)s, now %(now)s"),
+        "stalls": _both(lambda n: ngettext("%(n)s stall", "%(n)s stalls", n)),
+        "recorded": _("Recorded %(span)s"),
         "active": _both(lambda n: ngettext("%(n)s active", "%(n)s active", n)),
         "failed_unseen": _both(lambda n: ngettext("%(n)s failed", "%(n)s failed", n)),
     }

@@ -93,6 +93,6 @@ def _share_of(owner_id: int | None) -> int | None:
         return None
     own = Download.objects.filter(owner=owner_id)
     wanted = own.active().filter(paused_at=None).count()
-    slots = Worker.alive().aggregate(together=Sum("slots"))["together"] or 1
+    slots = Worker.objects.alive().aggregate(together=Sum("slots"))["together"] or 1
     at_once = min(settings.VNSITE.user_running or slots, slots)
     return max(MIN_RATE, limit // max(1, own.running().count(), min(wanted, at_once)))

@@ -22,10 +22,12 @@ from downloads.fetch.protocol import (
 from downloads.models import Download, Progress, Thumbnail, short_transaction
 from downloads.models.outage import in_words
 from downloads.rules.states import Phase
+from downloads.worker.speeds import Speeds
 
 logger = logging.getLogger(__name__)
 
 PROGRESS_INTERVAL_SECONDS = 0.5
+SPEEDS_INTERVAL_SECONDS = 5.0  # the chart of what runs comes by the stream
 # Other phases receive no bytes: their silence is not a stall.
 MAY_STALL = frozenset({Phase.EXTRACTING, Phase.LISTING, Phase.FETCHING, Phase.RECORDING})
 
@@ -43,7 +45,9 @@ class ProgressReport:
         self.thumbnail: Thumbnail | None = None  # that is not written yet
         self._is_recorded = False
         self._is_new = False
-        self._written_at = time.monotonic()
+        self._began_at = self._written_at = self._speeds_at = time.monotonic()
+        self._speeds = Speeds()
+        self._has_new_speeds = False
 
     @property
     def may_stall(self) -> bool:
@@ -89,6 +93,11 @@ class ProgressReport:
                 )  # written at once: the history needs it even if the end comes soon
             case Advance():
                 self._advance = message
+                if self._phase in (Phase.FETCHING, Phase.RECORDING):
+                    seconds = time.monotonic() - self._began_at
+                    self._has_new_speeds |= self._speeds.take(
+                        message.received_bytes, seconds=seconds
+                    )
             case Listed():
                 self._entries += len(message.entries)
         self._is_new = True
@@ -146,3 +155,21 @@ class ProgressReport:
             if is_ours and self.thumbnail is not None:
                 Thumbnail.objects.keep(self.thumbnail)
         self.thumbnail = None
+        if time.monotonic() - self._speeds_at >= SPEEDS_INTERVAL_SECONDS:
+            self._write_speeds()
+
+    def finish(self) -> None:
+        """Write the speeds that are not written yet. They are lost when the database is away."""
+        try:
+            self._write_speeds()
+        except (OperationalError, InterfaceError) as error:
+            logger.info("%s: its speeds were not written: %s", self._download, in_words(error))
+            connection.close()
+
+    def _write_speeds(self) -> None:
+        """Write the speeds, if there are new ones. An attempt's row is its worker's alone."""
+        if not self._has_new_speeds:
+            return
+        present = self._download.attempts.filter(number=self._download.attempt)
+        present.update(speeds=self._speeds.points)
+        self._speeds_at, self._has_new_speeds = time.monotonic(), False

@@ -67,6 +67,14 @@ def test_the_first_packets_foretell_nothing(forecast: Forecast, clock: ManualClo
     assert forecast.advance(report("v", 2, total_bytes=1000)).eta_seconds is None
 
 
+def test_of_what_has_come_no_time_is_left_to_tell(forecast: Forecast, clock: ManualClock) -> None:
+    forecast.advance(report("v", 0, total_bytes_estimate=1000))
+    clock.seconds += 10
+
+    assert forecast.advance(report("v", 999, total_bytes_estimate=1000)).eta_seconds is None
+    assert forecast.advance(report("v", 1200, total_bytes_estimate=1000)).eta_seconds is None
+
+
 def test_bytes_of_an_earlier_attempt_do_not_count_as_speed(
     forecast: Forecast, clock: ManualClock
 ) -> None:

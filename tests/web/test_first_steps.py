@@ -23,7 +23,7 @@ def browser(user: User) -> Client:
 
 def steps_on(page: str) -> dict[str, str]:
     """The sentence of each step, by what its icon means; nothing when there are no steps."""
-    section = re.search(r'<section class="empty first-steps".*?</section>', page, re.DOTALL)
+    section = re.search(r'<section class="first-steps".*?</section>', page, re.DOTALL)
     found = re.findall(
         r'<span class="hidden">(.*?):</span>\s*<div>\s*<p>(.*?)</p>', section[0] if section else ""
     )

@@ -356,7 +356,8 @@ def test_a_file_that_is_gone_from_the_disk_is_not_found(published: Published) ->
 
     answer = published.get()
     assert answer.status == 404
-    assert b"Traceback" not in answer.body
+    assert "This file was removed outside vnsite" in answer.body.decode()
+    assert f"/downloads/{published.download.correlation_id}/" in answer.body.decode()
 
 
 def make_link(path: Path, elsewhere: Path) -> None:

@@ -6,9 +6,8 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
-from django.utils import timezone
 
-from downloads.models import Extractors, Wanted, Worker
+from downloads.models import Extractors, Wanted
 from downloads.updates.state import State, installed_version
 from tests.helpers.package_index import newer
 
@@ -109,24 +108,6 @@ def test_a_wish_without_a_worker_says_so(page: Client) -> None:
     page.post("/system/box/extractors", {"wanted": "update"})
 
     assert "No worker of this host is running." in shown(page)
-
-
-def test_a_worker_is_shown_with_its_yt_dlp(page: Client) -> None:
-    now = timezone.now()
-    Worker.objects.create(
-        name="box-1",
-        host="box",
-        pid=1,
-        slots=4,
-        yt_dlp="2026.1.2",
-        started_at=now,
-        heartbeat_at=now,
-    )
-
-    html = shown(page)
-
-    assert "0 of 4 slots busy" in html
-    assert "yt-dlp 2026.1.2" in html
 
 
 def test_the_dashboard_tells_staff_of_a_newer_one(page: Client, user: User) -> None:

@@ -314,6 +314,18 @@ def test_old_numbers_are_not_shown(browser: Client, user: User) -> None:
     assert "left" not in row
 
 
+def test_a_row_says_for_how_long_nothing_has_come(browser: Client, user: User) -> None:
+    download = lives.start(lives.submit(user))
+    Progress.objects.update(
+        phase="fetching", eta_seconds=0, updated_at=timezone.now() - timedelta(seconds=12.5)
+    )
+
+    row = row_of(browser.get("/"), download)
+
+    assert re.search(r"No bytes for 1\d s", row)
+    assert "left" not in row
+
+
 def test_a_row_that_is_being_cancelled(browser: Client, user: User) -> None:
     download = lives.start(lives.submit(user))
     actions.cancel(download, actor="user:ursula")
@@ -405,7 +417,7 @@ def test_the_parts_of_a_download_are_the_same_on_its_page_and_as_a_fragment(
     assert re.findall(r'id="(part-\w+)"', fragment) == [
         f"part-{name}"
         for name in (
-            *("header", "problem", "retry", "listed", "entries", "film", "now"),
+            *("header", "problem", "retry", "listed", "entries", "film", "now", "chart"),
             *("graph", "history", "files", "technical"),
         )
     ]
@@ -552,7 +564,7 @@ def test_the_page_of_a_failed_download_answers_three_questions(browser: Client, 
     assert "The site could not be reached." in page
     assert "Check the address" in page
     assert "network: Errno 111 &lt;b&gt;</pre>" in page
-    assert 'data-act="retry"' in page
+    assert f'formaction="{path_of(download, "retry")}"' in page
 
 
 def test_cleaning_up_says_first_what_is_removed(browser: Client, user: User) -> None:

@@ -412,3 +412,24 @@ def test_the_manager_submits_cancels_and_names_paths() -> None:
     assert Download.objects.get(correlation_id=correlation_id).state == "cleaned"
     with pytest.raises(InvalidLink):
         manager.submit("ftp://example.org/v")
+
+
+def test_a_draining_worker_claims_nothing_until_it_may_again(
+    media_server: MediaServer, allowed: dict[str, str]
+) -> None:
+    with running_worker(**allowed) as worker:
+        draining = worker.row()
+        assert draining is not None
+        assert Worker.objects.let_drain(draining.name)
+        of_another = submit(media_server.url("/video.mp4"))
+        with running_worker("--once", **allowed) as another:
+            assert another.wait() == 0
+        of_another.refresh_from_db()
+        assert Worker.objects.let_claim(draining.name)
+        its_own = submit(media_server.url("/video.mp4?again"))
+        wait_for_state(its_own, "cleaned")
+
+    its_own.refresh_from_db()
+    assert (of_another.state, its_own.state) == ("cleaned", "cleaned")
+    assert not of_another.transitions.filter(actor=draining.actor).exists()
+    assert its_own.transitions.filter(actor=draining.actor).exists()

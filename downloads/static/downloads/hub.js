@@ -39,6 +39,7 @@ function open() {
   source = new EventSource(`${url}?after=${seq}`);
   source.onerror = onError;
   for (const name of EVENTS) source.addEventListener(name, onEvent);
+  tellAll({});
 }
 
 function close() {
@@ -54,6 +55,7 @@ function openLater(leastMs = 0) {
   const wait = leastMs + Math.min(MOST_MS, 1_000 + 4_000 * Math.random() * 1.5 ** failures++);
   link.nextAt = Date.now() + wait;
   retry = setTimeout(open, wait);
+  tellAll({});
 }
 
 function onEvent({ type: name, data: text, lastEventId }) {
@@ -67,7 +69,7 @@ function onEvent({ type: name, data: text, lastEventId }) {
   if (name === "stats" || name === "waiting") newest.set(name, data);
   if (name === "transition" || name === "deleted") keep(name, data);
   if (name === "bye") onBye(data.why);
-  else if (data.stale || link.state !== "stale" || data.now) become(data.stale ? "stale" : "live");
+  else if (data.now || link.state !== "stale") [link.state, link.why] = [data.stale ? "stale" : "live", ""];
   if (link.state === "live") link.lastAt = Date.now();
   tellAll({ name, data, seq });
 }
@@ -138,9 +140,8 @@ function watch() {
 
 function become(state) {
   if (state !== "refused") link.why = "";
-  const isNews = state !== link.state;
   link.state = state;
-  if (isNews) tellAll({});
+  tellAll({});
 }
 
 const tell = (port, message) => port.postMessage({ ...message, ...link });

@@ -12,7 +12,7 @@ import * as rows from "./rows.js";
 import * as signs from "./signs.js";
 import { say } from "./words.js";
 
-const BURST = 4; // refreshes in this time, and then one after the other
+const BURST = 6; // refreshes in this time, and then one after the other
 const BURST_MS = 2_000;
 const BURST_OF_LIST_MS = 8_000; // of a list, whose downloads all change it
 const LEAST_MS = 50; // between two: what is committed together is asked for together
@@ -31,6 +31,8 @@ const COUNTED = {
   not_cleaned: ["completed", "failed", "cancelled"],
 };
 
+const QUEUE_MS = 2_000; // in which places in the queue may be old
+let queueTimer = null;
 const page = document.body.dataset;
 const byId = (id) => document.getElementById(id);
 const tellers = announcers();
@@ -78,6 +80,7 @@ const HANDLERS = {
     if (list && rows.shows(list)) changed.add(list); // its row counts what became of them
     if (!rows.exists || rows.shows(id) || rows.mayJoin(data)) changed.add(id);
     else if (refreshing) unshown.add(id);
+    if (data.from === "created" && rows.exists && !queueTimer) queueTimer = setTimeout(queueMoved, QUEUE_MS);
     if (byId("banners")?.childElementCount) bannersChanged = true; // they say how many wait
     if (changed.size || bannersChanged) refreshSoon();
   },
@@ -85,7 +88,7 @@ const HANDLERS = {
     for (const id of ids) {
       gone.add(id);
       changed.delete(id);
-      if (rows.exists) rows.drop(id);
+      if (rows.exists && !paused) rows.drop(id);
     }
     if (ids.includes(page.download)) showGone();
     else if (byId("entries")) refreshSoon();
@@ -121,6 +124,13 @@ const HANDLERS = {
 function refreshAll() {
   everythingChanged = true;
   refreshSoon();
+}
+
+// Somebody left the queue: the places of those behind are others.
+function queueMoved() {
+  queueTimer = null;
+  for (const id of rows.queuedIds()) changed.add(id);
+  if (changed.size) refreshSoon();
 }
 
 function writeStats() {
@@ -321,7 +331,7 @@ function showChip() {
 
 function writeTitle() {
   const bars = isLost() ? [] : [...document.querySelectorAll("[data-progress] progress[value]")];
-  const active = Number(document.querySelector('[data-count="active"]')?.textContent ?? 0);
+  const active = isLost() ? 0 : Number(document.querySelector('[data-count="active"]')?.textContent ?? 0);
   signs.writeTitle({
     percent: bars.length ? bars.reduce((sum, bar) => sum + bar.value, 0) / bars.length : null,
     active,
@@ -341,6 +351,7 @@ byId("pause").addEventListener("click", (event) => {
   event.currentTarget.setAttribute("aria-pressed", String(paused));
   if (paused) return showChip();
   if (newestStats && rows.exists) writeStats();
+  if (rows.exists) gone.forEach(rows.drop);
   refreshSoon();
   return undefined;
 });

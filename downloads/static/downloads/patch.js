@@ -16,6 +16,8 @@ const patchedAt = new WeakMap(); // progress element → when its numbers came
 // The server's clock minus ours: "2 min ago" must not depend on a wrong clock of the browser.
 let clockMs = 0;
 
+export const serverNow = () => Date.now() + clockMs;
+
 export function setClock(ms) {
   clockMs = ms;
 }
@@ -112,15 +114,18 @@ function received(item) {
   return item.total ? say("of", { bytes, total: size(item.total) }) : bytes;
 }
 
-// Speed and remaining time that are too old turn to a dash.
+// Speed and remaining time that are too old turn to a dash, or say for how long nothing has come.
 export function expireNumbers(everything = false) {
   for (const element of document.querySelectorAll("[data-progress]")) {
     if (!patchedAt.has(element)) patchedAt.set(element, performance.now());
-    if (!everything && performance.now() - patchedAt.get(element) < FRESH_MS) continue;
+    const ms = performance.now() - patchedAt.get(element);
+    if (!everything && ms < FRESH_MS) continue;
     for (const name of ["speed", "eta"]) {
       const number = element.querySelector(`[data-at="${name}"]`);
       if (number?.textContent.trim()) write(number, "—");
     }
+    if (everything || element.dataset.phase !== "fetching") continue;
+    write(element.querySelector('[data-at="eta"]'), say("no_bytes", { duration: duration(ms / 1000) }));
   }
 }
 

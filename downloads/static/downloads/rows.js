@@ -1,53 +1,53 @@
-// The list of the dashboard: which rows it shows, and when new ones may come in.
+// The list of the dashboard: which rows it shows, in which order, and when they may move.
 //
-// Nothing moves under the pointer or the caret. New rows wait behind the button "n new" unless the
-// top of the list is in view, nothing in it has the focus and no pointer is over something to click.
-// What the person has just added comes in at once.
+// The server gives each row a key; keys compare as their rows follow each other. Nothing moves under
+// the pointer or the caret: rows come, go to their places and leave while the top of the list is in
+// view, nothing in it has the focus and no pointer is over something to click. Until then new rows
+// wait behind the button "n new". What the person has just added comes in at once.
+
+const LEAVE_MS = 10_000; // after which a row that left the filter goes
 
 const list = document.getElementById("rows");
 const button = document.getElementById("newer");
 const pointer = matchMedia("(hover: hover)");
 const expected = new Set(); // correlation ids that were added here
 const held = new Map(); // correlation id → its row, which is not in the list yet
+const leaving = new WeakSet();
 
 const rows = () => [...list.querySelectorAll(":scope > .row")];
-const keyOf = (row) => Number(row.dataset.key);
+const byKey = (one, other) => (one.dataset.key < other.dataset.key ? -1 : 1);
+const rowOf = (id) => document.getElementById(`download-${id}`);
 
 export const exists = Boolean(list);
 export const pageSize = exists ? Number(list.dataset.pageSize) : 0;
-export const takesNew = exists && "takesNew" in list.dataset; // the first page, newest first
+export const takesNew = exists && "takesNew" in list.dataset; // the first page
 
-export function shownIds() {
-  return rows().map((row) => row.dataset.row);
-}
-
-export function shows(id) {
-  return document.getElementById(`download-${id}`) !== null;
-}
-
+export const shownIds = () => rows().map((row) => row.dataset.row);
+export const shows = (id) => rowOf(id) !== null;
 // Whether its row is in the list, or waits to come in.
-export function knows(id) {
-  return shows(id) || held.has(id);
-}
+export const knows = (id) => shows(id) || held.has(id);
+
+// Rows that say their place in the queue, when somebody left it.
+export const queuedIds = () => rows().flatMap(({ dataset }) => (dataset.place ? [dataset.row] : []));
 
 // Whether a download that the list does not show may belong to it after this transition.
 export function mayJoin(transition) {
-  const isNew = transition.from === null;
-  return isNew || held.has(transition.correlation_id) || (takesNew && list.dataset.filter !== "all");
+  if (transition.from === null || held.has(transition.correlation_id)) return true;
+  return takesNew && ("isNow" in list.dataset || list.dataset.filter !== "all");
 }
 
 // Hold a row that the server drew and that the list does not show, if its place is on this page.
 export function offer(row) {
-  const last = rows().at(-1);
-  const isFull = rows().length >= pageSize;
-  if (isFull && keyOf(row) < keyOf(last)) return;
+  const shown = rows();
+  if (shown.length >= pageSize && row.dataset.key > shown.at(-1).dataset.key) return;
+  if (!takesNew && shown.length && row.dataset.key < shown[0].dataset.key) return;
   held.set(row.dataset.row, row);
 }
 
 // It was deleted. Its row stays while the focus is in it.
 export function drop(id) {
   held.delete(id);
-  const row = document.getElementById(`download-${id}`);
+  const row = rowOf(id);
   if (!row?.contains(document.activeElement)) row?.remove();
   else row.addEventListener("focusout", () => setTimeout(drop, 0, id), { once: true });
   for (const button of row?.querySelectorAll("button") ?? []) button.disabled = true;
@@ -58,9 +58,12 @@ export function expect(ids) {
   for (const id of ids) expected.add(id);
 }
 
-// Let the held rows in, or say how many there are.
+// Let the held rows in and put all into their order, or say how many there are.
 export function settle() {
-  if (takesNew) insertHeld(isInUse() ? (id) => expected.has(id) : () => true);
+  const isCalm = !isInUse();
+  letIn(isCalm ? () => true : (id) => expected.has(id));
+  if (isCalm) putInOrder();
+  for (const row of rows()) if ("unmatched" in row.dataset) leaveSoon(row);
   button.hidden = held.size === 0;
   const count = held.size < pageSize ? String(held.size) : `${pageSize}+`;
   if (held.size) document.getElementById("newer-count").textContent = count;
@@ -69,21 +72,40 @@ export function settle() {
 function isInUse() {
   return (
     list.contains(document.activeElement) ||
-    (pointer.matches && list.querySelector(":is(a, button):hover")) ||
+    list.querySelector("[data-keep][open]") ||
+    (pointer.matches && list.querySelector(":is(a, button, summary, label):hover")) ||
     list.getBoundingClientRect().top < 0
   );
 }
 
-function insertHeld(isWelcome) {
+function letIn(isWelcome) {
   const fresh = [...held].filter(([id]) => isWelcome(id));
   for (const [id, row] of fresh) {
     held.delete(id);
     expected.delete(id);
-    list.insertBefore(row, rows().find((other) => keyOf(other) < keyOf(row)) ?? null);
+    list.insertBefore(row, rows().find((other) => byKey(row, other) < 0) ?? null);
     globalThis.htmx?.process(row);
   }
   trim();
   return fresh.map(([, row]) => row);
+}
+
+function putInOrder() {
+  let next = list.firstElementChild;
+  for (const row of rows().sort(byKey)) {
+    if (row === next) next = next.nextElementSibling;
+    else list.insertBefore(row, next);
+  }
+}
+
+function leaveSoon(row) {
+  if (leaving.has(row)) return;
+  leaving.add(row);
+  setTimeout(() => {
+    leaving.delete(row);
+    if (row.matches(":hover, :focus-within")) leaveSoon(row);
+    else if (row.isConnected) row.remove();
+  }, LEAVE_MS);
 }
 
 // What no longer fits on this page is the beginning of the next one.
@@ -101,14 +123,15 @@ function trim() {
 if (exists) {
   const settleSoon = (event) => {
     // The press on the button takes the focus out of the list: it must still be there to be clicked.
-    if (held.size && event.relatedTarget !== button) setTimeout(settle);
+    if (event.relatedTarget !== button) setTimeout(settle);
   };
   for (const calm of ["pointerout", "focusout"]) list.addEventListener(calm, settleSoon);
-  addEventListener("scroll", settleSoon, { passive: true });
+  addEventListener("scroll", () => held.size && settle(), { passive: true });
   button.addEventListener("click", (event) => {
     if (!takesNew) return; // a link to the first page
     event.preventDefault();
-    const newest = insertHeld(() => true).sort((one, other) => keyOf(other) - keyOf(one))[0];
+    const newest = letIn(() => true).sort(byKey)[0];
+    putInOrder();
     settle();
     newest?.querySelector("a.title").focus();
   });

@@ -1,0 +1,120 @@
+// The speed on the page of one download: what was recorded, and once a second what the stream brings.
+
+import { size } from "./format.js";
+import { serverNow } from "./patch.js";
+import { lang, say } from "./words.js";
+
+const KEPT_S = 600;
+const ROW_S = 30; // of the table, and between two sentences
+const FRESH_MS = 5_000; // an older speed says nothing about now
+const CLOCK = new Intl.DateTimeFormat(lang, { timeStyle: "medium" });
+const MINUTES = new Intl.DateTimeFormat(lang, { timeStyle: "short" });
+const SECONDS = [1, 2, 5, 10, 30, 60, 120, 300, 900, 3600, 14400]; // between two times below the chart
+const byteSteps = Array.from({ length: 44 }, (_, power) => 2 ** power);
+
+let shown = null; // the figure that `plot` is in
+let plot;
+let times = []; // seconds since 1970
+let speeds = []; // bytes per second; null: not known
+let newest = { at: -FRESH_MS };
+
+document.addEventListener("vnsite:progress", ({ detail }) => {
+  const own = detail.find((item) => item.correlation_id === document.body.dataset.download);
+  if (own) newest = { speed: own.speed, at: performance.now() };
+});
+
+const perSecond = (speed) => `${size(speed)}/s`;
+const known = (all) => all.filter((speed) => speed !== null);
+const mean = (all) => all.reduce((sum, speed) => sum + speed, 0) / (all.length || 1);
+const length = (seconds) => `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+const start = () => Date.parse(shown.dataset.started) / 1000;
+const box = () => ({ width: shown.querySelector(".plot").clientWidth, height: 130 });
+
+async function show(figure) {
+  const isOther = shown?.dataset.started !== figure.dataset.started;
+  const recorded = JSON.parse(figure.dataset.speeds);
+  shown = figure;
+  const { started, ended } = figure.dataset;
+  if (ended) {
+    const span = MINUTES.formatRange(Date.parse(started), Date.parse(ended));
+    figure.querySelector(".chart-when").textContent = say("recorded", { span });
+  }
+  if (isOther || (ended && recorded.length)) {
+    times = recorded.map(([seconds]) => start() + seconds);
+    speeds = recorded.map(([, speed]) => speed);
+  }
+  if (!globalThis.uPlot)
+    await new Promise((onload) => {
+      document.head.append(
+        Object.assign(document.createElement("script"), { src: figure.dataset.plot, onload }),
+      );
+    });
+  plot?.destroy();
+  plot = draw(figure.querySelector(".plot"), JSON.parse(figure.dataset.marks));
+}
+
+function draw(place, marks) {
+  const style = getComputedStyle(place);
+  const axis = {
+    stroke: () => style.color,
+    grid: { stroke: () => style.borderTopColor, width: 1 },
+    ticks: { show: false },
+  };
+  const drawLines = ({ ctx, bbox, valToPos }) => {
+    ctx.fillStyle = style.color;
+    ctx.fillRect(bbox.left, valToPos(mean(known(speeds)), "y", true), bbox.width, 1);
+    for (const [seconds] of marks)
+      ctx.fillRect(valToPos(start() + seconds, "x", true), bbox.top, 1, bbox.height);
+  };
+  const options = {
+    ...box(),
+    legend: { show: false },
+    cursor: { show: false },
+    scales: { y: { range: (_, __, most) => [0, Math.max(most * 1.1, 1024)] } },
+    axes: [
+      {
+        ...axis,
+        space: 90,
+        size: 28,
+        incrs: SECONDS,
+        values: (_, all) => all.map((seconds) => CLOCK.format(seconds * 1000)),
+      },
+      { ...axis, size: 90, space: 24, incrs: byteSteps, values: (_, all) => all.map(perSecond) },
+    ],
+    series: [{}, { stroke: () => style.outlineColor, width: 2, points: { show: false } }],
+    hooks: { drawAxes: [drawLines] },
+  };
+  return new globalThis.uPlot(options, [times, speeds], place);
+}
+
+function tell() {
+  const all = known(speeds);
+  const n = all.filter((speed, index) => !speed && all[index - 1] !== 0).length;
+  const said = [say("speed_now", { average: perSecond(mean(all)), now: perSecond(all.at(-1)) })];
+  if (n) said.push(say("stalls", { n }));
+  shown.querySelector(".chart-sentence").textContent = said.join(", ");
+  shown.querySelector(".plot").ariaLabel = said.join(", ");
+  const row = shown.querySelector("tbody").insertRow();
+  row.insertCell().textContent = length(Math.round(times.at(-1) - start()));
+  row.insertCell().textContent = perSecond(mean(known(speeds.slice(-ROW_S))));
+}
+
+setInterval(async () => {
+  const figure = document.querySelector("#part-chart figure");
+  if (figure && figure !== shown) await show(figure);
+  if (!figure || figure.dataset.ended || !plot) return;
+  const isFresh = performance.now() - newest.at < FRESH_MS;
+  times.push(serverNow() / 1000);
+  speeds.push(isFresh ? newest.speed : null);
+  if (times[0] < times.at(-1) - KEPT_S) [times, speeds] = [times.slice(1), speeds.slice(1)];
+  if (document.hidden) return;
+  plot.setData([times, speeds]);
+  const last = figure.dataset.saidAt ?? -Infinity;
+  if (!isFresh || newest.speed === null || times.at(-1) - last < ROW_S) return;
+  figure.dataset.saidAt = times.at(-1);
+  tell();
+}, 1_000);
+
+const fit = () => plot?.setSize(box());
+addEventListener("resize", fit);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", fit);

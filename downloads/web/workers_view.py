@@ -1,0 +1,128 @@
+"""Workers, checks and failures in words."""
+
+import platform
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple, Self
+
+from django.db import connection
+from django.utils.functional import Promise
+from django.utils.translation import gettext, gettext_lazy
+
+from downloads.diagnostics.stats import Health, QueueStatus, WorkerStatus
+from downloads.diagnostics.verdict import Check, Level
+from downloads.models import Download
+from downloads.models.schema import version_on_disk
+from downloads.rules.errors import ErrorClass
+from downloads.rules.redaction import redact
+from downloads.web.actors import actor_in_words
+
+# What a person can paste into a terminal, in the remedy of a check.
+COMMAND = re.compile(r"manage\.py \w+(?: --[\w-]+)*|chmod \d+ \S+|bin/\w+")
+
+
+class Chip(NamedTuple):
+    """A health or a level, as it is drawn."""
+
+    label: "str | Promise"
+    level: str  # the class `is-<level>`
+
+
+HEALTHS = {
+    Health.ALIVE: Chip(gettext_lazy("Alive"), "success"),
+    Health.LATE: Chip(gettext_lazy("Late"), "warning"),
+    Health.LOST: Chip(gettext_lazy("Lost"), "error"),
+    Health.DRAINING: Chip(gettext_lazy("Draining"), "info"),
+}
+LEVELS = {
+    Level.OK: Chip(gettext_lazy("OK"), "success"),
+    Level.WARNING: Chip(gettext_lazy("Warning"), "warning"),
+    Level.FAILURE: Chip(gettext_lazy("Fail"), "error"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerView:
+    status: WorkerStatus
+    name: str
+    running: list[Download]  # those that the reader may see
+
+    @classmethod
+    def all_of(cls, statuses: list[WorkerStatus], *, running: Iterable[Download]) -> list[Self]:
+        """Number the workers, and give each what it does."""
+        names = [status.name for status in statuses]
+        at: dict[str, list[Download]] = {name: [] for name in names}
+        for download in running:
+            if download.worker and download.worker.name in at:
+                at[download.worker.name].append(download)
+        return [
+            cls(
+                status=status,
+                name=actor_in_words(f"worker:{status.name}", workers=names),
+                running=at[status.name],
+            )
+            for status in statuses
+        ]
+
+    @property
+    def look(self) -> Chip:
+        return HEALTHS[self.status.health]
+
+    @property
+    def action(self) -> str:
+        """The name of the route that staff may use; "" when the worker hears nobody."""
+        if self.status.health is Health.LOST:
+            return ""
+        return "resume_worker" if self.status.health is Health.DRAINING else "drain_worker"
+
+    @property
+    def action_label(self) -> str:
+        is_draining = self.status.health is Health.DRAINING
+        return gettext("Resume") if is_draining else gettext("Drain")
+
+
+@dataclass(frozen=True)
+class CheckView:
+    check: Check
+
+    @property
+    def look(self) -> Chip:
+        return LEVELS[self.check.level]
+
+    @property
+    def command(self) -> str:
+        """What of the remedy can be pasted into a terminal; "" when nothing can."""
+        found = COMMAND.search(self.check.fix)
+        return found[0] if found else ""
+
+
+@dataclass(frozen=True)
+class FailureView:
+    error_class: ErrorClass
+    number: int
+
+
+def report_of(workers: list[WorkerStatus], queue: QueueStatus, checks: list[Check]) -> str:
+    """Return all of the page for whoever helps: in English, without secrets."""
+    return redact(
+        "\n".join(
+            [
+                f"vnsite {version_on_disk()} · Python {platform.python_version()}"
+                f" · {connection.vendor} · {platform.system()} {platform.machine()}",
+                *(
+                    f"worker {each.name}: {each.health}, {each.busy} of {each.slots} slots,"
+                    f" yt-dlp {each.yt_dlp or '?'}, seen {each.heartbeat_at:%Y-%m-%d %H:%M:%S} UTC"
+                    for each in workers
+                ),
+                f"waiting: {queue.waiting}"
+                + (f", since {queue.oldest_at:%Y-%m-%d %H:%M:%S} UTC" if queue.oldest_at else ""),
+                *(f"failed in 7 days: {number} {name}" for name, number in queue.failures),
+                *(
+                    f"{check.level:8}{check.name}: {check.sentence}"
+                    + (f" → {check.fix}" if check.fix else "")
+                    for check in checks
+                ),
+            ]
+        )
+    )
