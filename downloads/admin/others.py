@@ -1,4 +1,5 @@
-"""The admin's pages of library entries, moves, workers, sites, cookies, presets and tokens."""
+"""The admin's pages of library entries, moves, workers, sites, cookies, presets, preferences
+and tokens."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -218,8 +218,14 @@ def keep(request: HttpRequest, correlation_id: str) -> schemas.DownloadDetail:
 
 
 @api.post("/downloads/{correlation_id}/retry", response=ACTION, summary="Retry")
-def retry(request: HttpRequest, correlation_id: str) -> schemas.DownloadDetail:
-    actions.retry(find(request, correlation_id), actor=user_actor(user_of(request)))
+def retry(
+    request: HttpRequest, correlation_id: str, changes: schemas.Changes | None = None
+) -> schemas.DownloadDetail:
+    """Try it again; `options` that are sent replace those that it had."""
+    found = find(request, correlation_id)
+    chosen = changes.options.chosen if changes else {}
+    options = DownloadOptions.from_mapping({**found.options, **chosen}) if chosen else None
+    actions.retry(found, actor=user_actor(user_of(request)), options=options)
     return _detail(find(request, correlation_id))
 
 

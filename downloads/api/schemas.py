@@ -111,6 +111,10 @@ class Batch(Incoming):
     again: Again = False
 
 
+class Changes(Incoming):
+    options: OptionsIn = OptionsIn()
+
+
 class ListParameters(BaseModel):
     """The query of a list. `state=` and `cursor=` without a value mean that they are absent."""
 

@@ -108,6 +108,8 @@ class Fetching:
             self.sidecars.fetch(info)
         if self.preview is not None and not (self.sidecars and self.sidecars.lacks_picture):
             self.preview.begin(info, kept=self.sidecars.picture if self.sidecars else None)
+            # Before the phase that follows: its row is drawn once, when that begins.
+            self.preview.send_if_there()
 
     def on_progress(self, report: dict[str, Any]) -> None:
         """yt-dlp's progress hook."""

@@ -35,7 +35,7 @@ from downloads.rules.links_in_text import find_links
 from downloads.rules.presets import InvalidPreset, without_link
 from downloads.submission import check_link
 from downloads.web.add_form import AddForm, sentence_about
-from downloads.web.add_view import Told, about_kept, about_submitted, known_links
+from downloads.web.add_view import Told, about_kept, about_submitted
 from downloads.web.choice_form import drawn_with
 from downloads.web.listing import PAGE_SIZE
 from downloads.web.requests import SignedInRequest, is_of_script, next_path
@@ -129,7 +129,7 @@ def add(request: SignedInRequest) -> HttpResponse:
         note=about_submitted(submitted, had=len(had), form=form),
         heading=about_kept(len(kept)) if kept else "",
         problems=problems,
-        known=known_links(had),
+        known=had,
         is_answer=True,
     )
     return _answer(request, form, told, submitted=submitted, kept=kept)
@@ -178,7 +178,7 @@ def _add_again(request: SignedInRequest, form: AddForm) -> HttpResponse:
     listed = [*form.links, *request.POST.getlist("known")]
     known = submissions.known(request.user, dict.fromkeys(listed), form.options)
     note = about_submitted([submitted], had=0, form=form)
-    told = Told(note=note, known=known_links(known))
+    told = Told(note=note, known=known)
     return _page(request, _redrawn(form, urls=form.text), told, added=[submitted.download])
 
 

@@ -16,6 +16,7 @@ from downloads.models import Download, Submitted
 from downloads.web.add_form import AddForm, sentence_about, shorten
 
 MAX_LEFT_OVER = 3  # texts that are not links and are repeated
+MAX_KNOWN = 50  # links that are listed
 
 
 class KnownLink(NamedTuple):
@@ -40,8 +41,21 @@ class Told:
     note: str = ""
     heading: str = ""
     problems: Sequence[str] = ()
-    known: Sequence[KnownLink] = field(default=())
+    known: Mapping[str, Download] = field(default_factory=dict)  # by URL
     is_answer: bool = False  # to a form that was sent, not to one that is being filled in
+
+    @property
+    def known_links(self) -> list[KnownLink]:
+        shown = list(self.known.items())[:MAX_KNOWN]
+        return [KnownLink(url, shorten(url), download) for url, download in shown]
+
+    @property
+    def more_known(self) -> str:
+        """How many more there are, in words; "" when all are listed."""
+        more = len(self.known) - MAX_KNOWN
+        if more <= 0:
+            return ""
+        return ngettext("and %(count)s more", "and %(count)s more", more) % {"count": f"{more:,}"}
 
     @classmethod
     def of_refused(cls, form: AddForm) -> Self:
@@ -62,11 +76,7 @@ class Told:
         if not form.wrong and not form.links:
             problems += map(str, form.errors.get("urls", []))
         note = ", ".join(_counts(form, known))
-        return cls(note=note, problems=problems, known=known_links(known))
-
-
-def known_links(known: Mapping[str, Download]) -> list[KnownLink]:
-    return [KnownLink(url, shorten(url), download) for url, download in known.items()]
+        return cls(note=note, problems=problems, known=known)
 
 
 def about_submitted(submitted: Iterable[Submitted], *, had: int, form: AddForm) -> SafeString:

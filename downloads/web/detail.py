@@ -69,10 +69,17 @@ def page_of(
 
 
 def query_of(request: SignedInRequest) -> QueryDict:
-    """Return the query of the page, also when one of its forms was posted."""
-    if request.method != "POST":
-        return request.GET
-    return QueryDict(urlsplit(request.POST.get("next", "")).query)
+    """Return the query of the page, also when one of its forms was posted.
+
+    Its `from` is the query of the list that the reader comes from.
+    """
+    if request.method == "POST":
+        return QueryDict(urlsplit(request.POST.get("next", "")).query)
+    query, referrer = request.GET.copy(), urlsplit(request.headers.get("Referer", ""))
+    is_list = (referrer.netloc, referrer.path) == (request.get_host(), reverse("dashboard"))
+    if is_list and referrer.query:
+        query.setdefault("from", referrer.query)
+    return query
 
 
 def back_to(query_of_page: QueryDict) -> str:
@@ -107,7 +114,8 @@ def delete(request: SignedInRequest, correlation_id: str) -> HttpResponse:
     """
     found = find(request, correlation_id)
     if request.method == "GET":
-        return ask(request, visible(request).filter(pk=found.pk), Action.DELETE)
+        one, way_back = visible(request).filter(pk=found.pk), back_to(query_of(request))
+        return ask(request, one, Action.DELETE, way_back=way_back)
     name = found.title or found.url
     try:
         actions.forget(found, with_files="with_files" in request.POST)

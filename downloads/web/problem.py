@@ -13,7 +13,7 @@ from downloads.rules.states import Outcome
 from downloads.web.cookies_view import cookies_hint
 from downloads.web.details import detail_of
 from downloads.web.format import size
-from downloads.web.report import report_of
+from downloads.web.report import report_of, yt_dlp_in_words
 from downloads.web.retry_form import options_of
 from downloads.web.row_view import DownloadView
 
@@ -58,6 +58,7 @@ class LastError(NamedTuple):
     known: str  # of the cookies that the viewer gave; "" when they do not matter
     steps: list[NextStep]
     detail: str
+    yt_dlp: str  # its version and age; "" when that is not known
     report: str  # for whoever mends vnsite; "" while it is tried again
     is_final: bool  # no other attempt follows by itself
 
@@ -78,6 +79,7 @@ def problem_of(view: DownloadView) -> LastError | None:
         known=hint.sentence if hint else "",
         steps=next_steps(view, ErrorClass(download.error_class)) if is_final else [],
         detail=f"{download.error_class}: {detail}" if download.error_data else "",
+        yt_dlp=yt_dlp_in_words(download),
         report=report_of(download) if is_final else "",
         is_final=is_final,
     )

@@ -3,10 +3,13 @@
 import platform
 
 from django.db import connection
+from django.utils import timezone
+from django.utils.translation import ngettext
 
 from downloads.models import Download, Extractors
 from downloads.models.schema import version_on_disk
 from downloads.rules.redaction import redact
+from downloads.updates.state import age_days
 from downloads.web.details import detail_of
 
 MAX_LOG_LINES = 50
@@ -19,7 +22,7 @@ def report_of(download: Download) -> str:
     python = platform.python_version()
     return "\n".join(
         [
-            f"vnsite {version_on_disk()} · yt-dlp {yt_dlp_of(download)} · Python {python}"
+            f"vnsite {version_on_disk()} · {yt_dlp_in_words(download) or 'yt-dlp ?'} · Python {python}"
             f" · {connection.vendor} · {platform.system()} {platform.machine()}",
             f"{download.correlation_id} · {download.state} · attempt {download.attempt}",
             redact(download.url),
@@ -31,8 +34,18 @@ def report_of(download: Download) -> str:
     )
 
 
-def yt_dlp_of(download: Download) -> str:
-    """Return the version that the host of the newest attempt uses now; "" when it is not known."""
+def yt_dlp_in_words(download: Download) -> str:
+    """Return the version that the host of the newest attempt uses now, and how old it is.
+
+    "" when it is not known.
+    """
     attempt = download.attempts.last()
     row = Extractors.objects.filter(pk=attempt.host).first() if attempt else None
-    return str(row.state.get("used", "")) if row else ""
+    version = str(row.state.get("used", "")) if row else ""
+    if not version:
+        return ""
+    days = age_days(version, today=timezone.now().date())
+    sentence = ngettext(
+        "yt-dlp %(version)s, %(days)d day old", "yt-dlp %(version)s, %(days)d days old", days
+    )
+    return sentence % {"version": version, "days": days}

@@ -154,7 +154,7 @@ class DownloadView:
     @property
     def film(self) -> PublishedFile | None:
         """The file that it was about; None: it left none."""
-        films = [file for file in self.download.files.all() if file.role in FILMS]
+        films = [file for file in self.download.files if file.role in FILMS]
         return films[0] if films else None
 
     @property

@@ -7,7 +7,7 @@ done on the disk is idempotent.
 
 import logging
 import socket
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -57,13 +57,14 @@ def recover(
     older_than: timedelta | None = None,
     abandoned: Collection[tuple[int, int]] = (),
     dry_run: bool = False,
+    on_found: Callable[[Orphan], None] | None = None,
 ) -> list[Orphan]:
     """Find every orphan and give it its right end; return what was done, in order.
 
     `host` is this machine's name for its workers (None: the system's), `only` limits it to these
     correlation ids, `older_than` to downloads that did not change for so long. `abandoned` are
     (primary key, attempt) of downloads that the caller, a living worker, no longer works on. With
-    `dry_run` nothing is changed.
+    `dry_run` nothing is changed. `on_found` is called with each orphan of a row as it is mended.
     """
     host = host or socket.gethostname()
     orphans = []
@@ -78,6 +79,8 @@ def recover(
         except (OSError, ChildFailed, OutOfReach) as error:
             logger.warning("%s could not be recovered: %s", download, error)
             orphans.append(_orphan(download, action=f"failed: {error}", is_mended=False))
+        if on_found is not None:
+            on_found(orphans[-1])
     if older_than is None:
         orphans += leftovers.remove(host=host, only=only, dry_run=dry_run)
         if not dry_run:

@@ -765,6 +765,19 @@ def test_a_failed_download_is_retried(caller: Caller, user: User) -> None:
     assert response.json()["error"] is None
 
 
+def test_a_retry_may_change_options(caller: Caller, user: User) -> None:
+    download = lives.fail(lives.submit(user, quality="720p", container="mkv"))
+    address = f"/downloads/{download.correlation_id}/retry"
+
+    wrong = caller.post(address, {"options": {"quality": "9p"}})
+    response = caller.post(address, {"options": {"quality": "480p"}})
+
+    assert (wrong.status_code, response.status_code) == (422, 200)
+    download.refresh_from_db()
+    assert (download.options["quality"], download.options["container"]) == ("480p", "mkv")
+    assert response.json()["history"][-1]["data"] == {"changed": "quality"}
+
+
 def test_a_kept_directory_is_cleaned_up(caller: Caller, user: User) -> None:
     download = lives.fail(lives.submit(user))
     directory = settings.VNSITE.temp_root / download.directory

@@ -14,9 +14,13 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 from pytest_django import DjangoDbBlocker
 
 from downloads import actions
+from downloads.accounts import tokens
 from downloads.models import Download
+from downloads.rules.errors import ErrorClass
 from tests.conftest import PASSWORD
+from tests.helpers import lives
 from tests.helpers.media_server import MediaServer
+from tests.helpers.presets import save
 from tests.helpers.serving import Serving
 from tests.helpers.waiting import wait_for
 
@@ -151,6 +155,37 @@ def user(shared_db: None) -> User:
 @pytest.fixture
 def staff(shared_db: None) -> User:
     return User.objects.create_superuser("stefan", password=PASSWORD)
+
+
+@pytest.fixture
+def lived_in(site: Serving, staff: User) -> dict[str, str]:
+    """A site with something on every page: the pages' names and addresses."""
+    downloads = {
+        "failed": lives.fail(lives.submit(staff), ErrorClass.LOGIN_REQUIRED),
+        "completed": lives.complete(lives.submit(staff)),
+        "running": lives.start(lives.submit(staff)),
+    }
+    listing = lives.list_up(lives.submit(staff), *(lives.entry(number) for number in range(3)))
+    downloads |= {"list": listing.download, "waiting": lives.submit(staff)}
+    preset = save(staff, "Mine")
+    tokens.issue(staff, name="script")
+    pages = {name: f"downloads/{each.correlation_id}/" for name, each in downloads.items()}
+    return pages | {
+        "dashboard": "",
+        "nothing found": "?q=nothing",
+        "account": "account/",
+        "help": "help/",
+        "presets": "presets/",
+        "preset": f"presets/{preset.pk}/",
+        "cookies": "cookies/",
+        "site's cookies": "sites/example.org/cookies",
+        "sites": "sites/",
+        "site": "sites/example.org/",
+        "system": "system/",
+        "workers": "workers/",
+        "add": "add",
+        "404": "nothing",
+    }
 
 
 def sign_in(page: Page, user: User, *, password: str = PASSWORD) -> None:

@@ -9,13 +9,8 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from playwright.sync_api import Page, expect
 
-from downloads.accounts import tokens
 from downloads.models import Preferences
-from downloads.rules.errors import ErrorClass
 from tests.browser.conftest import TIMEOUT_MS, sign_in, sign_out
-from tests.helpers import lives
-from tests.helpers.presets import save
-from tests.helpers.serving import Serving
 
 AXE = Path(__file__).resolve().parent.parent.parent / "node_modules/axe-core/axe.min.js"
 WIDTHS = (1280, 768, 360)
@@ -45,35 +40,6 @@ def axe() -> str:
 def site_settings() -> dict[str, str]:
     # Nothing is claimed, so that only the tests move downloads.
     return {"VNSITE_MIN_FREE_BYTES": str(2**60)}
-
-
-@pytest.fixture
-def lived_in(site: Serving, staff: User) -> dict[str, str]:
-    """A site with something on every page: the pages' names and addresses."""
-    downloads = {
-        "failed": lives.fail(lives.submit(staff), ErrorClass.LOGIN_REQUIRED),
-        "completed": lives.complete(lives.submit(staff)),
-        "running": lives.start(lives.submit(staff)),
-    }
-    listing = lives.list_up(lives.submit(staff), *(lives.entry(number) for number in range(3)))
-    downloads |= {"list": listing.download, "waiting": lives.submit(staff)}
-    preset = save(staff, "Mine")
-    tokens.issue(staff, name="script")
-    pages = {name: f"downloads/{each.correlation_id}/" for name, each in downloads.items()}
-    return pages | {
-        "dashboard": "",
-        "nothing found": "?q=nothing",
-        "account": "account/",
-        "help": "help/",
-        "presets": "presets/",
-        "preset": f"presets/{preset.pk}/",
-        "cookies": "cookies/",
-        "site's cookies": "sites/example.org/cookies",
-        "sites": "sites/",
-        "site": "sites/example.org/",
-        "system": "system/",
-        "404": "nothing",
-    }
 
 
 def complaints(page: Page, name: str) -> Iterator[str]:
@@ -142,6 +108,11 @@ def dim_rows(page: Page) -> None:
     page.locator(".row").evaluate_all("rows => rows.forEach((row) => row.dataset.unmatched = '')")
 
 
+def select_rows(page: Page) -> None:
+    page.locator(".row [name=ids]").first.check()
+    page.locator(".row [name=ids]").last.check()
+
+
 def open_details(page: Page) -> None:
     page.locator("details").evaluate_all("all => all.forEach((each) => { each.open = true })")
 
@@ -151,6 +122,7 @@ USES: dict[str, tuple[str, Callable[[Page], None]]] = {
     "shortcuts": ("dashboard", open_shortcuts),
     "refused links": ("dashboard", refuse_links),
     "dimmed rows": ("dashboard", dim_rows),
+    "selected rows": ("dashboard", select_rows),
     "open options": ("dashboard", open_details),
     "open details": ("failed", open_details),
     "refused password": ("account", refuse_password),

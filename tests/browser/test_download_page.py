@@ -10,6 +10,7 @@ from downloads.models import Attempt, Download
 from downloads.rules.errors import ErrorClass
 from downloads.rules.states import Reason, State
 from tests.browser.conftest import TIMEOUT_MS, sign_in
+from tests.browser.test_journey import assert_not_reloaded, mark
 from tests.browser.test_waiting import show
 from tests.helpers import lives
 from tests.helpers.media_server import MediaServer
@@ -87,6 +88,17 @@ def test_the_error_comes_first_with_its_button_in_it(page: Page, staff: User) ->
     expect(page.locator("#part-history")).to_contain_text("Options changed: Quality")
     download.refresh_from_db()
     assert download.options["quality"] == "480p"
+
+
+def test_retry_is_one_press_and_needs_no_other_page(page: Page, staff: User) -> None:
+    open_page(page, staff, failed(staff))
+    mark(page)
+
+    page.locator("#part-problem").get_by_role("button", name="Retry", exact=True).click()
+
+    expect(page.locator("#part-header")).to_contain_text("Waiting")
+    expect(page.locator("#part-problem .problem")).to_have_count(0)
+    assert_not_reloaded(page)
 
 
 def test_the_film_comes_first_and_its_chart_stays(page: Page, staff: User) -> None:

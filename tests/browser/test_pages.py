@@ -92,7 +92,7 @@ def test_counts_come_by_the_stream_and_need_no_rows(page: Page, staff: User) -> 
 
     counts = {"all": "2", "waiting": "1", "cancelled": "1", "not_cleaned": "1", "failed": "0"}
     for name, count in counts.items():
-        expect(page.locator(f"[data-count={name}]")).to_have_text(count)
+        expect(page.locator(f"#summary [data-count={name}]")).to_have_text(count)
     assert [url for url in asked if "/rows" in url] == []
 
 

@@ -1,11 +1,13 @@
 """The site in other places: without JavaScript, on a small screen, on its very first start."""
 
+from urllib.parse import urlsplit
+
 import pytest
 from django.contrib.auth.models import User
 from playwright.sync_api import Browser, Page, expect
 
 from downloads.models import Download
-from tests.browser.conftest import TIMEOUT_MS, sign_in
+from tests.browser.conftest import TIMEOUT_MS, sign_in, sign_out
 from tests.helpers.media_server import MediaServer
 from tests.helpers.serving import Serving
 from tests.helpers.waiting import wait_for
@@ -34,6 +36,25 @@ def test_without_javascript_links_are_added_watched_and_cancelled(
     page.goto("")
 
     expect(page.locator("#rows")).to_contain_text("Cancelled")
+    context.close()
+
+
+def test_without_javascript_the_menu_opens_changes_the_theme_and_signs_out(
+    browser: Browser, site: Serving, staff: User
+) -> None:
+    context = browser.new_context(base_url=site.url, java_script_enabled=False)
+    page = context.new_page()
+    sign_in(page, staff)
+
+    page.goto("help/")
+    page.get_by_role("button", name="Menu").click()
+    page.get_by_role("button", name="Dark").click()
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    assert urlsplit(page.url).path == "/help/"
+    sign_out(page)
+
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
     context.close()
 
 

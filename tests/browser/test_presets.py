@@ -64,7 +64,7 @@ def test_a_preset_that_cannot_be_used_says_so_when_it_is_chosen(page: Page, user
 
     page.get_by_label("Preset", exact=True).select_option("newer")
 
-    expect(page.locator("#add-note")).to_contain_text("another version of vnsite wrote its")
+    expect(page.locator("#add-found")).to_contain_text("another version of vnsite wrote its")
 
 
 def test_enter_in_the_name_saves_the_preset_and_adds_nothing(page: Page, user: User) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from downloads.fetch.pictures import SmallPicture, small_picture
 from downloads.fetch.preview import MAX_READ_BYTES, smallest_first
-from downloads.fetch.protocol import Pictured
+from downloads.fetch.protocol import PhaseBegan, Pictured
 from tests.fetch.conftest import Fetch
 from tests.helpers.attempts import Ended
 from tests.helpers.choices import Choices
@@ -46,6 +46,15 @@ def test_a_picture_that_is_kept_is_not_fetched_twice(offer: Choices, fetch: Fetc
     assert small.media_type == "image/jpeg"
     assert width_of(small.content, ended.directory) == 320
     assert len(offer.site.requests_of("/poster.jpg")) == 1
+
+
+def test_a_picture_that_is_kept_is_there_when_the_video_begins(
+    offer: Choices, fetch: Fetch
+) -> None:
+    ended = fetch(offer.url("/film"), wants_preview=True)
+
+    kinds = [type(each) for each in ended.messages]
+    assert kinds.index(Pictured) < kinds.index(PhaseBegan)
 
 
 def test_a_large_picture_becomes_a_small_one(offer: Choices, fetch: Fetch) -> None:

@@ -187,6 +187,14 @@ def test_a_password_that_is_refused_says_why(
     assert user.check_password(PASSWORD)
 
 
+def test_who_has_no_password_here_is_not_asked_for_it(browser: Client, user: User) -> None:
+    user.set_unusable_password()
+    user.save()
+    browser.force_login(user)
+
+    assert 'name="old_password"' not in text_of(browser.get("/account/"))
+
+
 def test_wrong_old_passwords_are_counted(browser: Client) -> None:
     answers = [change_password(browser, old=f"wrong {number}").status_code for number in range(11)]
 

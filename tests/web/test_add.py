@@ -301,6 +301,17 @@ def test_a_preview_says_what_waits_already(browser: Client, user: User) -> None:
     assert f"/downloads/{waiting.correlation_id}/" in text_of(answer)
 
 
+def test_a_preview_lists_the_first_fifty_that_are_known(browser: Client) -> None:
+    urls = "\n".join(f"https://example.org/{number}" for number in range(60))
+    add(browser, urls)
+
+    answer = preview(browser, urls)
+
+    assert "60 links, 60 known" in words_of(answer)
+    assert text_of(answer).count('class="known-link"') == 50
+    assert "and 10 more" in words_of(answer)
+
+
 def test_a_preview_reads_files_into_the_box(browser: Client) -> None:
     file = SimpleUploadedFile(
         "a.html", b'<p>Two</p><a href="https://example.org/2?a=1&amp;b">b</a>'

@@ -125,6 +125,17 @@ def test_the_way_back_is_to_the_list_as_it_was_left(browser: Client, user: User)
     assert deleted["Location"] == "/?state=failed&after=12"
 
 
+def test_the_list_that_a_reader_comes_from_is_remembered(browser: Client, user: User) -> None:
+    address = f"/downloads/{lives.fail(lives.submit(user)).correlation_id}/"
+
+    ours = browser.get(address, headers={"Referer": "http://testserver/?state=failed&q=a"})
+    other = browser.get(address, headers={"Referer": "http://evil.example/?state=failed"})
+
+    assert 'href="/?state=failed&amp;q=a"' in ours.content.decode()
+    assert f'name="next" value="{address}?from=state%3Dfailed%26q%3Da"' in ours.content.decode()
+    assert "state=failed" not in other.content.decode()
+
+
 def test_the_way_back_leads_nowhere_else(browser: Client, user: User) -> None:
     page = page_of(browser, lives.submit(user), "?from=//evil.example/%22%3E%3Cscript%3E")
 

@@ -7,7 +7,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from downloads.models import Download
+from downloads.models import Download, Extractors
 from downloads.rules.errors import BY_CODE, ErrorClass, advice_of
 from downloads.rules.states import State
 from tests.helpers import lives
@@ -121,6 +121,7 @@ def test_the_report_has_versions_the_error_and_the_end_of_the_log(
     browser: Client, user: User
 ) -> None:
     download = failed(user, ErrorClass.INTERNAL)
+    Extractors.objects.create(host="host", state={"used": "2026.1.2"})
     lines = "".join(f"line {number}\n" for number in range(60))
     download.logs.keep(download.pk, 1, text=lines, left_out=0)
 
@@ -128,6 +129,8 @@ def test_the_report_has_versions_the_error_and_the_end_of_the_log(
 
     report = panel.partition('id="report"')[2].partition("</pre>")[0]
     assert "Python 3." in report
+    assert "yt-dlp 2026.1.2, " in report
+    assert "yt-dlp 2026.1.2, " in panel.partition("<pre")[2].partition("</details>")[0]
     assert f"{download.correlation_id} · failed · attempt 1" in report
     assert "line 59" in report
     assert "line 9\n" not in report

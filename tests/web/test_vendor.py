@@ -51,5 +51,16 @@ def test_the_sprite_has_the_icons_in_use_and_no_others() -> None:
     assert set(re.findall(r'<symbol id="([a-z0-9-]+)"', sprite)) == icons_in_use()
 
 
+def test_type_has_the_size_that_its_reader_chose() -> None:
+    in_pixels = re.compile(r"font(?:-size)?:[^;}]*\dpx")
+    found = [
+        f"{sheet.name}: {rule[0]}"
+        for sheet in STATIC.glob("*.css")
+        for rule in in_pixels.finditer(sheet.read_text())
+    ]
+
+    assert found == []
+
+
 def test_the_style_sheet_is_small() -> None:
     assert (STATIC / "vnsite.css").stat().st_size <= MAX_CSS_BYTES

@@ -1,20 +1,19 @@
 """`manage.py add_download`: add links and, with --wait, watch the downloads end."""
 
 import argparse
-import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from typing import Any
 
 from django.contrib.auth.models import User
 from django.core.management import BaseCommand, CommandError
 from django.core.management.base import CommandParser, OutputWrapper
-from django.template.defaultfilters import filesizeformat
 
 from downloads.management.arguments import WRONG_ARGUMENTS, user_named
 from downloads.management.foreseen import errors_in_one_line
-from downloads.models import Download, Progress, TooManyWaiting, Transition, submissions
+from downloads.management.progress_bars import Bars
+from downloads.models import Download, TooManyWaiting, Transition, submissions
 from downloads.models.notifier import open_doorbell
 from downloads.models.presets import chosen_options
 from downloads.rules.links import MAX_LINKS, InvalidLink
@@ -22,7 +21,7 @@ from downloads.rules.option_kinds import Flag, Option
 from downloads.rules.options import OPTIONS, DownloadOptions, InvalidOption
 from downloads.rules.presets import SHIPPED, UnknownPreset, UnusablePreset
 from downloads.rules.redaction import escape
-from downloads.rules.states import Outcome, Result
+from downloads.rules.states import Outcome, Result, State
 from downloads.submission import check_link, links_in
 from downloads.waiting import has_live_worker
 
@@ -30,7 +29,6 @@ ACTOR = "command"
 SHIPPED_KEYS = ", ".join(each.key for each in SHIPPED)
 INTERRUPTED = 130  # 128 and the number of SIGINT, as shells have it
 LOOK_AGAIN_SECONDS = 1.0
-START_OF_LINE = "\r\033[K"  # erases the line
 
 
 class Command(BaseCommand):
@@ -100,16 +98,21 @@ class Command(BaseCommand):
 
 
 class Watch:
-    """Shows what becomes of some downloads: on a terminal one line that changes, else a line for
-    each transition."""
+    """Shows what becomes of some downloads: bars on a terminal, else a line for each transition."""
 
     def __init__(self, out: OutputWrapper, downloads: Sequence[Download]) -> None:
         self.out = out
+        self.bars = Bars(out) if out.isatty() else None
         self.names = {download.pk: download.correlation_id for download in downloads}
         self.seq = 0  # of the last transition that was shown
 
     def until_ended(self) -> bool:
         """Wait until all have ended or were deleted; return whether all of them completed."""
+        with self.bars or nullcontext():
+            rows = self._follow()
+        return self._show_ends(rows)
+
+    def _follow(self) -> list[Download]:
         with closing(open_doorbell()) as bell:
             while True:
                 # First the rows: a download that ends meanwhile is shown in the next round.
@@ -118,7 +121,7 @@ class Watch:
                 self._show_transitions()
                 running = [row for row in rows if row.outcome is None]
                 if not running:
-                    return self._show_ends(rows)
+                    return rows
                 self._show_progress(running)
                 bell.wait(LOOK_AGAIN_SECONDS)
 
@@ -126,24 +129,20 @@ class Watch:
         fresh = Transition.objects.filter(download__in=self.names, seq__gt=self.seq)
         for transition in fresh.order_by("seq"):
             self.seq = transition.seq
-            if not self.out.isatty():
+            if self.bars is None:
                 name = self.names[transition.download_id]
                 self.out.write(f"{name} {transition.to_state} ({transition.reason})")
                 self.out.flush()
 
     def _show_progress(self, running: Sequence[Download]) -> None:
-        if not self.out.isatty():
+        if self.bars is None:
             return
-        columns = shutil.get_terminal_size().columns
         ended = len(self.names) - len(running)
-        count = f"{ended} of {len(self.names)} ended · " if len(self.names) > 1 else ""
-        line = count + " · ".join(map(progress_line, running))
-        self.out.write(f"{START_OF_LINE}{line[: columns - 1]}", ending="")
-        self.out.flush()
+        count = f"{ended} of {len(self.names)} ended" if len(self.names) > 1 else ""
+        begun = [each for each in running if each.state != State.CREATED]
+        self.bars.show(begun or running[:1], headline=count)
 
     def _show_ends(self, rows: Sequence[Download]) -> bool:
-        if self.out.isatty():
-            self.out.write(START_OF_LINE, ending="")
         ended = {row.pk: row for row in rows}
         for key, name in self.names.items():
             row = ended.get(key)
@@ -198,15 +197,6 @@ def options_of(arguments: Mapping[str, Any], owner: User | None) -> DownloadOpti
         return chosen_options(arguments["preset"], given, user=owner)
     except (InvalidOption, UnknownPreset, UnusablePreset) as refusal:
         raise CommandError(str(refusal), returncode=WRONG_ARGUMENTS) from None
-
-
-def progress_line(download: Download) -> str:
-    progress: Progress | None = getattr(download, "progress", None)
-    if progress is None:
-        return f"{download.correlation_id} {download.state}"
-    percent = "" if progress.percent is None else f" {progress.percent:.0f} %"
-    speed = "" if progress.speed is None else f" {filesizeformat(progress.speed)}/s"
-    return f"{download.correlation_id} {progress.phase}{percent}{speed}"
 
 
 def end_line(download: Download) -> str:

@@ -3,6 +3,7 @@
 import json
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
+from contextlib import nullcontext
 from typing import Any
 
 from django.core.management.base import BaseCommand
@@ -10,6 +11,7 @@ from django.core.management.base import BaseCommand
 from downloads.disk.isolation import is_correlation_id
 from downloads.management.arguments import duration
 from downloads.management.foreseen import errors_in_one_line
+from downloads.management.progress_bars import pulse
 from downloads.rules.redaction import escape
 from downloads.worker.leftovers import Orphan
 from downloads.worker.recovery import recover
@@ -51,12 +53,14 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         ids, dry_run = options["correlation_id"], options["dry_run"]
-        with errors_in_one_line("Nothing could be recovered", OSError):
+        bar = pulse(sys.stderr, "Orphans") if sys.stderr.isatty() else nullcontext()
+        with errors_in_one_line("Nothing could be recovered", OSError), bar as shown:
             orphans = recover(
                 actor="command:cleanup_orphans",
                 only=frozenset(ids) if ids else None,
                 older_than=options["older_than"],
                 dry_run=dry_run,
+                on_found=shown.count if shown else None,
             )
         total = {"count": len(orphans), "bytes": sum(orphan.size_bytes for orphan in orphans)}
         if options["json"]:

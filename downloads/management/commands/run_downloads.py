@@ -3,6 +3,7 @@
 import signal
 import sys
 from argparse import ArgumentParser
+from contextlib import nullcontext
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -10,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from downloads.fetch.processes import ChildFailed, end_with_parent
 from downloads.management.arguments import add_concurrency
 from downloads.management.foreseen import errors_in_one_line
+from downloads.management.progress_bars import BarsOfThisWorker
 from downloads.worker.worker import GRACE_SECONDS, DownloadManager, Outdated
 
 
@@ -61,5 +63,9 @@ class Command(BaseCommand):
             sys.stdin.read()  # ends when the parent has made the database ready
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: manager.stop())
-        with errors_in_one_line("The worker cannot run", OSError, ChildFailed, Outdated):
+        is_watched = sys.stderr.isatty() and not options["parent_pid"]
+        with (
+            errors_in_one_line("The worker cannot run", OSError, ChildFailed, Outdated),
+            BarsOfThisWorker() if is_watched else nullcontext(),
+        ):
             manager.run(once=options["once"])

@@ -88,14 +88,18 @@ document.addEventListener("drop", (event) => {
   take(event.dataTransfer);
 });
 
-// What is not an answer of ours is not put into the page.
-document.addEventListener("htmx:before:response", (event) => {
-  const { sourceElement, response } = event.detail.ctx;
-  if (!section.contains(sourceElement)) return;
-  if (response.raw.redirected) tell(event, section.dataset.signedOut);
-  else if (response.status === 400) tell(event, section.dataset.tooMuch);
-  else if (response.status >= 400 && response.status !== 422) tell(event, section.dataset.failed);
-});
+// What is not an answer of ours is not put into the page, nor what is said of a form that was sent
+// meanwhile: it would take the place of what became of that.
+for (const moment of ["htmx:before:response", "htmx:before:swap"]) {
+  document.addEventListener(moment, (event) => {
+    const { sourceElement, sourceEvent, response } = event.detail.ctx;
+    if (!section.contains(sourceElement)) return;
+    if (sourceElement === section && !sourceEvent.target.isConnected) event.preventDefault();
+    if (response.raw.redirected || response.status === 403) tell(event, section.dataset.signedOut);
+    else if (response.status === 400) tell(event, section.dataset.tooMuch);
+    else if (response.status >= 400 && response.status !== 422) tell(event, section.dataset.failed);
+  });
+}
 section.addEventListener("htmx:error", (event) => tell(event, section.dataset.unreachable));
 section.addEventListener("htmx:after:swap", grow);
 

@@ -73,10 +73,13 @@ async function send(url, body) {
   const headers = { "X-Requested-With": "fetch" };
   const response = await fetch(url, { method: body ? "POST" : "GET", body, headers }).catch(() => null);
   if (response?.redirected) return location.reload(); // signed out
+  const isPage = !response || response.headers.get("content-type").startsWith("text/html");
   const text = await response?.text();
-  if (response?.headers.get("content-type").startsWith("text/html")) return ask(text);
+  if (isPage && response?.ok) return ask(text);
+  const [note, wasAsked] = [byId("bulk-note"), dialog.open];
   dialog.close();
-  byId("bulk-note").textContent = text ?? form.dataset.away;
+  note.textContent = isPage ? form.dataset.away : text; // a page tells of an error
+  if (wasAsked) note.focus(); // a row that has the focus would stay
   document.dispatchEvent(new CustomEvent("vnsite:changed", { detail: [...selected] }));
   return response?.ok && tick(false);
 }

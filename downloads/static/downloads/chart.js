@@ -99,7 +99,7 @@ function tell() {
   row.insertCell().textContent = perSecond(mean(known(speeds.slice(-ROW_S))));
 }
 
-setInterval(async () => {
+async function tick() {
   const figure = document.querySelector("#part-chart figure");
   if (figure && figure !== shown) await show(figure);
   if (!figure || figure.dataset.ended || !plot) return;
@@ -113,7 +113,10 @@ setInterval(async () => {
   if (!isFresh || newest.speed === null || times.at(-1) - last < ROW_S) return;
   figure.dataset.saidAt = times.at(-1);
   tell();
-}, 1_000);
+}
+
+setInterval(tick, 1_000);
+tick();
 
 const fit = () => plot?.setSize(box());
 addEventListener("resize", fit);

@@ -2,7 +2,7 @@
 
 const one = (selector, within = document) => within.querySelector(selector);
 const OF_PAGE = { "/": "[type=search]", n: "#id_urls", p: "#pause", "?": "#keys" };
-const OF_ROW = { x: "[name=ids]", c: "[data-act=cancel]", r: "[data-act=retry]", e: ".problem summary" };
+const OF_ROW = { x: "[name=ids]", c: "[data-act=cancel]", r: "[data-act=retry]", e: "#part-problem summary" };
 let isGoing = false; // "g" was pressed
 
 const isOn = document.body.dataset.keys === "1";
@@ -18,7 +18,7 @@ addEventListener("keydown", (event) => {
   if (!meant) return;
   event.preventDefault();
   if (meant.matches("dialog")) meant.showModal();
-  else if (meant.matches(".title, [type=search], textarea")) meant.focus();
+  else if (meant.matches(".title, summary, [type=search], textarea")) meant.focus();
   else meant.click();
 });
 
@@ -29,6 +29,7 @@ function find(key, row) {
   const titles = [...document.querySelectorAll(".row .title")];
   const step = { j: 1, k: -1 }[key];
   if (step) return titles[titles.findIndex((title) => row?.contains(title)) + step];
+  if (key === "e" && row) location.assign(`${one(".title", row).href}#part-problem`);
   // On a list the row in focus is meant, elsewhere the page.
   return OF_ROW[key] && (row || !titles.length) ? one(OF_ROW[key], row ?? document) : null;
 }

@@ -11,6 +11,7 @@ const LOCAL = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: 
 const CLOCK = new Intl.DateTimeFormat(locale, { timeStyle: "short" });
 const ROUND_UP_MS = 59_000; // to the minute: what is said to end then has ended
 const DUE_SLACK_MS = 500; // the server must think so as well
+const localised = new WeakSet(); // <time> elements: to format an instant costs more than all else
 const patchedAt = new WeakMap(); // progress element → when its numbers came
 
 // The server's clock minus ours: "2 min ago" must not depend on a wrong clock of the browser.
@@ -25,10 +26,12 @@ export function setClock(ms) {
 export function writeTimes(root = document) {
   for (const time of root.querySelectorAll("time[data-ago], time[data-local], time[data-clock]")) {
     const instant = Date.parse(time.dateTime);
-    const local = LOCAL.format(instant);
     if ("ago" in time.dataset) write(time, ago((Date.now() + clockMs - instant) / 1000));
-    else write(time, "clock" in time.dataset ? CLOCK.format(instant + ROUND_UP_MS) : local);
-    if (time.title !== local) time.title = local;
+    if (localised.has(time)) continue;
+    localised.add(time);
+    time.title = LOCAL.format(instant);
+    if ("local" in time.dataset) write(time, time.title);
+    if ("clock" in time.dataset) write(time, CLOCK.format(instant + ROUND_UP_MS));
   }
 }
 

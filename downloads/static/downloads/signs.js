@@ -33,7 +33,8 @@ export function writeTitle(state) {
   ];
   const title = parts.filter(Boolean).join(" · ");
   if (document.title !== title) document.title = title;
-  const wanted = unseen ? page.iconFailed : state.isActive ? page.iconActive : idle;
+  const isActive = state.active > 0 || state.percent !== null;
+  const wanted = unseen ? page.iconFailed : isActive ? page.iconActive : idle;
   if (shown !== wanted) icon.href = shown = wanted;
 }
 

@@ -1,0 +1,133 @@
+"""Every page for people who see, touch or move less well: small, spaced, touched, by keyboard."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.contrib.auth.models import User
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.conftest import TIMEOUT_MS, sign_in
+from tests.helpers.serving import Serving
+
+# WCAG 1.4.12: what a reader may set, and nothing may be lost by it.
+SPACED = """* { line-height: 1.5 !important; letter-spacing: .12em !important;
+    word-spacing: .16em !important; } p { margin-bottom: 2em !important; }"""
+CUT_OFF = """() => [...document.querySelectorAll("button, .button, .badge, .chip, label, nav a")]
+    .filter((each) => each.checkVisibility() && !each.matches(".hidden, .hidden *, .skip"))
+    .filter((each) => each.scrollHeight > each.clientHeight + 1 && each.clientHeight)
+    .map((each) => each.outerHTML.slice(0, 120))"""
+WIDTH = "document.documentElement.scrollWidth"
+TOO_SMALL = """(least) => [...document.querySelectorAll("button, .button, summary, nav a, select")]
+    .filter((each) => each.checkVisibility() && !each.matches(".hidden *, .skip"))
+    .map((each) => [each, each.getBoundingClientRect()])
+    .filter(([, { width, height }]) => height && Math.min(width, height) < least)
+    .map(([each, { width, height }]) => `${width} by ${height} ${each.outerHTML.slice(0, 120)}`)"""
+# The middle of what has the focus; null when it is on the screen and nothing lies over it.
+COVERED = """() => {
+    const focused = document.activeElement;
+    if (!focused.matches(":focus:not(body, .hidden *)") || !focused.checkVisibility()) return null;
+    const { x, y, width, height } = focused.getClientRects()[0];
+    const over = document.elementFromPoint(x + width / 2, y + height / 2);
+    const isSeen = focused.contains(over) || over?.contains(focused);
+    return isSeen || focused.labels?.[0]?.contains(over)
+        ? null : `${focused.outerHTML.slice(0, 120)} under ${over?.outerHTML.slice(0, 60)}`;
+}"""
+
+
+@pytest.fixture(autouse=True)
+def _patience() -> None:
+    expect.set_options(timeout=TIMEOUT_MS)
+
+
+@pytest.fixture
+def site_settings() -> dict[str, str]:
+    # Nothing is claimed, so that only the tests move downloads.
+    return {"VNSITE_MIN_FREE_BYTES": str(2**60)}
+
+
+@pytest.fixture
+def touched(browser: Browser, site: Serving) -> Iterator[Page]:
+    context = browser.new_context(
+        base_url=site.url, has_touch=True, is_mobile=True, viewport={"width": 360, "height": 740}
+    )
+    context.set_default_timeout(TIMEOUT_MS)
+    yield context.new_page()
+    context.close()
+
+
+def test_pages_fit_on_320_px_also_when_their_text_is_spaced(
+    page: Page, staff: User, lived_in: dict[str, str]
+) -> None:
+    sign_in(page, staff)
+    page.set_viewport_size({"width": 320, "height": 640})
+    found: list[str] = []
+
+    for name, path in lived_in.items():
+        page.goto(path)
+        if page.evaluate(WIDTH) > 320:
+            found.append(f"{name} is {page.evaluate(WIDTH)} px wide")
+        page.evaluate(
+            """css => { const sheet = new CSSStyleSheet(); sheet.replaceSync(css);
+            document.adoptedStyleSheets.push(sheet); }""",
+            SPACED,
+        )
+        if page.evaluate(WIDTH) > 320:
+            found.append(f"{name} is {page.evaluate(WIDTH)} px wide with spaced text")
+        found += [f"{name} cuts off: {each}" for each in page.evaluate(CUT_OFF)]
+
+    assert not found, "\n".join(found)
+
+
+def test_a_finger_finds_every_target(touched: Page, staff: User, lived_in: dict[str, str]) -> None:
+    sign_in(touched, staff)
+    found: list[str] = []
+
+    for name, path in lived_in.items():
+        touched.goto(path)
+        found += [f"{name}: {each}" for each in touched.evaluate(TOO_SMALL, 44)]
+
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("name", ["dashboard", "failed", "account", "presets"])
+def test_nothing_lies_over_what_has_the_focus(
+    page: Page, staff: User, lived_in: dict[str, str], name: str
+) -> None:
+    sign_in(page, staff)
+    page.set_viewport_size({"width": 800, "height": 420})
+    page.goto(lived_in[name])
+    found: list[str] = []
+
+    for key in ("Tab", "Shift+Tab"):
+        for _ in range(40):
+            page.keyboard.press(key)
+            if covered := page.evaluate(COVERED):
+                found.append(covered)
+
+    assert not found, "\n".join(found)
+
+
+def test_without_colours_of_its_own_a_page_keeps_its_marks(
+    page: Page, staff: User, lived_in: dict[str, str]
+) -> None:
+    page.emulate_media(forced_colors="active")
+    sign_in(page, staff)
+
+    for selector in (".badge", ".filters [aria-current]", "progress"):
+        width = page.locator(selector).first.evaluate(
+            "each => parseFloat(getComputedStyle(each).borderTopWidth)"
+            " + parseFloat(getComputedStyle(each).outlineWidth)"
+        )
+        assert width >= 1, selector
+    page.goto(lived_in["running"])
+    step = page.locator("[aria-current=step]")
+    assert step.evaluate("each => getComputedStyle(each).outlineStyle") == "solid"
+
+
+def test_reduced_motion_stands_still(page: Page, staff: User, lived_in: dict[str, str]) -> None:
+    page.emulate_media(reduced_motion="reduce")
+    sign_in(page, staff)
+
+    for path in (lived_in["dashboard"], lived_in["running"]):
+        page.goto(path)
+        assert page.evaluate("document.getAnimations().length") == 0

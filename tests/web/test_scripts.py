@@ -1,0 +1,59 @@
+"""What a page loads of scripts: small, each that is named, and none with words of its own."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from downloads.web.words import words
+
+ROOT = Path(__file__).resolve().parents[2]
+STATIC = ROOT / "downloads/static/downloads"
+TEMPLATES = ROOT / "templates"
+OF_EVERY_PAGE = "base.html"
+# Bytes of our own scripts as they lie in the source, comments included; htmx and uPlot left out.
+MOST_BYTES = {"downloads/dashboard.html": 56_000, "downloads/download.html": 58_000}
+LIVE = ("live", "refresh", "status", "signs", "announce", "connection", "hub", "patch", "rows")
+
+
+def named_in(template: str) -> set[str]:
+    text = (TEMPLATES / template).read_text()
+    return set(re.findall(r"static 'downloads/([a-z_]+)\.js'", text))
+
+
+def with_imports(names: set[str]) -> set[str]:
+    """The modules and all that they import, the worker that they start included."""
+    waiting, found = sorted(names), set(names)
+    for name in waiting:
+        text = (STATIC / f"{name}.js").read_text()
+        imported = set(re.findall(r'"\./([a-z_]+)\.js"', text)) - found
+        waiting += imported
+        found |= imported
+    return found
+
+
+@pytest.mark.parametrize("page", MOST_BYTES)
+def test_a_page_loads_few_bytes_of_our_scripts(page: str) -> None:
+    names = with_imports(named_in(OF_EVERY_PAGE) | named_in(page))
+
+    assert {"live", "hub", "patch"} <= names
+    assert sum((STATIC / f"{name}.js").stat().st_size for name in names) <= MOST_BYTES[page]
+
+
+def test_every_word_that_a_script_says_is_there_and_every_one_there_is_said() -> None:
+    scripts = "".join(path.read_text() for path in STATIC.glob("*.js"))
+    known = set(words())
+    said = set(re.findall(r'say\(\s*"([a-z_-]+)"', scripts))
+    quoted = set(re.findall(r'"([a-z_-]+)"', scripts))
+    made = {name for name in known if re.match(r"(ago|in|phase)_|.+_many$", name)}
+
+    assert said <= known
+    assert known - quoted - made == set()
+
+
+@pytest.mark.parametrize("name", LIVE)
+def test_a_live_script_has_no_sentence_of_its_own(name: str) -> None:
+    code = re.sub(r"^\s*//.*$|\s//\s.*$", "", (STATIC / f"{name}.js").read_text(), flags=re.M)
+    sentences = re.findall(r'["`][A-Z][a-z]+ [^"`]*["`]', code)
+
+    assert sentences == []
