@@ -82,6 +82,7 @@ HOUSE: tuple[dict[str, frozenset[str]], ...] = (
                 "downloads.apps",
                 "downloads.management",
                 "vnsite.asgi",
+                "vnsite.formats",
                 "vnsite.proxies",
                 "vnsite.server",
                 "vnsite.settings",

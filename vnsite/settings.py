@@ -161,6 +161,7 @@ LOGOUT_REDIRECT_URL = VNSITE.auth_logout_url or "login"
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English")]
 TIME_ZONE = "UTC"
+FORMAT_MODULE_PATH = "vnsite.formats"
 USE_I18N = True
 USE_TZ = True
 

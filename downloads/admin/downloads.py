@@ -5,9 +5,10 @@ would leave files behind, and the database refuses it, because history is append
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from copy import copy
 from typing import Any
+from urllib.parse import parse_qsl
 
 from django.contrib import admin, messages
 from django.contrib.admin.actions import delete_selected
@@ -17,17 +18,28 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from downloads.actions import NotAllowed, clean, forget, refusal_to_delete, require_deletable
+from downloads.actions import (
+    NotAllowed,
+    cancel,
+    clean,
+    forget,
+    refusal_to_delete,
+    require_deletable,
+    retry,
+)
 from downloads.admin.cleanup import CleanupForm, CleanupPlan
 from downloads.admin.read_only import NothingToWrite
 from downloads.models import AttemptLog, Download, DownloadQuerySet, Transition, user_actor
-from downloads.rules.states import RUNNING
+from downloads.rules.states import RUNNING, State
+from downloads.web.actors import actor_in_words
 from downloads.web.detail_view import options_in_words
 from downloads.web.details import detail_of
+from downloads.web.format import LOOKS, size
+from downloads.web.history import reason_in_words
 from downloads.web.requests import SignedInRequest
 from downloads.web.row_view import host_of
 
@@ -38,13 +50,30 @@ admin.site.index_title = "Administration"
 class HistoryInline(NothingToWrite, admin.TabularInline):
     model = Transition
     verbose_name_plural = "history"
-    fields = ("seq", "at", "from_state", "to_state", "actor", "reason", "detail", "attempt")
-    readonly_fields = ("detail",)
+    fields = ("number", "at", "move", "who", "why", "detail", "attempt")
+    readonly_fields = ("number", "move", "who", "why", "detail")
     extra = 0
+
+    @admin.display(description="#")
+    def number(self, entry: Transition) -> int:
+        return entry.seq
+
+    @admin.display(description="state")
+    def move(self, entry: Transition) -> str:
+        states = [state for state in (entry.from_state, entry.to_state) if state]
+        return " → ".join(LOOKS[State(state)].label for state in states)
+
+    @admin.display
+    def who(self, entry: Transition) -> str:
+        return actor_in_words(entry.actor)
+
+    @admin.display
+    def why(self, entry: Transition) -> str:
+        return reason_in_words(entry)
 
     @admin.display
     def detail(self, entry: Transition) -> str:
-        return detail_of(entry.data)
+        return detail_of(entry.data, write_bytes=size)
 
 
 class LogsInline(NothingToWrite, admin.StackedInline):
@@ -71,7 +100,7 @@ class DownloadAdmin(admin.ModelAdmin):
     search_fields = ("url", "title", "correlation_id")
     search_help_text = "URL, title or correlation id"
     show_full_result_count = False  # a second count of the whole table
-    actions = ("clean_up", "delete_selected")
+    actions = ("cancel_selected", "retry_selected", "clean_up", "delete_selected")
     inlines = (HistoryInline, LogsInline)
     fieldsets = (
         (
@@ -102,7 +131,8 @@ class DownloadAdmin(admin.ModelAdmin):
 
     @admin.display(description="state", ordering="state")
     def badge(self, download: Download) -> SafeString:
-        return format_html('<span class="state state-{0}">{0}</span>', download.state)
+        look = LOOKS[State(download.state)]
+        return format_html('<span class="state state-{}">{}</span>', download.state, look.label)
 
     @admin.display(description="options")
     def chosen_options(self, download: Download) -> str:
@@ -114,11 +144,11 @@ class DownloadAdmin(admin.ModelAdmin):
 
     @admin.display(description="error message")
     def error_message(self, download: Download) -> str:
-        return detail_of(download.error_data)
+        return detail_of(download.error_data, write_bytes=size)
 
     @admin.display(description="published files")
     def published_files(self, download: Download) -> str:
-        return "\n".join(f"{file.name}, {file.size} bytes" for file in download.files)
+        return "\n".join(f"{file.name}, {size(file.size)}" for file in download.files)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Download | None = None) -> list[str]:
         return [name for name in flatten_fieldsets(self.fieldsets) if name != "priority"]
@@ -129,6 +159,35 @@ class DownloadAdmin(admin.ModelAdmin):
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False  # they are added on the dashboard, where links are checked
+
+    # Cancelling and retrying.
+
+    @admin.action(permissions=["change"], description="Cancel selected downloads")
+    def cancel_selected(self, request: SignedInRequest, queryset: DownloadQuerySet) -> None:
+        self._act(request, queryset, action=cancel, done="cancelled or asked to stop")
+
+    @admin.action(permissions=["change"], description="Retry selected downloads")
+    def retry_selected(self, request: SignedInRequest, queryset: DownloadQuerySet) -> None:
+        self._act(request, queryset, action=retry, done="will be tried again")
+
+    def _act(
+        self,
+        request: SignedInRequest,
+        queryset: DownloadQuerySet,
+        *,
+        action: Callable[..., Download],
+        done: str,
+    ) -> None:
+        """Do it to each by itself: one that does not allow it does not stop the others."""
+        count = 0
+        for download in queryset:
+            try:
+                action(download, actor=user_actor(request.user))
+            except NotAllowed as refusal:
+                self.message_user(request, f"Download {download}: {refusal}", messages.ERROR)
+            else:
+                count += 1
+        self.message_user(request, f"{count} {done}.")
 
     # Deleting.
 
@@ -232,6 +291,7 @@ class DownloadAdmin(admin.ModelAdmin):
             "media": self.media,
             "form": form,
             "plan": CleanupPlan.of(form.known_ids),
+            "preserved_filters": self.get_preserved_filters(request),
         }
         template = "admin/downloads/download/clean_up.html"
         status = 422 if form.errors else 200
@@ -244,7 +304,8 @@ class DownloadAdmin(admin.ModelAdmin):
         level = messages.WARNING if counts["skipped"] else messages.SUCCESS
         sentence = f"{counts['cleaned']} cleaned, {counts['skipped']} skipped."
         self.message_user(request, sentence, level)
-        return redirect("admin:downloads_download_changelist")
+        filters = dict(parse_qsl(self.get_preserved_filters(request))).get("_changelist_filters")
+        return redirect(f"{reverse('admin:downloads_download_changelist')}?{filters or ''}")
 
     def _clean_one(self, request: SignedInRequest, download: Download) -> str:
         try:
@@ -255,5 +316,5 @@ class DownloadAdmin(admin.ModelAdmin):
             sentence = f"Download {download}: its directory cannot be removed ({error.strerror})."
             self.message_user(request, sentence, messages.ERROR)
             return "skipped"
-        self.log_change(request, download, f"Cleaned up by correlation id: {freed} bytes freed.")
+        self.log_change(request, download, f"Cleaned up by correlation id: {size(freed)} freed.")
         return "cleaned"

@@ -212,16 +212,21 @@ def run(
     fetching.ask_first = wishes.wait_for_take if job.asks_first else None
     live = equip(fetching, made, guard, wishes=wishes)
     lists = downloader.lists = ListReader(downloader, job, send=send, wishes=wishes)
+    preview = fetching.preview
+    if preview is not None:
+        lists.on_list = partial(preview.begin, kept=None)
     info = extracted(downloader, live, job.url)
     if lists.ended is not None:
+        if preview is not None:
+            preview.finish()
         return lists.ended
     try:
         fetched = verified(info, fetching)
     except Exception:
         fetching.resume.forget()  # or the next attempt would end the same way
         raise
-    if fetching.preview is not None:
-        fetching.preview.finish()
+    if preview is not None:
+        preview.finish()
     return fetched
 
 

@@ -72,6 +72,7 @@ class ListReader:
 
     def __init__(self, downloader: YoutubeDL, job: Job, *, send: Send, wishes: Wishes) -> None:
         self.ended: ListingEnded | None = None  # once a list was read
+        self.on_list: Callable[[dict[str, Any]], None] | None = None  # told of it before
         self._downloader = downloader
         self._options = DownloadOptions.from_mapping(job.options)
         self._may_list = job.may_list
@@ -102,6 +103,8 @@ class ListReader:
         }
         title = title_of(result)
         self._send(Metadata(title=title))
+        if self.on_list is not None:
+            self.on_list(result)
         self._send(PhaseBegan(phase=Phase.LISTING))
         left_out, end = self._read(chain(first, entries))
         self.ended = ListingEnded(title=title, kind=kind_of(result), left_out=left_out, end=end)

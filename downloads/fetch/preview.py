@@ -24,7 +24,7 @@ LEAST_WIDTH = 160
 MAX_TRIED = 3  # of the pictures that a site offers
 SILENCE_SECONDS = 5.0
 LONGEST_SECONDS = 10.0  # of all together
-# For which a video that is finished waits for its picture at most.
+# For which a video, or a list, that is finished waits for its picture at most.
 WAIT_SECONDS = 1.0
 
 
@@ -108,7 +108,8 @@ def smallest_first(info: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     That is the smallest of at least 160 px. What does not say how wide it is comes after those, the
     best first, and what is too small last.
     """
-    offered = [each for each in info.get("thumbnails") or () if _is_of_web(each)]
+    only = {"url": info.get("thumbnail")}  # that is all there is before yt-dlp has looked at it
+    offered = [each for each in info.get("thumbnails") or [only] if _is_of_web(each)]
     wide = [each for each in offered if _width_of(each) >= LEAST_WIDTH]
     unknown = [each for each in offered if not _width_of(each)]
     narrow = [each for each in offered if 0 < _width_of(each) < LEAST_WIDTH]

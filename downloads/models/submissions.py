@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -240,5 +241,10 @@ def without_past(options: DownloadOptions, now: datetime) -> DownloadOptions:
 
 def fingerprint(url: str, options: DownloadOptions) -> str:
     """Return a hash of URL and chosen options, equal for two wishes that are the same."""
-    text = json.dumps([url, options.chosen()], sort_keys=True, separators=(",", ":"))
+    text = f"[{json.dumps(url)},{_chosen(options)}]"
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+@lru_cache(maxsize=64)  # all links of a batch have the same options
+def _chosen(options: DownloadOptions) -> str:
+    return json.dumps(options.chosen(), sort_keys=True, separators=(",", ":"))

@@ -10,12 +10,13 @@ from django.utils.safestring import SafeString
 from downloads.models import Counts, Worker
 from downloads.rules.states import State
 from downloads.waiting import has_live_worker
-from downloads.web.format import LOOKS, instant
+from downloads.web.format import LOOKS, instant, size
 from downloads.web.help import SHORTCUTS
 from downloads.web.words import words as words_of_scripts
 
 register = template.Library()
 register.simple_tag(instant)
+register.simple_tag(size)
 
 SPRITE = "downloads/vendor/lucide-static-1.62.0/icons.svg"
 

@@ -1,5 +1,6 @@
 """The account page: preferences, password and API tokens of who is signed in. Wiring only."""
 
+from copy import copy
 from http import HTTPStatus
 from typing import Any
 
@@ -33,7 +34,8 @@ def account(request: SignedInRequest) -> HttpResponse:
 @require_POST
 @login_required
 def save_preferences(request: SignedInRequest) -> HttpResponse:
-    form = PreferencesForm(request.POST, instance=preferences_of(request.user))
+    # A copy: what is refused stays in the instance, and the page is drawn with that of the user.
+    form = PreferencesForm(request.POST, instance=copy(preferences_of(request.user)))
     if not form.is_valid():
         return _page(request, preferences_form=form)
     preferences = form.save()

@@ -177,10 +177,10 @@ def _went_wrong(entry: Transition) -> bool:
 def _why(end: Transition) -> str:
     if _went_wrong(end) and end.error_class:
         return advice_of(ErrorClass(end.error_class), end.data).sentence
-    return "" if end.to_state in ENDED else _reason(end)
+    return "" if end.to_state in ENDED else reason_in_words(end)
 
 
-def _reason(entry: Transition) -> str:
+def reason_in_words(entry: Transition) -> str:
     if entry.reason in list(ErrorClass):
         return advice_of(ErrorClass(entry.reason), entry.data).sentence
     return str(REASONS.get(entry.reason, entry.reason))
@@ -191,7 +191,7 @@ def _move(entry: Transition, workers: Sequence[str]) -> Move:
         entry=entry,
         origin=LOOKS[State(entry.from_state)].label if entry.from_state else "",
         who=actor_in_words(entry.actor, workers=workers),
-        reason=_reason(entry),
+        reason=reason_in_words(entry),
         detail=detail_of(entry.data, write_bytes=size),
         is_warning=_went_wrong(entry) or bool(entry.data.get("warnings")),
     )

@@ -19,10 +19,10 @@ def report_of(download: Download) -> str:
     """Return the versions, the error, and the last lines of the newest attempt's log."""
     log = download.logs.order_by("attempt").last()
     lines = log.text.splitlines()[-MAX_LOG_LINES:] if log else ["(no log)"]
-    python = platform.python_version()
+    python, yt_dlp = platform.python_version(), yt_dlp_in_words(download) or "yt-dlp ?"
     return "\n".join(
         [
-            f"vnsite {version_on_disk()} · {yt_dlp_in_words(download) or 'yt-dlp ?'} · Python {python}"
+            f"vnsite {version_on_disk()} · {yt_dlp} · Python {python}"
             f" · {connection.vendor} · {platform.system()} {platform.machine()}",
             f"{download.correlation_id} · {download.state} · attempt {download.attempt}",
             redact(download.url),

@@ -316,7 +316,7 @@ class AttemptRun:
 
     def _conclude(self, last_word: LastWord, directory: Path) -> None:
         self.row.require()
-        self._progress.finish()
+        self._progress.finish(is_published=isinstance(last_word, Fetched))
         self._loan.store_renewed(self.row)
         if isinstance(last_word, Fetched | ListingEnded):
             self._learning.keep(is_personal=bool(self._loan.lent.cookies))

@@ -158,12 +158,15 @@ class ProgressReport:
         if time.monotonic() - self._speeds_at >= SPEEDS_INTERVAL_SECONDS:
             self._write_speeds()
 
-    def finish(self) -> None:
-        """Write the speeds that are not written yet. They are lost when the database is away."""
+    def finish(self, *, is_published: bool) -> None:
+        """Write what is not written yet of the speeds and, unless it `is_published` next, which
+        writes it, of the thumbnail. It is lost when the database is away."""
         try:
+            if self.thumbnail is not None and not is_published:
+                self._write()
             self._write_speeds()
         except (OperationalError, InterfaceError) as error:
-            logger.info("%s: its speeds were not written: %s", self._download, in_words(error))
+            logger.info("%s: its rest was not written: %s", self._download, in_words(error))
             connection.close()
 
     def _write_speeds(self) -> None:

@@ -106,7 +106,7 @@ def test_the_list_shows_state_and_host(browser: Client) -> None:
 
     page = browser.get(LIST)
 
-    assert '<span class="state state-failed">failed</span>' in page.content.decode()
+    assert '<span class="state state-failed">Failed</span>' in page.content.decode()
     assert "video.example.org" in text_of(page)
 
 
@@ -133,7 +133,8 @@ def test_the_history_is_there_and_cannot_be_written(browser: Client) -> None:
 
     page = browser.get(f"{LIST}{download.pk}/change/")
 
-    assert "child_started" in text_of(page)
+    assert "Ready → Downloading worker" in text_of(page)
+    assert re.search(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", text_of(page))
     assert "clip.mp4" in text_of(page)
     html = page.content.decode()
     field = r'<(?:input|select|textarea)(?![^>]* type="(?:hidden|submit)")[^>]* name="([^"]*)"'
@@ -292,6 +293,41 @@ def test_deleting_many_deletes_those_that_can_be(browser: Client) -> None:
     assert LogEntry.objects.get().object_id == str(failed.pk)
 
 
+def test_many_are_cancelled_and_those_that_cannot_be_are_named(
+    browser: Client, staff: User
+) -> None:
+    failed, waiting = lives.fail(lives.submit()), lives.submit()
+
+    page = text_of(act(browser, "cancel_selected", waiting, failed))
+
+    waiting.refresh_from_db()
+    assert waiting.outcome == "cancelled"
+    assert waiting.transitions.filter(actor=f"user:{staff.username}").exists()
+    assert "1 cancelled or asked to stop." in page
+    assert f"Download {failed}: " in page
+
+
+def test_many_are_tried_again(browser: Client) -> None:
+    failed = lives.fail(lives.submit())
+
+    page = text_of(act(browser, "retry_selected", failed))
+
+    failed.refresh_from_db()
+    assert failed.state == "created"
+    assert "1 will be tried again." in page
+
+
+@pytest.mark.parametrize("action", ["cancel_selected", "retry_selected"])
+def test_who_may_only_look_is_offered_no_action(clerk: Client, action: str) -> None:
+    download = lives.submit()
+
+    act(clerk, action, download)
+
+    download.refresh_from_db()
+    assert download.state == "created"
+    assert action not in clerk.get(LIST).content.decode()
+
+
 def test_deleting_needs_the_permission(clerk: Client) -> None:
     download = lives.fail(lives.submit())
 
@@ -310,7 +346,7 @@ def test_the_action_shows_what_would_be_removed(browser: Client) -> None:
     page = act(browser, "clean_up", download)
 
     assert str(directory_of(download)) in text_of(page)
-    assert "1000 bytes" in text_of(page)
+    assert "1.0 KiB" in text_of(page)
     assert "Clean up 1 download" in text_of(page)
     assert directory_of(download).exists()
 
@@ -327,7 +363,24 @@ def test_confirming_cleans_up_and_says_so(browser: Client, staff: User) -> None:
     assert Transition.objects.filter(to_state="cleaned", actor="user:stefan").count() == 2
     entries = LogEntry.objects.filter(user=staff, action_flag=CHANGE)
     assert {entry.object_repr for entry in entries} == {str(failed), str(completed)}
-    assert "1000 bytes freed" in entries[0].change_message
+    assert "1.0 KiB freed" in entries[0].change_message
+
+
+def test_the_list_is_as_it_was_when_the_clean_up_is_done(browser: Client) -> None:
+    download = lives.fail(lives.submit())
+    filtered = f"{LIST}?state__exact=failed&q=example"
+    ticked = {"action": "clean_up", "_selected_action": [download.pk]}
+
+    asked = browser.post(filtered, ticked).content.decode()
+    action = re.search(r'<form method="post" action="([^"]+)"', asked)
+    back = re.search(r'<a href="([^"]+)" class="closelink"', asked)
+    assert action
+    assert back
+    done = browser.post(
+        unescape(action[1]), {"selected": download.correlation_id, "further": "", "confirm": ""}
+    )
+
+    assert unescape(back[1]) == done.headers["Location"] == filtered
 
 
 def test_published_files_stay(browser: Client) -> None:

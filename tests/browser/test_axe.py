@@ -113,6 +113,14 @@ def select_rows(page: Page) -> None:
     page.locator(".row [name=ids]").last.check()
 
 
+def open_row_menu(page: Page) -> None:
+    page.locator(".row .more > summary").first.click()
+
+
+def open_options(page: Page) -> None:
+    page.locator("details.add-change").evaluate("details => { details.open = true }")
+
+
 def open_details(page: Page) -> None:
     page.locator("details").evaluate_all("all => all.forEach((each) => { each.open = true })")
 
@@ -123,7 +131,8 @@ USES: dict[str, tuple[str, Callable[[Page], None]]] = {
     "refused links": ("dashboard", refuse_links),
     "dimmed rows": ("dashboard", dim_rows),
     "selected rows": ("dashboard", select_rows),
-    "open options": ("dashboard", open_details),
+    "open menu of a row": ("dashboard", open_row_menu),
+    "open options": ("dashboard", open_options),
     "open details": ("failed", open_details),
     "refused password": ("account", refuse_password),
     "new token": ("account", make_token),

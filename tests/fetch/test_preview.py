@@ -139,6 +139,16 @@ def test_a_few_bytes_that_claim_many_pixels_are_not_shown(directory: Path) -> No
     assert small_picture(bytes(content), directory=directory) is None
 
 
+def test_a_list_has_the_picture_of_its_page(offer: Choices, fetch: Fetch) -> None:
+    picture = f'<meta property="og:image" content="{offer.url("/poster.jpg")}">'
+    videos = '<video src="/180.mp4"></video><video src="/360.mp4"></video>'
+    offer.site.serve("/two", Answer(body=f"<!doctype html><head>{picture}</head>{videos}"))
+    ended = fetch(offer.url("/two"), wants_preview=True)
+
+    assert len(ended.entries) == 2
+    assert len(pictured(ended)) == 1
+
+
 def source(width: int | None, name: str = "") -> dict[str, object]:
     return {"url": f"https://example.org/{name or width}", "width": width}
 

@@ -345,9 +345,13 @@ def test_the_whole_site_lives_below_the_path(
     pages = [added.text]
     pages += [
         browser.get(f"{browser.url}{path}").text
-        for path in (f"/downloads/{download.correlation_id}/", "/cookies/", "/nowhere")
+        for path in (
+            f"/downloads/{download.correlation_id}/",
+            *("/add", "/account/", "/cookies/", "/help/", "/workers/", "/nowhere"),
+        )
     ]
     listed = browser.get(f"{browser.url}/api/v1/downloads").json()
+    manifest = browser.get(f"{browser.url}/manifest.webmanifest").json()
     media = browser.get(f"{browser.url}/media/{download.correlation_id}/clip.mp4")
     with browser.get(f"{browser.url}/events/", stream=True, timeout=10) as stream:
         assert next(stream.iter_lines()).startswith(b"retry: ")
@@ -363,6 +367,8 @@ def test_the_whole_site_lives_below_the_path(
         for path in re.findall(rf'"({prefix}/static/[^"#]+)', page):
             assert browser.get(browser.origin + path).status_code == 200, path
     assert f'data-events="{prefix}/events/"' in added.text
+    assert manifest["start_url"].startswith(f"{prefix}/")
+    assert manifest["scope"] == f"{prefix}/"
     assert len(listed["items"]) == 2
     assert media.content == CONTENT
     assert admin.headers["Location"].startswith(f"{prefix}/admin/login/")

@@ -99,6 +99,7 @@ def test_a_wrong_speed_limit_is_named_and_loses_nothing(
     assert answer.status_code == 422
     assert sentence in text_of(answer)
     assert f'value="{typed}"' in text_of(answer)
+    assert '<html lang="en" data-theme="light">' in text_of(answer)
     assert Preferences.objects.get(user=user).theme == Theme.LIGHT
 
 

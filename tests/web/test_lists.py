@@ -536,7 +536,7 @@ def test_a_download_names_the_list_that_it_is_from(
     row = row_of(browser.get("/"), download)
     page = text_of(browser.get(path_of(download)))
 
-    assert re.search(f"from {link}A list</a>", row)
+    assert re.search(f"{link}A list</a>", row)
     assert re.search(f'(?s)aria-label="Back">.*{link}.*A list</a>.*</nav>', page)
 
 

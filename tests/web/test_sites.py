@@ -67,7 +67,7 @@ def test_the_list_has_every_site_with_limits_a_refusal_or_active_downloads(
     assert words.index("blocked.example") < words.index(HOST) < words.index("used.example")
     assert "used.example 1 running, 1 waiting No limits of its own" in words
     assert "2 at once · pause of 2 s · 500 KiB/s each · through a proxy" in words
-    assert "Waiting for blocked.example until" in words
+    assert "blocked.example refused" in words
     assert "Try now" in words
 
 

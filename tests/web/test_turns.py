@@ -57,11 +57,11 @@ def one_each() -> Iterator[None]:
 def test_a_row_and_a_page_say_that_as_many_of_yours_run_as_may(user: User) -> None:
     _, waiting = submit(user, 2)
     browser = browser_of(user)
-    assert "Waiting for its turn" not in words_of(browser.get("/"))
+    assert "It starts when one ends" not in words_of(browser.get("/"))
 
     claim()
 
-    said = "Waiting for its turn: 1 of yours is running, and at most 1 may"
+    said = "You have 1 running, the limit for you is 1. It starts when one ends"
     assert words_of(browser.get("/")).count(said) == 1
     page = words_of(browser.get(f"/downloads/{waiting.correlation_id}/"))
     assert f"{said}." in page
@@ -76,8 +76,8 @@ def test_staff_see_whose_they_are(user: User, staff: User) -> None:
 
     words = words_of(browser_of(staff).get("/"))
 
-    assert f"Waiting for its turn: 1 of {user.get_username()} is running" in words
-    assert "Waiting for its turn: 1 of the command is running" in words
+    assert f"{user.get_username()} has 1 running, the limit is 1." in words
+    assert "the command line has 1 running, the limit is 1." in words
 
 
 def test_a_row_says_that_as_many_of_its_site_run_as_may(user: User) -> None:
@@ -89,8 +89,8 @@ def test_a_row_says_that_as_many_of_its_site_run_as_may(user: User) -> None:
 
         words = words_of(browser_of(user).get("/"))
 
-    assert words.count("2 of busy.example are running, and at most 2 may") == 1
-    assert "of fine.example" not in words
+    assert words.count("busy.example has 2 running, its limit is 2.") == 1
+    assert "fine.example has" not in words
 
 
 @pytest.mark.usefixtures("one_each")

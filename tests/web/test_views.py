@@ -114,7 +114,7 @@ def test_users_see_their_own_and_staff_all(browser: Client, user: User, staff: U
     assert shown_ids(browser.get("/")) == [own.correlation_id]
     assert counts_in(browser.get("/"))["all"] == 1
     browser.force_login(staff)
-    assert shown_ids(browser.get("/")) == [other.correlation_id, own.correlation_id]
+    assert shown_ids(browser.get("/")) == [own.correlation_id, other.correlation_id]
 
 
 def test_the_page_says_at_which_seq_it_was_drawn(browser: Client, user: User) -> None:
@@ -132,7 +132,7 @@ def test_filters_and_their_counts(browser: Client, user: User) -> None:
     waiting = lives.submit(user)
 
     expected = {
-        "all": [waiting, active, cancelled, completed, failed],
+        "all": [active, waiting, cancelled, completed, failed],
         "active": [active],
         "waiting": [waiting],
         "completed": [completed],
@@ -206,11 +206,13 @@ def test_a_page_takes_as_many_queries_for_fifty_rows_as_for_one(
         lives.complete(lives.submit(user))
     lives.start(lives.submit(user))
 
-    with django_assert_max_num_queries(14):  # two of them ask PostgreSQL for the time
+    with django_assert_max_num_queries(16):  # two of them ask PostgreSQL for the time
         browser.get("/")
 
 
 def test_an_empty_list_says_what_to_do(browser: Client) -> None:
+    browser.post("/first-steps/hide")
+
     assert "Add a link above." in text_of(browser.get("/"))
 
 
@@ -228,7 +230,7 @@ def test_a_waiting_row(browser: Client, user: User) -> None:
     assert "https://www.example.org/watch?v=1" in row
     assert ">example.org<" in row
     assert "720p" in row
-    assert "In the queue" in row
+    assert "Next in the queue" in row
     assert f'formaction="/downloads/{download.correlation_id}/cancel"' in row
 
 
@@ -273,7 +275,7 @@ def test_a_downloading_row_shows_its_numbers(browser: Client, user: User) -> Non
 
     row = row_of(browser.get("/"), download)
 
-    for words in ("Fetching", "41 %", "118 MiB of 281 MiB", "6.2 MiB/s", "26 s left"):
+    for words in ("Downloading", "41 %", "118 MiB of 281 MiB", "6.2 MiB/s", "26 s left"):
         assert words in row
     assert 'value="42.0"' in row
 
@@ -344,9 +346,9 @@ def test_a_completed_row_that_was_cleaned_shows_its_outcome(browser: Client, use
 
     assert "state-completed" in row
     assert "Completed" in row
-    assert "cleaned" in row
+    assert "Temp files" not in row
     assert "5 B" in row
-    assert "formaction" not in row
+    assert f"/media/{download.correlation_id}/" in row
 
 
 @pytest.mark.sqlite
@@ -444,6 +446,8 @@ def test_a_missing_worker_is_said_while_downloads_wait(browser: Client, user: Us
 
 
 def test_a_missing_worker_is_not_said_when_nothing_waits(browser: Client) -> None:
+    browser.post("/first-steps/hide")
+
     assert "No worker is running" not in words_of(browser.get("/"))
 
 
@@ -610,7 +614,7 @@ def test_nobody_touches_what_is_not_theirs(browser: Client, staff: User, action:
 # Actions.
 
 
-@pytest.mark.parametrize("action", ["cancel", "keep", "retry", "cleanup", "delete"])
+@pytest.mark.parametrize("action", ["cancel", "keep", "retry", "cleanup", "pause", "first"])
 def test_actions_are_posted(browser: Client, user: User, action: str) -> None:
     download = lives.submit(user)
 

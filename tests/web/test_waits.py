@@ -63,7 +63,7 @@ def make_wait(host: str = HOST, error_class: ErrorClass = ErrorClass.RATE_LIMITE
 
 def until(site: Site) -> str:
     assert site.waits_until
-    return f"until {strip_tags(instant(site.waits_until, clock=True))}"
+    return strip_tags(instant(site.waits_until, clock=True))
 
 
 def caller(user: User) -> Client:
@@ -83,11 +83,11 @@ def test_a_row_says_until_when_its_site_is_left_alone_and_why(browser: Client, u
     submit(user)
 
     words = words_of(browser.get("/"))
-    assert "Waiting for" not in words
+    assert f"{HOST} refused" not in words
 
     site = make_wait()
     words = words_of(browser.get("/"))
-    said = f"Waiting for {HOST} {until(site)} (5 failures in a row, the last: rate limited)"
+    said = f"{HOST} refused 5 times (rate limited). Next try at {until(site)}"
     assert words.count(said) == 2  # in the row, and above the list
     assert "1 download waits for it." in words
 
@@ -102,7 +102,7 @@ def test_a_retried_download_of_a_site_that_waits_says_so_on_its_page(
 
     words = words_of(browser.get(path_of(download)))
 
-    assert f"Waiting for {HOST} {until(site)}" in words
+    assert f"Next try at {until(site)}" in words
 
 
 def test_a_download_that_does_not_wait_for_its_site_does_not_name_it(
@@ -240,6 +240,8 @@ def test_the_api_says_what_a_download_waits_for(user: User) -> None:
         "error_class": "rate_limited",
         "running": None,
         "limit": None,
+        "since": None,
+        "who": None,
     }
     assert detail["attempt"] == 0
 

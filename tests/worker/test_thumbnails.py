@@ -82,6 +82,24 @@ def test_the_next_attempt_does_not_fetch_it_again(offer: Choices) -> None:
     assert len(offer.site.requests_of("/poster.png")) == 1
 
 
+@pytest.mark.usefixtures("shared_db", "clean_disk")
+def test_what_ends_at_once_has_its_picture_as_well(offer: Choices) -> None:
+    page = f'<meta property="og:image" content="{offer.url("/poster.png")}">'
+    videos = '<video src="/180.mp4"></video><video src="/360.mp4"></video>'
+    offer.site.serve("/two", Answer(body=f"<!doctype html><head>{page}</head>{videos}"))
+    broken = '<video src="/missing.mp4" poster="/poster.png"></video>'
+    offer.site.serve("/broken", Answer(body=f"<!doctype html>{broken}"))
+    listed, failed = (submit(offer.url(path)) for path in ("/two", "/broken"))
+
+    with running_worker("--once", VNSITE_ALLOW_PRIVATE_HOSTS=offer.site.origin) as worker:
+        assert worker.wait() == 0
+
+    listed.refresh_from_db()
+    failed.refresh_from_db()
+    assert (listed.result, has_picture(listed)) == ("listing", True)
+    assert (failed.outcome, has_picture(failed)) == ("failed", True)
+
+
 @pytest.fixture
 def pictured(user: User) -> Download:
     download = lives.complete(lives.submit(user))

@@ -24,19 +24,20 @@ function put(value) {
   ask(field, "input");
 }
 
-// Files are read by the server, into the box. Of a page the links are taken, not only their words.
+// The server reads files, into the box. Of a part of a page its links are taken.
 function take(data) {
   if (data.files.length) {
     byId("id_file").files = data.files;
-    return ask(byId("id_file"), "change");
+    ask(byId("id_file"), "change");
+    return;
   }
   const plain = data.getData("text/uri-list") || data.getData("text/plain");
-  const text = /:\/\/|www\./.test(plain) ? plain : data.getData("text/html") || plain;
-  if (!text.trim()) return undefined;
+  const page = new DOMParser().parseFromString(data.getData("text/html"), "text/html");
+  const text = /:\/\/|www\./.test(plain) ? plain : [...page.links].join("\n") || plain;
+  if (!text.trim()) return;
   before = byId("id_urls").value;
   put([before.trimEnd(), text.trim()].filter(Boolean).join("\n"));
   byId("add-undo").hidden = false;
-  return undefined;
 }
 
 section.addEventListener("input", (event) => {
@@ -46,8 +47,7 @@ section.addEventListener("input", (event) => {
 });
 byId("add-undo").addEventListener("click", () => put(before));
 
-// Enter adds one link; with more of them it is a new line, and Ctrl+Enter adds. In the name of a
-// preset it saves that; else it would add the links.
+// Enter adds one link; with more it is a new line, and Ctrl+Enter adds. In a preset's name it saves that.
 section.addEventListener("keydown", (event) => {
   const field = event.target;
   if (event.key !== "Enter" || event.isComposing) return;
@@ -59,10 +59,8 @@ section.addEventListener("keydown", (event) => {
   else byId("add-save").click();
 });
 
-const isField = (element) => element.closest?.("input, select, textarea, dialog, [contenteditable]");
-
 document.addEventListener("paste", (event) => {
-  if (!isField(event.target)) take(event.clipboardData);
+  if (!event.target.closest("input, select, textarea, dialog")) take(event.clipboardData);
 });
 
 let isOurs = false; // something of this page is dragged
@@ -88,8 +86,7 @@ document.addEventListener("drop", (event) => {
   take(event.dataTransfer);
 });
 
-// What is not an answer of ours is not put into the page, nor what is said of a form that was sent
-// meanwhile: it would take the place of what became of that.
+// Only an answer of ours is put into the page, and not what is said of a form that was sent meanwhile.
 for (const moment of ["htmx:before:response", "htmx:before:swap"]) {
   document.addEventListener(moment, (event) => {
     const { sourceElement, sourceEvent, response } = event.detail.ctx;

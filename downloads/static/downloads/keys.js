@@ -3,6 +3,8 @@
 const one = (selector, within = document) => within.querySelector(selector);
 const OF_PAGE = { "/": "[type=search]", n: "#id_urls", p: "#pause", "?": "#keys" };
 const OF_ROW = { x: "[name=ids]", c: "[data-act=cancel]", r: "[data-act=retry]", e: "#part-problem summary" };
+const TYPED_INTO =
+  "input:not([type=checkbox], [type=radio], [type=file]), textarea, select, video, dialog, [popover]";
 let isGoing = false; // "g" was pressed
 
 const isOn = document.body.dataset.keys === "1";
@@ -12,7 +14,7 @@ for (const key of ["/", "n", "p"]) if (isOn) one(OF_PAGE[key])?.setAttribute("ar
 addEventListener("keydown", (event) => {
   const { key, target } = event;
   if (!isOn || event.ctrlKey || event.metaKey || event.altKey) return;
-  if (target.closest("input:not([type=checkbox]), textarea, select, video, dialog, [popover]")) return;
+  if (target.closest(TYPED_INTO)) return;
   const meant = find(key, target.closest(".row"));
   isGoing = key === "g";
   if (!meant) return;

@@ -22,6 +22,7 @@ import { say } from "./words.js";
 
 const IDLE_MS = 5 * 60_000; // hidden for so long while nothing runs, the page hears no more
 const NOTE_MS = 20_000;
+const PROGRESS_MS = 500; // between two drawings of numbers, each of which costs a frame
 const QUEUE_MS = 2_000; // in which places in the queue may be old
 // The states of the filters that are not an outcome.
 const COUNTED = {
@@ -35,6 +36,9 @@ const byId = (id) => document.getElementById(id);
 const tellers = announcers();
 let newestStats = null;
 let queueTimer = null;
+const progress = new Map(); // correlation id → the newest item that is not shown yet
+let progressAt = 0;
+let progressTimer = null;
 let activeCount = Number(document.querySelector('[data-count="active"]')?.textContent ?? 0);
 
 function tell(kind, what) {
@@ -74,9 +78,10 @@ const HANDLERS = {
     else if (byId("entries")) refreshSoon();
   },
   progress(items) {
-    if (!status.paused) items.forEach(onProgress);
+    for (const item of items) progress.set(item.correlation_id, item);
     document.dispatchEvent(new CustomEvent("vnsite:progress", { detail: items }));
-    writeTitle();
+    if (progressTimer !== null) return;
+    progressTimer = setTimeout(showProgress, Math.max(0, progressAt + PROGRESS_MS - performance.now()));
   },
   stats(data) {
     newestStats = data;
@@ -155,6 +160,14 @@ function refreshPart(element) {
   if (element.closest("#banners")) return refreshBanners();
   changed.add(element.closest("[data-row]")?.dataset.row ?? page.download);
   return refreshSoon();
+}
+
+function showProgress() {
+  progressTimer = null;
+  progressAt = performance.now();
+  if (!status.paused) for (const item of progress.values()) onProgress(item);
+  progress.clear();
+  writeTitle();
 }
 
 function onProgress(item) {
