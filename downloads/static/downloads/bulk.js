@@ -17,9 +17,10 @@ function show() {
   whole.checked = ticked.length === all.length;
   whole.indeterminate = ticked.length > 0 && !whole.checked;
   byId("selected").textContent = ticked.length;
+  const wasHidden = matching.hidden;
   matching.hidden = !whole.checked || byId("next-page").hidden;
   if (matching.hidden) matching.control.checked = false;
-  else count();
+  else if (wasHidden) count();
 }
 
 async function count() {
@@ -46,14 +47,13 @@ whole.addEventListener("change", () => tick(whole.checked));
 matching.addEventListener("change", () => {
   byId("selected").textContent = matching.control.checked ? byId("matching").textContent : selected.size;
 });
-new MutationObserver(() =>
+const retick = () =>
+  selected.size &&
   tick(
     true,
     boxes().filter((box) => selected.has(box.value)),
-  ),
-).observe(list, {
-  childList: true,
-});
+  );
+new MutationObserver(retick).observe(list, { childList: true });
 
 document.addEventListener("submit", (event) => {
   const { target, submitter } = event;
@@ -92,4 +92,5 @@ function ask(html) {
   if (links) navigator.clipboard?.writeText(links.value);
 }
 
+matching.hidden = true;
 show();
