@@ -206,6 +206,14 @@ BY_CODE: dict[str, Advice] = {
         sentence="A folder of vnsite is on a disk that is mounted read-only.",
         next_step="Mount it so that it can be written, then retry.",
     ),
+    "redirect_loop": Advice(
+        sentence="The site sends us from one address to the next without end.",
+        next_step="Open the source page to see whether it opens there, then retry.",
+    ),
+    "server_error": Advice(
+        sentence="The site answered that it has an error of its own.",
+        next_step="Retry later; such errors are usually mended soon.",
+    ),
     "wrong_address": Advice(
         sentence="The page gives an address for its video that cannot be right.",
         next_step="Open the source page to see whether it plays there.",
