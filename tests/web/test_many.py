@@ -166,6 +166,16 @@ def test_a_deletion_leaves_files_that_can_be_found(browser: Client, user: User) 
     file.close()
 
 
+def test_whoever_deletes_one_is_told_that_its_files_stay(browser: Client, user: User) -> None:
+    kept, removed = lives.complete(lives.submit(user)), lives.complete(lives.submit(user))
+
+    answer = browser.post(path_of(kept, "delete"), follow=True)
+    other = browser.post(path_of(removed, "delete"), {"with_files": "on"}, follow=True)
+
+    assert "Its files stay in the library." in words_of(answer)
+    assert "stay in the library" not in words_of(other)
+
+
 def test_with_the_tick_the_files_go_as_well(browser: Client, user: User) -> None:
     completed = lives.complete(lives.submit(user))
 
