@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from downloads import queueing
 from downloads.api.auth import user_of
-from downloads.api.schemas import Incoming, Invalid, OrAbsent, Outgoing, Problem
+from downloads.api.schemas import Incoming, Invalid, OrAbsent, Outgoing, Problem, SearchText
 from downloads.api.sites import STAFF_ONLY
 from downloads.many import MAX_AT_ONCE, Action, Refusal, act, applicable
 from downloads.models import Counts, Download, Queue, user_actor
@@ -29,7 +29,7 @@ class ManyQuery(Incoming):
     """All downloads that match, as in `GET /downloads`."""
 
     state: Annotated[State | None, OrAbsent] = None
-    q: Text = ""
+    q: SearchText = ""
 
 
 class Many(Incoming):

@@ -28,6 +28,7 @@ from downloads.rules.errors import ErrorClass
 from downloads.rules.links import MAX_LINKS
 from downloads.rules.option_kinds import Option
 from downloads.rules.options import OPTIONS
+from downloads.rules.search import checked
 from downloads.rules.states import ListKind, Outcome, Result, Role, State
 from downloads.submission import check_text
 from downloads.waiting import Obstacles, Waiting
@@ -115,11 +116,25 @@ class Changes(Incoming):
     options: OptionsIn = OptionsIn()
 
 
+# PostgreSQL refuses a NUL in a text.
+SearchText = Annotated[
+    str,
+    Field(
+        max_length=500,
+        pattern=r"^[^\x00]*$",
+        description='Words and "phrases" of title and address, and `host:`, `state:`, `error:`, '
+        "`id:`, `after:`, `before:`, `owner:`, `batch:`, `is:`; a `-` before one of these turns "
+        "it round. All must match; see docs/search.md.",
+    ),
+    AfterValidator(checked),
+]
+
+
 class ListParameters(BaseModel):
     """The query of a list. `state=` and `cursor=` without a value mean that they are absent."""
 
     state: Annotated[State | None, OrAbsent] = None
-    q: str = Field("", max_length=500, pattern=r"^[^\x00]*$")  # PostgreSQL refuses a NUL in a text
+    q: SearchText = ""
     limit: int = Field(50, ge=1, le=200)
     cursor: Annotated[Annotated[int, Field(ge=1, le=MAX_ID)] | None, OrAbsent] = None
 

@@ -14,6 +14,7 @@ from downloads.models.archive import ArchivedMedia
 from downloads.models.counts import Counts
 from downloads.models.library import LibraryEntry, PublishedFile
 from downloads.models.progress import Progress
+from downloads.models.search import condition_of
 from downloads.models.stream import Deletion, StreamPosition, Transition
 from downloads.models.thumbnails import Thumbnail
 from downloads.models.transactions import (
@@ -30,6 +31,7 @@ from downloads.models.workers import Worker
 from downloads.rules.backoff import LONGEST_WAIT_SECONDS
 from downloads.rules.errors import Advice, ErrorClass, advice_of
 from downloads.rules.options import OPTIONS, DownloadOptions, InvalidOption
+from downloads.rules.search import Search
 from downloads.rules.states import (
     ACTIVE,
     ENDED,
@@ -98,13 +100,8 @@ class DownloadQuerySet(models.QuerySet["Download"]):
         return self.filter(state__in=ENDED)
 
     def search(self, text: str) -> Self:
-        """Downloads whose title or URL contains the text, or whose correlation id equals it."""
-        text = text.strip()
-        if not text:
-            return self
-        return self.filter(
-            Q(title__icontains=text) | Q(url__icontains=text) | Q(correlation_id=text.lower())
-        )
+        """Downloads that match all parts of a search, but for those that make no sense."""
+        return self.filter(condition_of(Search.parse(text)))
 
     def with_thumbnail(self) -> Self:
         """Join the thumbnails of rows and of what they have, without their bytes."""

@@ -49,6 +49,10 @@ def banners(
         title, verb = "No worker is running.", "is" if waiting == 1 else "are"
         text = f"{counted(waiting, 'download')} {verb} waiting."
         yield Banner("error", icon="triangle-alert", title=title, text=text, fix=START_A_WORKER)
+    if waiting and obstacles.is_draining:
+        words = gettext("Every worker is draining.")
+        way = format_html('<a href="{}">{}</a>', reverse("workers"), gettext("Workers"))
+        yield Banner("error", icon="triangle-alert", title=words, text=way)
     if obstacles.queue.paused_at:
         yield _queue_is_paused(obstacles.queue, is_for_staff=is_for_staff)
     for each in problems:
@@ -116,6 +120,26 @@ def filter_links(query: ListQuery, counts: Mapping[Filter, int]) -> list[FilterL
     ]
 
 
+class Chip(NamedTuple):
+    """A part of the search."""
+
+    text: str
+    fault: str  # why it counts for nothing; "" when it does not
+    address: str  # of the list without it
+
+
+def chips(query: ListQuery) -> list[Chip]:
+    search = query.search
+    return [
+        Chip(
+            text=part.text,
+            fault=part.fault,
+            address=replace(query.first_page, text=search.without(index)).address,
+        )
+        for index, part in enumerate(search.parts)
+    ]
+
+
 ORDERS = {
     Sort.NOW: gettext_noop("What runs first"),
     Sort.NEWEST: gettext_noop("Newest first"),
@@ -153,6 +177,7 @@ def list_view(query: ListQuery, page: Page) -> dict[str, object]:
     """Say what stands around the rows: the search, the order, and the pages beside this one."""
     return {
         "query": query,
+        "chips": chips(query),
         "page": page,
         "page_size": PAGE_SIZE,
         "state": "" if query.filter is Filter.ALL else query.filter,

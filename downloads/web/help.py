@@ -47,8 +47,20 @@ MEANINGS = (
     (State.CLEANED, _("It has ended and none of its temporary files is left.")),
 )
 
+SEARCH = (
+    ("host:example.org", _("Downloads of this site and of what is below it.")),
+    ("state:failed", _("completed, failed, cancelled, waiting, running, kept, or a state.")),
+    ("error:network", _("What failed with this error.")),
+    ("id:0a1b", _("Correlation ids that begin so.")),
+    ("after:2026-11-03", _("Added from this day on. Also an age: after:7d, after:12h.")),
+    ("before:2w", _("Added more than two weeks ago. Also a day.")),
+    ("owner:anna", _("Added by this user; for staff.")),
+    ("batch:0a1b2c3d4e5f", _("Added together, in one step.")),
+    ("is:paused", _("What somebody paused. Also is:list: links that stand for many videos.")),
+)
+
 
 @require_safe
 def help_page(request: HttpRequest) -> HttpResponse:
     """Show the page to everybody: who cannot sign in needs help as well."""
-    return render(request, "downloads/help.html", {"meanings": MEANINGS})
+    return render(request, "downloads/help.html", {"meanings": MEANINGS, "search": SEARCH})

@@ -13,6 +13,7 @@ from django.db.models import Q
 from django.utils.translation import gettext, gettext_noop
 
 from downloads.models import Counts, Download, DownloadQuerySet
+from downloads.rules.search import Search
 from downloads.rules.states import ENDED, RUNNING, WAITING, Outcome
 from downloads.web.order import Sort, is_key, key_of, slice_of
 
@@ -85,6 +86,10 @@ class ListQuery:
             after=_key(parameters.get("after"), sort),
             before=_key(parameters.get("before"), sort),
         )
+
+    @property
+    def search(self) -> Search:
+        return Search.parse(self.text)
 
     @property
     def is_first_page(self) -> bool:

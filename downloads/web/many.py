@@ -120,7 +120,8 @@ def _selected(request: SignedInRequest) -> tuple[DownloadQuerySet, int]:
 def _matching(request: SignedInRequest, query: QueryDict) -> DownloadQuerySet:
     """Return all that a page's filter and search let through, of all pages.
 
-    Raises Unclear for a filter that nobody knows: it must not count as "all".
+    Raises Unclear for a filter that nobody knows, and for a part of the search that makes no
+    sense: neither must count as "all".
     """
     state = query.get("state") or Filter.ALL.value
     downloads = visible(request)
@@ -128,8 +129,10 @@ def _matching(request: SignedInRequest, query: QueryDict) -> DownloadQuerySet:
         return downloads.exclude(outcome=None)
     if state not in list(Filter):
         raise Unclear(gettext("There is no such filter."))
-    words = {name: str(query[name]) for name in query}
-    return ListQuery.parse(words).select(downloads)
+    wanted = ListQuery.parse({name: str(query[name]) for name in query})
+    for fault in wanted.search.faults:
+        raise Unclear(fault)
+    return wanted.select(downloads)
 
 
 def _level_of(done: Done) -> int:

@@ -121,6 +121,8 @@ function trim() {
 }
 
 if (exists) {
+  const order = document.getElementById("sort");
+  order.addEventListener("change", () => order.form.requestSubmit());
   const settleSoon = (event) => {
     // The press on the button takes the focus out of the list: it must still be there to be clicked.
     if (event.relatedTarget !== button) setTimeout(settle);
