@@ -77,6 +77,7 @@ def test_a_script_gets_the_sentence_alone(browser: Client, user: User) -> None:
         ({"action": "cancel"}, "No download is selected."),
         ({"action": "burn", "ids": "a"}, "Choose what to do with the selected downloads."),
         ({"action": "delete", "all": "1", "state": "no such"}, "There is no such filter."),
+        ({"action": "cancel", "all": "1", "q": "state:nonsense"}, "nonsense"),
         ({"action": "cancel", "ids": "a\0"}, "1 does not exist any more."),
     ],
 )
