@@ -159,7 +159,7 @@ LOGIN_REDIRECT_URL = "dashboard"
 LOGOUT_REDIRECT_URL = VNSITE.auth_logout_url or "login"
 
 LANGUAGE_CODE = "en"
-LANGUAGES = [("en", "English")]
+LANGUAGES = [("en", "English"), ("es", "Español")]
 TIME_ZONE = "UTC"
 FORMAT_MODULE_PATH = "vnsite.formats"
 USE_I18N = True
