@@ -73,7 +73,7 @@ def visits(
     site: Site, chromium: Browser, *, network: dict[str, float] | None = None
 ) -> tuple[Visit, Visit]:
     """Visit the dashboard for the first time, and once more."""
-    context = chromium.new_context()
+    context = chromium.new_context(service_workers="block")  # its requests are not the page's
     cookies = site.browser().cookies
     context.add_cookies(
         [{"name": name, "value": value, "url": site.url} for name, value in cookies.items()]

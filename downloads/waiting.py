@@ -62,6 +62,7 @@ class Obstacles:
     open_sites: dict[str, Waiting] = field(default_factory=dict)  # by host
     paused: dict[str, datetime] = field(default_factory=dict)  # until when, by host
     has_worker: bool = True
+    is_draining: bool = False  # every worker is
     limits: ConcurrencyLimits = field(default_factory=ConcurrencyLimits)
     running: Running = field(default_factory=Running)
     queue: Queue = field(default_factory=Queue)
@@ -75,6 +76,7 @@ class Obstacles:
             queue=Queue.current(),
             open_sites={site.host: _of_site(site) for site in manners.left_alone},
             has_worker=has_live_worker(),
+            is_draining=is_draining(),
             paused=manners.paused,
             limits=manners.limits,
             running=Running() if manners.limits == ConcurrencyLimits() else running_now(),
@@ -176,6 +178,12 @@ class Obstacles:
 
 def has_live_worker() -> bool:
     return Worker.objects.alive().exists()
+
+
+def is_draining() -> bool:
+    """Return whether there are workers and none of them may claim."""
+    asked_at = set(Worker.objects.alive().values_list("draining_at", flat=True))
+    return bool(asked_at) and None not in asked_at
 
 
 def _starts_at(download: Download) -> datetime | None:

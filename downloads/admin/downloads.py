@@ -61,7 +61,7 @@ class HistoryInline(NothingToWrite, admin.TabularInline):
     @admin.display(description="state")
     def move(self, entry: Transition) -> str:
         states = [state for state in (entry.from_state, entry.to_state) if state]
-        return " → ".join(LOOKS[State(state)].label for state in states)
+        return " → ".join(str(LOOKS[State(state)].label) for state in states)
 
     @admin.display
     def who(self, entry: Transition) -> str:

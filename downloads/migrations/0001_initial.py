@@ -280,6 +280,9 @@ class Migration(migrations.Migration):
                 ("has_keys", models.BooleanField(default=True)),
                 ("rate_limit", models.PositiveBigIntegerField(blank=True, null=True)),
             ],
+            options={
+                "verbose_name_plural": "preferences",
+            },
         ),
         migrations.CreateModel(
             name="PresetUse",

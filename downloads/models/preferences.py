@@ -53,5 +53,8 @@ class Preferences(models.Model):
     # Bytes per second of all running downloads of the user together; None: no limit.
     rate_limit = models.PositiveBigIntegerField(null=True, blank=True)
 
+    class Meta:
+        verbose_name_plural = "preferences"
+
     def __str__(self) -> str:
         return f"preferences of {self.user}"

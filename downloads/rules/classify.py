@@ -135,6 +135,8 @@ SAYINGS: tuple[tuple[re.Pattern[str], ErrorClass], ...] = tuple(
 )  # fmt: skip
 
 
+REDIRECTS = re.compile(r"redirect loop|too many redirects|exceeded \d+ redirects", re.IGNORECASE)
+
 STATUSES: dict[int, ErrorClass] = {
     401: ErrorClass.LOGIN_REQUIRED,
     403: ErrorClass.FORBIDDEN,
@@ -223,7 +225,14 @@ def code_of(facts: ErrorFacts) -> str | None:
     for kinds, pattern, code in CODES:
         if kinds.intersection(facts.kinds) and pattern.search(facts.message):
             return code
-    return None
+    return _answer_of_site(facts) if classify(facts) is ErrorClass.NETWORK else None
+
+
+def _answer_of_site(facts: ErrorFacts) -> str | None:
+    """Return the code of an answer that is as temporary as none; None: there was no answer."""
+    if REDIRECTS.search(facts.message):
+        return "redirect_loop"
+    return "server_error" if facts.http_status and facts.http_status >= 500 else None
 
 
 def _of_status(status: int) -> ErrorClass:

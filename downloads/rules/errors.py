@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from downloads.rules.words import marked
+
 
 class ErrorClass(StrEnum):
     NETWORK = "network"
@@ -50,104 +52,108 @@ class Advice:
 
 ADVICE: dict[ErrorClass, Advice] = {
     ErrorClass.NETWORK: Advice(
-        sentence="The site could not be reached.",
-        next_step="Check the address and this machine's connection, then retry.",
+        sentence=marked("The site could not be reached."),
+        next_step=marked("Check the address and this machine's connection, then retry."),
         retry=Retry.BACKOFF,
     ),
     ErrorClass.RATE_LIMITED: Advice(
-        sentence="The site asks us to slow down.",
-        next_step="Wait a while, then retry.",
+        sentence=marked("The site asks us to slow down."),
+        next_step=marked("Wait a while, then retry."),
         retry=Retry.BACKOFF,
     ),
     ErrorClass.FORBIDDEN: Advice(
-        sentence="The site refused the request (403).",
-        next_step="Retry later; the site may refuse this network, or want the cookies of a login.",
+        sentence=marked("The site refused the request (403)."),
+        next_step=marked(
+            "Retry later; the site may refuse this network, or want the cookies of a login."
+        ),
         retry=Retry.ONCE,
     ),
     ErrorClass.UNAVAILABLE: Advice(
-        sentence="The site says this video does not exist (404).",
-        next_step="Open the source page to see whether the address is right.",
+        sentence=marked("The site says this video does not exist (404)."),
+        next_step=marked("Open the source page to see whether the address is right."),
     ),
     ErrorClass.LOGIN_REQUIRED: Advice(
-        sentence="The site wants a login for this video.",
-        next_step="Give your cookies of the site (Cookies, at the top), then retry.",
+        sentence=marked("The site wants a login for this video."),
+        next_step=marked("Give your cookies of the site (Cookies, at the top), then retry."),
     ),
     ErrorClass.GEO_BLOCKED: Advice(
-        sentence="The video is not offered in this country.",
-        next_step="Open the source page to see where it is offered.",
+        sentence=marked("The video is not offered in this country."),
+        next_step=marked("Open the source page to see where it is offered."),
     ),
     ErrorClass.DRM: Advice(
-        sentence="The video is protected by DRM. It cannot be downloaded.",
-        next_step="Watch it on the source page.",
+        sentence=marked("The video is protected by DRM. It cannot be downloaded."),
+        next_step=marked("Watch it on the source page."),
     ),
     ErrorClass.UNSUPPORTED: Advice(
-        sentence="No video was found at this address.",
-        next_step="Paste the address of a video, a playlist or a channel.",
+        sentence=marked("No video was found at this address."),
+        next_step=marked("Paste the address of a video, a playlist or a channel."),
     ),
     ErrorClass.EXTRACTOR_BROKEN: Advice(
-        sentence="The site changed and yt-dlp does not understand it.",
-        next_step="Update vnsite's yt-dlp, then retry.",
+        sentence=marked("The site changed and yt-dlp does not understand it."),
+        next_step=marked("Update vnsite's yt-dlp, then retry."),
     ),
     ErrorClass.JS_RUNTIME_MISSING: Advice(
-        sentence="This site needs a JavaScript runtime.",
-        next_step="Run bin/setup again, or install deno, then retry.",
+        sentence=marked("This site needs a JavaScript runtime."),
+        next_step=marked("Run bin/setup again, or install deno, then retry."),
     ),
     ErrorClass.FFMPEG_MISSING: Advice(
-        sentence="Video and sound came separately and ffmpeg is missing.",
-        next_step="Install ffmpeg, then retry.",
+        sentence=marked("Video and sound came separately and ffmpeg is missing."),
+        next_step=marked("Install ffmpeg, then retry."),
     ),
     ErrorClass.FORMAT_UNAVAILABLE: Advice(
-        sentence="This video cannot be had with the chosen options.",
-        next_step="Retry with other options.",
+        sentence=marked("This video cannot be had with the chosen options."),
+        next_step=marked("Retry with other options."),
     ),
     ErrorClass.LIVE_NOT_STARTED: Advice(
-        sentence="The live stream has not started.",
-        next_step="Retry when it has.",
+        sentence=marked("The live stream has not started."),
+        next_step=marked("Retry when it has."),
     ),
     ErrorClass.STALLED: Advice(
-        sentence="The download stopped making progress.",
-        next_step="Retry. For a slow site raise VNSITE_STALL_SECONDS, or lower"
-        " VNSITE_MIN_BYTES_PER_SECOND.",
+        sentence=marked("The download stopped making progress."),
+        next_step=marked(
+            "Retry. For a slow site raise VNSITE_STALL_SECONDS, or lower"
+            " VNSITE_MIN_BYTES_PER_SECOND."
+        ),
         retry=Retry.BACKOFF,
     ),
     ErrorClass.TIMED_OUT: Advice(
-        sentence="The download took longer than the limit.",
-        next_step="Retry, choose a lower quality, or raise VNSITE_MAX_SECONDS.",
+        sentence=marked("The download took longer than the limit."),
+        next_step=marked("Retry, choose a lower quality, or raise VNSITE_MAX_SECONDS."),
     ),
     ErrorClass.TOO_LARGE: Advice(
-        sentence="The download is over the size limit.",
-        next_step="Choose a lower quality, or raise VNSITE_MAX_BYTES.",
+        sentence=marked("The download is over the size limit."),
+        next_step=marked("Choose a lower quality, or raise VNSITE_MAX_BYTES."),
     ),
     ErrorClass.DISK_FULL: Advice(
-        sentence="The disk is full.",
-        next_step="Make room, then retry.",
+        sentence=marked("The disk is full."),
+        next_step=marked("Make room, then retry."),
         retry=Retry.BACKOFF,
     ),
     ErrorClass.INCOMPLETE: Advice(
-        sentence="The site delivered less than it promised.",
-        next_step="Retry.",
+        sentence=marked("The site delivered less than it promised."),
+        next_step=marked("Retry."),
         retry=Retry.BACKOFF,
     ),
     ErrorClass.POLICY_BLOCKED: Advice(
-        sentence="The download wanted to reach an address that is not allowed.",
-        next_step="An administrator can allow a host with VNSITE_ALLOW_PRIVATE_HOSTS.",
+        sentence=marked("The download wanted to reach an address that is not allowed."),
+        next_step=marked("An administrator can allow a host with VNSITE_ALLOW_PRIVATE_HOSTS."),
     ),
     ErrorClass.TLS: Advice(
-        sentence="The site's certificate is not valid.",
-        next_step="Open the source page to see what the browser says of it.",
+        sentence=marked("The site's certificate is not valid."),
+        next_step=marked("Open the source page to see what the browser says of it."),
     ),
     ErrorClass.STORAGE: Advice(
-        sentence="A folder of vnsite cannot be written.",
-        next_step="Run manage.py doctor; it names the folder and the reason.",
+        sentence=marked("A folder of vnsite cannot be written."),
+        next_step=marked("Run manage.py doctor; it names the folder and the reason."),
     ),
     ErrorClass.WORKER_LOST: Advice(
-        sentence="The worker stopped while downloading.",
-        next_step="Retry.",
+        sentence=marked("The worker stopped while downloading."),
+        next_step=marked("Retry."),
         retry=Retry.AT_ONCE,
     ),
     ErrorClass.INTERNAL: Advice(
-        sentence="Something broke in vnsite.",
-        next_step="Retry; if it happens again, report it with the details below.",
+        sentence=marked("Something broke in vnsite."),
+        next_step=marked("Retry; if it happens again, report it with the details below."),
     ),
 }
 
@@ -155,60 +161,74 @@ ADVICE: dict[ErrorClass, Advice] = {
 # Instead of those of the class, when the data of an error have this `code`.
 BY_CODE: dict[str, Advice] = {
     "encryption": Advice(
-        sentence="The stream is encrypted in a way that is not supported.",
-        next_step="Watch it on the source page.",
+        sentence=marked("The stream is encrypted in a way that is not supported."),
+        next_step=marked("Watch it on the source page."),
     ),
     "empty_clip": Advice(
-        sentence="The chosen part is not in the video.",
-        next_step="Retry with another part.",
+        sentence=marked("The chosen part is not in the video."),
+        next_step=marked("Retry with another part."),
     ),
     "live_refused": Advice(
-        sentence="It is a live stream, and the options refuse those.",
-        next_step="Retry with another choice for live streams.",
+        sentence=marked("It is a live stream, and the options refuse those."),
+        next_step=marked("Retry with another choice for live streams."),
     ),
     "handshake": Advice(
-        sentence="The site answers only what connects as a browser does.",
-        next_step="Watch it on the source page: vnsite does not pretend to be a browser.",
+        sentence=marked("The site answers only what connects as a browser does."),
+        next_step=marked("Watch it on the source page: vnsite does not pretend to be a browser."),
     ),
     "is_list": Advice(
-        sentence="The link stands for a list, and only one video was asked for.",
-        next_step="Retry, and have its list read.",
+        sentence=marked("The link stands for a list, and only one video was asked for."),
+        next_step=marked("Retry, and have its list read."),
     ),
     "list_too_deep": Advice(
-        sentence="This is a list within lists, and those are read to a depth of three.",
-        next_step="Add its link by itself.",
+        sentence=marked("This is a list within lists, and those are read to a depth of three."),
+        next_step=marked("Add its link by itself."),
     ),
     "media_type": Advice(
-        sentence="What the site sent is not a video or sound of a known type.",
-        next_step="Open the source page to see what it is; the details below name its type.",
+        sentence=marked("What the site sent is not a video or sound of a known type."),
+        next_step=marked(
+            "Open the source page to see what it is; the details below name its type."
+        ),
     ),
     "no_sound": Advice(
-        sentence="The video has no sound.",
-        next_step="Retry as a video.",
+        sentence=marked("The video has no sound."),
+        next_step=marked("Retry as a video."),
     ),
     "not_decrypted": Advice(
-        sentence="A part of the encrypted stream could not be decrypted.",
-        next_step="Retry. If it happens again, the site's key does not fit its stream.",
+        sentence=marked("A part of the encrypted stream could not be decrypted."),
+        next_step=marked("Retry. If it happens again, the site's key does not fit its stream."),
     ),
     "program": Advice(
-        sentence="The download wanted to start a program that is not allowed.",
-        next_step="Look at the details below; manage.py doctor names the programs that are used.",
+        sentence=marked("The download wanted to start a program that is not allowed."),
+        next_step=marked(
+            "Look at the details below; manage.py doctor names the programs that are used."
+        ),
     ),
     "protocol": Advice(
-        sentence="The video comes by a protocol that is not supported.",
-        next_step="Watch it on the source page.",
+        sentence=marked("The video comes by a protocol that is not supported."),
+        next_step=marked("Watch it on the source page."),
     ),
     "proxy": Advice(
-        sentence="The proxy of this site does not work.",
-        next_step="Staff can change the site's proxy; the details below say what it answered.",
+        sentence=marked("The proxy of this site does not work."),
+        next_step=marked(
+            "Staff can change the site's proxy; the details below say what it answered."
+        ),
     ),
     "read_only": Advice(
-        sentence="A folder of vnsite is on a disk that is mounted read-only.",
-        next_step="Mount it so that it can be written, then retry.",
+        sentence=marked("A folder of vnsite is on a disk that is mounted read-only."),
+        next_step=marked("Mount it so that it can be written, then retry."),
+    ),
+    "redirect_loop": Advice(
+        sentence=marked("The site sends us from one address to the next without end."),
+        next_step=marked("Open the source page to see whether it opens there, then retry."),
+    ),
+    "server_error": Advice(
+        sentence=marked("The site answered that it has an error of its own."),
+        next_step=marked("Retry later; such errors are usually mended soon."),
     ),
     "wrong_address": Advice(
-        sentence="The page gives an address for its video that cannot be right.",
-        next_step="Open the source page to see whether it plays there.",
+        sentence=marked("The page gives an address for its video that cannot be right."),
+        next_step=marked("Open the source page to see whether it plays there."),
     ),
 }
 

@@ -7,9 +7,9 @@ from django.templatetags.static import static
 from django.utils.html import format_html, json_script
 from django.utils.safestring import SafeString
 
-from downloads.models import Counts, Worker
+from downloads.models import Counts
 from downloads.rules.states import State
-from downloads.waiting import has_live_worker
+from downloads.waiting import has_live_worker, is_draining
 from downloads.web.format import LOOKS, instant, size
 from downloads.web.help import SHORTCUTS
 from downloads.web.words import words as words_of_scripts
@@ -49,9 +49,9 @@ def current(context: template.Context, *names: str) -> SafeString:
 def workers_missing(context: template.Context) -> dict[str, Any]:
     """Warn of downloads that wait while no worker takes any."""
     waiting = Counts.objects.visible_to(context["user"]).by_state()[State.CREATED]
-    if not waiting or Worker.objects.alive().filter(draining_at=None).exists():
+    if not waiting or (has_live_worker() and not is_draining()):
         return {"waiting": 0}
-    return {"waiting": waiting, "is_draining": has_live_worker()}
+    return {"waiting": waiting, "is_draining": is_draining()}
 
 
 @register.inclusion_tag("downloads/partials/keys.html")

@@ -74,7 +74,7 @@ def chart_of(download: Download, entries: Sequence[Transition]) -> ChartView | N
     marks = [
         (
             round((entry.at - attempt.started_at).total_seconds(), 1),
-            LOOKS[State(entry.to_state)].label,
+            str(LOOKS[State(entry.to_state)].label),
         )
         for entry in own
         if entry.to_state in (State.DOWNLOADING, *([end.to_state] if end else []))

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from django import forms
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 
 from downloads.rules.options import OPTIONS, DownloadOptions, InvalidOption
 from downloads.rules.presets import (
@@ -20,12 +22,13 @@ from downloads.rules.presets import (
     UnusablePreset,
     preset_named,
 )
+from downloads.rules.words import marked, say
 from downloads.web.option_fields import OptionsForm
 
 PRESET_HEADINGS = {
-    Origin.OWN: "Yours",
-    Origin.SHARED: "Shared with everybody",
-    Origin.SHIPPED: "From vnsite",
+    Origin.OWN: marked("Yours"),
+    Origin.SHARED: marked("Shared with everybody"),
+    Origin.SHIPPED: marked("From vnsite"),
 }
 Choices = list[tuple[str, str | list[tuple[str, str]]]]
 
@@ -53,7 +56,7 @@ class Shown:
 class ChoiceForm(OptionsForm):
     """A preset, and the options that go before it."""
 
-    preset = forms.CharField(label="Preset", required=False, widget=forms.Select)
+    preset = forms.CharField(label=_("Preset"), required=False, widget=forms.Select)
     shown = forms.CharField(required=False, widget=forms.HiddenInput)
 
     def __init__(
@@ -139,7 +142,8 @@ def drawn_with(preset_key: str, options: DownloadOptions) -> dict[str, Any]:
 def _choices(among: Sequence[OfferedPreset], without_preset: str) -> Choices:
     grouped: dict[str, list[tuple[str, str]]] = {}
     for each in among:
-        label = f"{each.name} (of another version)" if each.fault else each.name
-        grouped.setdefault(PRESET_HEADINGS[each.origin], []).append((each.key, label))
+        unusable = gettext("%(name)s (of another version)") % {"name": each.name}
+        label = unusable if each.fault else each.name
+        grouped.setdefault(say(PRESET_HEADINGS[each.origin]), []).append((each.key, label))
     none: Choices = [("", without_preset)] if without_preset else []
     return [*none, *grouped.items()]

@@ -49,6 +49,10 @@ def banners(
         title, verb = "No worker is running.", "is" if waiting == 1 else "are"
         text = f"{counted(waiting, 'download')} {verb} waiting."
         yield Banner("error", icon="triangle-alert", title=title, text=text, fix=START_A_WORKER)
+    if waiting and obstacles.is_draining:
+        words = gettext("Every worker is draining.")
+        way = format_html('<a href="{}">{}</a>', reverse("workers"), gettext("Workers"))
+        yield Banner("error", icon="triangle-alert", title=words, text=way)
     if obstacles.queue.paused_at:
         yield _queue_is_paused(obstacles.queue, is_for_staff=is_for_staff)
     for each in problems:

@@ -16,6 +16,7 @@ from downloads import actions
 from downloads.many import Action
 from downloads.models import Download, Listing, StreamPosition, presets, user_actor
 from downloads.models.listings import became_of_lists
+from downloads.rules.words import say
 from downloads.waiting import Obstacles
 from downloads.web.detail_view import detail_view
 from downloads.web.entries import EntriesQuery
@@ -114,13 +115,18 @@ def delete(request: SignedInRequest, correlation_id: str) -> HttpResponse:
     """
     found = find(request, correlation_id)
     if request.method == "GET":
-        return ask(request, visible(request).filter(pk=found.pk), Action.DELETE)
-    name = found.title or found.url
+        one, way_back = visible(request).filter(pk=found.pk), back_to(query_of(request))
+        return ask(request, one, Action.DELETE, way_back=way_back)
+    name, with_files = found.title or found.url, "with_files" in request.POST
+    stays = not with_files and found.files.exists()
     try:
-        actions.forget(found, with_files="with_files" in request.POST)
+        actions.forget(found, with_files=with_files)
     except actions.NotAllowed as refusal:
         return refuse(request, found, refusal)
-    messages.success(request, f"Deleted: {name}")
+    said = say("Deleted: {name}", name=name)
+    if stays:
+        said = say("Deleted: {name}. Its files stay in the library.", name=name)
+    messages.success(request, said)
     return redirect(back_to(query_of(request)))
 
 

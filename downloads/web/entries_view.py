@@ -143,7 +143,7 @@ def _end(listing: Listing) -> str:
         return ""
     ended = listing.download.transitions.filter(reason=Reason.LISTED).last()
     code = ended.data.get("code", "") if ended else ""
-    return say(CODES.get(code, marked("The list may hold more.")))
+    return str(CODES[code]) if code in CODES else say("The list may hold more.")
 
 
 def _shown(entries: list[Entry], query: EntriesQuery, found: Totals) -> str:

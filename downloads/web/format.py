@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from django.utils import timezone
+from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language, gettext_lazy
@@ -34,19 +35,19 @@ COMING = {
 class Look(NamedTuple):
     """How a state appears everywhere. Its colour is the class `state-<state>`."""
 
-    label: str
+    label: str | Promise
     icon: str
 
 
 LOOKS: dict[State, Look] = {
-    State.CREATED: Look(label="Waiting", icon="circle-dashed"),
-    State.INITIALIZING: Look(label="Preparing", icon="folder-plus"),
-    State.READY: Look(label="Ready", icon="clock"),
-    State.DOWNLOADING: Look(label="Downloading", icon="arrow-down-to-line"),
-    State.COMPLETED: Look(label="Completed", icon="circle-check"),
-    State.FAILED: Look(label="Failed", icon="circle-x"),
-    State.CANCELLED: Look(label="Cancelled", icon="ban"),
-    State.CLEANED: Look(label="Cleaned", icon="sparkles"),
+    State.CREATED: Look(label=gettext_lazy("Waiting"), icon="circle-dashed"),
+    State.INITIALIZING: Look(label=gettext_lazy("Preparing"), icon="folder-plus"),
+    State.READY: Look(label=gettext_lazy("Ready"), icon="clock"),
+    State.DOWNLOADING: Look(label=gettext_lazy("Downloading"), icon="arrow-down-to-line"),
+    State.COMPLETED: Look(label=gettext_lazy("Completed"), icon="circle-check"),
+    State.FAILED: Look(label=gettext_lazy("Failed"), icon="circle-x"),
+    State.CANCELLED: Look(label=gettext_lazy("Cancelled"), icon="ban"),
+    State.CLEANED: Look(label=gettext_lazy("Cleaned"), icon="sparkles"),
 }
 
 

@@ -3,6 +3,7 @@
 from django import forms
 from django.contrib.auth.forms import UserCreationForm
 from django.contrib.auth.models import User
+from django.utils.translation import gettext_lazy as _
 
 from downloads.rules.cookie_texts import MAX_TEXT_BYTES
 
@@ -11,7 +12,7 @@ class CookiesForm(forms.Form):
     """Cookies of one site, as a text or a file. `cookie_texts` reads them."""
 
     cookies = forms.CharField(
-        label="cookies.txt or JSON",
+        label=_("cookies.txt or JSON"),
         strip=False,
         required=False,
         widget=forms.Textarea(
@@ -19,7 +20,7 @@ class CookiesForm(forms.Form):
             | {"autocomplete": "off", "wrap": "off"}
         ),
     )
-    file = forms.FileField(label="Or a file", required=False, allow_empty_file=True)
+    file = forms.FileField(label=_("Or a file"), required=False, allow_empty_file=True)
 
     def clean_file(self) -> str | None:
         """Return the text of the file; None when none was chosen."""
@@ -27,11 +28,13 @@ class CookiesForm(forms.Form):
         if file is None:
             return None
         if file.size > MAX_TEXT_BYTES:
-            raise forms.ValidationError(f"The file has more than {MAX_TEXT_BYTES // 1024} KiB.")
+            raise forms.ValidationError(
+                _("The file has more than %(kib)s KiB."), params={"kib": MAX_TEXT_BYTES // 1024}
+            )
         try:
             return str(file.read().decode())
         except UnicodeDecodeError:
-            raise forms.ValidationError("The file is not a text in UTF-8.") from None
+            raise forms.ValidationError(_("The file is not a text in UTF-8.")) from None
 
     @property
     def source(self) -> str:

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from downloads.models import AttemptLog, Download, Transition
 from downloads.rules.errors import ErrorClass, advice_of
 from downloads.rules.states import ENDED, RUNNING, Reason, State
+from downloads.rules.words import say
 from downloads.web.actors import actor_in_words, workers_among
 from downloads.web.details import detail_of
 from downloads.web.format import LOOKS, Look, duration, size
@@ -176,20 +177,20 @@ def _went_wrong(entry: Transition) -> bool:
 
 def _why(end: Transition) -> str:
     if _went_wrong(end) and end.error_class:
-        return advice_of(ErrorClass(end.error_class), end.data).sentence
+        return say(advice_of(ErrorClass(end.error_class), end.data).sentence)
     return "" if end.to_state in ENDED else reason_in_words(end)
 
 
 def reason_in_words(entry: Transition) -> str:
     if entry.reason in list(ErrorClass):
-        return advice_of(ErrorClass(entry.reason), entry.data).sentence
+        return say(advice_of(ErrorClass(entry.reason), entry.data).sentence)
     return str(REASONS.get(entry.reason, entry.reason))
 
 
 def _move(entry: Transition, workers: Sequence[str]) -> Move:
     return Move(
         entry=entry,
-        origin=LOOKS[State(entry.from_state)].label if entry.from_state else "",
+        origin=str(LOOKS[State(entry.from_state)].label) if entry.from_state else "",
         who=actor_in_words(entry.actor, workers=workers),
         reason=reason_in_words(entry),
         detail=detail_of(entry.data, write_bytes=size),

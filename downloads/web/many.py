@@ -10,7 +10,7 @@ from http import HTTPStatus
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpResponse, QueryDict
+from django.http import HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext
@@ -61,25 +61,19 @@ def many(request: SignedInRequest) -> HttpResponse:
     return _answer(request, sentence_about(action, done), _level_of(done))
 
 
-def ask(request: SignedInRequest, downloads: DownloadQuerySet, action: Action) -> HttpResponse:
-    """Say what would be removed, and let the person confirm it."""
+def ask(
+    request: SignedInRequest, downloads: DownloadQuerySet, action: Action, *, way_back: str = ""
+) -> HttpResponse:
+    """Say what would be removed, and let the person confirm it. `way_back`: "" as the form says."""
+    way_back = way_back or _way_back(request)
     keys = list(downloads.order_by("pk").values_list("pk", flat=True)[:MAX_AT_ONCE])
     question = Question.about(Download.objects.filter(pk__in=keys), action)
     if not question.count:
         sentence = question.refused or gettext("There is nothing to do for this.")
-        return _answer(request, sentence, messages.WARNING, status=HTTPStatus.CONFLICT)
-    context = {"question": question, "next": _way_back(request)}
+        status = HTTPStatus.CONFLICT
+        return _answer(request, sentence, messages.WARNING, status=status, way_back=way_back)
+    context = {"question": question, "next": way_back}
     return _render(request, "question", context)
-
-
-@require_POST
-@login_required
-def ask_delete(request: SignedInRequest, correlation_id: str) -> HttpResponse:
-    """Ask about the deletion of one, as about that of many."""
-    found = visible(request).filter(correlation_id=correlation_id)
-    if not found.exists():
-        raise Http404
-    return ask(request, found, Action.DELETE)
 
 
 def _show_links(request: SignedInRequest, downloads: DownloadQuerySet) -> HttpResponse:
@@ -144,12 +138,17 @@ def _way_back(request: SignedInRequest) -> str:
 
 
 def _answer(
-    request: SignedInRequest, sentence: str, level: int, *, status: int = HTTPStatus.OK
+    request: SignedInRequest,
+    sentence: str,
+    level: int,
+    *,
+    status: int = HTTPStatus.OK,
+    way_back: str = "",
 ) -> HttpResponse:
     if is_of_script(request):
         return HttpResponse(sentence, status=status, content_type="text/plain; charset=utf-8")
     messages.add_message(request, level, sentence)
-    return redirect(_way_back(request))
+    return redirect(way_back or _way_back(request))
 
 
 def _render(request: SignedInRequest, name: str, context: dict[str, object]) -> HttpResponse:

@@ -10,6 +10,7 @@ from downloads.models import Download
 from downloads.rules.errors import ErrorClass
 from downloads.rules.options import OPTIONS
 from downloads.rules.states import Outcome
+from downloads.rules.words import say
 from downloads.web.cookies_view import cookies_hint
 from downloads.web.details import detail_of
 from downloads.web.format import size
@@ -74,8 +75,8 @@ def problem_of(view: DownloadView) -> LastError | None:
     detail = detail_of(download.error_data, write_bytes=size)
     hint = cookies_hint(download, viewer=view.viewer)
     return LastError(
-        sentence=advice.sentence,
-        next_step=advice.next_step if is_final else again,
+        sentence=say(advice.sentence),
+        next_step=say(advice.next_step) if is_final else again,
         known=hint.sentence if hint else "",
         steps=next_steps(view, ErrorClass(download.error_class)) if is_final else [],
         detail=f"{download.error_class}: {detail}" if download.error_data else "",

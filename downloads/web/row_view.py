@@ -204,17 +204,17 @@ class DownloadView:
     @property
     def failure(self) -> str:
         failed = self.download.outcome == Outcome.FAILED
-        return self.advice.sentence if self.advice and failed else ""
+        return say(self.advice.sentence) if self.advice and failed else ""
 
     @property
     def note(self) -> str:
         """How it is or how it ended, where that is neither progress nor a failure."""
         download = self.download
         if download.state == State.CREATED:
-            error = f"{self.advice.sentence} " if self.advice else ""
+            error = f"{say(self.advice.sentence)} " if self.advice else ""
             return format_html("{}{}", error, self.why_it_waits)
         if download.outcome == Outcome.FAILED:
-            return self.advice.next_step if self.advice else ""
+            return say(self.advice.next_step) if self.advice else ""
         if download.outcome == Outcome.COMPLETED:
             return self._result_in_words()
         if download.outcome == Outcome.CANCELLED and download.finished_at:

@@ -74,7 +74,6 @@ urlpatterns = [
     path(f"{ONE}up", detail.act, {"action": queueing.up}, name="up"),
     path(f"{ONE}down", detail.act, {"action": queueing.down}, name="down"),
     path(f"{ONE}last", detail.act, {"action": queueing.last}, name="last"),
-    path(f"{ONE}ask-delete", many.ask_delete, name="ask_delete"),
     path(f"{ONE}delete", detail.delete, name="delete"),
     path(f"{ONE}thumbnail", thumbnail, name="thumbnail"),
     path(f"{ONE}again", list_actions.fetch_again, name="again"),

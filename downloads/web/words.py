@@ -16,7 +16,7 @@ Words = Mapping[str, str | Mapping[str, str]]
 
 def words() -> Words:
     """Return all of them, in the language that is active."""
-    phases = {f"phase_{phase}": str(word) for phase, word in PHASES.items()}
+    phases = {f"phase_{phase}": _(word) for phase, word in PHASES.items()}
     ages = {f"ago_{unit}": str(text) for unit, text in AGES.items()}
     coming = {f"in_{unit}": str(text) for unit, text in COMING.items()}
     return {

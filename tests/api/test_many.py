@@ -74,6 +74,7 @@ def test_a_deletion_leaves_the_published_files_unless_told_otherwise(
         {"action": "burn", "ids": ["a"]},
         {"action": "cancel", "query": {"state": "burning"}},
         {"action": "cancel", "ids": ["\0"]},
+        {"action": "delete", "query": {"q": "state:nonsense"}},
     ],
 )
 def test_what_makes_no_sense_is_refused(caller: Caller, body: dict[str, Any]) -> None:

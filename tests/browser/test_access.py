@@ -13,7 +13,8 @@ from tests.helpers.serving import Serving
 SPACED = """* { line-height: 1.5 !important; letter-spacing: .12em !important;
     word-spacing: .16em !important; } p { margin-bottom: 2em !important; }"""
 CUT_OFF = """() => [...document.querySelectorAll("button, .button, .badge, .chip, label, nav a")]
-    .filter((each) => each.checkVisibility() && !each.matches(".hidden, .hidden *, .skip"))
+    .filter((each) => each.checkVisibility())
+    .filter((each) => !each.matches(".hidden, .hidden *, .skip, :has(> input)"))
     .filter((each) => each.scrollHeight > each.clientHeight + 1 && each.clientHeight)
     .map((each) => each.outerHTML.slice(0, 120))"""
 WIDTH = "document.documentElement.scrollWidth"

@@ -54,7 +54,7 @@ def test_a_page_that_comes_later_does_not_believe_an_old_clock(page: Page, user:
 
 
 def test_a_page_that_was_signed_out_comes_alive_when_another_one_signs_in(
-    page: Page, user: User
+    page: Page, site: Serving, user: User
 ) -> None:
     sign_in(page, user)
     other = page.context.new_page()
@@ -67,7 +67,8 @@ def test_a_page_that_was_signed_out_comes_alive_when_another_one_signs_in(
     expect(other.get_by_role("link", name="Sign in again")).to_be_visible()
     expect(other.locator("#alarm")).to_contain_text("You are signed out")
 
-    sign_in(page, user)
+    with other.expect_response(site.url):  # with the token of the new session
+        sign_in(page, user)
 
     expect_live(other)
     expect(other.locator("#lost")).to_be_hidden()

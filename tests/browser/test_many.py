@@ -132,6 +132,19 @@ def test_a_deletion_asks_in_a_dialog_that_gives_the_focus_back(
     assert list(Download.objects.all()) == [kept]
 
 
+def test_one_is_deleted_from_the_menu_of_its_row(page: Page, site: Serving, user: User) -> None:
+    failed = lives.fail(lives.submit(user))
+    open_list(page, user)
+    row = page.locator(f"#download-{failed.correlation_id}")
+
+    row.locator(".more summary").click()
+    row.get_by_role("link", name="Delete…").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete 1 download").click()
+
+    expect(row).to_have_count(0)
+    assert not Download.objects.exists()
+
+
 def test_the_menu_clears_what_has_ended(page: Page, site: Serving, user: User) -> None:
     lives.fail(lives.submit(user))
     lives.complete(lives.submit(user))

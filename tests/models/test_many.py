@@ -1,12 +1,14 @@
 """One action on many downloads: what becomes of each, and what is counted."""
 
 from collections import Counter
+from datetime import timedelta
 
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from downloads import actions, many, queueing
 from downloads.diagnostics.invariants import check
@@ -20,6 +22,7 @@ from downloads.models import (
     Transition,
 )
 from downloads.models.counts import wrong_counts
+from downloads.models.stream import DELETIONS_KEPT
 from tests.helpers import lives
 
 pytestmark = [
@@ -140,6 +143,17 @@ def test_what_is_deleted_together_is_counted_told_and_gone(user: User, staff: Us
     assert Deletion.objects.latest("seq").seq == StreamPosition.current()
     assert not wrong_counts(Download.objects.all())
     assert not [each for each in check() if each.is_breach]
+
+
+def test_deletions_are_kept_for_a_while(user: User) -> None:
+    act(Action.DELETE, *submit(user, 2))
+    old, recent = Deletion.objects.order_by("seq")
+    now = timezone.now()
+    Deletion.objects.filter(pk=old.pk).update(at=now - DELETIONS_KEPT - timedelta(seconds=1))
+
+    Deletion.objects.forget_old(now)
+
+    assert list(Deletion.objects.all()) == [recent]
 
 
 def test_a_directory_that_cannot_be_removed_keeps_its_download(user: User) -> None:

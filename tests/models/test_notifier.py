@@ -14,7 +14,7 @@ import pytest
 from django.db import OperationalError, connection, connections, transaction
 from django.utils import timezone
 
-from downloads import actions
+from downloads import actions, queueing
 from downloads.models import Download, Progress, Worker
 from downloads.models.notifier import Doorbell, PostgresqlDoorbell, SqliteDoorbell, open_doorbell
 from tests.helpers import lives
@@ -196,6 +196,10 @@ def test_whatever_somebody_waits_for_rings(shared_db: None) -> None:
         lambda: Progress.objects.update(received_bytes=5),
         lambda: running.ask_to_cancel(actor="test"),
         lambda: Download.objects.filter(pk=running.pk).update(not_before=timezone.now()),
+        lambda: queueing.pause(Download.objects.get(state="created"), actor="test"),
+        lambda: queueing.first(Download.objects.get(state="created"), actor="test"),
+        lambda: queueing.pause_queue(actor="test"),
+        lambda: queueing.resume_queue(actor="test"),
         lambda: Worker.objects.filter(pk=worker.pk).update(stopped_at=timezone.now()),
         lives.make_worker,
         lambda: Download.objects.exclude(pk__in=[waiting.pk, running.pk])[0].forget(),

@@ -186,6 +186,13 @@ def test_every_code_says_what_happened_and_what_to_do(code: str) -> None:
     ("values", "expected"),
     [
         ({"kinds": ("UnknownEncryption",)}, ("unsupported", "encryption")),
+        ({"kinds": EXTRACTOR, "http_status": 500}, ("network", "server_error")),
+        ({"kinds": EXTRACTOR, "http_status": 503}, ("network", "server_error")),
+        (
+            {"kinds": EXTRACTOR, "message": "HTTP Error 302: Found (redirect loop detected)"},
+            ("network", "redirect_loop"),
+        ),
+        ({"kinds": ("TransportError",), "message": "Connection refused"}, ("network", None)),
         ({"kinds": ("DownloadError", "IsList")}, ("unsupported", "is_list")),
         ({"kinds": ("DownloadError", "TooDeep")}, ("unsupported", "list_too_deep")),
         ({"kinds": ("NotDecrypted",)}, ("incomplete", "not_decrypted")),

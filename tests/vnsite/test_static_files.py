@@ -1,13 +1,18 @@
 """How static files are named, kept by browsers, and sent; and that pages are sent compressed."""
 
 import gzip
+import os
 import re
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urljoin
 
 import brotli
 import pytest
+import requests
 from django.conf import settings
 from django.contrib.auth.models import User
 from pytest_django import Settings
@@ -15,7 +20,8 @@ from pytest_django import Settings
 from downloads.models import PublishedFile
 from tests.helpers import lives
 from tests.helpers.serving import Serving, serving
-from tests.helpers.worker import ROOT
+from tests.helpers.waiting import DEADLINE_SECONDS, wait_for
+from tests.helpers.worker import ROOT, worker_environment
 from vnsite import static_files
 from vnsite.settings import fingerprint
 
@@ -139,3 +145,29 @@ def test_where_nothing_can_be_written_files_are_served_as_they_lie(tmp_path: Pat
     assert answer.status == 200
     assert "Content-Encoding" not in answer.headers
     assert "Static files are not compressed" in said
+
+
+def test_another_server_that_imports_the_site_finds_its_files(person: User) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+    site = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "daphne", "-p", str(port), "vnsite.asgi:application"]
+    with subprocess.Popen(
+        command, cwd=ROOT, env={**os.environ, **worker_environment()}, stderr=subprocess.DEVNULL
+    ) as server:
+        try:
+            wait_for(lambda: answers(f"{site}/login/"), what="the server")
+            page = requests.get(f"{site}/login/", timeout=DEADLINE_SECONDS).text
+            style = requests.get(site + NAMED.findall(page)[0], timeout=DEADLINE_SECONDS)
+        finally:
+            server.terminate()
+
+    assert style.status_code == 200
+    assert style.headers["Content-Encoding"] == "gzip"
+
+
+def answers(url: str) -> bool:
+    try:
+        return requests.get(url, timeout=DEADLINE_SECONDS).ok
+    except requests.ConnectionError:
+        return False

@@ -103,6 +103,18 @@ def test_words_around_links_are_left_out_and_named(browser: Client) -> None:
     assert "Left out: “Watch this:”, “via App”, “a” and 2 more." in words
 
 
+def test_the_answer_links_to_what_was_added_together(browser: Client, user: User) -> None:
+    lives.submit(user)
+    answer = browser.post("/downloads/", {"urls": f"{URL} https://example.org/2"}, follow=True)
+    link = re.search(r'<a href="([^"]*)">Show them', text_of(answer))
+
+    assert link
+    page = browser.get(link[1])
+
+    shown = set(re.findall(r'data-row="([^"]+)"', text_of(page)))
+    assert shown == {each.correlation_id for each in Download.objects.exclude(batch=None)}
+
+
 def test_the_good_links_are_added_and_a_wrong_one_stays_in_the_box(browser: Client) -> None:
     answer = add(browser, "https://example.org/1\nftp://example.org/2", quality="480p")
 

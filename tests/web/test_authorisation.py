@@ -57,7 +57,6 @@ ROUTES = {
     "downloads/<correlation_id:correlation_id>/up": May.OWNER,
     "downloads/<correlation_id:correlation_id>/down": May.OWNER,
     "downloads/<correlation_id:correlation_id>/last": May.OWNER,
-    "downloads/<correlation_id:correlation_id>/ask-delete": May.OWNER,
     "downloads/<correlation_id:correlation_id>/delete": May.OWNER,
     "downloads/<correlation_id:correlation_id>/thumbnail": May.OWNER,
     "downloads/<correlation_id:correlation_id>/again": May.OWNER,

@@ -77,6 +77,7 @@ def test_a_script_gets_the_sentence_alone(browser: Client, user: User) -> None:
         ({"action": "cancel"}, "No download is selected."),
         ({"action": "burn", "ids": "a"}, "Choose what to do with the selected downloads."),
         ({"action": "delete", "all": "1", "state": "no such"}, "There is no such filter."),
+        ({"action": "cancel", "all": "1", "q": "state:nonsense"}, "nonsense"),
         ({"action": "cancel", "ids": "a\0"}, "1 does not exist any more."),
     ],
 )
@@ -164,6 +165,16 @@ def test_a_deletion_leaves_files_that_can_be_found(browser: Client, user: User) 
     file = browser.get(f"/media/{completed.correlation_id}/clip.mp4")
     assert (file.status_code, file["Content-Length"]) == (200, "5")
     file.close()
+
+
+def test_whoever_deletes_one_is_told_that_its_files_stay(browser: Client, user: User) -> None:
+    kept, removed = lives.complete(lives.submit(user)), lives.complete(lives.submit(user))
+
+    answer = browser.post(path_of(kept, "delete"), follow=True)
+    other = browser.post(path_of(removed, "delete"), {"with_files": "on"}, follow=True)
+
+    assert "Its files stay in the library." in words_of(answer)
+    assert "stay in the library" not in words_of(other)
 
 
 def test_with_the_tick_the_files_go_as_well(browser: Client, user: User) -> None:

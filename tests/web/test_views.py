@@ -446,7 +446,7 @@ def test_a_missing_worker_is_said_while_downloads_wait(browser: Client, user: Us
 
 
 def test_a_missing_worker_is_not_said_when_nothing_waits(browser: Client) -> None:
-    browser.post("/first-steps/hide")
+    browser.post("/first-steps/hide")  # they name what is missing before anything waits
 
     assert "No worker is running" not in words_of(browser.get("/"))
 

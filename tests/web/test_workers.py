@@ -202,11 +202,17 @@ def test_every_page_warns_while_something_waits_and_nobody_works(
     assert "1 download is waiting." in shown(others, address)
 
 
-def test_the_warning_tells_a_draining_worker_from_none(others: Client, user: User) -> None:
+@pytest.mark.parametrize("address", ["/account/", "/"])
+def test_the_warning_tells_a_draining_worker_from_none(
+    others: Client, user: User, address: str
+) -> None:
     lives.submit(user)
     worker(draining_at=timezone.now())
 
-    assert "Every worker is draining." in shown(others, "/account/")
+    assert shown(others, address).count("Every worker is draining.") == 1
+
+    worker("box-13-cd56")
+    assert "Every worker is draining." not in shown(others, address)
 
 
 @pytest.mark.parametrize("works", [True, False])

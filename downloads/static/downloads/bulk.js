@@ -17,9 +17,10 @@ function show() {
   whole.checked = ticked.length === all.length;
   whole.indeterminate = ticked.length > 0 && !whole.checked;
   byId("selected").textContent = ticked.length;
+  const wasHidden = matching.hidden;
   matching.hidden = !whole.checked || byId("next-page").hidden;
   if (matching.hidden) matching.control.checked = false;
-  else count();
+  else if (wasHidden) count();
 }
 
 async function count() {
@@ -46,14 +47,13 @@ whole.addEventListener("change", () => tick(whole.checked));
 matching.addEventListener("change", () => {
   byId("selected").textContent = matching.control.checked ? byId("matching").textContent : selected.size;
 });
-new MutationObserver(() =>
+const retick = () =>
+  selected.size &&
   tick(
     true,
     boxes().filter((box) => selected.has(box.value)),
-  ),
-).observe(list, {
-  childList: true,
-});
+  );
+new MutationObserver(retick).observe(list, { childList: true });
 
 document.addEventListener("submit", (event) => {
   const { target, submitter } = event;
@@ -73,10 +73,13 @@ async function send(url, body) {
   const headers = { "X-Requested-With": "fetch" };
   const response = await fetch(url, { method: body ? "POST" : "GET", body, headers }).catch(() => null);
   if (response?.redirected) return location.reload(); // signed out
+  const isPage = !response || response.headers.get("content-type").startsWith("text/html");
   const text = await response?.text();
-  if (response?.headers.get("content-type").startsWith("text/html")) return ask(text);
+  if (isPage && response?.ok) return ask(text);
+  const [note, wasAsked] = [byId("bulk-note"), dialog.open];
   dialog.close();
-  byId("bulk-note").textContent = text ?? form.dataset.away;
+  note.textContent = isPage ? form.dataset.away : text; // a page tells of an error
+  if (wasAsked) note.focus(); // a row that has the focus would stay
   document.dispatchEvent(new CustomEvent("vnsite:changed", { detail: [...selected] }));
   return response?.ok && tick(false);
 }
@@ -89,4 +92,5 @@ function ask(html) {
   if (links) navigator.clipboard?.writeText(links.value);
 }
 
+matching.hidden = true;
 show();

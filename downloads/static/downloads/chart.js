@@ -1,15 +1,13 @@
-// The speed on the page of one download: what was recorded, and once a second what the stream brings.
+// The speed of one download: what was recorded, and once a second what the stream brings.
 
 import { size } from "./format.js";
 import { serverNow } from "./patch.js";
 import { lang, say } from "./words.js";
 
-const KEPT_S = 600;
-const ROW_S = 30; // of the table, and between two sentences
-const FRESH_MS = 5_000; // an older speed says nothing about now
+const ROW_S = 30; // of the table; between two sentences
+const FRESH_MS = 5_000;
 const CLOCK = new Intl.DateTimeFormat(lang, { timeStyle: "medium" });
-const MINUTES = new Intl.DateTimeFormat(lang, { timeStyle: "short" });
-const SECONDS = [1, 2, 5, 10, 30, 60, 120, 300, 900, 3600, 14400]; // between two times below the chart
+const SECONDS = [1, 2, 5, 10, 30, 60, 120, 300, 900, 3600, 14400];
 const byteSteps = Array.from({ length: 44 }, (_, power) => 2 ** power);
 
 let shown = null; // the figure that `plot` is in
@@ -28,7 +26,8 @@ const known = (all) => all.filter((speed) => speed !== null);
 const mean = (all) => all.reduce((sum, speed) => sum + speed, 0) / (all.length || 1);
 const length = (seconds) => `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
 const start = () => Date.parse(shown.dataset.started) / 1000;
-const box = () => ({ width: shown.querySelector(".plot").clientWidth, height: 130 });
+const place = () => shown.querySelector(".plot");
+const box = () => ({ width: place().clientWidth, height: 130 });
 
 async function show(figure) {
   const isOther = shown?.dataset.started !== figure.dataset.started;
@@ -36,7 +35,7 @@ async function show(figure) {
   shown = figure;
   const { started, ended } = figure.dataset;
   if (ended) {
-    const span = MINUTES.formatRange(Date.parse(started), Date.parse(ended));
+    const span = CLOCK.formatRange(Date.parse(started), Date.parse(ended));
     figure.querySelector(".chart-when").textContent = say("recorded", { span });
   }
   if (isOther || (ended && recorded.length)) {
@@ -50,11 +49,11 @@ async function show(figure) {
       );
     });
   plot?.destroy();
-  plot = draw(figure.querySelector(".plot"), JSON.parse(figure.dataset.marks));
+  plot = draw(JSON.parse(figure.dataset.marks));
 }
 
-function draw(place, marks) {
-  const style = getComputedStyle(place);
+function draw(marks) {
+  const style = getComputedStyle(place());
   const axis = {
     stroke: () => style.color,
     grid: { stroke: () => style.borderTopColor, width: 1 },
@@ -84,7 +83,7 @@ function draw(place, marks) {
     series: [{}, { stroke: () => style.outlineColor, width: 2, points: { show: false } }],
     hooks: { drawAxes: [drawLines] },
   };
-  return new globalThis.uPlot(options, [times, speeds], place);
+  return new globalThis.uPlot(options, [times, speeds], place());
 }
 
 function tell() {
@@ -93,7 +92,7 @@ function tell() {
   const said = [say("speed_now", { average: perSecond(mean(all)), now: perSecond(all.at(-1)) })];
   if (n) said.push(say("stalls", { n }));
   shown.querySelector(".chart-sentence").textContent = said.join(", ");
-  shown.querySelector(".plot").ariaLabel = said.join(", ");
+  place().ariaLabel = said.join(", ");
   const row = shown.querySelector("tbody").insertRow();
   row.insertCell().textContent = length(Math.round(times.at(-1) - start()));
   row.insertCell().textContent = perSecond(mean(known(speeds.slice(-ROW_S))));
@@ -106,7 +105,7 @@ async function tick() {
   const isFresh = performance.now() - newest.at < FRESH_MS;
   times.push(serverNow() / 1000);
   speeds.push(isFresh ? newest.speed : null);
-  if (times[0] < times.at(-1) - KEPT_S) [times, speeds] = [times.slice(1), speeds.slice(1)];
+  if (times[0] < times.at(-1) - 600) [times, speeds] = [times.slice(1), speeds.slice(1)];
   if (document.hidden) return;
   plot.setData([times, speeds]);
   const last = figure.dataset.saidAt ?? -Infinity;

@@ -228,35 +228,44 @@ document.addEventListener("submit", ({ target }) => {
 // where patch.js keeps it when the part is drawn again.
 
 document.addEventListener("htmx:before:response", (event) => {
-  const { sourceElement, response, target } = event.detail.ctx;
+  const { ctx } = event.detail;
+  const { sourceElement, response } = ctx;
+  if (sourceElement.dataset.act) ctx.target = placeOf(ctx); // its row may have been drawn again
   if (response.raw.redirected) {
     event.preventDefault();
     connection.ask("retry");
     alarm(say("signed_out"));
   } else if (sourceElement.dataset.act && response.status >= 400 && response.status !== 409) {
     event.preventDefault();
-    refuse(target, say("failed_action", { status: response.status }));
+    refuse(ctx, say("failed_action", { status: response.status }));
+    if (response.status === 403) refreshAll(); // its token may be of an older session
   }
 });
 
 document.addEventListener("htmx:error", ({ detail: { ctx } }) => {
-  if (ctx.sourceElement.dataset.act) refuse(ctx.target, say("unreachable"));
+  if (ctx.sourceElement.dataset.act) refuse(ctx, say("unreachable"));
 });
 
 document.addEventListener("htmx:finally:request", ({ detail: { ctx } }) => {
   const { act, of } = ctx.sourceElement.dataset;
   if (!act) return;
-  const notes = [...ctx.target.children];
+  const notes = [...placeOf(ctx).children];
   setTimeout(() => {
     for (const note of notes) note.remove();
   }, NOTE_MS);
   onOwn([of]);
 });
 
-function refuse(place, sentence) {
+function placeOf({ sourceElement, target }) {
+  const { of } = sourceElement.dataset;
+  const part = byId(`download-${of}`) ?? document.querySelector(`[data-about="${of}"]`);
+  return part?.querySelector("[data-note]") ?? target;
+}
+
+function refuse(ctx, sentence) {
   const note = document.createElement("p");
   [note.className, note.role, note.textContent] = ["refusal is-error", "alert", sentence];
-  place.replaceChildren(note);
+  placeOf(ctx).replaceChildren(note);
 }
 
 // Time.

@@ -14,6 +14,8 @@ const PATIENCE_MS = 10_000; // also the age at which banners are asked for again
 const page = document.body.dataset;
 const byId = (id) => document.getElementById(id);
 const times = []; // when the newest refreshes began
+const askedBy = new Map(); // correlation id, "" for what is no row → the newest refresh that asks for it
+let number = 0;
 const unshown = new Set(); // changed during a refresh, which may bring their rows as they were before
 let everything = false;
 let banners = false;
@@ -54,17 +56,20 @@ export function noteUnshown(id) {
   if (underWay) unshown.add(id);
 }
 
+// Several may be under way: one that asks for many rows takes long.
 export async function refresh() {
-  const [ids, all] = [[...changed], everything];
+  const [ids, all, own] = [[...changed], everything, ++number];
+  timer = null;
   const withBanners = banners || performance.now() - bannersAt > PATIENCE_MS;
   changed.clear();
   everything = banners = false;
   times.push(performance.now());
   times.splice(0, times.length - BURST);
+  if (!rows.exists || all || withBanners) askedBy.set("", own);
   underWay += 1;
   try {
-    if (!rows.exists) await absorb(all ? location.href : page.fragment);
-    else await Promise.all([list(ids, all), withBanners && !all && absorb(page.banners)]);
+    if (!rows.exists) await absorb(all ? location.href : page.fragment, own);
+    else await Promise.all([list(ids, all, own), withBanners && !all && absorb(page.banners, own)]);
     if (withBanners) bannersAt = performance.now();
     asker.onAnswer(true);
   } catch {
@@ -75,24 +80,24 @@ export async function refresh() {
     waitUntil = performance.now() + AFTER_ERROR_MS;
     asker.onAnswer(false);
   }
-  timer = null;
   underWay -= 1;
   for (const id of [...unshown].filter(rows.knows)) changed.add(id);
-  if (!underWay) unshown.clear();
+  if (!underWay) for (const each of [unshown, askedBy]) each.clear();
   if (changed.size || everything || banners) refreshSoon();
 }
 
-async function list(ids, all) {
+async function list(ids, all, own) {
   const others = ids.filter((id) => !rows.shows(id));
   // Of more than a page of them only the server knows which belong to this one.
   const isFlood = others.length > rows.pageSize;
-  if (all || (isFlood && rows.takesNew)) await absorb(location.href);
+  if (all || (isFlood && rows.takesNew)) await absorb(location.href, own);
   const asked = [...(all ? rows.shownIds() : ids.filter(rows.shows)), ...(isFlood ? [] : others)];
+  for (const id of asked) askedBy.set(id, own);
   if (!asked.length) return;
   const url = new URL(page.fragment, location.href);
   url.search = location.search;
   url.searchParams.set("ids", asked.join(","));
-  await absorb(url);
+  await absorb(url, own);
 }
 
 // Somebody may be typing in a form, or ticking entries: only their states are drawn again.
@@ -101,7 +106,8 @@ function isInUse(id) {
   return isOpen || id === "add" || (id === "part-entries" && byId("entries"));
 }
 
-async function absorb(url) {
+// `own`: the number of the refresh. A row that a later one asks for comes newer with that.
+async function absorb(url, own) {
   const answer = await fetch(url, { redirect: "manual", signal: AbortSignal.timeout(PATIENCE_MS) });
   if (answer.type === "opaqueredirect") return asker.onSignedOut();
   if (answer.status === 404) return undefined; // deleted meanwhile: the stream says so
@@ -110,7 +116,8 @@ async function absorb(url) {
   if ((fresh.body.dataset.user ?? page.user) !== page.user) return location.reload(); // another one
   useToken(fresh);
   for (const part of fresh.querySelectorAll("[data-part]")) {
-    if (isInUse(part.id) || gone.has(part.dataset.row) || patch.swap(part)) continue;
+    const isOld = askedBy.get(part.dataset.row ?? "") > own;
+    if (isOld || isInUse(part.id) || gone.has(part.dataset.row) || patch.swap(part)) continue;
     const isNew = part.dataset.row && !("unmatched" in part.dataset);
     if (isNew && (rows.takesNew || url !== location.href)) rows.offer(part);
   }
