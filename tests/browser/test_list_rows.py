@@ -57,10 +57,14 @@ def test_fifteen_rows_are_in_view(page: Page, user: User, ended: list[Download])
 def test_the_first_row_is_high_on_a_phone_and_nothing_is_cut(
     page: Page, user: User, ended: list[Download]
 ) -> None:
+    lives.start(lives.submit(user))
+
     rows = open_list(page, user, width=360, height=740)
 
     assert rows[0]["top"] <= 260
     assert page.evaluate("document.documentElement.scrollWidth") == 360
+    ends = "cells => new Set(cells.map((cell) => cell.getBoundingClientRect().right)).size"
+    assert page.eval_on_selector_all(".row-actions", ends) == 1
 
 
 def test_a_wide_screen_is_used(page: Page, user: User, ended: list[Download]) -> None:
