@@ -26,9 +26,10 @@ from downloads.models import (
     listings,
     short_transaction,
 )
-from downloads.models.submissions import fingerprint, queued, without_past
+from downloads.models.submissions import fingerprint, without_past
 from downloads.rules.options import DownloadOptions
-from downloads.rules.states import RUNNING, Outcome, Reason, State
+from downloads.rules.states import RUNNING, Outcome, Reason, State, word_of
+from downloads.rules.words import say, say_number
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -74,8 +75,9 @@ def cancel(download: Download, *, actor: str) -> Download:
     if download.state == State.CREATED:  # put back meanwhile
         return cancel(download, actor=actor)
     if download.state in RUNNING:
-        raise NotAllowed(download, "It is too late to cancel: the files are being published.")
-    raise NotAllowed(download, f"It cannot be cancelled: it is {download.state}.")
+        raise NotAllowed(download, say("It is too late to cancel: the files are being published."))
+    state = word_of(download.state)
+    raise NotAllowed(download, say("It cannot be cancelled: it is {state}.", state=state))
 
 
 def stop_and_keep(download: Download, *, actor: str) -> Download:
@@ -86,11 +88,11 @@ def stop_and_keep(download: Download, *, actor: str) -> Download:
     """
     _look_again(download)
     if not download.is_recording and not _carries_recording(download):
-        raise NotAllowed(download, "It cannot be stopped and kept: it is not recording.")
+        raise NotAllowed(download, say("It cannot be stopped and kept: it is not recording."))
     asked = download.ask_to_keep(actor=actor)
     _look_again(download)
     if not asked:
-        raise NotAllowed(download, "It is too late to stop it: it is ending already.")
+        raise NotAllowed(download, say("It is too late to stop it: it is ending already."))
     return download
 
 
@@ -141,8 +143,8 @@ def retry(download: Download, *, actor: str, options: DownloadOptions | None = N
     the same owner has the same wish waiting or running.
     """
     if not download.is_retryable:
-        ending = download.outcome or download.state
-        raise NotAllowed(download, f"It cannot be retried: it is {ending}.")
+        ending = word_of(download.outcome or download.state)
+        raise NotAllowed(download, say("It cannot be retried: it is {state}.", state=ending))
     _refuse_when_too_many_wait(download)
     changed, columns = _changes(download, options)
     try:
@@ -167,7 +169,7 @@ def retry(download: Download, *, actor: str, options: DownloadOptions | None = N
         return retry(download, actor=actor, options=options)
     except IntegrityError:
         _look_again(download)
-        raise NotAllowed(download, "The same link is waiting or running already.") from None
+        raise NotAllowed(download, say("The same link is waiting or running already.")) from None
     return download
 
 
@@ -201,7 +203,7 @@ def _refuse_when_added_again(download: Download) -> None:
         return
     others = Download.objects.filter(listed_in=download.listed_in, url=download.url)
     if others.exclude(pk=download.pk).exclude(outcome__in=listings.IN_VAIN).exists():
-        raise NotAllowed(download, "It cannot be retried: its entry was added again.")
+        raise NotAllowed(download, say("It cannot be retried: its entry was added again."))
 
 
 def _refuse_when_too_many_wait(download: Download) -> None:
@@ -210,8 +212,14 @@ def _refuse_when_too_many_wait(download: Download) -> None:
         return
     waiting = Download.objects.waiting_of(download.owner)
     if waiting >= limit:
-        whose = download.owner.get_username()
-        raise NotAllowed(download, f"{whose} has {queued(waiting, limit=limit)}.")
+        sentence = say_number(
+            "{name} has {number:,} download queued (limit {limit:,}).",
+            "{name} has {number:,} downloads queued (limit {limit:,}).",
+            number=waiting,
+            name=download.owner.get_username(),
+            limit=limit,
+        )
+        raise NotAllowed(download, sentence)
 
 
 def preview_cleanup(download: Download) -> CleanupPreview:
@@ -235,7 +243,7 @@ def clean(download: Download, *, actor: str) -> int:
     if download.state == State.CLEANED:
         return 0
     if not download.is_cleanable:
-        raise NotAllowed(download, f"It cannot be cleaned up: it is {download.state}.")
+        raise NotAllowed(download, _not_cleaned(download))
     freed = 0
     try:
         freed = remove_directory(download)
@@ -245,9 +253,7 @@ def clean(download: Download, *, actor: str) -> int:
     except LostDownload:
         _look_again(download)
         if download.state != State.CLEANED:
-            raise NotAllowed(
-                download, f"It cannot be cleaned up: it is {download.state}."
-            ) from None
+            raise NotAllowed(download, _not_cleaned(download)) from None
     return freed
 
 
@@ -298,11 +304,17 @@ def remove_what_is_left(download: Download, *, with_files: bool) -> None:
         delete_files(download)
 
 
+def _not_cleaned(download: Download) -> str:
+    return say("It cannot be cleaned up: it is {state}.", state=word_of(download.state))
+
+
 def refusal_to_delete(download: Download) -> str:
     """Say why it cannot be deleted now; "" when it can."""
     if download.state not in RUNNING:
         return ""
-    return f"It cannot be deleted: it is {download.state}. Cancel it first."
+    return say(
+        "It cannot be deleted: it is {state}. Cancel it first.", state=word_of(download.state)
+    )
 
 
 def require_deletable(download: Download) -> None:
@@ -330,4 +342,4 @@ def _look_again(download: Download) -> None:
     try:
         download.refresh_from_db()
     except Download.DoesNotExist:
-        raise NotAllowed(download, "It was deleted meanwhile.") from None
+        raise NotAllowed(download, say("It was deleted meanwhile.")) from None

@@ -10,7 +10,8 @@ from downloads.actions import NotAllowed
 from downloads.models import Download, Queue, database_now, short_transaction
 from downloads.models.download import QUEUE_ORDER
 from downloads.rules.order import Move, Queued, moved
-from downloads.rules.states import State
+from downloads.rules.states import State, word_of
+from downloads.rules.words import say
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +24,7 @@ def pause(download: Download, *, actor: str) -> Download:
     waiting = Download.objects.filter(pk=download.pk, state=State.CREATED)
     if waiting.filter(paused_at=None).update(paused_at=database_now()):
         _log(download, "paused", actor=actor)
-    return _still_waiting(download, "paused")
+    return _still_waiting(download)
 
 
 def resume(download: Download, *, actor: str) -> Download:
@@ -31,7 +32,7 @@ def resume(download: Download, *, actor: str) -> Download:
     waiting = Download.objects.filter(pk=download.pk, state=State.CREATED)
     if waiting.exclude(paused_at=None).update(paused_at=None):
         _log(download, "resumed", actor=actor)
-    return _still_waiting(download, "resumed")
+    return _still_waiting(download)
 
 
 def first(download: Download, *, actor: str) -> Download:
@@ -80,17 +81,18 @@ def _move(download: Download, move: Move, *, actor: str) -> Download:
             for each in sorted(moved(queue, download.pk, move), key=lambda one: one.key):
                 waiting.filter(pk=each.key).update(place=each.place)
             _log(download, f"moved ({move})", actor=actor)
-    return _still_waiting(download, "put in order")
+    return _still_waiting(download)
 
 
-def _still_waiting(download: Download, done: str) -> Download:
+def _still_waiting(download: Download) -> Download:
     """Show what the row says now. Raises NotAllowed when it does not wait, or is gone."""
     try:
         download.refresh_from_db()
     except Download.DoesNotExist:
-        raise NotAllowed(download, "It was deleted meanwhile.") from None
+        raise NotAllowed(download, say("It was deleted meanwhile.")) from None
     if download.state != State.CREATED:
-        raise NotAllowed(download, f"It cannot be {done}: it is {download.state}.")
+        state = word_of(download.state)
+        raise NotAllowed(download, say("It does not wait any more: it is {state}.", state=state))
     return download
 
 

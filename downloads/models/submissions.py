@@ -91,11 +91,6 @@ class TooManyWaiting(Exception):
         super().__init__(sentence)
 
 
-def queued(waiting: int, *, limit: int) -> str:
-    """Describe a full queue in a part of a sentence."""
-    return f"{waiting:,} download{'' if waiting == 1 else 's'} queued (limit {limit:,})"
-
-
 def submit(
     wishes: Sequence[tuple[str, DownloadOptions]],
     *,

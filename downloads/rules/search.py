@@ -143,8 +143,14 @@ def _is(text: str) -> Is:
 
 
 def _unknown(name: str, text: str, known: str) -> BadValue:
-    sentence = "“{name}:” does not know “{text}”. It takes: {known}."
-    return BadValue(say(sentence, name=name, text=text, known=known))
+    return BadValue(
+        say(
+            "“{name}:” does not know “{text}”. It takes: {known}.",
+            name=name,
+            text=text,
+            known=known,
+        )
+    )
 
 
 def _time(text: str) -> date | timedelta:
@@ -154,8 +160,9 @@ def _time(text: str) -> date | timedelta:
     with suppress(ValueError):
         if (day := date.fromisoformat(text)).year in YEARS:
             return day
-    sentence = "“{text}” is neither a day like 2026-11-03 nor an age like 12h, 7d or 2w."
-    raise BadValue(say(sentence, text=text))
+    raise BadValue(
+        say("“{text}” is neither a day like 2026-11-03 nor an age like 12h, 7d or 2w.", text=text)
+    )
 
 
 QUALIFIERS: dict[str, Callable[[str], Value]] = {

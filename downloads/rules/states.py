@@ -5,6 +5,8 @@ Pure: imports nothing of Django or of this project. docs/lifecycle.md is this ta
 
 from enum import StrEnum
 
+from downloads.rules.words import marked, say
+
 
 class State(StrEnum):
     CREATED = "created"
@@ -132,3 +134,20 @@ def can_move(origin: State | None, to: State, *, outcome: Outcome | None = None)
     if origin is State.CLEANED and outcome is Outcome.COMPLETED:
         return False
     return to in TRANSITIONS[origin]
+
+
+def word_of(state: str) -> str:
+    """Say a state or an outcome within a sentence, in the reader's language."""
+    return say(WORDS.get(state, state))
+
+
+WORDS = {
+    State.CREATED.value: marked("created"),
+    State.INITIALIZING.value: marked("initializing"),
+    State.READY.value: marked("ready"),
+    State.DOWNLOADING.value: marked("downloading"),
+    State.COMPLETED.value: marked("completed"),
+    State.FAILED.value: marked("failed"),
+    State.CANCELLED.value: marked("cancelled"),
+    State.CLEANED.value: marked("cleaned"),
+}

@@ -10,13 +10,13 @@ from django.utils.translation import gettext, gettext_noop
 
 from downloads.diagnostics.verdict import Check
 from downloads.models import Queue
-from downloads.rules.words import say
+from downloads.rules.words import say, say_number
 from downloads.waiting import Obstacles, Waiting
 from downloads.web.actors import actor_in_words
-from downloads.web.format import counted, instant
+from downloads.web.format import instant
 from downloads.web.listing import PAGE_SIZE, Filter, ListQuery, Page
 from downloads.web.order import Sort
-from downloads.web.row_view import START_A_WORKER, site_waits
+from downloads.web.row_view import site_waits, start_a_worker
 from downloads.web.system_view import HostView
 
 MAX_SITES = 3  # that have a banner of their own
@@ -46,9 +46,11 @@ def banners(
     """Say what is wrong. `waiting` downloads wait; `sites` are left alone; on the hosts of
     `newer_sets` somebody may update yt-dlp."""
     if waiting and not obstacles.has_worker:
-        title, verb = "No worker is running.", "is" if waiting == 1 else "are"
-        text = f"{counted(waiting, 'download')} {verb} waiting."
-        yield Banner("error", icon="triangle-alert", title=title, text=text, fix=START_A_WORKER)
+        title = gettext("No worker is running.")
+        text = say_number(
+            "{number:,} download is waiting.", "{number:,} downloads are waiting.", number=waiting
+        )
+        yield Banner("error", icon="triangle-alert", title=title, text=text, fix=start_a_worker())
     if waiting and obstacles.is_draining:
         words = gettext("Every worker is draining.")
         way = format_html('<a href="{}">{}</a>', reverse("workers"), gettext("Workers"))
@@ -58,16 +60,23 @@ def banners(
     for each in problems:
         yield Banner(each.level, icon="triangle-alert", title=each.sentence, fix=each.fix)
     for site, count in sites[:MAX_SITES]:
-        who = f"{counted(count, 'download')} {'waits' if count == 1 else 'wait'}"
-        text = format_html("{}. {} for it.", site_waits(site), who)
+        who = say_number(
+            "{number:,} download waits for it.", "{number:,} downloads wait for it.", number=count
+        )
+        text = format_html("{}. {}", site_waits(site), who)
         yield Banner("warning", icon="clock", text=text, site=site)
     if more := len(sites[MAX_SITES:]):
-        text = f"{counted(more, 'more site')} {'waits' if more == 1 else 'wait'}."
+        text = say_number("{number} more site waits.", "{number} more sites wait.", number=more)
         yield Banner("warning", icon="clock", text=text)
     for host in newer_sets:
         text = format_html(
-            'yt-dlp {} is there, and {} uses {}. <a href="{}">Update it</a>',
-            *(host.newer, host.row.host, host.used, reverse("system")),
+            gettext(
+                'yt-dlp {newer} is there, and {host} uses {used}. <a href="{page}">Update it</a>'
+            ),
+            newer=host.newer,
+            host=host.row.host,
+            used=host.used,
+            page=reverse("system"),
         )
         yield Banner("info", icon="info", text=text)
 

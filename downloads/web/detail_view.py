@@ -14,15 +14,16 @@ from downloads import actions
 from downloads.models import Download, Transition
 from downloads.rules.options import DownloadOptions, InvalidOption
 from downloads.rules.states import Result, State
+from downloads.rules.words import say, say_number
 from downloads.waiting import Why
 from downloads.web.actors import host_of_worker
 from downloads.web.chart import chart_of
 from downloads.web.details import warnings_of
 from downloads.web.files_view import File, files_of
-from downloads.web.format import counted, duration, instant, size
+from downloads.web.format import duration, instant, size
 from downloads.web.history import history_of
 from downloads.web.problem import problem_of
-from downloads.web.row_view import START_A_WORKER, DownloadView
+from downloads.web.row_view import DownloadView, start_a_worker
 from downloads.web.timeline import steps_of
 
 
@@ -38,7 +39,7 @@ def detail_view(view: DownloadView) -> dict[str, object]:
         "steps": steps_of(entries),
         "attempts": history_of(download, entries),
         # What somebody has to do before it can begin.
-        "remedy": START_A_WORKER if waiting and waiting.why == Why.NO_WORKER else "",
+        "remedy": start_a_worker() if waiting and waiting.why == Why.NO_WORKER else "",
         "waiting_site": waiting.site if waiting and waiting.why == Why.SITE else "",
         "problem": problem_of(view),
         "cleanup": cleanup,
@@ -112,7 +113,8 @@ def _shortfall(download: Download) -> str:
         return ""
     height = min(filter(None, sides))  # of a video that stands upright its width, as yt-dlp counts
     is_less = height < int(asked.removesuffix("p"))
-    return f"{asked} asked, {height}p is the best here." if is_less else ""
+    words = say("{asked} asked, {height}p is the best here.", asked=asked, height=height)
+    return words if is_less else ""
 
 
 def _warnings(history: list[Transition]) -> list[str]:
@@ -122,7 +124,9 @@ def _warnings(history: list[Transition]) -> list[str]:
 
 
 def _together(count: int, size_bytes: int) -> str:
-    return f"{counted(count, 'file')} ({size(size_bytes)})"
+    return say_number(
+        "{number} file ({size})", "{number} files ({size})", number=count, size=size(size_bytes)
+    )
 
 
 def _technical(download: Download) -> list[tuple[str, str]]:

@@ -120,14 +120,6 @@ def instant(
     )
 
 
-def counted(number: int, noun: str) -> str:
-    """Write a number with its noun: "1 file", "1,000 days", "2 entries"."""
-    if number == 1:
-        return f"{number:,} {noun}"
-    is_changed = noun.endswith("y") and noun[-2] not in "aeiou"
-    return f"{number:,} {noun[:-1]}ies" if is_changed else f"{number:,} {noun}s"
-
-
 def ordinal(number: int) -> str:
     """Write a place: "12th", in Spanish "12.ª" (of a download, which is feminine there)."""
     if (get_language() or "").startswith("es"):

@@ -4,6 +4,7 @@ And the two ways from one download to another of its link: fetch it again, read 
 """
 
 from http import HTTPStatus
+from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
@@ -11,6 +12,7 @@ from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.translation import gettext, ngettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST
 
 from downloads.many import Action, act_on_list
@@ -26,24 +28,28 @@ from downloads.models import (
 )
 from downloads.models.listings import add_entries_in_turns
 from downloads.rules.options import DownloadOptions
+from downloads.rules.words import say_number
 from downloads.web.detail import find, page_of
 from downloads.web.entries_form import EntriesForm
-from downloads.web.format import counted
 from downloads.web.many_view import sentence_about
 from downloads.web.requests import SignedInRequest, next_path
 from downloads.web.retry_form import options_of
 
-# Why entries were not added, with the verb for one of them and for several.
-REFUSALS: dict[Refusal, tuple[str, str]] = {
-    Refusal.TOO_MANY_WAITING: (
-        "does not fit: at most {limit:,} of your downloads may wait. It stays here.",
-        "do not fit: at most {limit:,} of your downloads may wait. They stay here.",
+# Why entries were not added, for one of them and for several.
+REFUSALS: dict[Refusal, Any] = {
+    Refusal.TOO_MANY_WAITING: ngettext_lazy(
+        "%(number)s does not fit: at most %(limit)s of your downloads may wait. It stays here.",
+        "%(number)s do not fit: at most %(limit)s of your downloads may wait. They stay here.",
+        "number",
     ),
-    Refusal.TOO_DEEP: (
-        "is a list too deep inside other lists: add its own link.",
-        "are lists too deep inside other lists: add their own links.",
+    Refusal.TOO_DEEP: ngettext_lazy(
+        "%(number)s is a list too deep inside other lists: add its own link.",
+        "%(number)s are lists too deep inside other lists: add their own links.",
+        "number",
     ),
-    Refusal.ITSELF: ("is this list itself.", "are this list itself."),
+    Refusal.ITSELF: ngettext_lazy(
+        "%(number)s is this list itself.", "%(number)s are this list itself.", "number"
+    ),
 }
 
 
@@ -78,14 +84,22 @@ def sentence_about_entries(additions: list[Addition]) -> str:
     """Say how many were added, how many were there, and why others were not added."""
     added = sum(one.created for one in additions)
     present = sum(not one.created and one.refusal is None for one in additions)
-    sentences = [f"{counted(added, 'download')} added."] if added else []
+    sentences = []
+    if added:
+        sentences.append(
+            say_number("{number:,} download added.", "{number:,} downloads added.", number=added)
+        )
     if present:
-        sentences.append(f"{present:,} {'was' if present == 1 else 'were'} added already.")
-    for refusal, (one_verb, many_verb) in REFUSALS.items():
+        sentences.append(
+            say_number(
+                "{number:,} was added already.", "{number:,} were added already.", number=present
+            )
+        )
+    for refusal, sentence in REFUSALS.items():
         if refused := sum(one.refusal is refusal for one in additions):
-            verb = one_verb if refused == 1 else many_verb
-            sentences.append(f"{refused:,} {verb.format(limit=settings.VNSITE.user_waiting)}")
-    return " ".join(sentences) or "There is nothing to add among these."
+            values = {"number": refused, "limit": f"{settings.VNSITE.user_waiting:,}"}
+            sentences.append(sentence % values)
+    return " ".join(sentences) or gettext("There is nothing to add among these.")
 
 
 @require_POST

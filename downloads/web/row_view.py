@@ -38,9 +38,6 @@ PHASES: dict[str, str] = {
     Phase.VERIFYING: gettext_noop("Checking"),
     Phase.PUBLISHING: gettext_noop("Moving to the library"),
 }
-START_A_WORKER = SafeString(
-    "Start <code>bin/serve</code>, or <code>manage.py run_downloads</code> beside the web server."
-)
 REFUSALS: dict[ErrorClass | None, str] = {
     ErrorClass.NETWORK: gettext_noop("not reached"),
     ErrorClass.RATE_LIMITED: gettext_noop("rate limited"),
@@ -343,6 +340,15 @@ class DownloadView:
         if self.place == 1:
             return gettext("Next in the queue")
         return say("{place} in the queue", place=ordinal(self.place))
+
+
+def start_a_worker() -> SafeString:
+    """Say how a worker is started."""
+    words = gettext(
+        "Start <code>bin/serve</code>, or <code>manage.py run_downloads</code> beside the web"
+        " server."
+    )
+    return SafeString(words)  # our own words
 
 
 def became_in_words(became: Became, count: int) -> str:

@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from downloads.sandbox.programs import find_deno
-from downloads.web.format import counted, duration, instant, since, size
+from downloads.web.format import duration, instant, since, size
 from downloads.web.words import words
 
 FORMAT_JS = Path(__file__).resolve().parent.parent.parent / "downloads/static/downloads/format.js"
@@ -93,20 +93,6 @@ def test_an_instant_is_written_whole_and_as_it_is_shown(
 
     head = '<time datetime="2026-11-28T09:58:30+00:00" title="2026-11-28 09:58:30 UTC"'
     assert written == f"{head} {rest}</time>"
-
-
-@pytest.mark.parametrize(
-    ("number", "noun", "words"),
-    [
-        (1, "file", "1 file"),
-        (1000, "file", "1,000 files"),
-        (0, "day", "0 days"),
-        (1, "entry", "1 entry"),
-        (2, "entry", "2 entries"),
-    ],
-)
-def test_a_number_stands_with_its_noun(number: int, noun: str, words: str) -> None:
-    assert counted(number, noun) == words
 
 
 def test_a_size_that_is_not_known_is_a_dash() -> None:
