@@ -29,7 +29,7 @@ TITLES = (
     "Repairing a music box from 1890",
     "Stars over the salt flats, four hours in four minutes",
 )
-SLOW_CHUNK, SLOW_SECONDS = 6_000, 0.25
+SLOW_PARTS, SLOW_SECONDS = 120, 0.25
 SOURCES = ("mandelbrot", "testsrc2", "life", "gradients", "cellauto", "smptehdbars")
 PAGE = """<html><head><title>{title}</title><meta property="og:title" content="{title}">
 <meta property="og:image" content="/{number}.jpg"></head>
@@ -54,7 +54,7 @@ def fill(site: Site, origin: str) -> None:
     while site.ask("/stats")["counts"]["cleaned"] < len(done) + 1:
         time.sleep(0.2)
     slow = [f"{origin}/page{number}?slow={copy}" for copy in (1, 2) for number in range(6)]
-    site.ask("/downloads/batch", {"urls": slow, "options": {"quality": "1080p"}})
+    site.ask("/downloads/batch", {"urls": slow})
     time.sleep(6)
 
 
@@ -103,7 +103,7 @@ def films(folder: Path) -> Iterator[str]:
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            step = SLOW_CHUNK if is_slow else len(body)
+            step = len(body) // SLOW_PARTS if is_slow else len(body)
             for start in range(0, len(body), step):
                 self.wfile.write(body[start : start + step])
                 time.sleep(SLOW_SECONDS if is_slow else 0)
@@ -120,7 +120,7 @@ def films(folder: Path) -> Iterator[str]:
 
 def make_film(path: Path, source: str) -> None:
     sound = ("-f", "lavfi", "-i", "sine=d=6")
-    picture = ("-f", "lavfi", "-i", f"{source}=s=1920x1080:r=5,format=yuv420p")
+    picture = ("-f", "lavfi", "-i", f"{source}=s=1280x720:r=4,format=yuv420p")
     run_ffmpeg(*picture, *sound, "-t", "6", "-shortest", "-movflags", "+faststart", path)
 
 
