@@ -205,6 +205,18 @@ def test_one_signal_ends_both_and_leaves_no_process(site: Serving, number: signa
     assert not Worker.objects.filter(stopped_at=None).exists()
 
 
+def test_a_signal_ends_both_although_nobody_reads_what_it_says(site: Serving) -> None:
+    pids = wait_for(lambda: worker_and_fork_server(site), what="both processes")
+    assert site.process.stdout is not None
+    with open(os.devnull) as nothing:
+        os.dup2(nothing.fileno(), site.process.stdout.fileno())  # the pipe has no reader now
+
+    site.send(signal.SIGTERM)
+
+    assert site.wait() == 0
+    wait_for(lambda: not alive(pids), what="all processes to end")
+
+
 def test_ctrl_c_in_a_terminal_is_one_signal_to_the_worker(site: Serving) -> None:
     pids = descendants(site.process.pid)
 

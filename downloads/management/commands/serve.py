@@ -9,7 +9,7 @@ import threading
 import time
 from argparse import ArgumentParser
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -230,13 +230,17 @@ class Command(BaseCommand):
             while not _is_working(keeper.pid) and not self._signals:
                 bell.wait(1.0)
 
+    # Whoever read it may be gone, with the terminal or the end of a pipe: nothing depends on them.
+
     def _say(self, sentence: str) -> None:
-        self.stdout.write(sentence)
-        self.stdout.flush()  # a pipe would keep it until its buffer is full
+        with suppress(OSError):
+            self.stdout.write(sentence)
+            self.stdout.flush()  # a pipe would keep it until its buffer is full
 
     def _complain(self, sentence: str) -> None:
-        self.stderr.write(sentence)
-        self.stderr.flush()
+        with suppress(OSError):
+            self.stderr.write(sentence)
+            self.stderr.flush()
 
 
 def _let_in(host: str) -> list[str]:
