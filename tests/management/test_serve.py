@@ -208,7 +208,7 @@ def test_one_signal_ends_both_and_leaves_no_process(site: Serving, number: signa
 def test_a_signal_ends_both_although_nobody_reads_what_it_says(site: Serving) -> None:
     pids = wait_for(lambda: worker_and_fork_server(site), what="both processes")
     assert site.process.stdout is not None
-    with open(os.devnull) as nothing:
+    with Path(os.devnull).open() as nothing:
         os.dup2(nothing.fileno(), site.process.stdout.fileno())  # the pipe has no reader now
 
     site.send(signal.SIGTERM)
