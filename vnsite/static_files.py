@@ -52,7 +52,10 @@ def _appear(draft: Path, root: Path) -> None:
 
 
 def _fill(folder: Path) -> None:
-    storage = CompressedStaticFilesStorage(location=folder)
+    # Its owner's, as all of vnsite but the library.
+    storage = CompressedStaticFilesStorage(
+        location=folder, file_permissions_mode=0o600, directory_permissions_mode=0o700
+    )
     paths = {}
     for finder in finders.get_finders():
         for path, source in finder.list(None):
@@ -63,3 +66,5 @@ def _fill(folder: Path) -> None:
     for _, _, done in storage.post_process(paths):
         if isinstance(done, Exception):
             raise done
+    for compressed in [*folder.rglob("*.br"), *folder.rglob("*.gz")]:
+        compressed.chmod(0o600)

@@ -197,5 +197,5 @@ def sign_in(page: Page, user: User, *, password: str = PASSWORD) -> None:
 
 
 def sign_out(page: Page) -> None:
-    page.get_by_role("button", name="Menu").click()
-    page.get_by_role("button", name="Sign out").click()
+    page.locator("[popovertarget=menu]").click()
+    page.locator("#menu form[action*=logout] button").click()

@@ -47,7 +47,7 @@ def test_a_list_is_read_chosen_from_fetched_and_known_the_next_time(
     asked_for = catalogue.fetched
 
     page.goto("")
-    add(page, catalogue.video(12))
+    add(page, catalogue.video(12) + "?again")
     third = wait_for(lambda: Download.objects.order_by("pk")[2:3].first(), what="the third one")
     newest = row_of(page, third)
     expect(newest).to_contain_text("You have it already")

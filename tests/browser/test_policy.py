@@ -27,7 +27,12 @@ HOSTILE = (
     "</textarea></title></style></script>{{ 7 * 7 }}{% now 'Y' %}${alert(4)}`'-->"
     "\u202e\x1b[31m&lt;b&gt;"
 )
-GOT_OUT = "img[src=x], a[href^='javascript'], script:not([src]):not([type='application/json'])"
+# The one of ours opens a page of this site from another one: it is dragged to the bookmarks.
+OURS = "[href^='javascript:void open(']"
+GOT_OUT = (
+    f"img[src=x], a[href^='javascript']:not({OURS}),"
+    " script:not([src]):not([type='application/json'])"
+)
 NOTES_VIOLATIONS = """
     window.violations = [];
     document.addEventListener("securitypolicyviolation", (event) =>

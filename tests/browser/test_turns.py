@@ -38,7 +38,7 @@ def test_a_page_says_for_what_a_download_waits_as_long_as_it_does(
 
     running = claim()
 
-    said = "Waiting for its turn: 1 of yours is running, and at most 1 may"
+    said = "You have 1 running, the limit for you is 1. It starts when one ends"
     expect(place).to_contain_text(said)
     show(page, f"turn-{where}")
     assert running

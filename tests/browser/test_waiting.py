@@ -66,8 +66,7 @@ def test_an_open_page_says_when_a_site_is_left_alone_and_when_it_is_not_any_more
     download.note(not_before=timezone.now() + timedelta(hours=1))
     sign_in(page, staff)
     row = row_of(page, download)
-    expect(row).to_contain_text(f"Waiting for {HOST} until ")
-    expect(row).to_contain_text("5 failures in a row, the last: rate limited")
+    expect(row).to_contain_text(f"{HOST} refused 5 times (rate limited). Next try at ")
     show(page, "dashboard")
     mark(page)
 
@@ -76,7 +75,7 @@ def test_an_open_page_says_when_a_site_is_left_alone_and_when_it_is_not_any_more
     expect(page.locator("#banners")).not_to_contain_text(HOST)
 
     refuse(HOST)
-    expect(row).to_contain_text(f"Waiting for {HOST} until ")
+    expect(row).to_contain_text(f"{HOST} refused 5 times (rate limited). Next try at ")
     expect(page.locator("#banners")).to_contain_text(HOST)
     assert_not_reloaded(page)
 
@@ -101,7 +100,7 @@ def test_the_end_of_the_wait_is_seen_without_anybody_saying_so(
         page.goto(f"downloads/{download.correlation_id}/")
     mark(page)
     place = page.locator("#rows" if where == "dashboard" else "#part-now")
-    expect(place).to_contain_text(f"Waiting for {HOST} until ")
+    expect(place).to_contain_text(f"{HOST} refused 5 times")
 
     expect(place).to_contain_text("Starts in ")
 
@@ -115,7 +114,7 @@ def test_staff_try_a_site_now_on_the_page_of_a_download(
     download = submit(staff, media_server.url("/video.mp4"))
     sign_in(page, staff)
     page.goto(f"downloads/{download.correlation_id}/")
-    expect(page.locator("#part-now")).to_contain_text(f"Waiting for {media_server.origin} until ")
+    expect(page.locator("#part-now")).to_contain_text(f"{media_server.origin} refused ")
     show(page, "download")
 
     page.get_by_role("button", name="Try now").click()
@@ -144,7 +143,7 @@ def test_a_next_try_that_is_late_is_not_announced_any_more(page: Page, staff: Us
     row = row_of(page, download)
     expect(row).to_contain_text("Starts in ")
 
-    expect(row).to_contain_text("In the queue")
+    expect(row).to_contain_text("Next in the queue")
 
 
 def test_a_download_that_is_tried_again_says_when_and_which_attempt_it_will_be(
@@ -171,6 +170,7 @@ def test_a_pause_of_a_site_is_seen_and_ended_on_the_page_of_the_site(
     expect(row_of(page, waiting)).to_contain_text(f"Pause between downloads of {host}: next in ")
     expect(page.locator("#banners")).not_to_contain_text(host)
 
+    page.locator("[popovertarget=menu]").click()
     page.get_by_role("link", name="Sites", exact=True).click()
     expect(page.locator("main")).to_contain_text("pause of 1 h 00 min")
     page.get_by_role("link", name=host).click()
