@@ -203,18 +203,24 @@ def get_log(
     return HttpResponse(log.text, content_type="text/plain; charset=utf-8")
 
 
+def _act(
+    request: HttpRequest, correlation_id: str, action: Callable[..., object]
+) -> schemas.DownloadDetail:
+    """Do one of `actions` or `queueing`, and answer the download after it."""
+    action(find(request, correlation_id), actor=user_actor(user_of(request)))
+    return _detail(find(request, correlation_id))
+
+
 @api.post("/downloads/{correlation_id}/cancel", response=ACTION, summary="Cancel")
 def cancel(request: HttpRequest, correlation_id: str) -> schemas.DownloadDetail:
     """A running download is asked to stop; it is cancelled when its processes are gone."""
-    actions.cancel(find(request, correlation_id), actor=user_actor(user_of(request)))
-    return _detail(find(request, correlation_id))
+    return _act(request, correlation_id, actions.cancel)
 
 
 @api.post("/downloads/{correlation_id}/keep", response=ACTION, summary="Keep")
 def keep(request: HttpRequest, correlation_id: str) -> schemas.DownloadDetail:
     """Stop recording a live stream, and publish what is there."""
-    actions.stop_and_keep(find(request, correlation_id), actor=user_actor(user_of(request)))
-    return _detail(find(request, correlation_id))
+    return _act(request, correlation_id, actions.stop_and_keep)
 
 
 @api.post("/downloads/{correlation_id}/retry", response=ACTION, summary="Retry")
@@ -232,50 +238,42 @@ def retry(
 @api.post("/downloads/{correlation_id}/cleanup", response=ACTION, summary="Clean up")
 def clean_up(request: HttpRequest, correlation_id: str) -> schemas.DownloadDetail:
     """Remove the directory that was kept of a download that has ended."""
-    actions.clean(find(request, correlation_id), actor=user_actor(user_of(request)))
-    return _detail(find(request, correlation_id))
-
-
-def _in_queue(
-    request: HttpRequest, correlation_id: str, action: Callable[..., Download]
-) -> schemas.DownloadDetail:
-    action(find(request, correlation_id), actor=user_actor(user_of(request)))
-    return _detail(find(request, correlation_id))
+    return _act(request, correlation_id, actions.clean)
 
 
 @api.post("/downloads/{correlation_id}/pause", response=ACTION, summary="Pause")
 def pause(request: HttpRequest, correlation_id: str) -> schemas.DownloadDetail:
     """Keep a waiting download from starting."""
-    return _in_queue(request, correlation_id, queueing.pause)
+    return _act(request, correlation_id, queueing.pause)
 
 
 @api.post("/downloads/{correlation_id}/resume", response=ACTION, summary="Resume")
 def resume(request: HttpRequest, correlation_id: str) -> schemas.DownloadDetail:
-    return _in_queue(request, correlation_id, queueing.resume)
+    return _act(request, correlation_id, queueing.resume)
 
 
 @api.post("/downloads/{correlation_id}/first", response=ACTION, summary="Start next")
 def first(request: HttpRequest, correlation_id: str) -> schemas.DownloadDetail:
     """Before all others of its owner that wait; a paused one is resumed."""
-    return _in_queue(request, correlation_id, queueing.first)
+    return _act(request, correlation_id, queueing.first)
 
 
 @api.post("/downloads/{correlation_id}/up", response=ACTION, summary="Move up")
 def up(request: HttpRequest, correlation_id: str) -> schemas.DownloadDetail:
     """By one place in its owner's queue."""
-    return _in_queue(request, correlation_id, queueing.up)
+    return _act(request, correlation_id, queueing.up)
 
 
 @api.post("/downloads/{correlation_id}/down", response=ACTION, summary="Move down")
 def down(request: HttpRequest, correlation_id: str) -> schemas.DownloadDetail:
     """By one place in its owner's queue."""
-    return _in_queue(request, correlation_id, queueing.down)
+    return _act(request, correlation_id, queueing.down)
 
 
 @api.post("/downloads/{correlation_id}/last", response=ACTION, summary="Move last")
 def last(request: HttpRequest, correlation_id: str) -> schemas.DownloadDetail:
     """Behind all others of its owner that wait."""
-    return _in_queue(request, correlation_id, queueing.last)
+    return _act(request, correlation_id, queueing.last)
 
 
 @api.delete(

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from downloads.sandbox.programs import find_deno
-from downloads.web.format import duration, instant, since, size
+from downloads.web.format import duration, instant, ordinal, since, size
 from downloads.web.words import words
 
 FORMAT_JS = Path(__file__).resolve().parent.parent.parent / "downloads/static/downloads/format.js"
@@ -125,3 +125,17 @@ def test_the_browser_writes_the_same(
     )
 
     assert json.loads(done.stdout) == list(table.values())
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [(1, "1st"), (2, "2nd"), (3, "3rd"), (4, "4th"), (11, "11th"), (12, "12th"), (13, "13th"),
+     (21, "21st"), (112, "112th"), (1002, "1,002nd")],
+)  # fmt: skip
+def test_a_place_is_an_ordinal(number: int, words: str) -> None:
+    assert ordinal(number) == words
+
+
+def test_a_place_in_spanish_is_of_a_download() -> None:
+    with translation.override("es"):
+        assert ordinal(12) == "12.ª"
