@@ -28,6 +28,9 @@ from vnsite.settings import fingerprint
 
 SOURCE = ROOT / "downloads/static"
 NAMED = re.compile(r'(?:src|href)="(/static/[^"#]+)')
+NEEDED = {"Cache-Control", "Content-Type", "Content-Length", "Content-Encoding", "Vary"} | {
+    "X-Content-Type-Options", "ETag", "Last-Modified"
+}  # fmt: skip
 DECODERS = {"br": brotli.decompress, "gzip": gzip.decompress, None: bytes}
 IMPORTED = re.compile(r"""(?:from |import |import\(|new URL\()["'](\./[^"']+)["']""")
 
@@ -53,6 +56,8 @@ def test_a_page_names_files_that_are_kept_for_a_year(site: Serving, person: User
         answer = site.ask(url)
         assert answer.status == 200, url
         assert answer.headers["Cache-Control"] == "max-age=31536000, public, immutable"
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert set(answer.headers) <= NEEDED
 
 
 def test_a_module_finds_what_it_imports_in_the_folder_of_the_same_version(site: Serving) -> None:
