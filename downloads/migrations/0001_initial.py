@@ -829,6 +829,34 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name="SavedView",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=60)),
+                ("key", models.CharField(editable=False, max_length=180)),
+                ("filter", models.CharField(max_length=16)),
+                ("text", models.CharField(blank=True, default="", max_length=500)),
+                ("sort", models.CharField(max_length=16)),
+                (
+                    "owner",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="views",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ["key"],
+                "constraints": [models.UniqueConstraint(fields=("owner", "key"), name="view_once")],
+            },
+        ),
+        migrations.CreateModel(
             name="SiteCookies",
             fields=[
                 (

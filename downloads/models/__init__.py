@@ -26,6 +26,7 @@ from downloads.models.preferences import Announcements, Density, Preferences, Th
 from downloads.models.presets import Preset, PresetUse
 from downloads.models.progress import Progress
 from downloads.models.queue import Queue
+from downloads.models.saved_views import SavedView
 from downloads.models.sites import Site, SiteStart
 from downloads.models.stream import Deletion, StreamPosition, Transition
 from downloads.models.submissions import Submitted, TooManyWaiting
@@ -66,6 +67,7 @@ __all__ = [
     "PublishedFile",
     "Queue",
     "Refusal",
+    "SavedView",
     "Scope",
     "Site",
     "SiteCookies",
