@@ -13,6 +13,7 @@ from downloads.models import presets
 from downloads.rules.link_files import MAX_FILE_BYTES, NotAText, text_of
 from downloads.rules.links import MAX_LINKS, InvalidLink
 from downloads.rules.links_in_text import Findings, find_links
+from downloads.rules.words import grouped
 from downloads.submission import WrongLink, check_links, links_in
 from downloads.web.choice_form import ChoiceForm, drawn_with
 
@@ -104,7 +105,7 @@ class AddForm(ChoiceForm):
         self.left_over = (*found.left_over, *left_over_of_files)
         if len(found.links) > MAX_LINKS:
             sentence = _("These are %(count)s links. At most %(most)s can be added at once.")
-            counts = {"count": f"{len(found.links):,}", "most": f"{MAX_LINKS:,}"}
+            counts = {"count": grouped(len(found.links)), "most": grouped(MAX_LINKS)}
             return self.add_error("urls", sentence % counts)
         checked = check_links(found)
         self.links, self.wrong = checked.urls, checked.wrong
