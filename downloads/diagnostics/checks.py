@@ -22,7 +22,7 @@ from downloads.diagnostics.verdict import Check, Level, Words, failure, listed, 
 from downloads.disk import shares
 from downloads.disk.names import entry_name
 from downloads.fetch.client import fault_of_plugins
-from downloads.rules.words import marked
+from downloads.rules.words import marked, say
 from downloads.sandbox import landlock, seccomp
 from downloads.sandbox.programs import find_deno, find_ffmpeg, media_tools
 from downloads.sandbox.trial import why_not
@@ -131,14 +131,18 @@ def check_library(folder: Path) -> Check:
 
 def check_names(template: str) -> Check:
     """Show what the template of names makes of an example."""
-    example = entry_name(
-        "The title of a video",
+    example = lazy(_example, str)(template)
+    return ok(marked("names"), phrase("An entry of the library: {example}", example=example))
+
+
+def _example(template: str) -> str:
+    return entry_name(
+        say("The title of a video"),
         "0123456789ab",
         site="video.example.org",
         date=f"{timezone.now():%Y-%m-%d}",
         template=template,
     )
-    return ok(marked("names"), phrase("An entry of the library: {example}", example=example))
 
 
 def folder_conflict(media: Path, temp: Path) -> Words:

@@ -270,6 +270,11 @@ class Languages(Option):
     def as_text(self, value: tuple[str, ...]) -> str:
         return ", ".join(value) or NOTHING
 
+    def in_words(self, value: tuple[str, ...]) -> str:
+        return (
+            _named(self.label, say("all languages")) if "all" in value else super().in_words(value)
+        )
+
 
 def _listed(value: object) -> tuple[str, ...]:
     """Read a list of strings, or one string that has them separated by commas or spaces."""

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from downloads.rules.options import OPTIONS, DownloadOptions, InvalidOption
-from downloads.rules.words import marked, say
+from downloads.rules.words import marked, say, translated
 
 MAX_NAME_LENGTH = 60  # characters
 NOT_IN_NAMES = "/\\"  # a name is a part of an address
@@ -63,6 +63,11 @@ class OfferedPreset:
     stored: Mapping[str, Any]  # as in the row: perhaps of another version
     is_shared: bool = False
     owner: str = ""  # their name; "" for what is shipped
+
+    @property
+    def label(self) -> str:
+        """Its name for a reader: what is shipped is called as it is in their language."""
+        return translated(self.name) if self.origin is Origin.SHIPPED else self.name
 
     @property
     def options(self) -> DownloadOptions:
