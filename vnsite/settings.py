@@ -36,11 +36,12 @@ MIDDLEWARE = [
     "servestatic.middleware.ServeStaticMiddleware",
     "csp.middleware.CSPMiddleware",  # a policy in 20 static files is 5 kB of a first visit
     "downloads.web.middleware.CompressesPages",
+    # Before all that may refuse a request: a refusal is read as well.
+    "downloads.web.middleware.SpeaksTheReadersLanguage",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "downloads.web.middleware.SpeaksTheReadersLanguage",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "downloads.web.middleware.NamesTheDownload",

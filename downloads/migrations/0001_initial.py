@@ -275,6 +275,16 @@ class Migration(migrations.Migration):
                         max_length=8,
                     ),
                 ),
+                (
+                    "motion",
+                    models.CharField(
+                        choices=[("system", "system"), ("full", "full"), ("reduced", "reduced")],
+                        default=downloads.models.preferences.Motion["SYSTEM"],
+                        max_length=8,
+                    ),
+                ),
+                ("update_seconds", models.PositiveSmallIntegerField(default=0)),
+                ("starts_paused", models.BooleanField(default=False)),
                 ("has_notifications", models.BooleanField(default=False)),
                 ("has_first_steps", models.BooleanField(default=True)),
                 ("has_keys", models.BooleanField(default=True)),

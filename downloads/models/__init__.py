@@ -22,7 +22,7 @@ from downloads.models.listings import (
     complete_with_listing,
 )
 from downloads.models.logs import AttemptLog
-from downloads.models.preferences import Announcements, Density, Preferences, Theme
+from downloads.models.preferences import Announcements, Density, Motion, Preferences, Theme
 from downloads.models.presets import Preset, PresetUse
 from downloads.models.progress import Progress
 from downloads.models.queue import Queue
@@ -60,6 +60,7 @@ __all__ = [
     "LibraryEntry",
     "Listing",
     "LostDownload",
+    "Motion",
     "Preferences",
     "Preset",
     "PresetUse",
