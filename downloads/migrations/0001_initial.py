@@ -545,7 +545,13 @@ class Migration(migrations.Migration):
                 ("pid_started", models.BigIntegerField(default=0)),
                 ("boot_id", models.CharField(default="", max_length=64)),
                 ("slots", models.PositiveIntegerField()),
+                ("version", models.CharField(default="", max_length=64)),
                 ("yt_dlp", models.CharField(default="", max_length=64)),
+                ("cpu_percent", models.FloatField(null=True)),
+                ("memory_bytes", models.BigIntegerField(null=True)),
+                ("clock_ahead_seconds", models.FloatField(default=0.0)),
+                ("orphans_mended", models.PositiveIntegerField(default=0)),
+                ("orphans_left", models.PositiveIntegerField(default=0)),
                 ("started_at", models.DateTimeField()),
                 ("heartbeat_at", models.DateTimeField()),
                 ("stopped_at", models.DateTimeField(null=True)),
@@ -952,6 +958,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ["seq"],
+                "indexes": [models.Index(fields=["at"], name="transition_at")],
                 "constraints": [
                     models.CheckConstraint(
                         condition=models.Q(

@@ -35,6 +35,7 @@ from downloads.models.transactions import (
     CancelWasAsked,
     IllegalMove,
     LostDownload,
+    clock_ahead_seconds,
     database_now,
     short_transaction,
 )
@@ -82,6 +83,7 @@ __all__ = [
     "Wanted",
     "Worker",
     "add_entries",
+    "clock_ahead_seconds",
     "complete_with_listing",
     "database_now",
     "short_transaction",
