@@ -20,7 +20,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from benchmarks.site import Site, running_site
-from downloads.models import submissions
 
 TICKS = os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -105,6 +104,7 @@ def commit_transitions(site: Site, times: Times, count: int) -> None:
     import django
 
     django.setup()
+    from downloads.models import submissions
     from downloads.rules.options import DownloadOptions
 
     for seq in range(1, count + 1):
