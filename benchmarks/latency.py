@@ -20,7 +20,6 @@ from urllib.parse import urlsplit
 
 from benchmarks.processes import cpu_seconds, resident_bytes
 from benchmarks.site import Site, running_site
-from downloads.models import submissions
 
 
 def main() -> None:
@@ -102,6 +101,7 @@ def commit_transitions(site: Site, times: Times, count: int) -> None:
     import django
 
     django.setup()
+    from downloads.models import submissions
     from downloads.rules.options import DownloadOptions
 
     for seq in range(1, count + 1):
