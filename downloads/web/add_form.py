@@ -15,6 +15,7 @@ from downloads.rules.links import MAX_LINKS, InvalidLink
 from downloads.rules.links_in_text import Findings, find_links
 from downloads.rules.options import OPTIONS, DownloadOptions
 from downloads.rules.presets import OfferedPreset
+from downloads.rules.words import grouped
 from downloads.submission import WrongLink, check_links, links_in
 from downloads.web.choice_form import ChoiceForm, Shown, drawn_with
 
@@ -129,7 +130,7 @@ class AddForm(ChoiceForm):
         self.left_over = (*found.left_over, *left_over_of_files)
         if len(found.links) > MAX_LINKS:
             sentence = _("These are %(count)s links. At most %(most)s can be added at once.")
-            counts = {"count": f"{len(found.links):,}", "most": f"{MAX_LINKS:,}"}
+            counts = {"count": grouped(len(found.links)), "most": grouped(MAX_LINKS)}
             return self.add_error("urls", sentence % counts)
         checked = check_links(found)
         self.links, self.wrong = checked.urls, checked.wrong

@@ -147,8 +147,8 @@ def drawn_with(
 def _choices(among: Sequence[OfferedPreset], without_preset: str) -> Choices:
     grouped: dict[str, list[tuple[str, str]]] = {}
     for each in among:
-        unusable = gettext("%(name)s (of another version)") % {"name": each.name}
-        label = unusable if each.fault else each.name
+        unusable = gettext("%(name)s (of another version)") % {"name": each.label}
+        label = unusable if each.fault else each.label
         grouped.setdefault(say(PRESET_HEADINGS[each.origin]), []).append((each.key, label))
     none: Choices = [("", without_preset)] if without_preset else []
     return [*none, *grouped.items()]

@@ -282,7 +282,7 @@ def test_the_page_lists_presets_in_words(browser: Client, user: User, staff: Use
 
     assert "TV Up to 720p · Video and sound · Container of the site Edit TV" in words
     assert "Everybody's by stefan" in words
-    assert "Archive Best quality · Video and sound · As mkv · Subtitles: all" in words
+    assert "Archive Best quality · Video and sound · As mkv · Subtitles: all languages" in words
     assert "Not yours" not in words
 
 
