@@ -201,7 +201,8 @@ def carry_out(fork_server: Server, job: Job, channel: socket.socket, lent: Lent)
         room.clear()
         traceback.clear_frames(error.__traceback__)
         hints = fork_server.downloader.params["logger"].hints
-        send(facts_of(error, refusals=guard.refusals, hints=hints))
+        video = fork_server.downloader.video
+        send(facts_of(error, refusals=guard.refusals, hints=hints, video=video))
 
 
 def confine_programs(*, stall_seconds: float) -> None:

@@ -117,6 +117,7 @@ class Migration(migrations.Migration):
                             ("files", "files"),
                             ("listing", "listing"),
                             ("have_it", "have_it"),
+                            ("checked", "checked"),
                         ],
                         max_length=16,
                         null=True,
@@ -1124,7 +1125,8 @@ class Migration(migrations.Migration):
                 condition=models.Q(
                     models.Q(("outcome", None), ("result", None)),
                     models.Q(
-                        ("outcome", "completed"), ("result__in", ["files", "have_it", "listing"])
+                        ("outcome", "completed"),
+                        ("result__in", ["checked", "files", "have_it", "listing"]),
                     ),
                     models.Q(("outcome__in", ["failed", "cancelled"]), ("result", None)),
                     _connector="OR",
