@@ -275,6 +275,16 @@ class Migration(migrations.Migration):
                         max_length=8,
                     ),
                 ),
+                (
+                    "motion",
+                    models.CharField(
+                        choices=[("system", "system"), ("full", "full"), ("reduced", "reduced")],
+                        default=downloads.models.preferences.Motion["SYSTEM"],
+                        max_length=8,
+                    ),
+                ),
+                ("update_seconds", models.PositiveSmallIntegerField(default=0)),
+                ("starts_paused", models.BooleanField(default=False)),
                 ("has_notifications", models.BooleanField(default=False)),
                 ("has_first_steps", models.BooleanField(default=True)),
                 ("has_keys", models.BooleanField(default=True)),
@@ -832,6 +842,34 @@ class Migration(migrations.Migration):
                 "constraints": [
                     models.UniqueConstraint(fields=("entry", "name"), name="published_file_once")
                 ],
+            },
+        ),
+        migrations.CreateModel(
+            name="SavedView",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=60)),
+                ("key", models.CharField(editable=False, max_length=180)),
+                ("filter", models.CharField(max_length=16)),
+                ("text", models.CharField(blank=True, default="", max_length=500)),
+                ("sort", models.CharField(max_length=16)),
+                (
+                    "owner",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="views",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ["key"],
+                "constraints": [models.UniqueConstraint(fields=("owner", "key"), name="view_once")],
             },
         ),
         migrations.CreateModel(

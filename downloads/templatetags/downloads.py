@@ -1,5 +1,6 @@
 """The tags of our templates. The words of a page come from the view models in `web`."""
 
+from functools import cache
 from typing import Any
 
 from django import template
@@ -22,6 +23,7 @@ SPRITE = "downloads/vendor/lucide-static-1.62.0/icons.svg"
 
 
 @register.simple_tag
+@cache
 def icon(name: str) -> SafeString:
     """Draw an icon of the sprite, for the eye only: the words are beside it."""
     return format_html(
