@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from django.contrib.auth.decorators import login_required
-from django.core.cache import cache
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
@@ -13,16 +12,15 @@ from django.views.decorators.http import require_POST, require_safe
 
 from downloads.diagnostics import checks, stats
 from downloads.diagnostics.depth import depth_for
-from downloads.diagnostics.verdict import Check
+from downloads.diagnostics.serving import check_https, check_stream
+from downloads.diagnostics.verdict import Level
 from downloads.models import Worker
 from downloads.stream.connection_limit import LIMIT
 from downloads.web.depth_view import DepthView
 from downloads.web.requests import SignedInRequest, visible
 from downloads.web.workers_view import CheckView, FailureView, WorkerView, report_of
 
-CHECKS_CACHED_SECONDS = 60
 Context = dict[str, Any]
-CHECKS = "downloads.checks"
 
 
 @require_safe
@@ -35,9 +33,13 @@ def workers(request: SignedInRequest) -> HttpResponse:
     """
     if part := PARTS.get(request.GET.get("part", "")):
         return render(request, part.template, part.context(request))
-    context = _now(request) | _queue(request) | _checks(request)
+    context = _now(request) | _queue(request)
     if request.user.is_staff:
-        context["report"] = report_of(stats.workers(), context["queue"], context["checks"])
+        context |= _checks(request)
+        context["origin"] = f"{request.scheme}://{request.get_host()}"
+        context["report"] = report_of(
+            stats.workers(), context["queue"], context["orphans"], context["checks"]
+        )
     return render(request, "downloads/workers.html", context)
 
 
@@ -70,16 +72,12 @@ def _queue(request: SignedInRequest) -> Context:
 
 
 def _checks(request: SignedInRequest) -> Context:
-    made = _made(again="again" in request.GET) if request.user.is_staff else []
-    return {"checks": [CheckView(each) for each in made]}
-
-
-def _made(*, again: bool) -> list[Check]:
-    made: list[Check] | None = None if again else cache.get(CHECKS)
-    if made is None:
-        made = checks.run()
-        cache.set(CHECKS, made, CHECKS_CACHED_SECONDS)
-    return made
+    if not request.user.is_staff:
+        raise PermissionDenied
+    examination = checks.recent(again="again" in request.GET)
+    made = [*examination.checks, check_stream(), check_https(request)]
+    worst_first = sorted(made, key=lambda check: -list(Level).index(check.level))
+    return {"checks": [CheckView(each) for each in worst_first], "checked_at": examination.made_at}
 
 
 class Part(NamedTuple):

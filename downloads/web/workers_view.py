@@ -11,7 +11,7 @@ from django.utils import translation
 from django.utils.functional import Promise
 from django.utils.translation import gettext, gettext_lazy
 
-from downloads.diagnostics.stats import Health, QueueStatus, WorkerStatus
+from downloads.diagnostics.stats import Health, Orphans, QueueStatus, WorkerStatus
 from downloads.diagnostics.verdict import Check, Level
 from downloads.models import Download
 from downloads.models.schema import version_on_disk
@@ -22,7 +22,7 @@ from downloads.web.actors import actor_in_words
 from downloads.web.format import UNKNOWN, size
 
 # What a person can paste into a terminal, in the remedy of a check.
-COMMAND = re.compile(r"manage\.py \w+(?: --[\w-]+)*|chmod \d+ \S+|bin/\w+")
+COMMAND = re.compile(r"manage\.py \w+(?: --[\w-]+)*|chmod \d+ \S+|timedatectl set-ntp true|bin/\w+")
 
 
 class Chip(NamedTuple):
@@ -40,6 +40,7 @@ HEALTHS = {
 }
 LEVELS = {
     Level.OK: Chip(gettext_lazy("OK"), "success"),
+    Level.NOTE: Chip(gettext_lazy("Note"), "info"),
     Level.WARNING: Chip(gettext_lazy("Warning"), "warning"),
     Level.FAILURE: Chip(gettext_lazy("Fail"), "error"),
 }
@@ -117,7 +118,9 @@ class FailureView:
 
 
 @translation.override("en")
-def report_of(workers: list[WorkerStatus], queue: QueueStatus, checks: list[CheckView]) -> str:
+def report_of(
+    workers: list[WorkerStatus], queue: QueueStatus, orphans: Orphans, checks: list[CheckView]
+) -> str:
     """Return all of the page for whoever helps: in English, without secrets."""
     return redact(
         "\n".join(
@@ -127,6 +130,7 @@ def report_of(workers: list[WorkerStatus], queue: QueueStatus, checks: list[Chec
                 *map(_line_of, workers),
                 f"waiting: {queue.waiting}"
                 + (f", since {queue.oldest_at:%Y-%m-%d %H:%M:%S} UTC" if queue.oldest_at else ""),
+                f"orphans: {orphans.found} found, {orphans.mended} mended",
                 *(f"failed in 7 days: {number} {name}" for name, number in queue.failures),
                 *(
                     f"{check.level:8}{check.name}: {check.sentence}"

@@ -30,3 +30,34 @@ pause.addEventListener("click", () => {
   refresh();
 });
 document.addEventListener("visibilitychange", refresh);
+
+// How long the first byte of a stream is on its way: a proxy that buffers keeps it.
+const PATIENCE_MS = 8_000;
+
+async function timeStream(place) {
+  const stop = new AbortController();
+  const timer = setTimeout(() => stop.abort(), PATIENCE_MS);
+  const began = performance.now();
+  try {
+    const answer = await fetch(place.dataset.events, { signal: stop.signal });
+    if (!answer.ok) return ["refused", `${answer.status} ${await answer.text()}`];
+    await answer.body.getReader().read();
+    return ["came", `${Math.round(performance.now() - began)} ms`];
+  } catch {
+    return ["held", ""];
+  } finally {
+    clearTimeout(timer);
+    stop.abort();
+  }
+}
+
+async function testStream(place) {
+  const [outcome, words] = await timeStream(place);
+  for (const said of place.querySelectorAll("[data-outcome]")) {
+    said.hidden = said.dataset.outcome !== outcome;
+    if (!said.hidden && words) said.querySelector("b").textContent = words;
+  }
+}
+
+const place = document.getElementById("proxy");
+if (place) testStream(place);
