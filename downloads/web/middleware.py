@@ -20,12 +20,17 @@ from django.utils.deprecation import MiddlewareMixin
 from downloads import logs
 from downloads.accounts import by_proxy
 from downloads.models.outage import in_words, is_damaged, is_outage
+from downloads.rules.words import marked, translated
 
 logger = logging.getLogger(__name__)
 
 RETRY_AFTER_SECONDS = 10
-SENTENCE = "The database does not answer at the moment. Nothing is lost; try again in a moment."
-DAMAGED_SENTENCE = "The database is damaged. The administrator has to restore it from a backup."
+SENTENCE = marked(
+    "The database does not answer at the moment. Nothing is lost; try again in a moment."
+)
+DAMAGED_SENTENCE = marked(
+    "The database is damaged. The administrator has to restore it from a backup."
+)
 
 
 class CompressesPages(GZipMiddleware):
@@ -134,7 +139,7 @@ def _during_an_outage(request: HttpRequest, exception: Error) -> HttpResponse:
     if hasattr(request, "session"):
         request.session.modified = False  # saving it would fail as well
     sentence = DAMAGED_SENTENCE if is_damaged(exception) else SENTENCE
-    return unavailable(sentence, is_api=is_of_api(request))
+    return unavailable(translated(sentence), is_api=is_of_api(request))
 
 
 def unavailable(sentence: str, *, is_api: bool) -> HttpResponse:

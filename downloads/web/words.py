@@ -27,6 +27,7 @@ def words() -> Words:
         **_numbers(),
         **_connection(),
         **_endings(),
+        **_ticks(),
     }
 
 
@@ -96,6 +97,20 @@ def _endings() -> Words:
             "Browsers show notifications only over https, or on the machine itself."
         ),
         "notify_denied": _("This browser does not allow notifications from this site."),
+    }
+
+
+def _ticks() -> Words:
+    """Of the entries of a list."""
+    return {
+        "add": _("Add"),
+        "add_n": _("Add %(n)s"),
+        "none_ticked": _("Nothing is ticked."),
+        "ticked": _both(lambda n: ngettext("%(n)s ticked", "%(n)s ticked", n)),
+        "ticked_elsewhere": _both(
+            lambda n: ngettext("%(n)s of them not shown", "%(n)s of them not shown", n)
+        ),
+        "ticked_length": _("together %(duration)s"),
     }
 
 

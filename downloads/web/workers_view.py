@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Self
 
 from django.db import connection
+from django.utils import translation
 from django.utils.functional import Promise
 from django.utils.translation import gettext, gettext_lazy
 
@@ -16,6 +17,7 @@ from downloads.models import Download
 from downloads.models.schema import version_on_disk
 from downloads.rules.errors import ErrorClass
 from downloads.rules.redaction import redact
+from downloads.rules.words import translated
 from downloads.web.actors import actor_in_words
 
 # What a person can paste into a terminal, in the remedy of a check.
@@ -91,9 +93,13 @@ class CheckView:
         return LEVELS[self.check.level]
 
     @property
+    def name(self) -> str:
+        return translated(self.check.name)
+
+    @property
     def command(self) -> str:
         """What of the remedy can be pasted into a terminal; "" when nothing can."""
-        found = COMMAND.search(self.check.fix)
+        found = COMMAND.search(str(self.check.fix))
         return found[0] if found else ""
 
 
@@ -103,6 +109,7 @@ class FailureView:
     number: int
 
 
+@translation.override("en")
 def report_of(workers: list[WorkerStatus], queue: QueueStatus, checks: list[Check]) -> str:
     """Return all of the page for whoever helps: in English, without secrets."""
     return redact(

@@ -146,3 +146,15 @@ def test_a_row_that_is_drawn_again_moves_nothing(
 
     expect(row).to_have_attribute("data-state", "cleaned")
     assert boxes(page) == before
+
+
+def test_the_link_of_a_row_is_copied(page: Page, user: User, ended: list[Download]) -> None:
+    open_list(page, user, width=1280, height=900)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    row = row_of(page, ended[0])
+    row.locator(".more > summary").click()
+
+    row.get_by_role("button", name="Copy the link").click()
+
+    expect(row.get_by_role("button", name="Copied")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == ended[0].url

@@ -13,6 +13,7 @@ from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 from django.db import connection
 from django.test import override_settings
+from django.utils import translation
 
 from downloads.diagnostics import checks
 from downloads.diagnostics.verdict import Check, Level
@@ -78,7 +79,7 @@ def test_what_a_library_cannot_promise_is_a_warning(tmp_path: Path) -> None:
         check = checks.check_library(tmp_path / "media")
 
     assert check.level is Level.WARNING
-    assert all(sentence in check.sentence for sentence in checks.WEAKNESSES.values())
+    assert all(str(sentence) in check.sentence for sentence in checks.WEAKNESSES.values())
 
 
 def test_the_names_of_entries_are_shown() -> None:
@@ -244,3 +245,12 @@ def test_a_plugin_that_cannot_be_loaded_is_a_failure_with_a_remedy() -> None:
     assert (check.name, check.level) == ("plugins", Level.FAILURE)
     assert "not-installed: no package of this name is installed" in check.sentence
     assert "VNSITE_EXTRACTOR_PLUGINS" in check.fix
+
+
+def test_a_check_that_was_kept_speaks_to_each_reader_in_their_language() -> None:
+    with configured(min_free_bytes=2**60):
+        checks.problems()  # a reader of English had them made
+        with translation.override("es"):
+            sentence = str(checks.problems()[0].sentence)
+
+    assert sentence.endswith("hacen falta 1073741824,0 GiB.")

@@ -18,7 +18,7 @@ def test_postgresql_is_named_with_its_version() -> None:
     check = database.check_database()[0]
 
     assert (check.name, check.level) == ("database", Level.OK)
-    assert re.fullmatch(r"PostgreSQL \d+[.\d]* answers\.", check.sentence)
+    assert re.fullmatch(r"PostgreSQL \d+[.\d]* answers\.", str(check.sentence))
 
 
 @pytest.mark.django_db

@@ -41,6 +41,9 @@ ROUTES = {
     "first-steps/hide": May.SIGNED_IN,
     "demo": May.SIGNED_IN,
     "downloads/many": May.SIGNED_IN,  # with their own: tests/web/test_many.py
+    "views/save": May.SIGNED_IN,
+    "views/<int:pk>/rename": May.SIGNED_IN,  # one's own: tests/web/test_saved_views.py
+    "views/<int:pk>/remove": May.SIGNED_IN,
     "queue/pause": May.STAFF,
     "queue/resume": May.STAFF,
     "banners": May.SIGNED_IN,
@@ -100,6 +103,8 @@ ROUTES = {
     "api/v1/downloads": May.SIGNED_IN,
     "api/v1/downloads/batch": May.SIGNED_IN,
     "api/v1/downloads/many": May.SIGNED_IN,
+    "api/v1/views": May.SIGNED_IN,
+    "api/v1/views/<name>": May.SIGNED_IN,
     "api/v1/queue": May.SIGNED_IN,
     "api/v1/queue/pause": May.STAFF,
     "api/v1/queue/resume": May.STAFF,

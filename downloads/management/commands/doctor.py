@@ -32,7 +32,7 @@ class Command(BaseCommand):
         level = worst(checks)
         if options["json"]:
             report = {"level": level, "checks": [asdict(check) for check in checks]}
-            self.stdout.write(json.dumps(report, indent=2))
+            self.stdout.write(json.dumps(report, indent=2, default=str))
         else:
             self._print(checks)
         if level is Level.FAILURE:
@@ -49,6 +49,6 @@ class Command(BaseCommand):
         width = max(len(check.name) for check in checks)
         for check in checks:
             level = styles[check.level](f"{check.level:8}")
-            self.stdout.write(f"{level} {check.name:{width}}  {escape(check.sentence)}")
+            self.stdout.write(f"{level} {check.name:{width}}  {escape(str(check.sentence))}")
             if check.fix:
-                self.stdout.write(f"{'':8} {'':{width}}  → {escape(check.fix)}")
+                self.stdout.write(f"{'':8} {'':{width}}  → {escape(str(check.fix))}")
