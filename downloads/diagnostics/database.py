@@ -10,6 +10,7 @@ from downloads.diagnostics.verdict import Check, failure, ok, warning
 from downloads.models import Site, database_now
 from downloads.models.outage import REMEDY, is_damaged
 from downloads.models.schema import migrations_on_disk, why_foreign
+from downloads.models.search import has_trigrams
 
 # Older ones have a rare race between several writers that can lose the write-ahead log.
 SAFE_SQLITE = (3, 51, 3)
@@ -26,7 +27,7 @@ def check_database() -> list[Check]:
             sentence = f"{len(missing)} migrations are not applied."
             fix = "Run manage.py migrate; manage.py serve does it by itself."
             return [failure("database", sentence, fix)]
-        return [*_check_engine(), check_worker(), check_sites()]
+        return [*_check_engine(), check_search(), check_worker(), check_sites()]
     except DatabaseError as error:
         if is_damaged(error):
             return [_damaged(str(error))]
@@ -75,6 +76,18 @@ def check_sqlite(version: tuple[int, ...]) -> Check:
     return warning(
         "SQLite", sentence, "Use a Python that comes with a newer SQLite, or PostgreSQL."
     )
+
+
+def check_search() -> Check:
+    """Check that the database could make the index of the search."""
+    if has_trigrams():
+        return ok("search", "Words are found in an index.")
+    if connection.vendor == "postgresql":
+        fix = "CREATE EXTENSION pg_trgm in this database, as its superuser; then"
+    else:
+        fix = "Use a Python whose SQLite has FTS5; then"
+    sentence = "A search reads every download: the database has no index of words."
+    return warning("search", sentence, f"{fix} manage.py index_search.")
 
 
 def check_worker() -> Check:
