@@ -82,6 +82,7 @@ urlpatterns = [
     path(f"{ONE}delete", detail.delete, name="delete"),
     path(f"{ONE}thumbnail", thumbnail, name="thumbnail"),
     path(f"{ONE}again", list_actions.fetch_again, name="again"),
+    path(f"{ONE}download", list_actions.download_checked, name="download_checked"),
     path(f"{ONE}whole-list", list_actions.read_whole_list, name="whole_list"),
     path(f"{ONE}entries", list_actions.entries, name="entries"),
     path(f"{ONE}entries/cancel", list_actions.act_on_all, {"action": CANCEL}, name="cancel_all"),

@@ -64,6 +64,7 @@ ROUTES = {
     "downloads/<correlation_id:correlation_id>/thumbnail": May.OWNER,
     "downloads/<correlation_id:correlation_id>/again": May.OWNER,
     "downloads/<correlation_id:correlation_id>/whole-list": May.OWNER,
+    "downloads/<correlation_id:correlation_id>/download": May.OWNER,
     "downloads/<correlation_id:correlation_id>/entries": May.OWNER,
     "downloads/<correlation_id:correlation_id>/entries/cancel": May.OWNER,
     "downloads/<correlation_id:correlation_id>/entries/retry": May.OWNER,
