@@ -35,11 +35,17 @@ def test_a_check_tells_what_the_site_has_and_fetches_none_of_it(
 
     assert isinstance(ended.last, Checked)
     assert ended.last.media["duration"] == choices.SECONDS
-    assert ended.last.media["formats"] == [{"kind": "video", "container": "mp4"}, {"kind": "audio"}]
+    size = (offer.media / "360.mp4").stat().st_size
+    assert ended.last.media["bytes"] == size
+    assert ended.last.media["formats"] == [
+        {"kind": "video", "container": "mp4", "bytes": size},
+        {"kind": "audio"},
+    ]
     (known,) = [each for each in ended.messages if isinstance(each, Metadata)]
     assert known.title == choices.TITLE
     assert any(isinstance(each, Pictured) for each in ended.messages)
-    assert not [each for each in offer.site.requests if each.path.endswith((".mp4", ".vtt"))]
+    asked = [each for each in offer.site.requests if each.path.endswith((".mp4", ".vtt"))]
+    assert [each.method for each in asked] == ["HEAD"]
     assert list(ended.directory.iterdir()) == []
 
 
