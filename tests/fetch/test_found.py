@@ -86,6 +86,13 @@ def test_what_cannot_be_had_as_wished_tells_what_can(fetch: Fetch, offer: Choice
     }
 
 
+def test_what_is_too_large_tells_what_else_there_is(fetch: Fetch, offer: Choices) -> None:
+    ended = fetch(offer.url("/page"), max_bytes=1_000)
+
+    assert ended.error_class is ErrorClass.TOO_LARGE
+    assert [each.get("height") for each in ended.broke.data["formats"]] == [540, 360, None]
+
+
 def test_each_choice_can_be_had(fetch: Fetch, offer: Choices) -> None:
     refused = fetch(offer.url("/page"), container="mp4")
     (_, lower, alone) = [Found.from_mapping(each) for each in refused.broke.data["formats"]]
