@@ -135,6 +135,8 @@ USES: dict[str, tuple[str, Callable[[Page], None]]] = {
     "open menu of a row": ("dashboard", open_row_menu),
     "open options": ("dashboard", open_options),
     "open details": ("failed", open_details),
+    "form of a view": ("view", open_details),
+    "form of a new view": ("nothing found", open_details),
     "refused password": ("account", refuse_password),
     "new token": ("account", make_token),
 }
