@@ -1,21 +1,23 @@
 """Small downloads in one batch, against what runs yt-dlp without any promise.
 
-`.venv/bin/python -m benchmarks.small [--count 200] [--rounds 3] [--json]`
+`.venv/bin/python -m benchmarks.small [--count 200] [--rounds 3] [--finished 0] [--json]`
 
 In each round the same links go through one `YoutubeDL` in a loop, through a bare `os.fork` for each
 (four at a time), and through vnsite with four slots: from the request to the last CLEANED. CPU is
-that of all processes, per download.
+that of all processes, per download. `--finished` fills the site with so many ended downloads first.
 """
 
 import argparse
 import re
+import subprocess
+import sys
 import time
 
 from benchmarks import bare
 from benchmarks.figures import Figures, rounds, show
 from benchmarks.nginx import media_site
 from benchmarks.processes import tree_cpu_seconds
-from benchmarks.site import Site, running_site, wait_until
+from benchmarks.site import ROOT, Site, running_site, wait_until
 
 SLOTS = ("--concurrency", "4")
 
@@ -24,9 +26,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--finished", type=int, default=0)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     with media_site() as origin, running_site(allow=origin, arguments=SLOTS) as site:
+        if options.finished:
+            arguments = ("--count", str(options.finished))
+            environment = {**site.environment, "DJANGO_SETTINGS_MODULE": "vnsite.settings"}
+            command = [sys.executable, "-m", "benchmarks.filled", *arguments]
+            subprocess.run(command, cwd=ROOT, env=environment, check=True)
         measure(site, origin, "warm", 8)
         figures = rounds(
             lambda number: measure(site, origin, str(number), options.count), options.rounds
