@@ -32,10 +32,11 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "django.middleware.security.SecurityMiddleware",
+    # Before what protects pages: its headers on each static file are a tenth of a first visit.
     "servestatic.middleware.ServeStaticMiddleware",
-    "csp.middleware.CSPMiddleware",  # a policy in 20 static files is 5 kB of a first visit
-    "downloads.web.middleware.CompressesPages",
+    "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "downloads.web.compression.CompressesPages",
     # Before all that may refuse a request: a refusal is read as well.
     "downloads.web.middleware.SpeaksTheReadersLanguage",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -190,12 +191,14 @@ SERVESTATIC_USE_STATIC_ROOT = True
 SERVESTATIC_ALLOW_ALL_ORIGINS = False
 
 
-def keep_for_a_year(headers: Any, path: str, url: str) -> None:
-    """Say so in a file's headers: servestatic does it only for a fingerprint in the name."""
+def of_static_files(headers: Any, path: str, url: str) -> None:
+    """Have browsers keep a file for a year, which servestatic does only for a fingerprint in the
+    name, and believe its type."""
     headers["Cache-Control"] = f"max-age={365 * 24 * 3600}, public, immutable"
+    headers["X-Content-Type-Options"] = "nosniff"
 
 
-SERVESTATIC_ADD_HEADERS_FUNCTION = keep_for_a_year
+SERVESTATIC_ADD_HEADERS_FUNCTION = of_static_files
 
 CSRF_FAILURE_VIEW = "downloads.web.errors.csrf_failure"
 ORIGIN = re.compile(r"^https?://[^/]+")

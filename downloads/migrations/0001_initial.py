@@ -117,6 +117,7 @@ class Migration(migrations.Migration):
                             ("files", "files"),
                             ("listing", "listing"),
                             ("have_it", "have_it"),
+                            ("checked", "checked"),
                         ],
                         max_length=16,
                         null=True,
@@ -1062,6 +1063,30 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="download",
+            index=models.Index(fields=["site"], name="download_by_site"),
+        ),
+        migrations.AddIndex(
+            model_name="download",
+            index=models.Index(
+                condition=models.Q(("error_class__isnull", False)),
+                fields=["error_class"],
+                name="download_by_error",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="download",
+            index=models.Index(fields=["created_at"], name="download_by_day"),
+        ),
+        migrations.AddIndex(
+            model_name="download",
+            index=models.Index(
+                condition=models.Q(("result", "listing")),
+                fields=["result"],
+                name="download_by_result",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="download",
             index=models.Index(fields=["owner", "fingerprint"], name="download_by_fingerprint"),
         ),
         migrations.AddIndex(
@@ -1124,7 +1149,8 @@ class Migration(migrations.Migration):
                 condition=models.Q(
                     models.Q(("outcome", None), ("result", None)),
                     models.Q(
-                        ("outcome", "completed"), ("result__in", ["files", "have_it", "listing"])
+                        ("outcome", "completed"),
+                        ("result__in", ["checked", "files", "have_it", "listing"]),
                     ),
                     models.Q(("outcome__in", ["failed", "cancelled"]), ("result", None)),
                     _connector="OR",

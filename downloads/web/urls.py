@@ -23,6 +23,7 @@ from downloads.web import (
     sign_in,
     sites,
     system,
+    words,
     workers,
 )
 from downloads.web.media import media
@@ -81,6 +82,7 @@ urlpatterns = [
     path(f"{ONE}delete", detail.delete, name="delete"),
     path(f"{ONE}thumbnail", thumbnail, name="thumbnail"),
     path(f"{ONE}again", list_actions.fetch_again, name="again"),
+    path(f"{ONE}download", list_actions.download_checked, name="download_checked"),
     path(f"{ONE}whole-list", list_actions.read_whole_list, name="whole_list"),
     path(f"{ONE}entries", list_actions.entries, name="entries"),
     path(f"{ONE}entries/cancel", list_actions.act_on_all, {"action": CANCEL}, name="cancel_all"),
@@ -105,6 +107,7 @@ urlpatterns = [
     path("account/password", account.change_password, name="change_password"),
     path("account/tokens", account.make_token, name="make_token"),
     path("account/tokens/<int:pk>/revoke", account.revoke_token, name="revoke_token"),
+    path("words/<slug:language>/<slug:version>.js", words.script, name="words"),
     path("help/", help.help_page, name="help"),
     path("setup/", sign_in.setup, name="setup"),
     path("login/", sign_in.Login.as_view(), name="login"),

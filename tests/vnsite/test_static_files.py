@@ -28,6 +28,10 @@ from vnsite.settings import fingerprint
 
 SOURCE = ROOT / "downloads/static"
 NAMED = re.compile(r'(?:src|href)="(/static/[^"#]+)')
+NEEDED = {"Cache-Control", "Content-Type", "Content-Length", "Content-Encoding", "Vary"} | {
+    "X-Content-Type-Options", "ETag", "Last-Modified"
+}  # fmt: skip
+DECODERS = {"br": brotli.decompress, "gzip": gzip.decompress, None: bytes}
 IMPORTED = re.compile(r"""(?:from |import |import\(|new URL\()["'](\./[^"']+)["']""")
 
 pytestmark = [pytest.mark.usefixtures("shared_db", "clean_disk")]
@@ -52,6 +56,8 @@ def test_a_page_names_files_that_are_kept_for_a_year(site: Serving, person: User
         answer = site.ask(url)
         assert answer.status == 200, url
         assert answer.headers["Cache-Control"] == "max-age=31536000, public, immutable"
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert set(answer.headers) <= NEEDED
 
 
 def test_a_module_finds_what_it_imports_in_the_folder_of_the_same_version(site: Serving) -> None:
@@ -63,13 +69,18 @@ def test_a_module_finds_what_it_imports_in_the_folder_of_the_same_version(site: 
 
 def test_static_files_and_pages_come_compressed(site: Serving, person: User) -> None:
     style = site.ask(f"{settings.STATIC_URL}downloads/vnsite.css", Accept_Encoding="br, gzip")
-    page = site.ask("/", user=person, Accept_Encoding="br, gzip")
+    pages = {
+        accepted: site.ask("/", user=person, Accept_Encoding=accepted)
+        for accepted in ("gzip, deflate, br, zstd", "gzip, deflate", "gzip, br;q=0", "identity")
+    }
 
     assert style.headers["Content-Encoding"] == "gzip"
     text = gzip.decompress(style.body).decode()
     assert text == as_served(SOURCE / "downloads/vnsite.css")
-    assert page.headers["Content-Encoding"] == "gzip"
-    assert b"</html>" in gzip.decompress(page.body)
+    encodings = [page.headers.get("Content-Encoding") for page in pages.values()]
+    assert encodings == ["br", "gzip", "gzip", None]
+    texts = [DECODERS[page.headers.get("Content-Encoding")](page.body) for page in pages.values()]
+    assert all(text.rstrip().endswith(b"</html>") for text in texts)
 
 
 def test_media_and_events_are_sent_as_they_are(site: Serving, person: User) -> None:

@@ -64,6 +64,7 @@ ROUTES = {
     "downloads/<correlation_id:correlation_id>/thumbnail": May.OWNER,
     "downloads/<correlation_id:correlation_id>/again": May.OWNER,
     "downloads/<correlation_id:correlation_id>/whole-list": May.OWNER,
+    "downloads/<correlation_id:correlation_id>/download": May.OWNER,
     "downloads/<correlation_id:correlation_id>/entries": May.OWNER,
     "downloads/<correlation_id:correlation_id>/entries/cancel": May.OWNER,
     "downloads/<correlation_id:correlation_id>/entries/retry": May.OWNER,
@@ -97,6 +98,7 @@ ROUTES = {
     "account/tokens": May.SIGNED_IN,
     "account/tokens/<int:pk>/revoke": May.SIGNED_IN,
     "help/": May.ANYBODY,
+    "words/<slug:language>/<slug:version>.js": May.ANYBODY,
     "setup/": May.ANYBODY,  # with the secret that only `serve` prints, while there is no user
     "login/": May.ANYBODY,
     "logout/": May.ANYBODY,
@@ -196,6 +198,8 @@ def address_of(route: str, download: Download) -> str:
     values = {
         "<correlation_id:correlation_id>": download.correlation_id,
         "<correlation_id>": download.correlation_id,
+        "<slug:language>": "en",
+        "<slug:version>": "0",
         "<path:name>": download.files.get().name,
         "<path:object_id>": str(download.pk),
         "<path:content_type_id>": "1",
