@@ -199,6 +199,29 @@ def test_pages_of_fifty_there_and_back(browser: Client, user: User, sort: str) -
     assert [shown_ids(page) for page in back] == [ids[100:], ids[50:100], ids[:50]]
 
 
+@pytest.mark.parametrize("rows", [25, 100])
+def test_as_many_rows_on_a_page_as_its_reader_wants(browser: Client, user: User, rows: int) -> None:
+    wishes = [(f"https://example.org/cat/{n}", DownloadOptions()) for n in range(120)]
+    submitted = submissions.submit(wishes, owner=user, actor="test")
+    ids = [answer.download.correlation_id for answer in submitted]
+    first = text_of(browser.get("/?sort=oldest&q=cat"))
+    [address] = re.findall(rf'<a href="([^"]+)">{rows}</a>', first)
+
+    page = browser.get(address.replace("&amp;", "&"))
+    following = link_to(page, "next")
+
+    assert shown_ids(page) == ids[:rows]
+    assert f'<input type="hidden" name="rows" value="{rows}">' in text_of(page)
+    assert following
+    assert shown_ids(browser.get(following)) == ids[rows : 2 * rows]
+
+
+def test_a_short_list_offers_no_other_pages(browser: Client, user: User) -> None:
+    lives.submit(user)
+
+    assert "Rows on a page" not in text_of(browser.get("/?rows=7"))
+
+
 def test_a_page_takes_as_many_queries_for_fifty_rows_as_for_one(
     browser: Client, user: User, django_assert_max_num_queries: Callable[..., Any]
 ) -> None:
