@@ -23,6 +23,7 @@ from downloads.rules.options import DownloadOptions
 from downloads.rules.states import ListKind, Reason, State
 
 numbers = count(1)
+HOST = "host"  # of the workers that are made here
 
 
 def submit(owner: User | None = None, *, url: str = "", **options: Any) -> Download:
@@ -38,8 +39,8 @@ def make_worker(*, heartbeat_at: datetime | None = None, slots: int = 4) -> Work
     """A worker that is alive unless its heartbeat is old."""
     now = timezone.now()
     return Worker.objects.create(
-        name=f"host-{next(numbers)}",
-        host="host",
+        name=f"{HOST}-{next(numbers)}",
+        host=HOST,
         pid=1,
         slots=slots,
         started_at=now,
