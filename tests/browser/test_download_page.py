@@ -163,6 +163,7 @@ def test_what_is_said_of_the_speed_is_said_anew_every_half_minute(page: Page, st
     expect(said).to_have_text("Average 4.0 MiB/s, now 4.0 MiB/s")
     report_speed(running, 2**20)
     expect(page.locator("#part-now [data-at=speed]")).to_have_text("1.0 MiB/s")
+    page.clock.run_for(2_000)
     expect(said).to_have_text("Average 4.0 MiB/s, now 4.0 MiB/s")
     expect(rows).to_have_count(1)
     page.clock.fast_forward(31_000)
