@@ -135,6 +135,47 @@ def test_every_code_of_an_error_has_its_own_sentence(
     assert change in steps_in(panel)
 
 
+FOUND = [
+    {"kind": "video", "height": 540, "container": "webm"},
+    {"kind": "video", "height": 360, "container": "mp4", "bytes": 2**20},
+    {"kind": "audio"},
+]
+
+
+def test_a_wish_that_cannot_be_had_offers_what_can(browser: Client, user: User) -> None:
+    panel = panel_of(browser, failed(user, ErrorClass.FORMAT_UNAVAILABLE, formats=FOUND))
+
+    assert steps_in(panel)[:4] == [
+        "Retry: 540p · webm",
+        "Retry: 360p · mp4 · about 1.0 MiB",
+        "Retry: Audio only",
+        "Open the source page",
+    ]
+
+
+def test_a_choice_that_was_found_takes_back_what_stood_in_its_way(
+    browser: Client, user: User
+) -> None:
+    download = failed(user, ErrorClass.FORMAT_UNAVAILABLE, formats=FOUND)
+    panel = panel_of(browser, download)
+    form = next(each for each in panel.split("<form")[1:] if "360p · mp4" in each)
+    fields = dict(re.findall(r'name="(quality|audio|container)" value="([^"]*)"', form))
+
+    browser.post(f"/downloads/{download.correlation_id}/retry-changed", fields)
+
+    download.refresh_from_db()
+    assert (download.options["quality"], download.options["container"]) == ("360p", "auto")
+
+
+@pytest.mark.parametrize("code", ["empty_clip", "live_refused", "is_list"])
+def test_other_formats_are_not_offered_where_they_do_not_help(
+    browser: Client, user: User, code: str
+) -> None:
+    download = failed(user, ErrorClass.FORMAT_UNAVAILABLE, code=code, formats=FOUND)
+
+    assert "540p" not in " ".join(steps_in(panel_of(browser, download)))
+
+
 def test_staff_are_led_to_what_only_they_can_change(user: User, staff: User) -> None:
     client = Client()
     client.force_login(staff)
