@@ -11,10 +11,12 @@ from django.contrib.auth.models import User
 from django.urls import Resolver404, ResolverMatch, resolve, reverse
 from playwright.sync_api import Page, expect
 
+from downloads.accounts import first_admin
 from downloads.models import Preferences
 from downloads.web import urls
 from tests.browser.conftest import TIMEOUT_MS, sign_in, sign_out
 from tests.helpers.serving import Serving
+from tests.helpers.serving import sign_in as session_of
 
 AXE = Path(__file__).resolve().parent.parent.parent / "node_modules/axe-core/axe.min.js"
 LANGUAGES = [code for code, _ in settings.LANGUAGES]
@@ -95,6 +97,37 @@ def test_every_page_at_rest(
     sign_out(page)
     page.evaluate(axe)
     found += complaints(page, "sign-in", language, AT_REST)
+
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_pages_for_who_is_not_signed_in(page: Page, site: Serving, axe: str, language: str) -> None:
+    cookie = {"name": settings.LANGUAGE_COOKIE_NAME, "value": language, "url": site.url}
+    page.context.add_cookies([cookie])
+    found: list[str] = []
+
+    def look(name: str, path: str = "") -> None:
+        if path:
+            page.goto(path)
+        page.evaluate(axe)
+        found.extend(complaints(page, name, language, AT_REST))
+
+    look("setup", str(first_admin.setup_path()))
+    page.locator("#id_username").fill("ada")
+    page.locator("main button.primary").click()
+    expect(page.locator("[aria-invalid=true]").first).to_be_visible()
+    look("refused setup")
+    look("old link", "setup/?token=old")
+    look("no user yet", "login/")
+    User.objects.create_user("ada")
+    page.goto("login/")
+    page.locator("#id_username").fill("ada")
+    page.locator("#id_password").fill("wrong")
+    page.keyboard.press("Enter")
+    expect(page.locator("main [role=alert], main .errors").first).to_be_visible()
+    look("refused sign-in")
+    look("help", "help/")
 
     assert not found, "\n".join(found)
 
@@ -182,6 +215,7 @@ USES: dict[str, tuple[str, Callable[[Page], None]]] = {
     "question": ("dashboard", ask),
     "found links": ("dashboard", find_links),
     "lost connection": ("dashboard", lose_connection),
+    "open menus": ("dashboard", open_details),
     "open details": ("failed", open_details),
     "open details of a film": ("completed", open_details),
     "open details of a list": ("list", open_details),
@@ -212,12 +246,12 @@ def test_no_page_is_forgotten(site: Serving, staff: User, lived_in: dict[str, st
     """A route that answers a page is among those that are looked at."""
     looked_at = {match.view_name for path in lived_in.values() if (match := route_of(path))}
     failed, preset = lived_in["failed"].split("/")[1], lived_in["preset"].split("/")[1]
-    values = {"correlation_id": failed, "pk": preset, "host": "example.org", "name": "clip.mp4"}
-    forgotten = []
+    values = {"correlation_id": failed, "pk": preset, "host": "example.org"}
+    session, forgotten = session_of(staff), []
 
     for pattern in urls.urlpatterns:
-        known = {name: values[name] for name in pattern.pattern.converters}
-        answer = site.ask(reverse(pattern.name, kwargs=known), user=staff)
+        known = {name: values.get(name, "x") for name in pattern.pattern.converters}
+        answer = site.ask(reverse(pattern.name, kwargs=known), Cookie=session)
         is_page = answer.status == HTTPStatus.OK and b"</html>" in answer.body
         if is_page and pattern.name not in looked_at:
             forgotten.append(pattern.name)
