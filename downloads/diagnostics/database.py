@@ -1,6 +1,8 @@
 """Checks of the database, and of what only its rows tell: workers, and sites that refuse us."""
 
+import math
 import sqlite3
+import time
 
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
@@ -14,11 +16,16 @@ from downloads.models.search import has_trigrams
 
 # Older ones have a rare race between several writers that can lose the write-ahead log.
 SAFE_SQLITE = (3, 51, 3)
+LOOK_SECONDS = 0.2  # for damage: enough for 100 MB
+LOOK_STEPS = 10_000  # of SQLite's machine between two looks at the clock
 FOREIGN_FIX = "Start that version, or set VNSITE_DATA_DIR to an empty folder."
 
 
-def check_database() -> list[Check]:
-    """Return one failure if the database cannot be used, else all that its rows tell as well."""
+def check_database(*, whole: bool = False) -> list[Check]:
+    """Return one failure if the database cannot be used, else all that its rows tell as well.
+
+    `whole`: look for damage in all of SQLite's file, however long it takes.
+    """
     try:
         connection.ensure_connection()
         if reason := why_foreign(migrations_on_disk()):
@@ -27,7 +34,7 @@ def check_database() -> list[Check]:
             sentence = f"{len(missing)} migrations are not applied."
             fix = "Run manage.py migrate; manage.py serve does it by itself."
             return [failure("database", sentence, fix)]
-        return [*_check_engine(), check_search(), check_worker(), check_sites()]
+        return [*_check_engine(whole=whole), check_search(), check_worker(), check_sites()]
     except DatabaseError as error:
         if is_damaged(error):
             return [_damaged(str(error))]
@@ -43,17 +50,33 @@ def unapplied_migrations() -> list[str]:
     return [str(migration) for migration, _ in plan]
 
 
-def _check_engine() -> list[Check]:
+def _check_engine(*, whole: bool) -> list[Check]:
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute("SHOW server_version")  # 15.18 (Debian 15.18-0+deb12u1)
             version = str(cursor.fetchone()[0]).partition(" ")[0]
             return [ok("database", f"PostgreSQL {version} answers.")]
         mode = str(cursor.execute("PRAGMA journal_mode").fetchone()[0])
-        damage = str(cursor.execute("PRAGMA quick_check(1)").fetchone()[0])
-    if damage != "ok":
+    if damage := damage_of_sqlite(seconds=None if whole else LOOK_SECONDS):
         return [_damaged(damage)]
     return [_check_journal(mode), check_sqlite(sqlite3.sqlite_version_info)]
+
+
+def damage_of_sqlite(*, seconds: float | None) -> str:
+    """Return what `quick_check` finds first in so many seconds, or "". None: in all of the file."""
+    ends_at = time.monotonic() + seconds if seconds is not None else math.inf
+    database = connection.connection
+    database.set_progress_handler(lambda: time.monotonic() > ends_at, LOOK_STEPS)
+    try:
+        with connection.cursor() as cursor:
+            found = str(cursor.execute("PRAGMA quick_check(1)").fetchone()[0])
+    except DatabaseError as error:
+        if getattr(error.__cause__, "sqlite_errorcode", 0) != sqlite3.SQLITE_INTERRUPT:
+            raise
+        return ""  # the time was over
+    finally:
+        database.set_progress_handler(None, LOOK_STEPS)
+    return "" if found == "ok" else found
 
 
 def _damaged(what: str) -> Check:
