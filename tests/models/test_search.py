@@ -97,14 +97,10 @@ def test_the_index_is_made_of_the_downloads_that_are_there() -> None:
     assert found("harbour") == by_looking("harbour")
 
 
-def plans_of(rows: DownloadQuerySet) -> list[str]:
+def plans_of(rows: DownloadQuerySet) -> tuple[str, str]:
     """How SQLite reads the first page of downloads, of those that have ended and of the newest."""
-    ended = ORDERS[Sort.NOW][-1].ordered(rows, backwards=False)[:51]
-    return [
-        line
-        for line in f"{ended.explain()}\n{rows.order_by('-id')[:51].explain()}".splitlines()
-        if "downloads_download" in line
-    ]
+    ended = ORDERS[Sort.NOW][-1].ordered(rows, backwards=False)
+    return ended[:51].explain(), rows.order_by("-id")[:51].explain()
 
 
 PARTS = ["harbour", "harbour ou", "harbour 東京の", "{id}", "id:{start}", "host:clips.example"]
@@ -124,7 +120,9 @@ def test_what_few_match_is_read_by_key(
 
     plans = plans_of(Download.objects.visible_to(reader).search(text))
 
-    assert {"USING INTEGER PRIMARY KEY (rowid=?)" in plan for plan in plans} <= {True}
+    assert all(
+        "downloads_download USING INTEGER PRIMARY KEY (rowid=?)" in plan for plan in plans if plan
+    )
 
 
 @pytest.mark.sqlite
@@ -140,7 +138,7 @@ def test_what_many_match_is_read_in_the_order_of_the_list(
     ended, newest = plans_of(Download.objects.search(text))
 
     assert "USING INDEX download_by_end" in ended
-    assert "SCAN downloads_download" in newest
+    assert "TEMP B-TREE" not in ended + newest
 
 
 @pytest.mark.sqlite
