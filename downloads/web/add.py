@@ -51,9 +51,7 @@ def page(request: SignedInRequest) -> HttpResponse:
     """Answer a page with the form alone, filled with the links of its address. Adds nothing."""
     form = AddForm.to_begin(request.user, urls=_shared_links(request.GET.dict()))
     form.set_on_links(autofocus=True)
-    here = request.build_absolute_uri(request.path)
-    context = {"form": form, "told": Told(), "here": here}
-    return render(request, "downloads/add.html", context)
+    return render(request, "downloads/add.html", {"form": form, "told": Told()})
 
 
 @csrf_exempt  # a phone that shares has no token; nothing is changed
