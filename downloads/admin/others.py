@@ -18,6 +18,7 @@ from downloads.models import (
     Preferences,
     Preset,
     PublishedFile,
+    SavedView,
     Site,
     SiteCookies,
     Transition,
@@ -166,6 +167,16 @@ class PresetAdmin(NothingToEdit, admin.ModelAdmin):
     @admin.display(description=gettext_lazy("options"))
     def options_in_words(self, preset: Preset) -> str:
         return options_in_words(preset.options)
+
+
+@admin.register(SavedView)
+class SavedViewAdmin(NothingToEdit, admin.ModelAdmin):
+    """Everybody's saved views of the list."""
+
+    list_display = ("name", "owner", "filter", "text", "sort")
+    list_select_related = ("owner",)
+    search_fields = ("name", "owner__username")
+    fields = list_display
 
 
 @admin.register(SiteCookies)

@@ -5,9 +5,10 @@ Reads rows, folders and versions; changes nothing. A check that cannot be made s
 
 import stat
 import tempfile
-from datetime import date
+from datetime import date, datetime
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.core.cache import cache
@@ -18,7 +19,17 @@ from django.utils.functional import lazy
 
 from downloads.diagnostics import stats
 from downloads.diagnostics.database import check_database
-from downloads.diagnostics.verdict import Check, Level, Words, failure, listed, ok, phrase, warning
+from downloads.diagnostics.verdict import (
+    Check,
+    Level,
+    Words,
+    failure,
+    listed,
+    note,
+    ok,
+    phrase,
+    warning,
+)
 from downloads.disk import shares
 from downloads.disk.names import entry_name
 from downloads.fetch.client import fault_of_plugins
@@ -30,6 +41,8 @@ from downloads.updates.refusal import sentence_of
 from downloads.updates.state import Home, State, age_days, channel_of, version_of
 
 PROBLEMS_CACHED_SECONDS = 5
+EXAMINED_SECONDS = 300
+EXAMINATION = "downloads.examination"
 YT_DLP_WARNING_DAYS = 60
 YT_DLP_FAILURE_DAYS = 90
 CONFLICT_FIX = phrase("Set VNSITE_MEDIA_DIR and VNSITE_TEMP_DIR to two folders side by side.")
@@ -46,11 +59,31 @@ def run() -> list[Check]:
         check_extractors(),
         check_ffmpeg(),
         check_deno(),
+        check_impersonation(is_installed=find_spec("curl_cffi") is not None),
         *check_programs(),
         *check_plugins(),
         check_fence(landlock.version(), refuses_network=seccomp.is_available()),
         check_secret_key(),
     ]
+
+
+class Examination(NamedTuple):
+    """All checks at one moment."""
+
+    made_at: datetime
+    checks: list[Check]
+
+
+def recent(*, again: bool = False) -> Examination:
+    """Return the newest examination; a new one when it is `EXAMINED_SECONDS` old, or `again`.
+
+    It takes seconds: programs are tried as a download runs them.
+    """
+    found: Examination | None = None if again else cache.get(EXAMINATION)
+    if found is None:
+        found = Examination(made_at=timezone.now(), checks=run())
+        cache.set(EXAMINATION, found, EXAMINED_SECONDS)
+    return found
 
 
 def problems() -> list[Check]:
@@ -239,6 +272,19 @@ def check_deno() -> Check:
     sentence = phrase("deno is missing: YouTube needs a JavaScript runtime.")
     fix = phrase("Run bin/setup, which brings it along, or install deno.")
     return warning("deno", sentence, fix)
+
+
+def check_impersonation(*, is_installed: bool) -> Check:
+    """Look for the client of yt-dlp that imitates browsers: it is C code, which no guard sees."""
+    if is_installed:
+        sentence = phrase("It is installed: its connections reach private addresses unseen.")
+        fix = phrase("Remove this package from vnsite's .venv.")
+        return warning("curl_cffi", sentence, fix)
+    sentence = phrase(
+        "It is left out, for nothing could keep its connections off private addresses. A site that"
+        " insists on a browser's handshake refuses (forbidden)."
+    )
+    return note("curl_cffi", sentence)
 
 
 def check_programs() -> list[Check]:

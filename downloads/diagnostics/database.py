@@ -6,12 +6,13 @@ from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
 from downloads.diagnostics import stats
-from downloads.diagnostics.verdict import Check, failure, listed, ok, phrase, warning
-from downloads.models import Site, database_now
+from downloads.diagnostics.verdict import Check, Words, failure, listed, ok, phrase, warning
+from downloads.models import Site, clock_ahead_seconds, database_now
 from downloads.models.outage import REMEDY, is_damaged
 from downloads.models.schema import migrations_on_disk, why_foreign
 from downloads.rules.words import marked
 
+CLOCK_SECONDS = 2.0  # leases hold whatever the clocks say; times of the history do not
 # Older ones have a rare race between several writers that can lose the write-ahead log.
 SAFE_SQLITE = (3, 51, 3)
 FOREIGN_FIX = phrase("Start that version, or set VNSITE_DATA_DIR to an empty folder.")
@@ -28,7 +29,13 @@ def check_database() -> list[Check]:
             sentence = phrase("Migrations that are not applied: {number}.", number=len(missing))
             fix = phrase("Run manage.py migrate; manage.py serve does it by itself.")
             return [failure(marked("database"), sentence, fix)]
-        return [*_check_engine(), check_worker(), check_sites()]
+        return [
+            *_check_engine(),
+            check_clocks(),
+            check_worker(),
+            check_orphans(),
+            check_sites(),
+        ]
     except DatabaseError as error:
         if is_damaged(error):
             return [_damaged(str(error))]
@@ -98,6 +105,39 @@ def check_worker() -> Check:
         for each in alive
     ]
     return ok(marked("worker"), phrase("Running: {names}.", names=listed(names)))
+
+
+def check_clocks() -> Check:
+    """Compare the clocks of this process and of the workers with the database's."""
+    ahead: dict[Words, float] = {
+        worker.name: worker.clock_ahead_seconds for worker in stats.workers() if worker.alive
+    }
+    ahead[phrase("this process")] = clock_ahead_seconds()
+    most = max(map(abs, ahead.values()))
+    if most <= CLOCK_SECONDS:
+        sentence = phrase("They agree with the database's to {seconds} s.", seconds=f"{most:.1f}")
+        return ok(marked("clocks"), sentence)
+    wrong = [
+        phrase("{name} by {seconds} s", name=name, seconds=f"{seconds:+.1f}")
+        for name, seconds in ahead.items()
+        if abs(seconds) > CLOCK_SECONDS
+    ]
+    sentence = phrase("They differ from the database's: {clocks}.", clocks=listed(wrong))
+    fix = phrase("Let these machines take the time from the network: timedatectl set-ntp true.")
+    return warning(marked("clocks"), sentence, fix)
+
+
+def check_orphans() -> Check:
+    """Tell what dead workers left: living workers mend it, and say what they cannot."""
+    orphans = stats.orphans()
+    if not orphans.left:
+        sentence = phrase(
+            "Nothing is left of dead workers; mended: {number}.", number=orphans.mended
+        )
+        return ok(marked("orphans"), sentence)
+    sentence = phrase("What dead workers left and cannot be mended: {number}.", number=orphans.left)
+    fix = phrase("manage.py cleanup_orphans names each, with the reason.")
+    return warning(marked("orphans"), sentence, fix)
 
 
 def check_sites() -> Check:

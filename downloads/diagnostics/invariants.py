@@ -150,7 +150,8 @@ class _Look:
                 yield _breach("I3", entry, sentence)
 
     def _results(self) -> Iterator[Finding]:
-        """I15: a completed download has files, or a whole listing, or its owner had the video."""
+        """I15: a completed download has files, a whole listing, or neither when its owner had the
+        video or only checked it."""
         listings = Listing.objects.annotate(Count("entries"))
         rows = listings.values_list("pk", "count", "entries__count")
         counts = {pk: (announced, there) for pk, announced, there in rows}

@@ -26,6 +26,7 @@ class Level(StrEnum):
     """How bad it is, from good to bad; a failure means that downloads cannot work."""
 
     OK = "ok"
+    NOTE = "note"  # nothing is wrong, and somebody may want to know
     WARNING = "warning"
     FAILURE = "failure"
 
@@ -40,6 +41,10 @@ class Check:
 
 def ok(name: str, sentence: Words) -> Check:
     return Check(name=name, level=Level.OK, sentence=sentence)
+
+
+def note(name: str, sentence: Words, fix: Words = "") -> Check:
+    return Check(name=name, level=Level.NOTE, sentence=sentence, fix=fix)
 
 
 def warning(name: str, sentence: Words, fix: Words) -> Check:

@@ -217,6 +217,8 @@ def complete_with_listing(
 def _add_as_wanted(listing: Listing, *, actor: str) -> dict[str, int]:
     """Add the entries that the option `playlist` names; return how many, for the history."""
     options = DownloadOptions.from_mapping(listing.download.options)
+    if options.check:
+        return {}
     wanted = listing.entries.all()
     if options.first_entries is not None:
         wanted = wanted.filter(position__lte=options.first_entries)

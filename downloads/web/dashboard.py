@@ -21,6 +21,7 @@ from downloads.models import (
     DownloadQuerySet,
     Extractors,
     PublishedFile,
+    SavedView,
     StreamPosition,
 )
 from downloads.models.listings import became_of_lists
@@ -84,12 +85,16 @@ def _dashboard_context(request: SignedInRequest, form: AddForm) -> dict[str, Any
     page = page_of(_for_rows(visible(request)), query)
     speed = stats.speed_of(visible(request))
     obstacles, counts = Obstacles.read(), counts_by_filter(request.user)
+    views = dashboard_view.view_links(query, SavedView.objects.filter(owner=request.user))
+    saved = next((each for each in views if each.is_current), None)
     return {
         "seq": seq,
         "form": form,
         "rows": _views(request, page.downloads, query.sort, obstacles=obstacles),
         "list": dashboard_view.list_view(query, page),
-        "filters": dashboard_view.filter_links(query, counts),
+        "filters": dashboard_view.filter_links(query, counts, is_saved=saved is not None),
+        "views": views,
+        "saved_view": saved,
         "speed": f"{size(speed)}/s" if speed else UNKNOWN,
         "free": size(_free_bytes()),
         "all_actions": dashboard_view.AllActions.of(counts, obstacles.queue),

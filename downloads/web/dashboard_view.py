@@ -9,7 +9,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext, gettext_noop
 
 from downloads.diagnostics.verdict import Check
-from downloads.models import Queue
+from downloads.models import Queue, SavedView
 from downloads.rules.words import say, say_number
 from downloads.waiting import Obstacles, Waiting
 from downloads.web.actors import actor_in_words
@@ -117,15 +117,36 @@ class FilterLink(NamedTuple):
     is_current: bool
 
 
-def filter_links(query: ListQuery, counts: Mapping[Filter, int]) -> list[FilterLink]:
+def filter_links(
+    query: ListQuery, counts: Mapping[Filter, int], *, is_saved: bool
+) -> list[FilterLink]:
+    """Return the links of the states; when the query `is_saved`, its view is the current one."""
     return [
         FilterLink(
             filter=each,
             number=counts[each],
             address=replace(query.first_page, filter=each).address,
-            is_current=each is query.filter,
+            is_current=each is query.filter and not is_saved,
         )
         for each in Filter
+    ]
+
+
+class ViewLink(NamedTuple):
+    """A saved view above the list."""
+
+    pk: int
+    name: str
+    address: str
+    is_current: bool
+
+
+def view_links(query: ListQuery, views: Iterable[SavedView]) -> list[ViewLink]:
+    current = query.first_page
+    found = ((view, ListQuery.of(view)) for view in views)
+    return [
+        ViewLink(pk=view.pk, name=view.name, address=each.address, is_current=each == current)
+        for view, each in found
     ]
 
 
@@ -187,6 +208,7 @@ def list_view(query: ListQuery, page: Page) -> dict[str, object]:
     return {
         "query": query,
         "chips": chips(query),
+        "may_save": query.may_be_saved,
         "page": page,
         "page_size": PAGE_SIZE,
         "state": "" if query.filter is Filter.ALL else query.filter,

@@ -21,6 +21,7 @@ from downloads.web.chart import chart_of
 from downloads.web.details import warnings_of
 from downloads.web.files_view import File, files_of
 from downloads.web.format import duration, instant, size
+from downloads.web.found_view import choices_of
 from downloads.web.history import history_of
 from downloads.web.problem import problem_of
 from downloads.web.row_view import DownloadView, start_a_worker
@@ -54,6 +55,7 @@ def detail_view(view: DownloadView) -> dict[str, object]:
         "files_together": _together(len(files), sum(file.row.size for file in files)),
         "files_were_deleted": not files and download.result == Result.FILES,
         "is_of_a_list": any(entry.data.get("code") == "in_a_list" for entry in entries),
+        "choices": choices_of(download.media.get("formats", [])) if view.is_checked else [],
         "has_it": download.result == Result.HAVE_IT,
         "around": lists_around(download),
         "technical": [(term, value) for term, value in _technical(download) if value],

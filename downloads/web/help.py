@@ -56,7 +56,13 @@ SEARCH = (
     ("before:2w", _("Added more than two weeks ago. Also a day.")),
     ("owner:anna", _("Added by this user; for staff.")),
     ("batch:0a1b2c3d4e5f", _("Added together, in one step.")),
-    ("is:paused", _("What somebody paused. Also is:list: links that stand for many videos.")),
+    (
+        "is:paused",
+        _(
+            "What somebody paused. Also is:list: links that stand for many videos, and is:checked:"
+            " what was only looked up."
+        ),
+    ),
 )
 
 

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from django.db.models import Q
 from django.utils.translation import gettext, gettext_noop
 
-from downloads.models import Counts, Download, DownloadQuerySet
+from downloads.models import Counts, Download, DownloadQuerySet, SavedView
 from downloads.rules.search import Search
 from downloads.rules.states import ENDED, RUNNING, WAITING, Outcome
 from downloads.web.order import Sort, is_key, key_of, slice_of
@@ -87,6 +87,10 @@ class ListQuery:
             before=_key(parameters.get("before"), sort),
         )
 
+    @classmethod
+    def of(cls, view: SavedView) -> Self:
+        return cls.parse({"state": view.filter, "q": view.text, "sort": view.sort})
+
     @property
     def search(self) -> Search:
         return Search.parse(self.text)
@@ -98,6 +102,12 @@ class ListQuery:
     @property
     def is_narrowed(self) -> bool:
         return self.filter is not Filter.ALL or bool(self.text)
+
+    @property
+    def may_be_saved(self) -> bool:
+        """Whether a view would show more than a link of the page does, all of it understood."""
+        is_more = bool(self.text) or self.sort is not Sort.NOW
+        return is_more and not self.search.faults
 
     @property
     def address(self) -> str:

@@ -1,5 +1,5 @@
-"""The site's own middleware: compression, the log's field for a download, the answer during an
-outage."""
+"""The site's own middleware: the reader's language, the log's field for a download, who a proxy
+signs in, the answer during an outage."""
 
 import logging
 from collections.abc import Callable
@@ -10,7 +10,6 @@ from django.contrib.auth import login, logout
 from django.db import Error
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
-from django.middleware.gzip import GZipMiddleware
 from django.middleware.locale import LocaleMiddleware
 from django.shortcuts import render
 from django.template.loader import render_to_string
@@ -31,18 +30,6 @@ SENTENCE = marked(
 DAMAGED_SENTENCE = marked(
     "The database is damaged. The administrator has to restore it from a backup."
 )
-
-
-class CompressesPages(GZipMiddleware):
-    """Django's, which adds random bytes against BREACH, for all but files that are streamed.
-
-    Media hardly become smaller, and would lose their length and with it every range.
-    """
-
-    def process_response(
-        self, request: HttpRequest, response: HttpResponseBase
-    ) -> HttpResponseBase:
-        return response if response.streaming else super().process_response(request, response)
 
 
 class SpeaksTheReadersLanguage(LocaleMiddleware):

@@ -22,6 +22,7 @@ from downloads.rules.words import say, say_number
 from downloads.waiting import Obstacles, Waiting, Why
 from downloads.web.actors import actor_in_words
 from downloads.web.format import duration, instant, length, ordinal, size
+from downloads.web.found_view import checked_in_words
 from downloads.web.order import Sort, key_of
 from downloads.web.stopping import stop_in_words
 from downloads.web.thumbnails import address_of
@@ -176,6 +177,11 @@ class DownloadView:
         return reverse("media", args=[self.download.correlation_id, film.name]) if film else ""
 
     @property
+    def is_checked(self) -> bool:
+        """Whether it was only looked up, so that it can be downloaded now."""
+        return self.download.result == Result.CHECKED
+
+    @property
     def attempt(self) -> str:
         """Empty for the first attempt."""
         tries = self.download.tries
@@ -236,6 +242,8 @@ class DownloadView:
                 return self._listing_in_words()
             case Result.HAVE_IT:
                 return self._other_in_words()
+            case Result.CHECKED:
+                return checked_in_words(self.download)
         return self._files_in_words()
 
     def _listing_in_words(self) -> str:

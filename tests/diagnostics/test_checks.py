@@ -51,7 +51,8 @@ def test_doctor_looks_at_everything() -> None:
     of_sqlite = {"SQLite"} if connection.vendor == "sqlite" else set()
     assert names_of(found) == of_sqlite | {
         "database", "worker", "sites", "VNSITE_DATA_DIR", "VNSITE_MEDIA_DIR", "VNSITE_TEMP_DIR",
-        "free space", "library", "names", "yt-dlp", "ffmpeg", "deno", "fence", "secret key",
+        "clocks", "orphans", "curl_cffi", "free space", "library", "names", "yt-dlp",
+        "ffmpeg", "deno", "fence", "secret key",
     }  # fmt: skip
 
 
@@ -61,7 +62,8 @@ def test_what_is_not_fine_has_a_fix_and_what_is_fine_has_none() -> None:
         found = checks.run()
 
     assert {check.level for check in found} >= {Level.OK, Level.FAILURE}
-    assert [check for check in found if bool(check.fix) != (check.level is not Level.OK)] == []
+    judged = [check for check in found if check.level is not Level.NOTE]
+    assert [check for check in judged if bool(check.fix) != (check.level is not Level.OK)] == []
 
 
 def test_a_folder_that_can_be_written_is_fine(tmp_path: Path) -> None:
@@ -219,6 +221,24 @@ def test_problems_are_remembered_for_some_seconds() -> None:
 
     with configured(min_free_bytes=2**60):
         assert checks.problems() == []
+
+
+def test_the_client_that_no_guard_sees_is_warned_of_and_its_absence_explained() -> None:
+    assert checks.check_impersonation(is_installed=True).level is Level.WARNING
+    assert checks.check_impersonation(is_installed=False).level is Level.NOTE
+
+
+@pytest.mark.django_db
+def test_an_examination_is_kept_for_some_minutes() -> None:
+    first = checks.recent()
+
+    with configured(min_free_bytes=2**60):
+        assert checks.recent() == first
+        again = checks.recent(again=True)
+        assert checks.recent() == again
+
+    assert again.made_at > first.made_at
+    assert Level.FAILURE in {check.level for check in again.checks if check.name == "free space"}
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from downloads.rules.redaction import escape
 
 class Command(BaseCommand):
     help = (
-        "Check database, workers, folders, free space, yt-dlp, ffmpeg, deno, the fence of "
+        "Check database, clocks, workers, folders, free space, yt-dlp, ffmpeg, deno, the fence of "
         "downloads and the secret key. Ends with 2 when something fails, else with 0."
     )
     # Django's own checks would stop it where it has to say what is wrong.
@@ -43,6 +43,7 @@ class Command(BaseCommand):
     def _print(self, checks: list[Check]) -> None:
         styles = {
             Level.OK: self.style.SUCCESS,
+            Level.NOTE: self.style.MIGRATE_HEADING,
             Level.WARNING: self.style.WARNING,
             Level.FAILURE: self.style.ERROR,
         }
