@@ -45,7 +45,9 @@ NAMES = (
     *(marked("title"), marked("to state"), marked("uncounted"), marked("updated at")),
     *(marked("uploaded at"), marked("user"), marked("version"), marked("waits until")),
     *(marked("boot id"), marked("data"), marked("pid started"), marked("seq"), marked("url")),
-    marked("yt dlp"),
+    *(marked("yt dlp"), marked("clock ahead seconds"), marked("cpu percent"), marked("filter")),
+    *(marked("memory bytes"), marked("orphans left"), marked("orphans mended"), marked("sort")),
+    *(marked("saved view"), marked("saved views"), marked("text")),
 )
 RESULTS = {
     "files": gettext_lazy("Files"),
