@@ -10,12 +10,12 @@ from django.contrib.auth.forms import PasswordChangeForm
 from django.contrib.auth.models import User
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from downloads.accounts.preferences import THEMES
 from downloads.models import Announcements, ApiToken, Density, Motion, Preferences, Scope
 from downloads.rules.site_limits import LEAST_RATE, MOST_RATE
+from downloads.web.forms import languages
 
 MIB = 2**20
 DENSITIES = [(Density.COMPACT, _("Compact")), (Density.COMFORTABLE, _("Comfortable"))]
@@ -44,14 +44,10 @@ LIFETIMES = [
 SCOPES = [(Scope.WRITE, _("Read and write")), (Scope.READ, _("Read only"))]
 
 
-def _languages() -> list[tuple[str, str | Promise]]:
-    return [("", _("As the browser")), *settings.LANGUAGES]
-
-
 class PreferencesForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for mypy alone
     """What a user wants of the pages. The language is asked only when there are several."""
 
-    language = forms.ChoiceField(label=_("Language"), choices=_languages, required=False)
+    language = forms.ChoiceField(label=_("Language"), choices=languages, required=False)
     theme = forms.ChoiceField(label=_("Theme"), choices=THEMES)
     density = forms.ChoiceField(label=_("Rows of the list"), choices=DENSITIES)
     announcements = forms.ChoiceField(
