@@ -6,7 +6,7 @@ and given to the models while the site runs: no migration changes with a word.
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
@@ -14,11 +14,14 @@ from django.db.models import Model
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy
 
-from downloads.rules.states import State
+from downloads.rules.states import Result, State
 from downloads.rules.words import marked
 from downloads.web.entries_view import KINDS
 from downloads.web.format import LOOKS
 from downloads.web.history import REASONS
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrPromise
 
 NAMES = (
     *(marked("download"), marked("downloads"), marked("transition"), marked("transitions")),
@@ -49,14 +52,15 @@ NAMES = (
     *(marked("memory bytes"), marked("orphans left"), marked("orphans mended"), marked("sort")),
     *(marked("saved view"), marked("saved views"), marked("text")),
 )
-RESULTS = {
-    "files": gettext_lazy("Files"),
-    "listing": gettext_lazy("List read"),
-    "have_it": gettext_lazy("You had it already"),
+RESULTS: "dict[str, StrPromise]" = {
+    Result.FILES: gettext_lazy("Files"),
+    Result.LISTING: gettext_lazy("List read"),
+    Result.HAVE_IT: gettext_lazy("You had it already"),
+    Result.CHECKED: gettext_lazy("Looked up, nothing downloaded"),
 }
 CODES: dict[str, str | Promise] = {
     **{state.value: look.label for state, look in LOOKS.items()},
-    **RESULTS,
+    **{result.value: RESULTS[result] for result in Result},
     **{kind: gettext_lazy(label) for kind, label in KINDS.items()},
 }
 

@@ -12,7 +12,9 @@ from django.test import Client, RequestFactory
 from django.urls import reverse
 from django.utils import translation
 
+from downloads.admin.words import RESULTS
 from downloads.models import Download, Preferences
+from downloads.rules.states import Result
 from tests.helpers import lives
 from tests.helpers.translations import stored
 from tests.web.test_spanish import english_on, lived_in, reader
@@ -90,6 +92,10 @@ def test_what_answers_an_action_is_not_english(
     page = reader.post(LIST, {"action": action, "_selected_action": ticked, **post}, follow=True)
 
     assert not list(english_in(page))
+
+
+def test_every_result_has_words() -> None:
+    assert set(RESULTS) == set(Result)
 
 
 @pytest.mark.parametrize("count", ["", "2"])
