@@ -101,8 +101,8 @@ class DownloadAdmin(CleansUp):
         "created_at",
     )
     list_select_related = ("owner",)
-    search_fields = ("url", "title", "correlation_id")
-    search_help_text = gettext_lazy("URL, title or correlation id")
+    search_fields = ("correlation_id",)  # any: what makes the admin show the field
+    search_help_text = gettext_lazy("As on the dashboard: words, id:, host:, state: and others")
     show_full_result_count = False  # a second count of the whole table
     actions = ("cancel_selected", "retry_selected", "clean_up", "delete_selected")
     inlines = (HistoryInline, LogsInline)
@@ -135,6 +135,11 @@ class DownloadAdmin(CleansUp):
 
     class Media:
         css = {"all": ("downloads/admin.css",)}
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: Any, search_term: str
+    ) -> tuple[DownloadQuerySet, bool]:
+        return queryset.search(search_term.replace("\0", "")), False
 
     @admin.display(description=gettext_lazy("state"), ordering="state")
     def badge(self, download: Download) -> SafeString:

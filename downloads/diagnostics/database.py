@@ -10,6 +10,7 @@ from downloads.diagnostics.verdict import Check, Words, failure, listed, ok, phr
 from downloads.models import Site, clock_ahead_seconds, database_now
 from downloads.models.outage import REMEDY, is_damaged
 from downloads.models.schema import migrations_on_disk, why_foreign
+from downloads.models.search import has_trigrams
 from downloads.rules.words import marked
 
 CLOCK_SECONDS = 2.0  # leases hold whatever the clocks say; times of the history do not
@@ -32,6 +33,7 @@ def check_database() -> list[Check]:
         return [
             *_check_engine(),
             check_clocks(),
+            check_search(),
             check_worker(),
             check_orphans(),
             check_sites(),
@@ -92,6 +94,21 @@ def check_sqlite(version: tuple[int, ...]) -> Check:
     )
     fix = phrase("Use a Python that comes with a newer SQLite, or PostgreSQL.")
     return warning("SQLite", sentence, fix)
+
+
+def check_search() -> Check:
+    """Check that the database could make the index of the search."""
+    if has_trigrams():
+        return ok(marked("search"), phrase("Words are found in an index."))
+    if connection.vendor == "postgresql":
+        fix = phrase(
+            "CREATE EXTENSION pg_trgm in this database, as its superuser; "
+            "then manage.py index_search."
+        )
+    else:
+        fix = phrase("Use a Python whose SQLite has FTS5; then manage.py index_search.")
+    sentence = phrase("A search reads every download: the database has no index of words.")
+    return warning(marked("search"), sentence, fix)
 
 
 def check_worker() -> Check:

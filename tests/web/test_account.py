@@ -245,6 +245,16 @@ def test_a_token_is_shown_once_and_works(browser: Client, user: User) -> None:
     assert "backup" in text_of(again)
 
 
+def test_the_page_says_when_a_token_was_used_last(browser: Client, user: User) -> None:
+    tokens.issue(user, name="new")
+    tokens.find(tokens.issue(user, name="old"))
+
+    page = text_of(browser.get("/account/"))
+
+    assert page.count("never used") == 1
+    assert re.search(r"used <time[^>]*>just now</time>", page)
+
+
 def test_a_token_without_a_name_is_refused(browser: Client) -> None:
     answer = browser.post("/account/tokens", {"name": " ", "scope": "write", "days": ""})
 
