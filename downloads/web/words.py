@@ -109,6 +109,7 @@ def _connection() -> Words:
         "next_try": _("next try in %(n)s s"),
         "signed_out": _("You are signed out. What you see may be old."),
         "stopped": _("Updates stopped at %(time)s. What you see may be old."),
+        "unanswered": _("What changed could not be loaded. It is tried again."),
         "off": _("Live updates are off."),
         "held_back": _("A proxy in front of this site holds them back."),
         "polling": _("This page asks every %(n)s seconds."),
