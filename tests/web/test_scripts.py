@@ -14,7 +14,7 @@ TEMPLATES = ROOT / "templates"
 # Bytes of our own scripts, that of the worker included; htmx and uPlot left out.
 PAGES = ("dashboard", "download")
 MOST_BYTES_OF_SOURCE = 60_000  # with comments
-MOST_BYTES_AS_SERVED = 47_500
+MOST_BYTES_AS_SERVED = 48_000
 LIVE = ("live", "refresh", "status", "signs", "announce", "connection", "hub", "patch", "rows")
 
 
