@@ -15,7 +15,7 @@ from pytest_django import DjangoDbBlocker
 
 from downloads import actions
 from downloads.accounts import tokens
-from downloads.models import Download
+from downloads.models import Download, SavedView
 from downloads.rules.errors import ErrorClass
 from tests.conftest import PASSWORD
 from tests.helpers import lives
@@ -174,14 +174,21 @@ def lived_in(site: Serving, staff: User) -> dict[str, str]:
         "completed": lives.complete(lives.submit(staff)),
         "running": lives.start(lives.submit(staff)),
     }
+    checked = lives.start(lives.submit(staff, check=True))
+    formats = [{"kind": "video", "height": 720, "container": "mp4"}, {"kind": "audio"}]
+    checked.complete_as_checked(actor="test", media={"height": 720, "formats": formats})
+    downloads["checked"] = checked
     listing = lives.list_up(lives.submit(staff), *(lives.entry(number) for number in range(3)))
     downloads |= {"list": listing.download, "waiting": lives.submit(staff)}
+    view = SavedView(owner=staff, filter="all", text="example", sort="newest")
+    view.store(name="Examples")
     preset = save(staff, "Mine")
     tokens.issue(staff, name="script")
     pages = {name: f"downloads/{each.correlation_id}/" for name, each in downloads.items()}
     return pages | {
         "dashboard": "",
         "nothing found": "?q=nothing",
+        "view": "?q=example&sort=newest",
         "account": "account/",
         "help": "help/",
         "presets": "presets/",
