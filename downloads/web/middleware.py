@@ -32,6 +32,18 @@ DAMAGED_SENTENCE = marked(
 )
 
 
+class SaysNoStoreAlone(MiddlewareMixin):
+    """Shortens what `never_cache` says: beside `no-store` all else means nothing."""
+
+    def process_response(
+        self, request: HttpRequest, response: HttpResponseBase
+    ) -> HttpResponseBase:
+        if "no-store" in response.headers.get("Cache-Control", ""):
+            response.headers["Cache-Control"] = "no-store"
+            del response.headers["Expires"]
+        return response
+
+
 class SpeaksTheReadersLanguage(LocaleMiddleware):
     """Django's, for all but the API, whose sentences are English: programs look for them.
 
