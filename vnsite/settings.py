@@ -32,12 +32,12 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "downloads.web.middleware.SaysOnceForHowLong",
     # Before what protects pages: its headers on each static file are a tenth of a first visit.
     "servestatic.middleware.ServeStaticMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "downloads.web.compression.CompressesPages",
-    "downloads.web.middleware.SaysNoStoreAlone",
     # Before all that may refuse a request: a refusal is read as well.
     "downloads.web.middleware.SpeaksTheReadersLanguage",
     "django.contrib.sessions.middleware.SessionMiddleware",

@@ -32,8 +32,9 @@ DAMAGED_SENTENCE = marked(
 )
 
 
-class SaysNoStoreAlone(MiddlewareMixin):
-    """Shortens what `never_cache` says: beside `no-store` all else means nothing."""
+class SaysOnceForHowLong(MiddlewareMixin):
+    """Leaves out what is said twice of how long an answer is kept: what `never_cache` says beside
+    `no-store`, and by what browsers would ask again for a file that never changes."""
 
     def process_response(
         self, request: HttpRequest, response: HttpResponseBase
@@ -41,6 +42,8 @@ class SaysNoStoreAlone(MiddlewareMixin):
         if "no-store" in response.headers.get("Cache-Control", ""):
             response.headers["Cache-Control"] = "no-store"
             del response.headers["Expires"]
+        if "immutable" in response.headers.get("Cache-Control", ""):
+            del response.headers["ETag"], response.headers["Last-Modified"]
         return response
 
 
