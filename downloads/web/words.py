@@ -16,7 +16,6 @@ from django.urls import reverse
 from django.utils import translation
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
-from django.views.decorators.clickjacking import xframe_options_exempt
 from django.views.decorators.http import require_safe
 
 from downloads.web.format import AGES, COMING, NOW
@@ -28,7 +27,6 @@ Words = Mapping[str, str | Mapping[str, str]]
 @require_safe
 # The headers that protect pages are longer than the words.
 @csp_exempt()  # type: ignore[arg-type]
-@xframe_options_exempt
 def script(request: HttpRequest, *, language: str, version: str) -> HttpResponse:
     """Answer the words of a language. A page of another version of vnsite gets those of this one,
     and does not keep them."""

@@ -177,3 +177,19 @@ def test_the_link_of_a_row_is_copied(page: Page, user: User, ended: list[Downloa
 
     expect(row.get_by_role("button", name="Copied")).to_be_visible()
     assert page.evaluate("navigator.clipboard.readText()") == ended[0].url
+
+
+def test_where_there_is_no_clipboard_the_link_of_a_row_is_selected(
+    page: Page, user: User, ended: list[Download]
+) -> None:
+    page.add_init_script(
+        "Object.defineProperty(Navigator.prototype, 'clipboard', {value: undefined})"
+    )
+    open_list(page, user, width=1280, height=900)
+    row = row_of(page, ended[0])
+    row.locator(".more > summary").click()
+
+    row.get_by_role("button", name="Copy the link").click()
+
+    expect(row.get_by_role("button", name="Press Ctrl+C")).to_be_visible()
+    assert page.evaluate("getSelection().toString()") == ended[0].url
