@@ -22,6 +22,8 @@ from downloads.models import (
     Transition,
     Worker,
 )
+from downloads.rules.errors import ErrorClass
+from downloads.rules.states import Reason
 from downloads.web.detail_view import options_in_words
 from downloads.web.site_form import SiteForm
 
@@ -42,6 +44,8 @@ class LibraryEntryAdmin(NothingToEdit, admin.ModelAdmin):
     list_select_related = ("owner", "download")
     search_fields = ("title", "url", "correlation_id")
     search_help_text = "Title, URL or correlation id"
+    ordering = ("-pk",)  # as they were published, without sorting them all
+    show_full_result_count = False
     inlines = (FilesInline,)
 
     def get_deleted_objects(
@@ -72,10 +76,22 @@ class PreferencesAdmin(admin.ModelAdmin):
         return ("user",) if obj else ()
 
 
+class ReasonFilter(admin.SimpleListFilter):
+    """Those that there can be: Django would look for them in all moves."""
+
+    title = parameter_name = "reason"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(reason.value, reason.value) for reason in (*Reason, *ErrorClass)]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Transition]) -> Any:
+        return queryset.filter(reason=self.value()) if self.value() else queryset
+
+
 @admin.register(Transition)
 class TransitionAdmin(NothingToWrite, admin.ModelAdmin):
     list_display = ("seq", "at", "download", "from_state", "to_state", "actor", "reason", "attempt")
-    list_filter = ("to_state", "reason", "at")
+    list_filter = ("to_state", ReasonFilter, "at")
     list_select_related = ("download",)
     search_fields = ("download__correlation_id", "actor")
     search_help_text = "Correlation id or actor"
