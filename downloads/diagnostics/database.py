@@ -8,7 +8,7 @@ from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
 from downloads.diagnostics import stats
-from downloads.diagnostics.verdict import Check, Words, failure, listed, ok, phrase, warning
+from downloads.diagnostics.verdict import Check, Words, failure, listed, ok, phrase, tenths, warning
 from downloads.models import Site, clock_ahead_seconds, database_now
 from downloads.models.outage import REMEDY, is_damaged
 from downloads.models.schema import migrations_on_disk, why_foreign
@@ -155,7 +155,7 @@ def check_clocks() -> Check:
     ahead[phrase("this process")] = clock_ahead_seconds()
     most = max(map(abs, ahead.values()))
     if most <= CLOCK_SECONDS:
-        sentence = phrase("They agree with the database's to {seconds} s.", seconds=f"{most:.1f}")
+        sentence = phrase("They agree with the database's to {seconds} s.", seconds=tenths(most))
         return ok(marked("clocks"), sentence)
     wrong = [
         phrase("{name} by {seconds} s", name=name, seconds=f"{seconds:+.1f}")
