@@ -132,7 +132,9 @@ class ListQuery:
 
     def select(self, downloads: DownloadQuerySet) -> DownloadQuerySet:
         """Return the downloads that filter and search let through, of all pages."""
-        return downloads.filter(CONDITIONS[self.filter]).search(self.text)
+        if self.filter is not Filter.ALL:
+            downloads = downloads.those(CONDITIONS[self.filter])
+        return downloads.search(self.text)
 
 
 @dataclass(frozen=True, kw_only=True)
