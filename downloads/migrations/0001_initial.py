@@ -1063,6 +1063,30 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="download",
+            index=models.Index(fields=["site"], name="download_by_site"),
+        ),
+        migrations.AddIndex(
+            model_name="download",
+            index=models.Index(
+                condition=models.Q(("error_class__isnull", False)),
+                fields=["error_class"],
+                name="download_by_error",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="download",
+            index=models.Index(fields=["created_at"], name="download_by_day"),
+        ),
+        migrations.AddIndex(
+            model_name="download",
+            index=models.Index(
+                condition=models.Q(("result", "listing")),
+                fields=["result"],
+                name="download_by_result",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="download",
             index=models.Index(fields=["owner", "fingerprint"], name="download_by_fingerprint"),
         ),
         migrations.AddIndex(

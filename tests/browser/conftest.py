@@ -17,7 +17,7 @@ from pytest_django import DjangoDbBlocker
 
 from downloads import actions
 from downloads.accounts import tokens
-from downloads.models import Download, LostDownload
+from downloads.models import Download, LostDownload, SavedView
 from downloads.rules.errors import ErrorClass
 from downloads.rules.states import Reason, State
 from tests.conftest import PASSWORD
@@ -187,16 +187,23 @@ def lived_in(site: Serving, staff: User) -> dict[str, str]:
         "running": start_for_long(staff),
         "cancelling": actions.cancel(start_for_long(staff), actor="user:stefan"),
     }
+    checked = lives.start(lives.submit(staff, check=True))
+    formats = [{"kind": "video", "height": 720, "container": "mp4"}, {"kind": "audio"}]
+    checked.complete_as_checked(actor="test", media={"height": 720, "formats": formats})
+    downloads["checked"] = checked
     removed = lives.complete(lives.submit(staff))
     (settings.VNSITE.media_root / removed.library_path / "clip.mp4").unlink()
     listing = lives.list_up(lives.submit(staff), *(lives.entry(number) for number in range(3)))
     downloads |= {"removed": removed, "list": listing.download, "waiting": lives.submit(staff)}
+    view = SavedView(owner=staff, filter="all", text="example", sort="newest")
+    view.store(name="Examples")
     preset = save(staff, "Mine")
     tokens.issue(staff, name="script")
     pages = {name: f"downloads/{each.correlation_id}/" for name, each in downloads.items()}
     return pages | {
         "dashboard": "",
         "nothing found": "?q=nothing",
+        "view": "?q=example&sort=newest",
         "account": "account/",
         "help": "help/",
         "presets": "presets/",

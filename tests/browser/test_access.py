@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from typing import Literal
 
 import pytest
 from django.conf import settings
@@ -21,6 +22,7 @@ CUT_OFF = """() => [...document.querySelectorAll("button, .button, .badge, .chip
     .filter((each) => !each.matches(".hidden, .hidden *, .skip, :has(> input)"))
     .filter((each) => each.scrollHeight > each.clientHeight + 1 && each.clientHeight)
     .map((each) => each.outerHTML.slice(0, 120))"""
+MOVING = "document.getAnimations().length"
 WIDTH = "document.documentElement.scrollWidth"
 TOO_SMALL = """(least) => [...document.querySelectorAll("button, .button, summary, nav a, select")]
     .filter((each) => each.checkVisibility() && !each.matches(".hidden *, .skip"))
@@ -153,6 +155,26 @@ def test_reduced_motion_stands_still(page: Page, staff: User, lived_in: dict[str
     for path in (lived_in["dashboard"], lived_in["running"]):
         page.emulate_media(reduced_motion="no-preference")
         page.goto(path)
-        assert page.evaluate("document.getAnimations().length") > 0
+        assert page.evaluate(MOVING) > 0
         page.emulate_media(reduced_motion="reduce")
-        assert page.evaluate("document.getAnimations().length") == 0
+        assert page.evaluate(MOVING) == 0
+
+
+@pytest.mark.parametrize(
+    ("chosen", "system", "moves"), [("reduced", "no-preference", False), ("full", "reduce", True)]
+)
+def test_what_the_reader_chose_of_motion_goes_before_the_system(
+    page: Page,
+    staff: User,
+    lived_in: dict[str, str],
+    chosen: str,
+    system: Literal["no-preference", "reduce"],
+    moves: bool,
+) -> None:
+    page.emulate_media(reduced_motion=system)
+    Preferences.objects.create(user=staff, motion=chosen)
+    sign_in(page, staff)
+
+    page.goto(lived_in["running"])
+
+    assert (page.evaluate(MOVING) > 0) is moves

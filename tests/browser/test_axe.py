@@ -1,6 +1,8 @@
 """axe-core finds nothing on any page, in any theme, language and width, at rest and in use."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -9,12 +11,14 @@ import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.urls import Resolver404, ResolverMatch, resolve, reverse
+from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from downloads.accounts import first_admin
-from downloads.models import Preferences
+from downloads.models import Preferences, Worker
 from downloads.web import urls
 from tests.browser.conftest import TIMEOUT_MS, sign_in, sign_out
+from tests.helpers import lives
 from tests.helpers.serving import Serving
 from tests.helpers.serving import sign_in as session_of
 
@@ -132,6 +136,46 @@ def test_pages_for_who_is_not_signed_in(page: Page, site: Serving, axe: str, lan
     assert not found, "\n".join(found)
 
 
+@contextmanager
+def no_worker() -> Iterator[None]:
+    rows = Worker.objects.filter(pk__in=list(Worker.objects.alive().values_list("pk", flat=True)))
+    rows.update(stopped_at=timezone.now())
+    yield
+    rows.update(stopped_at=None)
+
+
+@contextmanager
+def workers_of_all_kinds(staff: User) -> Iterator[None]:
+    """Beside the site's own, which is alive."""
+    now = timezone.now()
+    late = lives.make_worker(heartbeat_at=now - timedelta(seconds=20))
+    lost = lives.make_worker(heartbeat_at=lives.long_ago())
+    draining = lives.make_worker(cpu_percent=150.2, memory_bytes=2**30)
+    lives.start(lives.submit(staff), draining)
+    Worker.objects.let_drain(draining.name)
+    lives.submit(staff)
+    yield
+    Worker.objects.filter(pk__in=[each.pk for each in (late, lost, draining)]).delete()
+
+
+@pytest.mark.parametrize("language", [code for code, _ in settings.LANGUAGES])
+def test_workers_in_every_state(
+    page: Page, site: Serving, staff: User, axe: str, language: str
+) -> None:
+    page.emulate_media(reduced_motion="reduce")
+    speak(page, staff, language)
+    found: list[str] = []
+
+    for name, are_there in {"none": no_worker(), "all": workers_of_all_kinds(staff)}.items():
+        with are_there:
+            page.goto("workers/?again=1")
+            open_details(page)
+            page.evaluate(axe)
+            found += complaints(page, f"workers, {name}", AT_REST)
+
+    assert not found, "\n".join(found)
+
+
 def open_menu(page: Page) -> None:
     page.locator("[popovertarget=menu]").click()
 
@@ -217,6 +261,8 @@ USES: dict[str, tuple[str, Callable[[Page], None]]] = {
     "lost connection": ("dashboard", lose_connection),
     "open menus": ("dashboard", open_details),
     "open details": ("failed", open_details),
+    "form of a view": ("view", open_details),
+    "form of a new view": ("nothing found", open_details),
     "open details of a film": ("completed", open_details),
     "open details of a list": ("list", open_details),
     "refused retry": ("failed", refuse_retry),
