@@ -3,7 +3,7 @@
 Its history, files and error have modules of their own.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.utils.html import format_html
@@ -16,7 +16,7 @@ from downloads.rules.options import DownloadOptions, InvalidOption
 from downloads.rules.states import Result, State
 from downloads.rules.words import say, say_number
 from downloads.waiting import Why
-from downloads.web.actors import host_of_worker
+from downloads.web.actors import actor_in_words, host_of_worker, workers_among
 from downloads.web.chart import chart_of
 from downloads.web.details import warnings_of
 from downloads.web.files_view import File, files_of
@@ -42,6 +42,7 @@ def detail_view(view: DownloadView) -> dict[str, object]:
         # What somebody has to do before it can begin.
         "remedy": start_a_worker() if waiting and waiting.why == Why.NO_WORKER else "",
         "waiting_site": waiting.site if waiting and waiting.why == Why.SITE else "",
+        "attempt_now": _attempt_now(download, entries),
         "problem": problem_of(view),
         "cleanup": cleanup,
         "cleanup_removes": _together(cleanup.file_count, cleanup.size_bytes) if cleanup else "",
@@ -60,6 +61,19 @@ def detail_view(view: DownloadView) -> dict[str, object]:
         "around": lists_around(download),
         "technical": [(term, value) for term, value in _technical(download) if value],
     }
+
+
+def _attempt_now(download: Download, entries: Sequence[Transition]) -> str:
+    """Say which attempt runs and who runs it, named as in the history; "" when none does."""
+    if not download.is_running or download.worker is None:
+        return ""
+    workers = workers_among([entry.actor for entry in entries])
+    return say(
+        "Attempt {number} of {most}, {worker}",
+        number=download.tries,
+        most=download.max_attempts,
+        worker=actor_in_words(download.worker.actor, workers=workers),
+    )
 
 
 def _film(files: list[File]) -> File | None:

@@ -200,12 +200,14 @@ def test_a_stream_that_never_answers_is_told_step_by_step(page: Page, user: User
     page.clock.fast_forward(3_500)
     expect(word).to_have_text("Reconnecting")
     expect(page.locator("#lost")).to_be_hidden()
+    expect(page.get_by_role("link", name="What helps")).to_have_count(0)
     for _ in range(2):
         page.clock.fast_forward(8_500)
 
     expect(word).to_have_text("Updating every 10 s")
     expect(lost).to_contain_text("A proxy in front of this site holds them back.")
     expect(page.locator("#announcer")).to_contain_text("A proxy in front")
+    expect(page.get_by_role("link", name="What helps")).to_have_attribute("href", "/help/#proxy")
     download = lives.submit(user)
     page.clock.fast_forward(10_500)
     expect(row_of(page, download)).to_be_visible()

@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from downloads import actions
 from downloads.models import Attempt, Download, Progress
 from downloads.rules.errors import ErrorClass
-from downloads.rules.states import Reason, State
+from downloads.rules.states import Phase, Reason, State
 from tests.browser.conftest import TIMEOUT_MS, sign_in
 from tests.browser.test_journey import assert_not_reloaded, mark
 from tests.browser.test_waiting import show
@@ -172,6 +172,31 @@ def test_what_is_said_of_the_speed_is_said_anew_every_half_minute(page: Page, st
     expect(said).to_contain_text("now 1.0 MiB/s")
     expect(rows).to_have_count(2)
     expect(page.locator(".plot")).to_have_attribute("aria-label", re.compile("now 1.0 MiB/s"))
+
+
+def test_progress_has_its_numbers_until_they_are_too_old(page: Page, staff: User) -> None:
+    page.clock.install()
+    running = lives.start(lives.submit(staff))
+    open_page(page, staff, running)
+    expect(page.locator("#chip-word")).to_have_text("Live")
+    panel = page.locator("#part-now")
+
+    Progress.objects.update(
+        phase=Phase.FETCHING, received_bytes=140 * 2**20, total_bytes=280 * 2**20, eta_seconds=26.0
+    )
+    report_speed(running, 6.2 * 2**20)
+
+    for words in ("Downloading", "50 %", "140 MiB of 280 MiB", "6.2 MiB/s", "26 s left"):
+        expect(panel).to_contain_text(words)
+    bar = panel.get_by_role("progressbar", name="Progress")
+    expect(bar).to_have_js_property("value", 50)
+    assert running.worker
+    expect(panel).to_contain_text(f"Attempt 1 of 3, worker 1 ({running.worker.name})")
+    # Which would be read out, number by number.
+    expect(page.locator(":is([aria-live], [role=status], [role=alert]) progress")).to_have_count(0)
+    page.clock.fast_forward(12_000)
+    expect(panel.locator("[data-at=speed]")).to_have_text("—")
+    expect(panel).to_contain_text("No bytes for 1")
 
 
 def report_speed(running: Download, speed: float) -> None:
