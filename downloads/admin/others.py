@@ -11,7 +11,7 @@ from django.utils.translation import gettext, gettext_lazy, ngettext
 
 from downloads.actions import delete_entry
 from downloads.admin.read_only import NothingToEdit, NothingToWrite
-from downloads.admin.words import CodesInWords, ReasonsInWords, state_in_words
+from downloads.admin.words import CodesInWords, state_in_words
 from downloads.models import (
     ApiToken,
     LibraryEntry,
@@ -24,9 +24,11 @@ from downloads.models import (
     Transition,
     Worker,
 )
+from downloads.rules.errors import ErrorClass
+from downloads.rules.states import Reason
 from downloads.rules.words import grouped
 from downloads.web.detail_view import options_in_words
-from downloads.web.history import reason_in_words
+from downloads.web.history import REASONS, reason_in_words
 from downloads.web.site_form import SiteForm
 
 
@@ -46,6 +48,8 @@ class LibraryEntryAdmin(NothingToEdit, admin.ModelAdmin):
     list_select_related = ("owner", "download")
     search_fields = ("title", "url", "correlation_id")
     search_help_text = gettext_lazy("Title, URL or correlation id")
+    ordering = ("-pk",)  # as they were published, without sorting them all
+    show_full_result_count = False
     inlines = (FilesInline,)
 
     def get_deleted_objects(
@@ -77,10 +81,22 @@ class PreferencesAdmin(admin.ModelAdmin):
         return ("user",) if obj else ()
 
 
+class ReasonFilter(admin.SimpleListFilter):
+    """Those that there can be: Django would look for them in all moves."""
+
+    title = parameter_name = "reason"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(code, REASONS.get(code, code)) for code in (*Reason, *ErrorClass)]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Transition]) -> Any:
+        return queryset.filter(reason=self.value()) if self.value() else queryset
+
+
 @admin.register(Transition)
 class TransitionAdmin(NothingToWrite, admin.ModelAdmin):
     list_display = ("seq", "at", "download", "before", "after", "actor", "why", "attempt")
-    list_filter = (("to_state", CodesInWords), ("reason", ReasonsInWords), "at")
+    list_filter = (("to_state", CodesInWords), ReasonFilter, "at")
     fields = ("seq", "download", "before", "after", "at", "actor", "why", "attempt", "data")
     list_select_related = ("download",)
     search_fields = ("download__correlation_id", "actor")

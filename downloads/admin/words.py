@@ -18,7 +18,6 @@ from downloads.rules.states import Result, State
 from downloads.rules.words import marked
 from downloads.web.entries_view import KINDS
 from downloads.web.format import LOOKS
-from downloads.web.history import REASONS
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrPromise
@@ -85,12 +84,3 @@ class CodesInWords(admin.ChoicesFieldListFilter):
         for choice in super().choices(changelist):
             shown = choice["display"]
             yield {**choice, "display": CODES.get(str(shown), shown)}
-
-
-class ReasonsInWords(admin.AllValuesFieldListFilter):
-    """The filter of a history's reasons; an error class has no other word."""
-
-    def choices(self, changelist: ChangeList) -> Iterator[Any]:
-        for choice in super().choices(changelist):
-            shown = choice["display"]
-            yield {**choice, "display": REASONS.get(str(shown), shown)}

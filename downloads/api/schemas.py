@@ -210,7 +210,8 @@ class ErrorOut(Outgoing):
     message: str
     advice: str
     formats: list[FormatOut] | None = Field(
-        None, description="Of `format_unavailable`: what the site has instead; null: not known"
+        None,
+        description="Of `format_unavailable` and `too_large`: what the site has",
     )
 
     @classmethod

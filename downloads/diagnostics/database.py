@@ -1,6 +1,8 @@
 """Checks of the database, and of what only its rows tell: workers, and sites that refuse us."""
 
+import math
 import sqlite3
+import time
 
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
@@ -16,11 +18,16 @@ from downloads.rules.words import marked
 CLOCK_SECONDS = 2.0  # leases hold whatever the clocks say; times of the history do not
 # Older ones have a rare race between several writers that can lose the write-ahead log.
 SAFE_SQLITE = (3, 51, 3)
+LOOK_SECONDS = 0.2  # for damage: enough for 100 MB
+LOOK_STEPS = 10_000  # of SQLite's machine between two looks at the clock
 FOREIGN_FIX = phrase("Start that version, or set VNSITE_DATA_DIR to an empty folder.")
 
 
-def check_database() -> list[Check]:
-    """Return one failure if the database cannot be used, else all that its rows tell as well."""
+def check_database(*, whole: bool = False) -> list[Check]:
+    """Return one failure if the database cannot be used, else all that its rows tell as well.
+
+    `whole`: look for damage in all of SQLite's file, however long it takes.
+    """
     try:
         connection.ensure_connection()
         if reason := why_foreign(migrations_on_disk()):
@@ -31,7 +38,7 @@ def check_database() -> list[Check]:
             fix = phrase("Run manage.py migrate; manage.py serve does it by itself.")
             return [failure(marked("database"), sentence, fix)]
         return [
-            *_check_engine(),
+            *_check_engine(whole=whole),
             check_clocks(),
             check_search(),
             check_worker(),
@@ -53,7 +60,7 @@ def unapplied_migrations() -> list[str]:
     return [str(migration) for migration, _ in plan]
 
 
-def _check_engine() -> list[Check]:
+def _check_engine(*, whole: bool) -> list[Check]:
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute("SHOW server_version")  # 15.18 (Debian 15.18-0+deb12u1)
@@ -62,10 +69,26 @@ def _check_engine() -> list[Check]:
                 ok(marked("database"), phrase("PostgreSQL {version} answers.", version=version))
             ]
         mode = str(cursor.execute("PRAGMA journal_mode").fetchone()[0])
-        damage = str(cursor.execute("PRAGMA quick_check(1)").fetchone()[0])
-    if damage != "ok":
+    if damage := damage_of_sqlite(seconds=None if whole else LOOK_SECONDS):
         return [_damaged(damage)]
     return [_check_journal(mode), check_sqlite(sqlite3.sqlite_version_info)]
+
+
+def damage_of_sqlite(*, seconds: float | None) -> str:
+    """Return what `quick_check` finds first in so many seconds, or "". None: in all of the file."""
+    ends_at = time.monotonic() + seconds if seconds is not None else math.inf
+    database = connection.connection
+    database.set_progress_handler(lambda: time.monotonic() > ends_at, LOOK_STEPS)
+    try:
+        with connection.cursor() as cursor:
+            found = str(cursor.execute("PRAGMA quick_check(1)").fetchone()[0])
+    except DatabaseError as error:
+        if getattr(error.__cause__, "sqlite_errorcode", 0) != sqlite3.SQLITE_INTERRUPT:
+            raise
+        return ""  # the time was over
+    finally:
+        database.set_progress_handler(None, LOOK_STEPS)
+    return "" if found == "ok" else found
 
 
 def _damaged(what: str) -> Check:

@@ -170,7 +170,8 @@ class _Look:
         """I16: an entry has at most one download that did not come to nothing, and of its link."""
         made: dict[tuple[int, str], Download] = {}
         for download in self._downloads:
-            if download.listed_in_id is None or download.outcome in IN_VAIN:
+            came_to_nothing = download.outcome in IN_VAIN or download.result == Result.CHECKED
+            if download.listed_in_id is None or came_to_nothing:
                 continue
             first = made.setdefault((download.listed_in_id, download.url), download)
             if first is not download:

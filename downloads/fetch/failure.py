@@ -17,6 +17,8 @@ from downloads.rules.redaction import MAX_LOOKED_AT, redact
 from downloads.sandbox.guard import PolicyBlocked
 
 MAX_MESSAGE_LENGTH = 2000
+# Where it helps to know what else the site has.
+WITH_FORMATS = frozenset({ErrorClass.FORMAT_UNAVAILABLE, ErrorClass.TOO_LARGE})
 TERMINAL_SEQUENCE = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 # When yt-dlp gives up after its own retries, only its message still holds the status.
 HTTP_ERROR = re.compile(r"\bHTTP Error ([45]\d\d)\b")
@@ -37,7 +39,8 @@ def facts_of(
 
     `refusals` are the guard's. Libraries turn its exception into their own, so that a refusal
     counts as the cause of whatever failed after it. `hints` are kinds that warnings foretold.
-    `video` is yt-dlp's: when it cannot be had as wished, what its site has of it is told.
+    `video` is yt-dlp's: when it cannot be had as wished, or is too large, what its site has of it
+    is told.
     """
     chain = list(_chain(error))
     kinds = [type(link).__name__ for link in chain]
@@ -57,7 +60,7 @@ def facts_of(
         retry_after_seconds=starts_at - time.time() if starts_at else _retry_after(chain),
         data={"starts_at": starts_at} if starts_at else {},
     )
-    if video and _class_of(broke) is ErrorClass.FORMAT_UNAVAILABLE:
+    if video and _class_of(broke) in WITH_FORMATS and MemoryError.__name__ not in kinds:
         return replace(broke, data={"formats": [each.as_dict() for each in found_in(video)]})
     return broke
 

@@ -1,15 +1,19 @@
 """Sums up the formats that yt-dlp found of a video, for a check and for a wish that failed."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
+from yt_dlp.networking import HEADRequest
 from yt_dlp.utils import determine_protocol, float_or_none
 
 from downloads.disk.names import readable
 from downloads.fetch.media import MAX_SIDE_PIXELS, PROTOCOLS
+from downloads.fetch.preview import Opener
 from downloads.rules.found import Found, quality_for
 
 MAX_SIZE_BYTES = 2**50
+SILENCE_SECONDS = 10.0
 MAX_CONTAINER_LENGTH = 16
 Format = Mapping[str, Any]
 
@@ -32,6 +36,25 @@ def found_in(video: Mapping[str, Any]) -> list[Found]:
     found = [_picture(each, alone[-1:], seconds) for each in best.values()]
     found.sort(key=lambda each: each.height, reverse=True)
     return found + [_sound(alone[-1:], seconds)] * bool(sounds)
+
+
+def chosen_of(video: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the formats of a video that its options choose."""
+    chosen = {part.get("format_id") for part in video.get("requested_formats") or [video]}
+    formats = video.get("formats") or [video]
+    return [part for part in formats if part.get("format_id") in chosen]
+
+
+def measure(formats: Iterable[dict[str, Any]], *, opener: Opener) -> None:
+    """Ask for the size of each file whose page did not tell it. What is not answered stays so."""
+    for part in formats:
+        if part.get("protocol") in ("http", "https") and not _size(part, None):
+            headers = part.get("http_headers") or {}
+            timeout = {"timeout": SILENCE_SECONDS}
+            with suppress(Exception):
+                request = HEADRequest(part["url"], headers=headers, extensions=timeout)
+                with opener.open_beside(request) as response:
+                    part["filesize"] = int(response.headers["Content-Length"])
 
 
 def size_of(formats: Iterable[Format], *, seconds: float | None) -> int:

@@ -12,7 +12,7 @@ from downloads.fetch import downloader as downloading
 from downloads.fetch import premiere, sponsors
 from downloads.fetch.assistance import Assistance
 from downloads.fetch.forecast import Forecast
-from downloads.fetch.found import found_in, size_of
+from downloads.fetch.found import chosen_of, found_in, measure, size_of
 from downloads.fetch.listing import ListReader
 from downloads.fetch.live import Live
 from downloads.fetch.media import PROTOCOLS, came, chapters_of, is_compatible, media_of, title_of
@@ -287,8 +287,9 @@ def checked(fetching: Fetching) -> Checked:
     video = fetching.info
     if not video:
         raise NotOneVideo("No video was found")
-    parts = video.get("requested_formats") or [video]
-    size_bytes = size_of(parts, seconds=fetching.duration_seconds)
+    chosen = chosen_of(video)
+    measure(chosen, opener=fetching.downloader)
+    size_bytes = size_of(chosen, seconds=fetching.duration_seconds)
     return Checked(
         media={
             **media_of(video),

@@ -1,8 +1,9 @@
 """The error of a download in words, and what somebody can do about it: buttons, links, commands."""
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
+from django.conf import settings
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
@@ -115,6 +116,15 @@ def _clean_up(view: DownloadView) -> Steps:
         yield NextStep(_("Clean up"), "brush-cleaning", address, is_post=True)
 
 
+def _smaller(view: DownloadView) -> Steps:
+    """Retry with what the site has within the limit; else with a lower quality."""
+    formats = view.download.error_data.get("formats", [])
+    most = settings.VNSITE.max_bytes
+    small = [each for each in formats if 0 < each.get("bytes", 0) <= most]
+    steps = list(_with_choices(view.download, small))
+    yield from steps or _lower_quality(view)
+
+
 def _lower_quality(view: DownloadView) -> Steps:
     options = options_of(view.download)
     if options.audio:
@@ -149,15 +159,22 @@ def _retry_with(download: Download, name: str, value: object) -> NextStep:
 
 def _found(view: DownloadView) -> Steps:
     """Retry with what the site has; else without what may have been too narrow."""
-    download = view.download
-    is_of_formats = download.error_data.get("code") in WITH_FORMATS
-    choices = choices_of(download.error_data.get("formats", [])) if is_of_formats else []
-    for choice in choices:
-        label = _("Retry: %(choice)s") % {"choice": choice.label}
-        address = _address("retry_changed", download)
-        yield NextStep(label, "rotate-ccw", address, fields=choice.fields)
-    if not choices:
-        yield from _less_narrow(view)
+    data = view.download.error_data
+    formats = data.get("formats", []) if data.get("code") in WITH_FORMATS else []
+    if data.get("code") == "no_sound":
+        formats = [each for each in formats if each.get("kind") != "audio"]
+    steps = list(_with_choices(view.download, formats))
+    yield from steps or _less_narrow(view)
+
+
+def _with_choices(download: Download, formats: Sequence[Mapping[str, Any]]) -> Steps:
+    """Retry with each of these that is not what was asked for."""
+    options, address = options_of(download), _address("retry_changed", download)
+    for choice in choices_of(formats):
+        asked = {name: field_of(name, getattr(options, name)) for name in choice.fields}
+        if asked != choice.fields:
+            label = _("Retry: %(choice)s") % {"choice": choice.label}
+            yield NextStep(label, "rotate-ccw", address, fields=choice.fields)
 
 
 def _limits_of_site(view: DownloadView) -> Steps:
@@ -211,7 +228,7 @@ STEPS: Mapping[ErrorClass, tuple[Callable[[DownloadView], Steps], ...]] = {
     ErrorClass.LIVE_NOT_STARTED: (_retry, _source),
     ErrorClass.STALLED: (_retry, _limits_of_site),
     ErrorClass.TIMED_OUT: (_retry, _lower_quality),
-    ErrorClass.TOO_LARGE: (_lower_quality, _retry),
+    ErrorClass.TOO_LARGE: (_smaller, _retry),
     ErrorClass.DISK_FULL: (_not_cleaned, _retry),
     ErrorClass.INCOMPLETE: (_retry,),
     ErrorClass.POLICY_BLOCKED: (_allow_host, _retry),

@@ -35,11 +35,17 @@ def test_a_check_tells_what_the_site_has_and_fetches_none_of_it(
 
     assert isinstance(ended.last, Checked)
     assert ended.last.media["duration"] == choices.SECONDS
-    assert ended.last.media["formats"] == [{"kind": "video", "container": "mp4"}, {"kind": "audio"}]
+    size = (offer.media / "360.mp4").stat().st_size
+    assert ended.last.media["bytes"] == size
+    assert ended.last.media["formats"] == [
+        {"kind": "video", "container": "mp4", "bytes": size},
+        {"kind": "audio"},
+    ]
     (known,) = [each for each in ended.messages if isinstance(each, Metadata)]
     assert known.title == choices.TITLE
     assert any(isinstance(each, Pictured) for each in ended.messages)
-    assert not [each for each in offer.site.requests if each.path.endswith((".mp4", ".vtt"))]
+    asked = [each for each in offer.site.requests if each.path.endswith((".mp4", ".vtt"))]
+    assert [each.method for each in asked] == ["HEAD"]
     assert list(ended.directory.iterdir()) == []
 
 
@@ -78,6 +84,13 @@ def test_what_cannot_be_had_as_wished_tells_what_can(fetch: Fetch, offer: Choice
             {"kind": "audio"},
         ]
     }
+
+
+def test_what_is_too_large_tells_what_else_there_is(fetch: Fetch, offer: Choices) -> None:
+    ended = fetch(offer.url("/page"), max_bytes=1_000)
+
+    assert ended.error_class is ErrorClass.TOO_LARGE
+    assert [each.get("height") for each in ended.broke.data["formats"]] == [540, 360, None]
 
 
 def test_each_choice_can_be_had(fetch: Fetch, offer: Choices) -> None:

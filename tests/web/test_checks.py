@@ -71,8 +71,9 @@ def test_the_row_says_what_was_found_and_downloads_it(browser: Client, checked: 
     list_page = browser.get("/")
 
     assert "Checked: 12 min 03 s, 1080p, about 281 MiB" in words_of(list_page)
-    address, fields = form_of(list_page, "Download it")
-    browser.post(address, fields)
+    address = re.search(r'form="actions" formaction="([^"]+/download)"', list_page.content.decode())
+    assert address
+    browser.post(address[1])
     made = Download.objects.latest("id")
     assert (made.url, made.owner) == (checked.url, checked.owner)
     assert DownloadOptions.from_mapping(made.options).chosen() == {"container": "webm"}

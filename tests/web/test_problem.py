@@ -9,6 +9,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import translation
 from django.utils.translation import gettext
+from pytest_django.fixtures import Settings
 
 from downloads.models import Download, Extractors
 from downloads.rules.errors import BY_CODE, ErrorClass, advice_of
@@ -174,6 +175,37 @@ def test_other_formats_are_not_offered_where_they_do_not_help(
     download = failed(user, ErrorClass.FORMAT_UNAVAILABLE, code=code, formats=FOUND)
 
     assert "540p" not in " ".join(steps_in(panel_of(browser, download)))
+
+
+def test_what_was_asked_for_is_not_offered_as_another_choice(browser: Client, user: User) -> None:
+    download = lives.start(lives.submit(user, audio="best"))
+    data = {"formats": FOUND}
+    download.move(
+        State.FAILED,
+        actor="test",
+        reason=ErrorClass.FORMAT_UNAVAILABLE,
+        error_class=ErrorClass.FORMAT_UNAVAILABLE,
+        error_data=data,
+    )
+
+    assert "Retry: Audio only" not in steps_in(panel_of(browser, download))
+
+
+def test_sound_is_not_offered_of_what_has_none(browser: Client, user: User) -> None:
+    download = failed(user, ErrorClass.FORMAT_UNAVAILABLE, code="no_sound", formats=FOUND)
+
+    assert "Retry: Audio only" not in steps_in(panel_of(browser, download))
+
+
+def test_what_is_too_large_offers_what_is_small_enough(
+    browser: Client, user: User, settings: Settings
+) -> None:
+    settings.VNSITE = settings.VNSITE.model_copy(update={"max_bytes": 2**20})
+    large = {"kind": "video", "height": 1080, "container": "mp4", "bytes": 2**21}
+
+    panel = panel_of(browser, failed(user, ErrorClass.TOO_LARGE, formats=[large, *FOUND]))
+
+    assert steps_in(panel)[:2] == ["Retry: 360p · mp4 · about 1.0 MiB", "Retry"]
 
 
 def test_staff_are_led_to_what_only_they_can_change(user: User, staff: User) -> None:
