@@ -97,8 +97,8 @@ class DownloadAdmin(admin.ModelAdmin):
     list_display_links = ("correlation_id",)
     list_filter = ("state", "outcome", "result", "error_class", "created_at")
     list_select_related = ("owner",)
-    search_fields = ("url", "title", "correlation_id")
-    search_help_text = "URL, title or correlation id"
+    search_fields = ("correlation_id",)  # any: what makes the admin show the field
+    search_help_text = "As on the dashboard: words, id:, host:, state: and others"
     show_full_result_count = False  # a second count of the whole table
     actions = ("cancel_selected", "retry_selected", "clean_up", "delete_selected")
     inlines = (HistoryInline, LogsInline)
@@ -128,6 +128,11 @@ class DownloadAdmin(admin.ModelAdmin):
 
     class Media:
         css = {"all": ("downloads/admin.css",)}
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: Any, search_term: str
+    ) -> tuple[DownloadQuerySet, bool]:
+        return queryset.search(search_term.replace("\0", "")), False
 
     @admin.display(description="state", ordering="state")
     def badge(self, download: Download) -> SafeString:

@@ -276,6 +276,16 @@ class Migration(migrations.Migration):
                         max_length=8,
                     ),
                 ),
+                (
+                    "motion",
+                    models.CharField(
+                        choices=[("system", "system"), ("full", "full"), ("reduced", "reduced")],
+                        default=downloads.models.preferences.Motion["SYSTEM"],
+                        max_length=8,
+                    ),
+                ),
+                ("update_seconds", models.PositiveSmallIntegerField(default=0)),
+                ("starts_paused", models.BooleanField(default=False)),
                 ("has_notifications", models.BooleanField(default=False)),
                 ("has_first_steps", models.BooleanField(default=True)),
                 ("has_keys", models.BooleanField(default=True)),
@@ -536,7 +546,13 @@ class Migration(migrations.Migration):
                 ("pid_started", models.BigIntegerField(default=0)),
                 ("boot_id", models.CharField(default="", max_length=64)),
                 ("slots", models.PositiveIntegerField()),
+                ("version", models.CharField(default="", max_length=64)),
                 ("yt_dlp", models.CharField(default="", max_length=64)),
+                ("cpu_percent", models.FloatField(null=True)),
+                ("memory_bytes", models.BigIntegerField(null=True)),
+                ("clock_ahead_seconds", models.FloatField(default=0.0)),
+                ("orphans_mended", models.PositiveIntegerField(default=0)),
+                ("orphans_left", models.PositiveIntegerField(default=0)),
                 ("started_at", models.DateTimeField()),
                 ("heartbeat_at", models.DateTimeField()),
                 ("stopped_at", models.DateTimeField(null=True)),
@@ -943,6 +959,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ["seq"],
+                "indexes": [models.Index(fields=["at"], name="transition_at")],
                 "constraints": [
                     models.CheckConstraint(
                         condition=models.Q(
@@ -1042,6 +1059,30 @@ class Migration(migrations.Migration):
                 condition=models.Q(("batch__isnull", False)),
                 fields=["batch"],
                 name="download_by_batch",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="download",
+            index=models.Index(fields=["site"], name="download_by_site"),
+        ),
+        migrations.AddIndex(
+            model_name="download",
+            index=models.Index(
+                condition=models.Q(("error_class__isnull", False)),
+                fields=["error_class"],
+                name="download_by_error",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="download",
+            index=models.Index(fields=["created_at"], name="download_by_day"),
+        ),
+        migrations.AddIndex(
+            model_name="download",
+            index=models.Index(
+                condition=models.Q(("result", "listing")),
+                fields=["result"],
+                name="download_by_result",
             ),
         ),
         migrations.AddIndex(

@@ -1,4 +1,5 @@
-"""Triggers of the database: the history is append-only, and changes ring the notifier.
+"""Triggers of the database: the history is append-only, changes ring the notifier, and the index
+of the search (`_search`) follows its downloads.
 
 A transition is never changed, and is deleted only together with its download.
 
@@ -8,8 +9,14 @@ one: they cost a commit about as much as an index. A heartbeat alone notifies no
 
 A later migration that makes SQLite rebuild the table of downloads or of transitions (any new column
 that is NOT NULL) must begin with `remove` and end with `install`: SQLite refuses to drop a table
-that a trigger names.
+that a trigger names, and drops the triggers of a table with it.
 """
+
+import logging
+
+from downloads.migrations import _search
+
+logger = logging.getLogger("downloads.migrations")
 
 UPDATE_REFUSED = "a transition is never changed"
 DELETE_REFUSED = "a transition is deleted only with its download"
@@ -92,9 +99,12 @@ POSTGRESQL_REMOVAL = [
 
 def install(apps, schema_editor):
     _execute(schema_editor, sqlite=SQLITE, postgresql=POSTGRESQL)
+    if refusal := _search.install(schema_editor):
+        logger.warning("Searches will read every download: %s", str(refusal).strip())
 
 
 def remove(apps, schema_editor):
+    _search.remove(schema_editor)
     _execute(schema_editor, sqlite=SQLITE_REMOVAL, postgresql=POSTGRESQL_REMOVAL)
 
 

@@ -22,7 +22,7 @@ from downloads.models.listings import (
     complete_with_listing,
 )
 from downloads.models.logs import AttemptLog
-from downloads.models.preferences import Announcements, Density, Preferences, Theme
+from downloads.models.preferences import Announcements, Density, Motion, Preferences, Theme
 from downloads.models.presets import Preset, PresetUse
 from downloads.models.progress import Progress
 from downloads.models.queue import Queue
@@ -35,6 +35,7 @@ from downloads.models.transactions import (
     CancelWasAsked,
     IllegalMove,
     LostDownload,
+    clock_ahead_seconds,
     database_now,
     short_transaction,
 )
@@ -60,6 +61,7 @@ __all__ = [
     "LibraryEntry",
     "Listing",
     "LostDownload",
+    "Motion",
     "Preferences",
     "Preset",
     "PresetUse",
@@ -81,6 +83,7 @@ __all__ = [
     "Wanted",
     "Worker",
     "add_entries",
+    "clock_ahead_seconds",
     "complete_with_listing",
     "database_now",
     "short_transaction",

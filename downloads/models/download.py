@@ -14,7 +14,7 @@ from downloads.models.archive import ArchivedMedia
 from downloads.models.counts import Counts
 from downloads.models.library import LibraryEntry, PublishedFile
 from downloads.models.progress import Progress
-from downloads.models.search import condition_of
+from downloads.models.search import condition_of, few_among
 from downloads.models.stream import Deletion, StreamPosition, Transition
 from downloads.models.thumbnails import Thumbnail
 from downloads.models.transactions import (
@@ -100,8 +100,12 @@ class DownloadQuerySet(models.QuerySet["Download"]):
         return self.filter(state__in=ENDED)
 
     def search(self, text: str) -> Self:
-        """Downloads that match all parts of a search, but for those that make no sense."""
-        return self.filter(condition_of(Search.parse(text)))
+        """Downloads that match all parts of a search, but for those that make no sense.
+
+        Asks the indexes for those that were there when this was called.
+        """
+        search = Search.parse(text)
+        return self.filter(condition_of(search), few_among(self.model.objects.all(), search))
 
     def with_thumbnail(self) -> Self:
         """Join the thumbnails of rows and of what they have, without their bytes."""
@@ -294,6 +298,18 @@ class Download(models.Model):
             models.Index(fields=["owner", "-finished_at", "-id"], name="download_by_owner_end"),
             models.Index(
                 fields=["batch"], condition=Q(batch__isnull=False), name="download_by_batch"
+            ),
+            models.Index(fields=["site"], name="download_by_site"),
+            models.Index(
+                fields=["error_class"],
+                condition=Q(error_class__isnull=False),
+                name="download_by_error",
+            ),
+            models.Index(fields=["created_at"], name="download_by_day"),
+            models.Index(
+                fields=["result"],
+                condition=Q(result=Result.LISTING.value),
+                name="download_by_result",
             ),
             # Not of the URL, which may be longer than PostgreSQL takes into an index.
             models.Index(fields=["owner", "fingerprint"], name="download_by_fingerprint"),

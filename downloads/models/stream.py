@@ -78,6 +78,7 @@ class Transition(models.Model):
 
     class Meta:
         ordering = ["seq"]
+        indexes = [models.Index(fields=["at"], name="transition_at")]  # the queue of the last day
         constraints = [
             models.CheckConstraint(
                 condition=Q(to_state__in=plain_values(State)), name="transition_to"

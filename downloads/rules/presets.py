@@ -8,7 +8,7 @@ from typing import Any
 from downloads.rules import names
 from downloads.rules.names import MAX_NAME_LENGTH, InvalidName, key_of
 from downloads.rules.options import OPTIONS, DownloadOptions, InvalidOption
-from downloads.rules.words import marked, say
+from downloads.rules.words import marked, say, translated
 
 
 class InvalidPreset(ValueError):
@@ -61,6 +61,11 @@ class OfferedPreset:
     stored: Mapping[str, Any]  # as in the row: perhaps of another version
     is_shared: bool = False
     owner: str = ""  # their name; "" for what is shipped
+
+    @property
+    def label(self) -> str:
+        """Its name for a reader: what is shipped is called as it is in their language."""
+        return translated(self.name) if self.origin is Origin.SHIPPED else self.name
 
     @property
     def options(self) -> DownloadOptions:

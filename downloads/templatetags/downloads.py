@@ -1,10 +1,11 @@
 """The tags of our templates. The words of a page come from the view models in `web`."""
 
+from functools import cache
 from typing import Any
 
 from django import template
 from django.templatetags.static import static
-from django.utils.html import format_html, json_script
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from downloads.models import Counts
@@ -12,16 +13,18 @@ from downloads.rules.states import State
 from downloads.waiting import has_live_worker, is_draining
 from downloads.web.format import LOOKS, instant, size
 from downloads.web.help import SHORTCUTS
-from downloads.web.words import words as words_of_scripts
+from downloads.web.words import script_url
 
 register = template.Library()
 register.simple_tag(instant)
 register.simple_tag(size)
+register.simple_tag(script_url, name="words_url")
 
 SPRITE = "downloads/vendor/lucide-static-1.62.0/icons.svg"
 
 
 @register.simple_tag
+@cache
 def icon(name: str) -> SafeString:
     """Draw an icon of the sprite, for the eye only: the words are beside it."""
     return format_html(
@@ -29,12 +32,6 @@ def icon(name: str) -> SafeString:
         static(SPRITE),
         name,
     )
-
-
-@register.simple_tag
-def words() -> SafeString:
-    """Place the words of the page's scripts."""
-    return json_script(words_of_scripts(), "words")
 
 
 @register.simple_tag(takes_context=True)

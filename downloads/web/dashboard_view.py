@@ -58,7 +58,7 @@ def banners(
     if obstacles.queue.paused_at:
         yield _queue_is_paused(obstacles.queue, is_for_staff=is_for_staff)
     for each in problems:
-        yield Banner(each.level, icon="triangle-alert", title=each.sentence, fix=each.fix)
+        yield Banner(each.level, icon="triangle-alert", title=str(each.sentence), fix=str(each.fix))
     for site, count in sites[:MAX_SITES]:
         who = say_number(
             "{number:,} download waits for it.", "{number:,} downloads wait for it.", number=count

@@ -85,7 +85,7 @@ def _step_of(name: str, made: list[Check]) -> Step:
 
 
 def _words_of(check: Check) -> tuple[str, str]:
-    return check.sentence, check.fix
+    return str(check.sentence), str(check.fix)
 
 
 @require_POST

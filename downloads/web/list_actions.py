@@ -29,7 +29,7 @@ from downloads.models import (
 )
 from downloads.models.listings import add_entries_in_turns
 from downloads.rules.options import DownloadOptions
-from downloads.rules.words import say_number
+from downloads.rules.words import grouped, say_number
 from downloads.web.detail import find, page_of
 from downloads.web.entries_form import EntriesForm
 from downloads.web.many_view import sentence_about
@@ -98,7 +98,7 @@ def sentence_about_entries(additions: list[Addition]) -> str:
         )
     for refusal, sentence in REFUSALS.items():
         if refused := sum(one.refusal is refusal for one in additions):
-            values = {"number": refused, "limit": f"{settings.VNSITE.user_waiting:,}"}
+            values = {"number": refused, "limit": grouped(settings.VNSITE.user_waiting)}
             sentences.append(sentence % values)
     return " ".join(sentences) or gettext("There is nothing to add among these.")
 

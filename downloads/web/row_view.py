@@ -121,6 +121,15 @@ class DownloadView:
     place: int | None = None  # in the queue; None: it waits for something else, or far behind
 
     @property
+    def id(self) -> str:
+        return self.download.correlation_id
+
+    @cached_property
+    def address(self) -> str:
+        """Its page; what is done with it is behind that: `cancel`, `delete`."""
+        return reverse("download", args=[self.id])
+
+    @cached_property
     def name(self) -> str:
         return self.download.title or self.download.url
 
@@ -149,18 +158,19 @@ class DownloadView:
             f"{height}p" if height else "",
         ]
 
-    @property
+    @cached_property
     def film(self) -> PublishedFile | None:
         """The file that it was about; None: it left none."""
-        films = [file for file in self.download.files if file.role in FILMS]
-        return films[0] if films else None
+        if not hasattr(self.download, "entry"):
+            return None
+        return next((file for file in self.download.files if file.role in FILMS), None)
 
     @property
     def since(self) -> datetime:
         """The instant that its row tells the age of: its end, or when it was added."""
         return self.download.finished_at or self.download.created_at
 
-    @property
+    @cached_property
     def save_address(self) -> str:
         """Where that file can be had; "" when there is none."""
         film = self.film
@@ -248,11 +258,10 @@ class DownloadView:
             if listing.kind == ListKind.CHANNEL
             else say_number("{number:,} video", "{number:,} videos", number=listing.count)
         )
-        address = reverse("download", args=[self.download.correlation_id])
         return format_html(
             '{}: <a href="{}">{}<span class="hidden"> {}</span></a>',
             held,
-            address,
+            self.address,
             gettext("choose"),
             self.name,
         )

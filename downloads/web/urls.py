@@ -23,6 +23,7 @@ from downloads.web import (
     sign_in,
     sites,
     system,
+    words,
     workers,
 )
 from downloads.web.media import media
@@ -106,6 +107,7 @@ urlpatterns = [
     path("account/password", account.change_password, name="change_password"),
     path("account/tokens", account.make_token, name="make_token"),
     path("account/tokens/<int:pk>/revoke", account.revoke_token, name="revoke_token"),
+    path("words/<slug:language>/<slug:version>.js", words.script, name="words"),
     path("help/", help.help_page, name="help"),
     path("setup/", sign_in.setup, name="setup"),
     path("login/", sign_in.Login.as_view(), name="login"),

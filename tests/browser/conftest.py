@@ -21,7 +21,7 @@ from tests.conftest import PASSWORD
 from tests.helpers import lives
 from tests.helpers.media_server import MediaServer
 from tests.helpers.presets import save
-from tests.helpers.serving import Serving
+from tests.helpers.serving import Serving, serving
 from tests.helpers.waiting import wait_for
 
 CHROMIUM = next(
@@ -102,6 +102,15 @@ def shared_db(
     with django_db_blocker.unblock():
         yield
         empty_database(but=OF_THE_SITE)
+
+
+@pytest.fixture(scope="module")
+def unattended(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Serving]:
+    """The one `serve` of a module whose downloads do only what its tests do: it has no worker."""
+    with serving("--no-worker") as server:
+        yield server
+    with django_db_blocker.unblock():
+        empty_database()
 
 
 def empty_database(*, but: frozenset[str] = frozenset()) -> None:

@@ -118,7 +118,8 @@ def open_row_menu(page: Page) -> None:
 
 
 def open_options(page: Page) -> None:
-    page.locator("details.add-change").evaluate("details => { details.open = true }")
+    page.locator(".add-change button").click()
+    page.locator("details.add-change[open]").wait_for()
 
 
 def open_details(page: Page) -> None:

@@ -1,18 +1,23 @@
 """The rows of the list in a browser: their height, their places, and what does not move."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import User
 from playwright.sync_api import Page, expect
 
-from downloads.models import Download
+from downloads.models import Download, Preferences
+from downloads.rules.errors import ErrorClass
 from downloads.rules.states import Reason, State
 from tests.browser.conftest import TIMEOUT_MS, sign_in
 from tests.browser.test_journey import row_of
 from tests.helpers import lives
-from tests.helpers.serving import Serving, serving
+from tests.helpers.serving import Serving
+
+CUT_OFF = """sentences => sentences
+    .filter((each) => each.scrollHeight > each.clientHeight || each.scrollWidth > each.clientWidth)
+    .map((each) => each.textContent)"""
 
 
 @pytest.fixture(autouse=True)
@@ -21,10 +26,8 @@ def _patience() -> None:
 
 
 @pytest.fixture
-def site(shared_db: None, clean_disk: None) -> Iterator[Serving]:
-    """A site without a worker, so that only the tests move downloads."""
-    with serving("--no-worker") as server:
-        yield server
+def site(shared_db: None, clean_disk: None, unattended: Serving) -> Serving:
+    return unattended
 
 
 @pytest.fixture
@@ -67,13 +70,35 @@ def test_the_first_row_is_high_on_a_phone_and_nothing_is_cut(
     assert page.eval_on_selector_all(".row-actions", ends) == 1
 
 
+@pytest.mark.parametrize("language", [code for code, _ in settings.LANGUAGES])
+def test_why_a_download_failed_is_read_in_its_row(
+    page: Page, site: Serving, user: User, language: str
+) -> None:
+    Preferences.objects.create(user=user, language=language)
+    for error_class in ErrorClass:
+        lives.fail(lives.submit(user), error_class)
+
+    rows = open_list(page, user, width=1280, height=900)
+
+    assert {row["height"] for row in rows[1:]} == {44}
+    assert page.locator(".row .failure").evaluate_all(CUT_OFF) == []
+    assert len(rows) == len(ErrorClass)
+
+
+def test_a_search_is_read_on_a_phone(page: Page, user: User, ended: list[Download]) -> None:
+    open_list(page, user, width=360, height=740)
+
+    field = page.get_by_role("searchbox")
+    assert field.evaluate("field => field.clientWidth") >= 150
+
+
 def test_a_wide_screen_is_used(page: Page, user: User, ended: list[Download]) -> None:
     rows = open_list(page, user, width=1920, height=1080)
 
     assert rows[0]["width"] > 1600
 
 
-def test_comfortable_rows_are_higher_and_stay_so(
+def test_comfortable_rows_are_higher_and_stay_so_wherever_their_user_signs_in(
     page: Page, user: User, ended: list[Download]
 ) -> None:
     compact = open_list(page, user, width=1280, height=900)
@@ -81,7 +106,8 @@ def test_comfortable_rows_are_higher_and_stay_so(
     page.get_by_role("button", name="Comfortable rows").click()
 
     expect(page.get_by_role("button", name="Compact rows")).to_be_visible()
-    page.reload()
+    page.context.clear_cookies()  # as in another browser
+    sign_in(page, user)
     assert boxes(page)[1]["height"] > compact[1]["height"]
 
 
@@ -120,3 +146,15 @@ def test_a_row_that_is_drawn_again_moves_nothing(
 
     expect(row).to_have_attribute("data-state", "cleaned")
     assert boxes(page) == before
+
+
+def test_the_link_of_a_row_is_copied(page: Page, user: User, ended: list[Download]) -> None:
+    open_list(page, user, width=1280, height=900)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    row = row_of(page, ended[0])
+    row.locator(".more > summary").click()
+
+    row.get_by_role("button", name="Copy the link").click()
+
+    expect(row.get_by_role("button", name="Copied")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == ended[0].url

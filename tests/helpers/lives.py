@@ -34,7 +34,7 @@ def submit(owner: User | None = None, *, url: str = "", **options: Any) -> Downl
     return submitted.download
 
 
-def make_worker(*, heartbeat_at: datetime | None = None, slots: int = 4) -> Worker:
+def make_worker(*, heartbeat_at: datetime | None = None, slots: int = 4, **columns: Any) -> Worker:
     """A worker that is alive unless its heartbeat is old."""
     now = timezone.now()
     return Worker.objects.create(
@@ -44,6 +44,7 @@ def make_worker(*, heartbeat_at: datetime | None = None, slots: int = 4) -> Work
         slots=slots,
         started_at=now,
         heartbeat_at=heartbeat_at or now,
+        **columns,
     )
 
 

@@ -138,7 +138,7 @@ def test_doctor_speaks_of_a_database_without_tables(tmp_path: Path) -> None:
     done = manage(site_in(tmp_path), "doctor")
 
     assert done.returncode == 2
-    assert "migrations are not applied" in done.stdout
+    assert "Migrations that are not applied" in done.stdout
     assert done.stderr == ""
 
 

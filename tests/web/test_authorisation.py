@@ -98,6 +98,7 @@ ROUTES = {
     "account/tokens": May.SIGNED_IN,
     "account/tokens/<int:pk>/revoke": May.SIGNED_IN,
     "help/": May.ANYBODY,
+    "words/<slug:language>/<slug:version>.js": May.ANYBODY,
     "setup/": May.ANYBODY,  # with the secret that only `serve` prints, while there is no user
     "login/": May.ANYBODY,
     "logout/": May.ANYBODY,
@@ -197,6 +198,8 @@ def address_of(route: str, download: Download) -> str:
     values = {
         "<correlation_id:correlation_id>": download.correlation_id,
         "<correlation_id>": download.correlation_id,
+        "<slug:language>": "en",
+        "<slug:version>": "0",
         "<path:name>": download.files.get().name,
         "<path:object_id>": str(download.pk),
         "<path:content_type_id>": "1",

@@ -1,16 +1,20 @@
 """The error of a download on its page: what happened, what to do, what exactly."""
 
+import html
 import re
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
+from django.utils import translation
+from django.utils.translation import gettext
 from pytest_django.fixtures import Settings
 
 from downloads.models import Download, Extractors
 from downloads.rules.errors import BY_CODE, ErrorClass, advice_of
 from downloads.rules.states import State
+from downloads.rules.words import say
 from tests.helpers import lives
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_disk")]
@@ -70,8 +74,9 @@ def failed(owner: User, error_class: ErrorClass, **data: Any) -> Download:
     return download
 
 
-def panel_of(client: Client, download: Download) -> str:
-    page = client.get(f"/downloads/{download.correlation_id}/").content.decode()
+def panel_of(client: Client, download: Download, *, language: str = "en") -> str:
+    headers = {"Accept-Language": language}
+    page = client.get(f"/downloads/{download.correlation_id}/", headers=headers).content.decode()
     return page.partition('id="part-problem"')[2].partition("</section>")[0]
 
 
@@ -97,14 +102,38 @@ def test_every_error_says_what_happened_and_what_to_do_and_tells_no_secret(
     assert SECRET not in panel
 
 
-@pytest.mark.parametrize("code", BY_CODE)
-def test_every_code_of_an_error_has_its_own_sentence(
-    browser: Client, user: User, code: str
+@pytest.mark.parametrize("error_class", ErrorClass)
+def test_every_error_says_the_same_in_spanish(
+    browser: Client, user: User, error_class: ErrorClass
 ) -> None:
-    panel = panel_of(browser, failed(user, ErrorClass.FORMAT_UNAVAILABLE, code=code))
+    download = failed(user, error_class)
+    english, spanish = (panel_of(browser, download, language=each) for each in ("en", "es"))
 
-    assert BY_CODE[code].sentence in panel.replace("&#x27;", "'")
-    assert "Retry with changes…" in steps_in(panel)
+    advice = advice_of(error_class, {})
+    with translation.override("es"):
+        sentence, next_step = say(advice.sentence), say(advice.next_step)
+    assert sentence != advice.sentence
+    assert sentence in html.unescape(spanish)
+    assert next_step in html.unescape(spanish)
+    assert len(steps_in(spanish)) == len(steps_in(english)) > 0
+    assert not set(steps_in(spanish)) & set(steps_in(english)) - {COMMANDS.get(error_class)}
+    assert SECRET not in spanish
+
+
+@pytest.mark.parametrize("code", BY_CODE)
+@pytest.mark.parametrize("language", ["en", "es"])
+def test_every_code_of_an_error_has_its_own_sentence(
+    browser: Client, user: User, code: str, language: str
+) -> None:
+    download = failed(user, ErrorClass.FORMAT_UNAVAILABLE, code=code)
+
+    panel = html.unescape(panel_of(browser, download, language=language))
+
+    with translation.override(language):
+        sentence, change = say(BY_CODE[code].sentence), gettext("Retry with changes…")
+    assert sentence in panel
+    assert (sentence == BY_CODE[code].sentence) == (language == "en")
+    assert change in steps_in(panel)
 
 
 FOUND = [

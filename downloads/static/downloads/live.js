@@ -5,16 +5,7 @@ import { alarm, announcers } from "./announce.js";
 import { connect } from "./connection.js";
 import { size } from "./format.js";
 import * as patch from "./patch.js";
-import {
-  begin,
-  changed,
-  gone,
-  noteUnshown,
-  refresh,
-  refreshAll,
-  refreshBanners,
-  refreshSoon,
-} from "./refresh.js";
+import { begin, changed, gone, noteUnshown, refreshAll, refreshBanners, refreshSoon } from "./refresh.js";
 import * as rows from "./rows.js";
 import * as signs from "./signs.js";
 import { noteAnswer, showChip, status, watch } from "./status.js";
@@ -22,7 +13,6 @@ import { say } from "./words.js";
 
 const IDLE_MS = 5 * 60_000; // hidden for so long while nothing runs, the page hears no more
 const NOTE_MS = 20_000;
-const PROGRESS_MS = 500; // between two drawings of numbers, each of which costs a frame
 const QUEUE_MS = 2_000; // in which places in the queue may be old
 // The states of the filters that are not an outcome.
 const COUNTED = {
@@ -32,6 +22,8 @@ const COUNTED = {
 };
 
 const page = document.body.dataset;
+// Between two drawings of numbers, each of which costs a frame.
+const PROGRESS_MS = Math.max(500, 1_000 * Number(page.frequency ?? 0));
 const byId = (id) => document.getElementById(id);
 const tellers = announcers();
 let newestStats = null;
@@ -198,15 +190,19 @@ function writeTitle() {
 
 // What the person does.
 
-byId("pause").addEventListener("click", (event) => {
-  status.paused = !status.paused;
-  event.currentTarget.setAttribute("aria-pressed", String(status.paused));
-  showChip();
+byId("pause").addEventListener("click", () => {
+  pause(!status.paused);
   if (status.paused) return;
   if (newestStats && rows.exists) writeStats();
   if (rows.exists) gone.forEach(rows.drop);
   refreshSoon();
 });
+
+function pause(isPaused) {
+  status.paused = isPaused;
+  byId("pause").setAttribute("aria-pressed", String(isPaused));
+  showChip();
+}
 
 byId("chip-retry").addEventListener("click", () => connection.ask("retry"));
 
@@ -216,8 +212,7 @@ document.addEventListener("vnsite:changed", (event) => onOwn(event.detail));
 // Somebody's own action is shown, whatever is paused.
 function onOwn(ids) {
   for (const id of ids) changed.add(id);
-  if (!status.paused) refreshSoon();
-  else refresh();
+  refreshSoon(true);
 }
 
 document.addEventListener("submit", ({ target }) => {
@@ -299,4 +294,5 @@ setInterval(() => {
 
 patch.writeTimes();
 showAll();
+pause("paused" in page);
 connection.open();

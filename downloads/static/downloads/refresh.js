@@ -4,25 +4,23 @@
 import * as patch from "./patch.js";
 import * as rows from "./rows.js";
 
-const BURST = 6; // refreshes in this time, and then one after the other
-const BURST_MS = 2_000;
-const BURST_OF_LIST_MS = 12_000; // of a list, whose downloads all change it
-const LEAST_MS = 50; // between two: what is committed together is asked for together
+const LEAST_MS = 20; // before one: what is committed together is asked for together
+const REST = 3; // between two, times what the last one took: who is slow to answer is asked less
+const HIDDEN_MS = 700; // between two while nobody looks; what is announced finds its row after 1 s
 const AFTER_ERROR_MS = 3_000;
 const PATIENCE_MS = 10_000; // also the age at which banners are asked for again: a disk fills
 
 const page = document.body.dataset;
+const EVERY_MS = 1_000 * Number(page.frequency ?? 0); // what the person wishes at least between two
 const byId = (id) => document.getElementById(id);
-const times = []; // when the newest refreshes began
-const askedBy = new Map(); // correlation id, "" for what is no row → the newest refresh that asks for it
-let number = 0;
 const unshown = new Set(); // changed during a refresh, which may bring their rows as they were before
 let everything = false;
 let banners = false;
 let bannersAt = performance.now();
-let waitUntil = 0; // after an error
+let isOwn = false; // somebody's own action is to be shown, whatever is paused
+let restUntil = 0;
 let timer = null;
-let underWay = 0;
+let isUnderWay = false;
 let asker = {};
 
 export const changed = new Set(); // correlation ids of which we know only that they changed
@@ -33,12 +31,11 @@ export function begin(callbacks) {
   asker = callbacks;
 }
 
-export function refreshSoon() {
-  if (asker.isPaused() || timer !== null || gone.has(page.download)) return;
-  const span = byId("entries") ? BURST_OF_LIST_MS : BURST_MS;
-  const free = times.length < BURST ? 0 : times[0] + span;
-  const next = Math.max(free, (times.at(-1) ?? -LEAST_MS) + LEAST_MS, waitUntil);
-  timer = setTimeout(refresh, Math.max(0, next - performance.now()));
+// One at a time: what changes meanwhile is asked for with the next.
+export function refreshSoon(isForOwn = false) {
+  isOwn ||= isForOwn;
+  if (timer !== null || isUnderWay || gone.has(page.download) || (asker.isPaused() && !isOwn)) return;
+  timer = setTimeout(refresh, Math.max(LEAST_MS, restUntil - performance.now()));
 }
 
 export function refreshAll() {
@@ -53,51 +50,51 @@ export function refreshBanners() {
 
 // A row that the list does not show may come with the refresh that is under way, as it was before.
 export function noteUnshown(id) {
-  if (underWay) unshown.add(id);
+  if (isUnderWay) unshown.add(id);
 }
 
-// Several may be under way: one that asks for many rows takes long.
-export async function refresh() {
-  const [ids, all, own] = [[...changed], everything, ++number];
+async function refresh() {
+  isUnderWay = true;
+  isOwn = false;
   timer = null;
+  const [ids, all] = [[...changed], everything];
   const withBanners = banners || performance.now() - bannersAt > PATIENCE_MS;
   changed.clear();
   everything = banners = false;
-  times.push(performance.now());
-  times.splice(0, times.length - BURST);
-  if (!rows.exists || all || withBanners) askedBy.set("", own);
-  underWay += 1;
+  const began = performance.now();
+  let rest = document.hidden ? Math.max(HIDDEN_MS, EVERY_MS) : EVERY_MS;
   try {
-    if (!rows.exists) await absorb(all ? location.href : page.fragment, own);
-    else await Promise.all([list(ids, all, own), withBanners && !all && absorb(page.banners, own)]);
+    if (!rows.exists) await absorb(all ? location.href : page.fragment);
+    else await Promise.all([list(ids, all), withBanners && !all && absorb(page.banners)]);
     if (withBanners) bannersAt = performance.now();
     asker.onAnswer(true);
+    rest = Math.max(rest, REST * (performance.now() - began));
   } catch {
     // The server is away. What was asked for is asked for again when it is back.
     for (const id of ids) changed.add(id);
     everything ||= all;
     banners ||= withBanners;
-    waitUntil = performance.now() + AFTER_ERROR_MS;
     asker.onAnswer(false);
+    rest = AFTER_ERROR_MS;
   }
-  underWay -= 1;
+  isUnderWay = false;
+  restUntil = performance.now() + rest;
   for (const id of [...unshown].filter(rows.knows)) changed.add(id);
-  if (!underWay) for (const each of [unshown, askedBy]) each.clear();
+  unshown.clear();
   if (changed.size || everything || banners) refreshSoon();
 }
 
-async function list(ids, all, own) {
+async function list(ids, all) {
   const others = ids.filter((id) => !rows.shows(id));
   // Of more than a page of them only the server knows which belong to this one.
   const isFlood = others.length > rows.pageSize;
-  if (all || (isFlood && rows.takesNew)) await absorb(location.href, own);
+  if (all || (isFlood && rows.takesNew)) await absorb(location.href);
   const asked = [...(all ? rows.shownIds() : ids.filter(rows.shows)), ...(isFlood ? [] : others)];
-  for (const id of asked) askedBy.set(id, own);
   if (!asked.length) return;
   const url = new URL(page.fragment, location.href);
   url.search = location.search;
   url.searchParams.set("ids", asked.join(","));
-  await absorb(url, own);
+  await absorb(url);
 }
 
 // Somebody may be typing in a form, or ticking entries: only their states are drawn again.
@@ -106,8 +103,7 @@ function isInUse(id) {
   return isOpen || id === "add" || (id === "part-entries" && byId("entries"));
 }
 
-// `own`: the number of the refresh. A row that a later one asks for comes newer with that.
-async function absorb(url, own) {
+async function absorb(url) {
   const answer = await fetch(url, { redirect: "manual", signal: AbortSignal.timeout(PATIENCE_MS) });
   if (answer.type === "opaqueredirect") return asker.onSignedOut();
   if (answer.status === 404) return undefined; // deleted meanwhile: the stream says so
@@ -116,8 +112,7 @@ async function absorb(url, own) {
   if ((fresh.body.dataset.user ?? page.user) !== page.user) return location.reload(); // another one
   useToken(fresh);
   for (const part of fresh.querySelectorAll("[data-part]")) {
-    const isOld = askedBy.get(part.dataset.row ?? "") > own;
-    if (isOld || isInUse(part.id) || gone.has(part.dataset.row) || patch.swap(part)) continue;
+    if (isInUse(part.id) || gone.has(part.dataset.row) || patch.swap(part)) continue;
     const isNew = part.dataset.row && !("unmatched" in part.dataset);
     if (isNew && (rows.takesNew || url !== location.href)) rows.offer(part);
   }
@@ -131,3 +126,10 @@ function useToken(fresh) {
   const token = fresh.querySelector(name)?.value;
   if (token) for (const field of document.querySelectorAll(name)) field.value = token;
 }
+
+document.addEventListener("visibilitychange", () => {
+  clearTimeout(timer);
+  timer = null;
+  restUntil = 0;
+  if (changed.size || everything || banners) refreshSoon();
+});
