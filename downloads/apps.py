@@ -11,6 +11,7 @@ from django.utils import translation
 
 class DownloadsConfig(AppConfig):
     name = "downloads"
+    verbose_name = translation.gettext_lazy("Downloads")
 
     def ready(self) -> None:
         from downloads.diagnostics.checks import refuse_folder_conflict

@@ -48,10 +48,10 @@ YT_DLP_FAILURE_DAYS = 90
 CONFLICT_FIX = phrase("Set VNSITE_MEDIA_DIR and VNSITE_TEMP_DIR to two folders side by side.")
 
 
-def run() -> list[Check]:
-    """Make all checks of `doctor`, in its order."""
+def run(*, whole: bool = False) -> list[Check]:
+    """Make all checks of `doctor`, in its order. `whole`: see `check_database`."""
     return [
-        *check_database(),
+        *check_database(whole=whole),
         *check_folders(),
         *check_free_space(),
         check_library(settings.VNSITE.media_root),

@@ -1,12 +1,14 @@
 """Checks of the database, and of what only its rows tell: workers, and sites that refuse us."""
 
+import math
 import sqlite3
+import time
 
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
 from downloads.diagnostics import stats
-from downloads.diagnostics.verdict import Check, Words, failure, listed, ok, phrase, warning
+from downloads.diagnostics.verdict import Check, Words, failure, listed, ok, phrase, tenths, warning
 from downloads.models import Site, clock_ahead_seconds, database_now
 from downloads.models.outage import REMEDY, is_damaged
 from downloads.models.schema import migrations_on_disk, why_foreign
@@ -16,11 +18,16 @@ from downloads.rules.words import marked
 CLOCK_SECONDS = 2.0  # leases hold whatever the clocks say; times of the history do not
 # Older ones have a rare race between several writers that can lose the write-ahead log.
 SAFE_SQLITE = (3, 51, 3)
+LOOK_SECONDS = 0.2  # for damage: enough for 100 MB
+LOOK_STEPS = 10_000  # of SQLite's machine between two looks at the clock
 FOREIGN_FIX = phrase("Start that version, or set VNSITE_DATA_DIR to an empty folder.")
 
 
-def check_database() -> list[Check]:
-    """Return one failure if the database cannot be used, else all that its rows tell as well."""
+def check_database(*, whole: bool = False) -> list[Check]:
+    """Return one failure if the database cannot be used, else all that its rows tell as well.
+
+    `whole`: look for damage in all of SQLite's file, however long it takes.
+    """
     try:
         connection.ensure_connection()
         if reason := why_foreign(migrations_on_disk()):
@@ -31,7 +38,7 @@ def check_database() -> list[Check]:
             fix = phrase("Run manage.py migrate; manage.py serve does it by itself.")
             return [failure(marked("database"), sentence, fix)]
         return [
-            *_check_engine(),
+            *_check_engine(whole=whole),
             check_clocks(),
             check_search(),
             check_worker(),
@@ -53,7 +60,7 @@ def unapplied_migrations() -> list[str]:
     return [str(migration) for migration, _ in plan]
 
 
-def _check_engine() -> list[Check]:
+def _check_engine(*, whole: bool) -> list[Check]:
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute("SHOW server_version")  # 15.18 (Debian 15.18-0+deb12u1)
@@ -62,10 +69,26 @@ def _check_engine() -> list[Check]:
                 ok(marked("database"), phrase("PostgreSQL {version} answers.", version=version))
             ]
         mode = str(cursor.execute("PRAGMA journal_mode").fetchone()[0])
-        damage = str(cursor.execute("PRAGMA quick_check(1)").fetchone()[0])
-    if damage != "ok":
+    if damage := damage_of_sqlite(seconds=None if whole else LOOK_SECONDS):
         return [_damaged(damage)]
     return [_check_journal(mode), check_sqlite(sqlite3.sqlite_version_info)]
+
+
+def damage_of_sqlite(*, seconds: float | None) -> str:
+    """Return what `quick_check` finds first in so many seconds, or "". None: in all of the file."""
+    ends_at = time.monotonic() + seconds if seconds is not None else math.inf
+    database = connection.connection
+    database.set_progress_handler(lambda: time.monotonic() > ends_at, LOOK_STEPS)
+    try:
+        with connection.cursor() as cursor:
+            found = str(cursor.execute("PRAGMA quick_check(1)").fetchone()[0])
+    except DatabaseError as error:
+        if getattr(error.__cause__, "sqlite_errorcode", 0) != sqlite3.SQLITE_INTERRUPT:
+            raise
+        return ""  # the time was over
+    finally:
+        database.set_progress_handler(None, LOOK_STEPS)
+    return "" if found == "ok" else found
 
 
 def _damaged(what: str) -> Check:
@@ -132,7 +155,7 @@ def check_clocks() -> Check:
     ahead[phrase("this process")] = clock_ahead_seconds()
     most = max(map(abs, ahead.values()))
     if most <= CLOCK_SECONDS:
-        sentence = phrase("They agree with the database's to {seconds} s.", seconds=f"{most:.1f}")
+        sentence = phrase("They agree with the database's to {seconds} s.", seconds=tenths(most))
         return ok(marked("clocks"), sentence)
     wrong = [
         phrase("{name} by {seconds} s", name=name, seconds=f"{seconds:+.1f}")

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from django.utils.formats import number_format
 from django.utils.functional import Promise, lazy
 
 from downloads.rules.words import say
@@ -19,7 +20,12 @@ def _listed(parts: Iterable[Words]) -> str:
     return ", ".join(map(str, parts))
 
 
+def _tenths(number: float) -> str:
+    return number_format(number, 1)
+
+
 listed = lazy(_listed, str)
+tenths = lazy(_tenths, str)
 
 
 class Level(StrEnum):

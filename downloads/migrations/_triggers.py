@@ -9,12 +9,12 @@ one: they cost a commit about as much as an index. A heartbeat alone notifies no
 
 A later migration that makes SQLite rebuild the table of downloads or of transitions (any new column
 that is NOT NULL) must begin with `remove` and end with `install`: SQLite refuses to drop a table
-that a trigger names, and drops the triggers of a table with it.
+that a trigger names, and drops the triggers and the statistics of a table with it.
 """
 
 import logging
 
-from downloads.migrations import _search
+from downloads.migrations import _search, _statistics
 
 logger = logging.getLogger("downloads.migrations")
 
@@ -99,6 +99,7 @@ POSTGRESQL_REMOVAL = [
 
 def install(apps, schema_editor):
     _execute(schema_editor, sqlite=SQLITE, postgresql=POSTGRESQL)
+    _statistics.install(schema_editor)
     if refusal := _search.install(schema_editor):
         logger.warning("Searches will read every download: %s", str(refusal).strip())
 

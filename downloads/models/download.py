@@ -14,7 +14,7 @@ from downloads.models.archive import ArchivedMedia
 from downloads.models.counts import Counts
 from downloads.models.library import LibraryEntry, PublishedFile
 from downloads.models.progress import Progress
-from downloads.models.search import condition_of, few_among
+from downloads.models.search import condition_of, few_among, few_of
 from downloads.models.stream import Deletion, StreamPosition, Transition
 from downloads.models.thumbnails import Thumbnail
 from downloads.models.transactions import (
@@ -106,6 +106,10 @@ class DownloadQuerySet(models.QuerySet["Download"]):
         """
         search = Search.parse(text)
         return self.filter(condition_of(search), few_among(self.model.objects.all(), search))
+
+    def those(self, condition: Q) -> Self:
+        """Downloads that meet a condition of which an index knows, as `search` reads them."""
+        return self.filter(condition, few_of(self.model.objects.filter(condition)))
 
     def with_thumbnail(self) -> Self:
         """Join the thumbnails of rows and of what they have, without their bytes."""

@@ -69,4 +69,4 @@ class Preferences(models.Model):
         verbose_name_plural = "preferences"
 
     def __str__(self) -> str:
-        return f"preferences of {self.user}"
+        return str(self.user)

@@ -87,7 +87,7 @@ class Transition(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.seq}: {self.from_state or 'nothing'} → {self.to_state}"
+        return f"{self.seq}: {self.from_state or '—'} → {self.to_state}"
 
 
 class DeletionQuerySet(models.QuerySet["Deletion"]):

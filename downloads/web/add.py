@@ -55,9 +55,7 @@ def page(request: SignedInRequest) -> HttpResponse:
         return _unfold(request)
     form = AddForm.to_begin(request.user, urls=_shared_links(request.GET.dict()))
     form.set_on_links(autofocus=True)
-    here = request.build_absolute_uri(request.path)
-    context = {"form": form, "told": Told(), "here": here}
-    return render(request, "downloads/add.html", context)
+    return render(request, "downloads/add.html", {"form": form, "told": Told()})
 
 
 def _unfold(request: SignedInRequest) -> HttpResponse:

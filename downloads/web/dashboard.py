@@ -30,14 +30,14 @@ from downloads.web import dashboard_view
 from downloads.web.add_form import AddForm
 from downloads.web.first_steps import first_steps
 from downloads.web.format import UNKNOWN, size
-from downloads.web.listing import PAGE_SIZE, Filter, ListQuery, counts_by_filter, page_of
+from downloads.web.listing import PAGE_SIZES, Filter, ListQuery, counts_by_filter, page_of
 from downloads.web.order import Sort
 from downloads.web.requests import SignedInRequest, visible
 from downloads.web.row_view import DownloadView
 from downloads.web.system_view import newer_sets
 
 # What live.js may ask for at once: the rows that it shows and as many that may join them.
-MAX_ROWS = 2 * PAGE_SIZE
+MAX_ROWS = 2 * max(PAGE_SIZES)
 # Columns that no row shows.
 LARGE = ("manifest", "listed_in__manifest", "listed_in__media", "have__manifest", "have__media")
 

@@ -14,7 +14,7 @@ from downloads.rules.words import say, say_number
 from downloads.waiting import Obstacles, Waiting
 from downloads.web.actors import actor_in_words
 from downloads.web.format import instant
-from downloads.web.listing import PAGE_SIZE, Filter, ListQuery, Page
+from downloads.web.listing import PAGE_SIZE, PAGE_SIZES, Filter, ListQuery, Page
 from downloads.web.order import Sort
 from downloads.web.row_view import site_waits, start_a_worker
 from downloads.web.system_view import HostView
@@ -203,6 +203,16 @@ def _no_match(query: ListQuery) -> str:
     return say("No downloads match “{text}” and the filter “{state}”.", text=text, state=state)
 
 
+def sizes(query: ListQuery, page: Page) -> list[tuple[int, str, bool]]:
+    """Return how many rows a page may have, with the address of such a page and whether it is this
+    one; nothing where no choice would show other rows."""
+    is_short = not (page.previous or page.next) and len(page.downloads) <= min(PAGE_SIZES)
+    choices = () if is_short else PAGE_SIZES
+    return [
+        (rows, replace(query.first_page, rows=rows).address, rows == query.rows) for rows in choices
+    ]
+
+
 def list_view(query: ListQuery, page: Page) -> dict[str, object]:
     """Say what stands around the rows: the search, the order, and the pages beside this one."""
     return {
@@ -210,7 +220,8 @@ def list_view(query: ListQuery, page: Page) -> dict[str, object]:
         "chips": chips(query),
         "may_save": query.may_be_saved,
         "page": page,
-        "page_size": PAGE_SIZE,
+        "sizes": sizes(query, page),
+        "rows": "" if query.rows == PAGE_SIZE else query.rows,
         "state": "" if query.filter is Filter.ALL else query.filter,
         # Value, label and whether it is chosen.
         "orders": [(each, gettext(ORDERS[each]), each is query.sort) for each in Sort],

@@ -142,6 +142,7 @@ def _technical(download: Download) -> list[tuple[str, str]]:
         (_("Options"), options_in_words(download.options)),
         (_("Attempt"), of_most if download.tries else none_yet),
         (_("Worker"), _worker(download)),
+        (_("Name at the site"), _code(f"{download.extractor} {download.media_id}".strip())),
         (directory, _code(download.directory)),
         (_("Kept for the next attempt"), _code(download.carried)),
         (_("In the library"), _code(download.library_path)),
@@ -149,11 +150,12 @@ def _technical(download: Download) -> list[tuple[str, str]]:
 
 
 def _worker(download: Download) -> SafeString | str:
-    """Name the worker as logs do, with its host."""
+    """Name the worker as logs do, with its host, and say when it was last heard."""
     if download.worker is None:
         return ""
-    name = download.worker.name
-    return format_html("<code>{}</code> ({})", name, host_of_worker(name))
+    name, heard = download.worker.name, instant(download.worker.heartbeat_at, relative=True)
+    words = format_html("<code>{}</code> ({})", name, host_of_worker(name))
+    return format_html(_("{worker}, last heard {when}"), worker=words, when=heard)
 
 
 def options_in_words(options: dict[str, Any]) -> str:

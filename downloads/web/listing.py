@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 Word = TypeVar("Word", bound=StrEnum)
 
 PAGE_SIZE = 50
+PAGE_SIZES = (25, PAGE_SIZE, 100)
 MAX_TEXT_LENGTH = 500  # of a search
 
 
@@ -73,11 +74,13 @@ class ListQuery:
     sort: Sort = Sort.NOW
     after: str | None = None  # show what follows this key of the order
     before: str | None = None  # show what precedes it; `after` wins
+    rows: int = PAGE_SIZE  # of one page; one of PAGE_SIZES
 
     @classmethod
     def parse(cls, parameters: Mapping[str, str]) -> Self:
         """Read the query of an address. A value that makes no sense counts as absent."""
         sort = _member(Sort, parameters.get("sort"), Sort.NOW)
+        rows = parameters.get("rows")
         return cls(
             filter=_member(Filter, parameters.get("state"), Filter.ALL),
             # PostgreSQL refuses a NUL in a text.
@@ -85,6 +88,7 @@ class ListQuery:
             sort=sort,
             after=_key(parameters.get("after"), sort),
             before=_key(parameters.get("before"), sort),
+            rows=next((size for size in PAGE_SIZES if str(size) == rows), PAGE_SIZE),
         )
 
     @classmethod
@@ -118,6 +122,7 @@ class ListQuery:
             "sort": self.sort if self.sort is not Sort.NOW else None,
             "after": self.after,
             "before": self.before,
+            "rows": str(self.rows) if self.rows != PAGE_SIZE else None,
         }
         return f"?{urlencode({key: value for key, value in parameters.items() if value})}"
 
@@ -127,12 +132,14 @@ class ListQuery:
 
     def select(self, downloads: DownloadQuerySet) -> DownloadQuerySet:
         """Return the downloads that filter and search let through, of all pages."""
-        return downloads.filter(CONDITIONS[self.filter]).search(self.text)
+        if self.filter is not Filter.ALL:
+            downloads = downloads.those(CONDITIONS[self.filter])
+        return downloads.search(self.text)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """At most PAGE_SIZE downloads and the queries of the pages beside them."""
+    """At most `rows` downloads, and the queries of the pages beside them."""
 
     downloads: list[Download]
     previous: ListQuery | None
@@ -145,9 +152,9 @@ def page_of(downloads: DownloadQuerySet, query: ListQuery) -> Page:
     edge = query.before if backwards else query.after
     # One more than is shown: it tells whether there is a page behind this one.
     found = slice_of(
-        query.select(downloads), query.sort, after=edge, backwards=backwards, count=PAGE_SIZE + 1
+        query.select(downloads), query.sort, after=edge, backwards=backwards, count=query.rows + 1
     )
-    shown, has_more = found[:PAGE_SIZE], len(found) > PAGE_SIZE
+    shown, has_more = found[: query.rows], len(found) > query.rows
     if backwards:
         shown.reverse()
     if not shown:

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.utils import timezone
 from playwright.sync_api import Page, expect
 
-from downloads.models import Download, Preferences
+from downloads.models import Download, Preferences, Progress
 from downloads.rules.errors import ErrorClass
 from downloads.sandbox.programs import find_deno
 from downloads.web.words import words
@@ -164,6 +165,8 @@ def test_the_title_and_the_icon_say_what_runs(page: Page, user: User) -> None:
     lives.start(download)
 
     expect(page).to_have_title("1 active · vnsite")
+    Progress.objects.update(received_bytes=42, total_bytes=100, updated_at=timezone.now())
+    expect(page).to_have_title("42 % · 1 active · vnsite")
     assert "active" in str(page.locator("link[rel=icon]").get_attribute("href"))
 
 

@@ -1,13 +1,15 @@
 """The rows of the list in a browser: their height, their places, and what does not move."""
 
+import re
 from typing import Any
 
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.utils import timezone
 from playwright.sync_api import Page, expect
 
-from downloads.models import Download, Preferences
+from downloads.models import Download, Preferences, Progress
 from downloads.rules.errors import ErrorClass
 from downloads.rules.states import Reason, State
 from tests.browser.conftest import TIMEOUT_MS, sign_in
@@ -109,6 +111,23 @@ def test_comfortable_rows_are_higher_and_stay_so_wherever_their_user_signs_in(
     page.context.clear_cookies()  # as in another browser
     sign_in(page, user)
     assert boxes(page)[1]["height"] > compact[1]["height"]
+
+
+def test_the_summary_filters_and_says_what_all_do(
+    page: Page, user: User, ended: list[Download]
+) -> None:
+    running = lives.start(lives.submit(user))
+    Progress.objects.update(speed=6.2 * 2**20, updated_at=timezone.now())
+    open_list(page, user, width=1280, height=900)
+    summary = page.locator("#summary")
+    expect(summary.locator("#speed")).to_have_text("6.2 MiB/s")
+    expect(summary.locator("#free")).to_have_text(re.compile(r"^[\d.]+ [MGT]iB$"))
+    expect(summary.locator("#spark polyline")).to_have_attribute("points", re.compile(r"\d,\d.* "))
+
+    summary.get_by_role("link", name="Running 1").click()
+
+    expect(summary.locator("[aria-current=page]")).to_have_text("Running 1")
+    expect(page.locator(".row")).to_have_attribute("data-row", running.correlation_id)
 
 
 def test_the_order_acts_when_it_is_chosen(page: Page, user: User, ended: list[Download]) -> None:

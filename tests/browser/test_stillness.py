@@ -5,6 +5,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
+from downloads import actions
 from downloads.models import Download, Progress
 from tests.browser.conftest import TIMEOUT_MS, sign_in
 from tests.browser.test_journey import row_of
@@ -140,3 +141,47 @@ def test_a_row_goes_to_its_place_when_nobody_uses_the_list(
     page.get_by_role("searchbox").focus()
 
     expect(page.locator(".row").nth(2)).to_have_id(f"download-{waiting[0].correlation_id}")
+
+
+def test_new_rows_wait_while_something_is_selected(
+    page: Page, user: User, ended: list[Download]
+) -> None:
+    open_list(page, user)
+    tick = row_of(page, ended[2]).locator("[name=ids]")
+    tick.check()
+    page.get_by_role("searchbox").focus()
+    page.mouse.move(2, 2)
+
+    new = lives.submit(user)
+
+    expect(page.locator("#newer")).to_have_text("1 new")
+    expect(row_of(page, new)).to_have_count(0)
+    tick.uncheck()
+    page.get_by_role("searchbox").focus()
+    page.mouse.move(2, 2)
+    expect(row_of(page, new)).to_be_visible()
+
+
+def test_a_row_that_left_the_filter_stays_dimmed_until_ten_seconds_after_the_focus_left_it(
+    page: Page, user: User, ended: list[Download]
+) -> None:
+    waiting, other = lives.submit(user), lives.submit(user)
+    page.clock.install()
+    open_list(page, user, "?state=waiting")
+    row = row_of(page, waiting)
+    row.locator("a.title").focus()
+
+    actions.cancel(waiting, actor="test")
+    expect(row.locator(".badge")).to_have_text("Cancelled")
+    expect(row).to_have_css("opacity", "1")
+    expect(row.locator(".badge")).to_have_css("filter", "grayscale(1)")
+    page.clock.pause_at(page.evaluate("Date.now() + 100"))
+    page.clock.run_for(12_000)
+    expect(row).to_be_visible()
+    page.get_by_role("searchbox").focus()
+    page.clock.run_for(9_500)
+    expect(row).to_be_visible()
+    page.clock.run_for(1_000)
+
+    expect(row).to_have_count(0)
+    expect(row_of(page, other)).to_be_visible()

@@ -30,6 +30,17 @@ def test_an_unreachable_database_is_one_failure() -> None:
     assert "unable to open database file" in check.sentence
 
 
+@pytest.mark.sqlite
+@pytest.mark.django_db
+def test_a_look_for_damage_ends_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "LOOK_STEPS", 1)
+    monkeypatch.setattr(database, "LOOK_SECONDS", 0.0)
+
+    looked, whole = database.check_database()[0], database.check_database(whole=True)[0]
+
+    assert (looked.level, whole.level) == (Level.OK, Level.OK)
+
+
 @pytest.mark.parametrize(
     ("version", "level"),
     [((3, 40, 1), Level.WARNING), ((3, 51, 2), Level.WARNING), ((3, 51, 3), Level.OK)],

@@ -5,7 +5,8 @@ from django.contrib.auth.models import User
 from django.db import connection
 
 from downloads.migrations import _search
-from downloads.models import Download, search
+from downloads.models import Download, DownloadQuerySet, search
+from downloads.web.listing import Filter, ListQuery
 from downloads.web.order import ORDERS, Sort
 from tests.helpers import lives
 
@@ -96,15 +97,10 @@ def test_the_index_is_made_of_the_downloads_that_are_there() -> None:
     assert found("harbour") == by_looking("harbour")
 
 
-def plans_of(text: str) -> list[str]:
-    """How SQLite reads the downloads of each group of the first page that may be long."""
-    rows = Download.objects.search(text)
-    ended = ORDERS[Sort.NOW][-1].ordered(rows, backwards=False)[:51]
-    return [
-        line
-        for line in f"{ended.explain()}\n{rows.order_by('-id')[:51].explain()}".splitlines()
-        if "downloads_download" in line
-    ]
+def plans_of(rows: DownloadQuerySet) -> tuple[str, str]:
+    """How SQLite reads the first page of downloads, of those that have ended and of the newest."""
+    ended = ORDERS[Sort.NOW][-1].ordered(rows, backwards=False)
+    return ended[:51].explain(), rows.order_by("-id")[:51].explain()
 
 
 PARTS = ["harbour", "harbour ou", "harbour 東京の", "{id}", "id:{start}", "host:clips.example"]
@@ -113,27 +109,53 @@ PARTS += ["error:unavailable", "before:2000-01-01", "is:paused", "is:list", "sta
 
 @pytest.mark.sqlite
 @pytest.mark.usefixtures("titled")
+@pytest.mark.parametrize("name", ["user", "staff"])
 @pytest.mark.parametrize("text", PARTS)
-def test_what_few_match_is_read_by_key(text: str, staff: User) -> None:
-    clip = lives.fail(lives.submit(staff, url="https://clips.example/1"))
+def test_what_few_match_is_read_by_key(
+    text: str, name: str, request: pytest.FixtureRequest
+) -> None:
+    reader: User = request.getfixturevalue(name)
+    clip = lives.fail(lives.submit(reader, url="https://clips.example/1"))
+    text = text.format(id=clip.correlation_id, start=clip.correlation_id[:5])
 
-    plans = plans_of(text.format(id=clip.correlation_id, start=clip.correlation_id[:5]))
+    plans = plans_of(Download.objects.visible_to(reader).search(text))
 
-    assert {"USING INTEGER PRIMARY KEY (rowid=?)" in plan for plan in plans} <= {True}
+    assert all(
+        "downloads_download USING INTEGER PRIMARY KEY (rowid=?)" in plan for plan in plans if plan
+    )
 
 
 @pytest.mark.sqlite
 @pytest.mark.usefixtures("titled")
-@pytest.mark.parametrize("text", ["example", "host:example.org", "after:2000-01-01"])
+@pytest.mark.parametrize(
+    "text", ["example", "host:example.org", "after:2000-01-01", "error:network"]
+)
 def test_what_many_match_is_read_in_the_order_of_the_list(
     text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(search, "FEW", 2)
+    monkeypatch.setattr(search, "FEW", -1)
 
-    ended, newest = plans_of(text)
+    ended, newest = plans_of(Download.objects.search(text))
 
     assert "USING INDEX download_by_end" in ended
-    assert "SCAN downloads_download" in newest
+    assert "TEMP B-TREE" not in ended + newest
+
+
+@pytest.mark.sqlite
+@pytest.mark.usefixtures("titled")
+@pytest.mark.parametrize("of", ["completed", "failed", "cancelled"])
+def test_a_filter_that_lets_many_through_sorts_none(
+    of: str, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "FEW", -1)
+    of_all = ListQuery(filter=Filter(of)).select(Download.objects.all())
+    of_user = ListQuery(filter=Filter(of)).select(Download.objects.visible_to(user))
+
+    ended, _ = plans_of(of_all)
+    ended_of_user, _ = plans_of(of_user)
+
+    assert "USING INDEX download_by_end" in ended
+    assert "USING INDEX download_by_owner_end" in ended_of_user
 
 
 @pytest.mark.postgresql

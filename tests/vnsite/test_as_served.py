@@ -136,3 +136,10 @@ def test_a_style_sheet_loses_its_comments_and_none_of_its_rules(path: Path) -> N
     assert "@import" not in text
     assert text.count("{") == source.count("{")
     assert STRING.findall(text) == STRING.findall(re.sub(r"(?s)/\*.*?\*/", "", source))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_loads_few_bytes_of_style(page: str) -> None:
+    sheets = ("vnsite", page)
+
+    assert sum(len(text_of(SOURCE / f"{sheet}.css")) for sheet in sheets) <= 20_000

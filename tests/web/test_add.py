@@ -419,10 +419,3 @@ def test_who_is_signed_out_comes_back_to_the_filled_form(client: Client, user: U
     answer = client.post("/login/", form, follow=True)
 
     assert box_of(answer) == URL
-
-
-def test_the_bookmarklet_opens_the_form_with_the_address_of_the_page(browser: Client) -> None:
-    assert (
-        "javascript:void open(&#x27;http://testserver/add?url=&#x27;+encodeURIComponent(location.href))"
-        in text_of(browser.get("/add")).replace("'", "&#x27;").replace("\\u002D", "-")
-    )

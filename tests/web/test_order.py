@@ -18,5 +18,6 @@ def test_those_that_wait_and_that_have_ended_are_not_sorted(
 
     plans = [group.ordered(rows, backwards=False)[:51].explain() for group in ORDERS[Sort.NOW]]
 
+    assert "USING INDEX download_by_state (state=?)" in plans[0]
     assert ["TEMP B-TREE" in plan for plan in plans[1:]] == [False, False]
     assert all("USING INDEX" in plan for plan in plans)

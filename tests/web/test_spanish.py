@@ -97,7 +97,9 @@ def lived_in(staff: User) -> list[Download]:
     ]
     completed = lives.complete(lives.submit(staff))
     running = lives.start(lives.submit(staff, quality="720p", subtitles=["es"]))
-    listing = lives.list_up(lives.submit(staff), *(lives.entry(number) for number in range(3)))
+    listing = lives.list_up(
+        lives.submit(staff), *(lives.entry(number, extractor="sitio") for number in range(3))
+    )
     save(staff, "Mío")
     tokens.issue(staff, name="programa")
     return [*ended, completed, running, listing.download, lives.submit(staff)]

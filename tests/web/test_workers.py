@@ -10,7 +10,7 @@ from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
 
-from downloads.models import Worker
+from downloads.models import Preferences, Worker
 from tests.helpers import lives
 
 pytestmark = pytest.mark.django_db
@@ -184,6 +184,14 @@ def test_the_page_asks_for_its_parts_alone(page: Client, part: str) -> None:
     assert f'hx-get="?part={part}"' in shown(page)
     assert "<html" not in alone
     assert "hx-get" not in alone
+
+
+def test_who_wants_pages_to_start_paused_gets_this_one_paused(page: Client, staff: User) -> None:
+    assert 'id="pause" type="button" aria-pressed="false"' in shown(page)
+
+    Preferences.objects.create(user=staff, starts_paused=True)
+
+    assert 'id="pause" type="button" aria-pressed="true"' in shown(page)
 
 
 def test_checks_are_made_again_when_somebody_asks(page: Client, settings: Any) -> None:

@@ -26,9 +26,15 @@ class Command(BaseCommand):
         parser.add_argument(
             "--strict", action="store_true", help="end with 1 when there are only warnings"
         )
+        parser.add_argument(
+            "--whole",
+            action="store_true",
+            help="look for damage in all of SQLite's file, which may take minutes; else in what "
+            "can be read in a moment",
+        )
 
     def handle(self, **options: Any) -> None:
-        checks = run()
+        checks = run(whole=options["whole"])
         level = worst(checks)
         if options["json"]:
             report = {"level": level, "checks": [asdict(check) for check in checks]}
