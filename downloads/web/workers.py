@@ -7,6 +7,7 @@ from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
@@ -36,7 +37,8 @@ def workers(request: SignedInRequest) -> HttpResponse:
     context = _now(request) | _queue(request)
     if request.user.is_staff:
         context |= _checks(request)
-        context["origin"] = f"{request.scheme}://{request.get_host()}"
+        events = request.build_absolute_uri(f"{reverse('dashboard')}events/")
+        context["curl"] = f'curl -N -H "Authorization: Bearer TOKEN" {events}'
         context["report"] = report_of(
             stats.workers(), context["queue"], context["orphans"], context["checks"]
         )

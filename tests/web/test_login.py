@@ -125,3 +125,13 @@ def test_a_locked_session_that_was_open_goes_on(client: Client, user: User) -> N
     use_up_the_tries(client)
 
     assert other.get("/").status_code == 200
+
+
+@pytest.mark.django_db
+def test_before_there_is_a_user_the_sign_in_leads_to_the_set_up_and_asks_for_nothing(
+    client: Client,
+) -> None:
+    answer = client.get("/login/").content.decode()
+
+    assert "Open the set-up link" in answer
+    assert "<input" not in answer
