@@ -1,15 +1,17 @@
 """What grows with the number of downloads that have ended.
 
-`.venv/bin/python -m benchmarks.rows [--most 100000] [--rounds 9] [--json]`
+`.venv/bin/python -m benchmarks.rows [--most 100000] [--rounds 9] [--cpu] [--json]`
 
 A site with 1,000 ended downloads, then with 100,000, and so on in tens up to `--most`: the median
 milliseconds of pages, searches, answers of the API and commands, and how many times those with
-1,000. With VNSITE_DATABASE_URL in the database that it names, which must be empty.
+1,000; with `--cpu` those of CPU, which a busy machine changes less. With VNSITE_DATABASE_URL in the
+database that it names, which must be empty, and whose server's CPU does not count.
 """
 
 import argparse
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -44,6 +46,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--most", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--cpu", action="store_true")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     sizes = list(takewhile(lambda size: size <= options.most, SIZES))
@@ -52,19 +55,31 @@ def main() -> None:
         import django
 
         django.setup()
-        figures = {size: measure(site, origin, size, options.rounds) for size in sizes}
+        clock = partial(cpu_seconds, site) if options.cpu else time.perf_counter
+        figures: dict[int, dict[str, float]] = {}
+        for size in sizes:
+            figures[size] = measure(site, origin, size, options.rounds, clock=clock)
+            if not options.json:
+                print_table(figures)
     if options.json:
         print(json.dumps(figures, indent=2))
-    else:
-        print_table(figures)
 
 
-def measure(site: Site, origin: str, size: int, rounds: int) -> dict[str, float]:
+def cpu_seconds(site: Site) -> float:
+    """Of the web process, and of the commands that have ended."""
+    commands = resource.getrusage(resource.RUSAGE_CHILDREN)
+    web = time.clock_gettime((~site.process.pid << 3) | 2)  # clock_getcpuclockid(3)
+    return web + commands.ru_utime + commands.ru_stime
+
+
+def measure(
+    site: Site, origin: str, size: int, rounds: int, *, clock: Callable[[], float]
+) -> dict[str, float]:
     """Return milliseconds by what took them, with so many ended downloads."""
     filled.fill(size)
     return {
         **{
-            name: median_of(ask, rounds)
+            name: median_of(ask, rounds, clock=clock)
             for name, ask in [*pages(site.browser(), site.url), *answers(site), *commands(site)]
         },
         "from added to claimed": 1000
@@ -106,15 +121,15 @@ def commands(site: Site) -> Iterator[tuple[str, Callable[[], object]]]:
         )
 
 
-def median_of(ask: Callable[[], object], rounds: int) -> float:
+def median_of(ask: Callable[[], object], rounds: int, *, clock: Callable[[], float]) -> float:
     ask()  # the first one is slower
-    return statistics.median(milliseconds_of(ask) for _ in range(rounds))
+    return statistics.median(milliseconds_of(ask, clock=clock) for _ in range(rounds))
 
 
-def milliseconds_of(ask: Callable[[], object]) -> float:
-    began = time.perf_counter()
+def milliseconds_of(ask: Callable[[], object], *, clock: Callable[[], float]) -> float:
+    began = clock()
     ask()
-    return 1000 * (time.perf_counter() - began)
+    return 1000 * (clock() - began)
 
 
 def print_table(figures: dict[int, dict[str, float]]) -> None:

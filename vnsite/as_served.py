@@ -50,9 +50,10 @@ def _joined(page: Path) -> str:
 
 
 def _bare_style(text: str) -> str:
-    """Drop comments, and space on which neither a selector nor a value depends."""
+    """Drop comments, and space and quotes on which neither a selector nor a value depends."""
     text = " ".join(STYLE_REMARK.sub("", text).split())
     text = re.sub(r" ?([{};,>]) ?", r"\1", text)
+    text = re.sub(r'="([a-z][a-z-]*)"\]', r"=\1]", text)
     return text.replace(": ", ":").replace(";}", "}")
 
 

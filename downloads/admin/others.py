@@ -84,7 +84,8 @@ class PreferencesAdmin(admin.ModelAdmin):
 class ReasonFilter(admin.SimpleListFilter):
     """Those that there can be: Django would look for them in all moves."""
 
-    title = parameter_name = "reason"
+    title = gettext_lazy("reason")
+    parameter_name = "reason"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return [(code, REASONS.get(code, code)) for code in (*Reason, *ErrorClass)]

@@ -51,6 +51,18 @@ NAMES = (
     *(marked("memory bytes"), marked("orphans left"), marked("orphans mended"), marked("sort")),
     *(marked("saved view"), marked("saved views"), marked("text")),
 )
+# What django-axes says, which comes without Spanish.
+NAMES_OF_AXES = (
+    *(marked("access attempt"), marked("access attempts"), marked("access failure")),
+    *(marked("access failures"), marked("access log"), marked("access logs")),
+    *(marked("access attempt expiration"), marked("access attempt expirations")),
+    *(marked("Access Attempt"), marked("Access lock out"), marked("Attempt Remaining")),
+    *(marked("Attempt Time"), marked("Clean up expired attempts"), marked("Expires At")),
+    *(marked("Failed Logins"), marked("Form Data"), marked("GET Data"), marked("HTTP Accept")),
+    *(marked("IP Address"), marked("Locked Out"), marked("Logout Time"), marked("Meta Data")),
+    *(marked("Not set"), marked("POST Data"), marked("Path"), marked("User Agent")),
+    marked("Username"),
+)
 RESULTS: "dict[str, StrPromise]" = {
     Result.FILES: gettext_lazy("Files"),
     Result.LISTING: gettext_lazy("List read"),

@@ -12,7 +12,6 @@ from downloads.models import Counts
 from downloads.rules.states import State
 from downloads.waiting import has_live_worker, is_draining
 from downloads.web.format import LOOKS, instant, size
-from downloads.web.help import SHORTCUTS
 from downloads.web.words import script_url
 
 register = template.Library()
@@ -49,12 +48,6 @@ def workers_missing(context: template.Context) -> dict[str, Any]:
     if not waiting or (has_live_worker() and not is_draining()):
         return {"waiting": 0}
     return {"waiting": waiting, "is_draining": is_draining()}
-
-
-@register.inclusion_tag("downloads/partials/keys.html")
-def keys() -> dict[str, Any]:
-    """List the shortcuts of one letter."""
-    return {"shortcuts": SHORTCUTS}
 
 
 @register.inclusion_tag("downloads/partials/badge.html")

@@ -67,6 +67,16 @@ SEARCH = (
 
 
 @require_safe
+def keys(request: HttpRequest) -> HttpResponse:
+    """Answer the list of the shortcuts, for the dialog of all pages."""
+    return render(request, "downloads/partials/keys.html", {"shortcuts": SHORTCUTS})
+
+
+@require_safe
 def help_page(request: HttpRequest) -> HttpResponse:
     """Show the page to everybody: who cannot sign in needs help as well."""
-    return render(request, "downloads/help.html", {"meanings": MEANINGS, "search": SEARCH})
+    return render(
+        request,
+        "downloads/help.html",
+        {"meanings": MEANINGS, "search": SEARCH, "shortcuts": SHORTCUTS},
+    )

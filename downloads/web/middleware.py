@@ -32,6 +32,21 @@ DAMAGED_SENTENCE = marked(
 )
 
 
+class SaysOnceForHowLong(MiddlewareMixin):
+    """Leaves out what is said twice of how long an answer is kept: what `never_cache` says beside
+    `no-store`, and by what browsers would ask again for a file that never changes."""
+
+    def process_response(
+        self, request: HttpRequest, response: HttpResponseBase
+    ) -> HttpResponseBase:
+        if "no-store" in response.headers.get("Cache-Control", ""):
+            response.headers["Cache-Control"] = "no-store"
+            del response.headers["Expires"]
+        if "immutable" in response.headers.get("Cache-Control", ""):
+            del response.headers["ETag"], response.headers["Last-Modified"]
+        return response
+
+
 class SpeaksTheReadersLanguage(LocaleMiddleware):
     """Django's, for all but the API, whose sentences are English: programs look for them.
 

@@ -108,6 +108,7 @@ urlpatterns = [
     path("account/tokens", account.make_token, name="make_token"),
     path("account/tokens/<int:pk>/revoke", account.revoke_token, name="revoke_token"),
     path("words/<slug:language>/<slug:version>.js", words.script, name="words"),
+    path("help/keys", help.keys, name="keys"),
     path("help/", help.help_page, name="help"),
     path("setup/", sign_in.setup, name="setup"),
     path("login/", sign_in.Login.as_view(), name="login"),

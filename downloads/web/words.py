@@ -16,7 +16,6 @@ from django.urls import reverse
 from django.utils import translation
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
-from django.views.decorators.clickjacking import xframe_options_exempt
 from django.views.decorators.http import require_safe
 
 from downloads.web.format import AGES, COMING, NOW
@@ -28,7 +27,6 @@ Words = Mapping[str, str | Mapping[str, str]]
 @require_safe
 # The headers that protect pages are longer than the words.
 @csp_exempt()  # type: ignore[arg-type]
-@xframe_options_exempt
 def script(request: HttpRequest, *, language: str, version: str) -> HttpResponse:
     """Answer the words of a language. A page of another version of vnsite gets those of this one,
     and does not keep them."""
@@ -109,6 +107,7 @@ def _connection() -> Words:
         "next_try": _("next try in %(n)s s"),
         "signed_out": _("You are signed out. What you see may be old."),
         "stopped": _("Updates stopped at %(time)s. What you see may be old."),
+        "unanswered": _("What changed could not be loaded. It is tried again."),
         "off": _("Live updates are off."),
         "held_back": _("A proxy in front of this site holds them back."),
         "polling": _("This page asks every %(n)s seconds."),

@@ -4,6 +4,7 @@ import pytest
 from django.contrib.auth.models import User
 from playwright.sync_api import Page, expect
 
+from downloads import actions
 from downloads.models import Worker
 from tests.browser.conftest import TIMEOUT_MS, sign_in
 from tests.browser.test_journey import assert_not_reloaded, mark, row_of
@@ -97,3 +98,21 @@ def test_every_page_says_that_no_worker_takes_what_waits_until_one_does(
     expect(banners).to_be_hidden()
     expect(row).to_contain_text("Next in the queue")
     assert_not_reloaded(page)
+
+
+def test_a_list_that_cannot_be_asked_for_keeps_its_rows_says_so_and_can_be_asked_again(
+    page: Page, site: Serving, user: User
+) -> None:
+    download = lives.submit(user)
+    sign_in(page, user)
+    expect(page.locator("#chip")).to_have_attribute("data-state", "live")
+    page.route("**/rows?*", lambda route: route.abort())
+
+    actions.cancel(download, actor="test")
+
+    expect(page.locator("#lost")).to_be_visible()
+    expect(row_of(page, download)).to_contain_text("Waiting")
+    page.unroute("**/rows?*")
+    page.get_by_role("button", name="Retry now").click()
+    expect(row_of(page, download)).to_contain_text("Cancelled")
+    expect(page.locator("#lost")).to_be_hidden()

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from downloads.models import Download, Preferences, Progress
 from downloads.rules.errors import ErrorClass
-from downloads.rules.states import Reason, State
+from downloads.rules.states import Phase, Reason, State
 from tests.browser.conftest import TIMEOUT_MS, sign_in
 from tests.browser.test_journey import row_of
 from tests.helpers import lives
@@ -20,6 +20,13 @@ from tests.helpers.serving import Serving
 CUT_OFF = """sentences => sentences
     .filter((each) => each.scrollHeight > each.clientHeight || each.scrollWidth > each.clientWidth)
     .map((each) => each.textContent)"""
+
+
+OUTSIDE = """parts => parts.filter((part) => {
+    const [inner, outer] = [part, part.closest(".row > *")].map(
+        (each) => each.getBoundingClientRect());
+    return inner.width && (inner.left < outer.left - 1 || inner.right > outer.right + 1);
+}).map((part) => part.innerText)"""
 
 
 @pytest.fixture(autouse=True)
@@ -73,18 +80,25 @@ def test_the_first_row_is_high_on_a_phone_and_nothing_is_cut(
 
 
 @pytest.mark.parametrize("language", [code for code, _ in settings.LANGUAGES])
-def test_why_a_download_failed_is_read_in_its_row(
+def test_nothing_in_a_row_is_cut_off_or_lies_over_something_else(
     page: Page, site: Serving, user: User, language: str
 ) -> None:
     Preferences.objects.create(user=user, language=language)
     for error_class in ErrorClass:
         lives.fail(lives.submit(user), error_class)
+    lives.complete(lives.submit(user))
+    recording = lives.start(lives.submit(user))
+    Progress.objects.update(phase=Phase.RECORDING)
+    lives.submit(user)
 
     rows = open_list(page, user, width=1280, height=900)
 
     assert {row["height"] for row in rows[1:]} == {44}
     assert page.locator(".row .failure").evaluate_all(CUT_OFF) == []
-    assert len(rows) == len(ErrorClass)
+    expect(row_of(page, recording).locator("[data-act=keep]")).to_be_visible()
+    parts = page.locator(".row :is(.badge, time, .button, button, summary)")
+    assert parts.evaluate_all(OUTSIDE) == []
+    assert len(rows) == len(ErrorClass) + 3
 
 
 def test_a_search_is_read_on_a_phone(page: Page, user: User, ended: list[Download]) -> None:
@@ -177,3 +191,19 @@ def test_the_link_of_a_row_is_copied(page: Page, user: User, ended: list[Downloa
 
     expect(row.get_by_role("button", name="Copied")).to_be_visible()
     assert page.evaluate("navigator.clipboard.readText()") == ended[0].url
+
+
+def test_where_there_is_no_clipboard_the_link_of_a_row_is_selected(
+    page: Page, user: User, ended: list[Download]
+) -> None:
+    page.add_init_script(
+        "Object.defineProperty(Navigator.prototype, 'clipboard', {value: undefined})"
+    )
+    open_list(page, user, width=1280, height=900)
+    row = row_of(page, ended[0])
+    row.locator(".more > summary").click()
+
+    row.get_by_role("button", name="Copy the link").click()
+
+    expect(row.get_by_role("button", name="Press Ctrl+C")).to_be_visible()
+    assert page.evaluate("getSelection().toString()") == ended[0].url

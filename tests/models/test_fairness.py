@@ -391,3 +391,22 @@ class TestWaiting:
         assert str(refused.value) == "ursula has 2 downloads queued (limit 2)."
         cancelled.refresh_from_db()
         assert cancelled.state == "cleaned"
+
+
+@pytest.mark.sqlite
+@pytest.mark.django_db
+def test_a_claim_reads_only_what_waits() -> None:
+    """However many have ended: nearly always nothing waits."""
+    lives.fail(lives.submit())
+    worker = lives.make_worker()
+    with CaptureQueriesContext(connection) as asked:
+        assert claims.claim(worker, slots=1) == []
+
+    with connection.cursor() as cursor:
+        plans = [
+            step
+            for query in asked
+            for (*_, step) in cursor.execute(f"EXPLAIN QUERY PLAN {query['sql']}").fetchall()
+        ]
+
+    assert plans == ["SCAN downloads_download USING INDEX download_queue"]

@@ -14,6 +14,8 @@ SOURCE = Path(__file__).resolve().parents[2] / "downloads/static/downloads"
 SCRIPTS, STYLES = (sorted(SOURCE.glob(kind)) for kind in ("*.js", "*.css"))
 PAGES = ("dashboard", "download")
 STRING = re.compile(r'"[^"\n]*"')
+VALUE = re.compile(r'content: ?("[^"\n]*")')
+ATTRIBUTE = re.compile(r"\[[a-z-]+[*^$~|]?=[^\]]+\]")
 STRING_OR_TEMPLATE = re.compile(r'"[^"\n]*"|`[^`\n]*`')
 REMARK = re.compile(r"^\s*//.*$", re.MULTILINE)
 
@@ -135,7 +137,9 @@ def test_a_style_sheet_loses_its_comments_and_none_of_its_rules(path: Path) -> N
     assert "/*" not in text
     assert "@import" not in text
     assert text.count("{") == source.count("{")
-    assert STRING.findall(text) == STRING.findall(re.sub(r"(?s)/\*.*?\*/", "", source))
+    source = re.sub(r"(?s)/\*.*?\*/", "", source)
+    assert VALUE.findall(text) == VALUE.findall(source)
+    assert len(ATTRIBUTE.findall(text)) == len(ATTRIBUTE.findall(source))
 
 
 @pytest.mark.parametrize("page", PAGES)

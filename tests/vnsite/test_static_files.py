@@ -29,7 +29,7 @@ from vnsite.settings import fingerprint
 SOURCE = ROOT / "downloads/static"
 NAMED = re.compile(r'(?:src|href)="(/static/[^"#]+)')
 NEEDED = {"Cache-Control", "Content-Type", "Content-Length", "Content-Encoding", "Vary"} | {
-    "X-Content-Type-Options", "ETag", "Last-Modified"
+    "X-Content-Type-Options"
 }  # fmt: skip
 DECODERS = {"br": brotli.decompress, "gzip": gzip.decompress, None: bytes}
 IMPORTED = re.compile(r"""(?:from |import |import\(|new URL\()["'](\./[^"']+)["']""")

@@ -98,6 +98,7 @@ ROUTES = {
     "account/tokens": May.SIGNED_IN,
     "account/tokens/<int:pk>/revoke": May.SIGNED_IN,
     "help/": May.ANYBODY,
+    "help/keys": May.ANYBODY,
     "words/<slug:language>/<slug:version>.js": May.ANYBODY,
     "setup/": May.ANYBODY,  # with the secret that only `serve` prints, while there is no user
     "login/": May.ANYBODY,

@@ -13,8 +13,8 @@ STATIC = ROOT / "downloads/static/downloads"
 TEMPLATES = ROOT / "templates"
 # Bytes of our own scripts, that of the worker included; htmx and uPlot left out.
 PAGES = ("dashboard", "download")
-MOST_BYTES_OF_SOURCE = 60_000  # with comments
-MOST_BYTES_AS_SERVED = 47_500
+MOST_BYTES_OF_SOURCE = 61_000  # with comments
+MOST_BYTES_AS_SERVED = 48_500
 
 
 def named_in(template: str) -> set[str]:

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,9 @@ from downloads.models.schema import version_on_disk
 from downloads.worker import vitals
 from downloads.worker.background import Heartbeat
 from downloads.worker.vitals import Vitals
+from tests.helpers.clocks import Clocks
+from tests.helpers.waiting import wait_for
+from tests.helpers.worker import running_worker
 
 pytestmark = pytest.mark.both_databases
 
@@ -71,6 +75,19 @@ def test_a_clock_that_goes_with_the_database_is_not_ahead(heartbeat: Heartbeat) 
     Vitals(heartbeat).step()
 
     assert abs(Worker.objects.get().clock_ahead_seconds) < 1
+
+
+@pytest.mark.postgresql
+@pytest.mark.usefixtures("shared_db", "clean_disk")
+def test_a_worker_on_a_machine_whose_clock_is_ahead_says_so(tmp_path: Path) -> None:
+    clocks = Clocks(tmp_path)
+    clocks.set(wall_seconds=60)
+
+    with running_worker(**clocks.environment) as worker:
+        rows = Worker.objects.filter(pid=worker.process.pid, clock_ahead_seconds__gt=50)
+        row = wait_for(rows.first, what="its clock to be compared")
+
+    assert row.clock_ahead_seconds == pytest.approx(60, abs=5)
 
 
 def test_a_worker_says_its_version(heartbeat: Heartbeat) -> None:
