@@ -89,10 +89,9 @@ function draw(marks) {
 function tell() {
   const all = known(speeds);
   const n = all.filter((speed, index) => !speed && all[index - 1] !== 0).length;
-  const said = [say("speed_now", { average: perSecond(mean(all)), now: perSecond(all.at(-1)) })];
-  if (n) said.push(say("stalls", { n }));
-  shown.querySelector(".chart-sentence").textContent = said.join(", ");
-  place().ariaLabel = said.join(", ");
+  let said = say("speed_now", { average: perSecond(mean(all)), now: perSecond(all.at(-1)) });
+  if (n) said += `, ${say("stalls", { n })}`;
+  shown.querySelector(".chart-sentence").textContent = place().ariaLabel = said;
   const row = shown.querySelector("tbody").insertRow();
   row.insertCell().textContent = length(Math.round(times.at(-1) - start()));
   row.insertCell().textContent = perSecond(mean(known(speeds.slice(-ROW_S))));
@@ -108,7 +107,7 @@ async function tick() {
   if (times[0] < times.at(-1) - 600) [times, speeds] = [times.slice(1), speeds.slice(1)];
   if (document.hidden) return;
   plot.setData([times, speeds]);
-  const last = figure.dataset.saidAt ?? -Infinity;
+  const last = figure.dataset.saidAt ?? 0;
   if (!isFresh || newest.speed === null || times.at(-1) - last < ROW_S) return;
   figure.dataset.saidAt = times.at(-1);
   tell();

@@ -11,16 +11,14 @@ let last = null; // the box that was clicked last
 let elsewhere = new Map(); // position → seconds, of what is ticked on other pages
 
 const byId = (id) => document.getElementById(id);
-const boxes = () => [...document.querySelectorAll("#choose input[type=checkbox][name=position]")];
+const boxes = () => [...document.querySelectorAll("#choose [type=checkbox][name=position]")];
 const entryOf = (box) => [box.value, Number(box.dataset.seconds)];
 
-document.addEventListener("click", (event) => {
-  const box = event.target;
-  if (box.id === "untick") return untickAll();
-  if (box.name !== "position") return undefined;
-  if (event.shiftKey && last?.isConnected) tickBetween(last, box);
+document.addEventListener("click", ({ target: box, shiftKey }) => {
+  if (box.id === "untick") untickAll();
+  if (box.name !== "position") return;
+  if (shiftKey && last?.isConnected) tickBetween(last, box);
   last = box;
-  return undefined;
 });
 
 document.addEventListener("change", ({ target }) => {
@@ -75,7 +73,7 @@ function show() {
   const ticked = new Map([...elsewhere, ...here.map(entryOf)]);
   sessionStorage.setItem(STORE, JSON.stringify([...ticked]));
   byId("ticked-elsewhere").value = [...elsewhere.keys()].join(",");
-  byId("untick").hidden = ticked.size === 0;
+  byId("untick").hidden = !ticked.size;
   write(byId("ticked"), inWords(ticked));
   const way = document.querySelector("#choose [name=which]:checked")?.value;
   const n = way === "ticked" && ticked.size;
@@ -83,14 +81,16 @@ function show() {
   const tickAll = byId("tick-all");
   if (!tickAll) return;
   tickAll.checked = here.length === all.length;
-  tickAll.indeterminate = here.length > 0 && here.length < all.length;
+  tickAll.indeterminate = here.length > 0 && !tickAll.checked;
 }
 
 function inWords(ticked) {
   if (!ticked.size) return say("none_ticked");
   const seconds = [...ticked.values()].reduce((sum, each) => sum + each, 0);
-  const said = [say("ticked", { n: ticked.size })];
-  if (elsewhere.size) said.push(say("ticked_elsewhere", { n: elsewhere.size }));
-  if (seconds) said.push(say("ticked_length", { duration: duration(seconds) }));
-  return said.join(", ");
+  const said = [
+    say("ticked", { n: ticked.size }),
+    elsewhere.size && say("ticked_elsewhere", { n: elsewhere.size }),
+    seconds && say("ticked_length", { duration: duration(seconds) }),
+  ];
+  return said.filter(Boolean).join(", ");
 }
