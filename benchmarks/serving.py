@@ -19,7 +19,8 @@ from urllib.parse import urlsplit
 
 import requests
 
-from benchmarks.latency import allow_many_connections, cpu_seconds, resident_bytes
+from benchmarks.latency import allow_many_connections
+from benchmarks.processes import cpu_seconds, resident_bytes
 from benchmarks.site import Site, media_site, running_site
 
 FILE_BYTES = 400 * 2**20

@@ -76,7 +76,7 @@ class Site:
         return finished.stdout.strip()
 
     def ask(self, path: str, body: Any = None, *, method: str | None = None) -> Any:
-        """A request to the API; the answer's JSON."""
+        """A request to the API; the answer's JSON, None when it has no body."""
         request = urllib.request.Request(
             f"{self.url}api/v1{path}",
             data=json.dumps(body).encode() if body is not None else None,
@@ -87,7 +87,7 @@ class Site:
             method=method,
         )
         with urllib.request.urlopen(request, timeout=60) as answer:
-            return json.load(answer)
+            return json.loads(answer.read() or b"null")
 
     def browser(self) -> requests.Session:
         """A browser that is signed in."""
@@ -99,11 +99,14 @@ class Site:
         browser.post(page.url, form, headers={"Referer": page.url}).raise_for_status()
         return browser
 
-    def close(self) -> None:
+    def stop(self) -> None:
         self.process.terminate()
         self.process.wait(30)
         assert self.process.stdout is not None
         self.process.stdout.close()
+
+    def close(self) -> None:
+        self.stop()
         self._log.close()
 
 

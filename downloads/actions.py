@@ -28,7 +28,7 @@ from downloads.models import (
 )
 from downloads.models.submissions import fingerprint, without_past
 from downloads.rules.options import DownloadOptions
-from downloads.rules.states import RUNNING, Outcome, Reason, State, word_of
+from downloads.rules.states import RUNNING, Outcome, Reason, Result, State, word_of
 from downloads.rules.words import say, say_number
 
 if TYPE_CHECKING:
@@ -202,7 +202,8 @@ def _refuse_when_added_again(download: Download) -> None:
     if download.made_of.exists():
         return
     others = Download.objects.filter(listed_in=download.listed_in, url=download.url)
-    if others.exclude(pk=download.pk).exclude(outcome__in=listings.IN_VAIN).exists():
+    others = others.exclude(outcome__in=listings.IN_VAIN).exclude(result=Result.CHECKED)
+    if others.exclude(pk=download.pk).exists():
         raise NotAllowed(download, say("It cannot be retried: its entry was added again."))
 
 

@@ -136,7 +136,10 @@ class Obstacles:
 
     @property
     def queue_word(self) -> str:
-        return Why.QUEUE_PAUSED.value if self.queue.paused_at else ""
+        """Return the word of what is in the way of everybody."""
+        if self.queue.paused_at:
+            return Why.QUEUE_PAUSED.value
+        return "" if self.has_worker else Why.NO_WORKER.value
 
     def places_of(self, downloads: Iterable[Download]) -> dict[int, int]:
         """Return the place in the queue, by key, of those that wait for nothing but a slot.

@@ -8,7 +8,7 @@ import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import connection, connections
-from django.utils import timezone
+from django.utils import timezone, translation
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
@@ -120,6 +120,13 @@ def media_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MediaServ
 def allowed(media_server: MediaServer) -> dict[str, str]:
     """What a worker or a `serve` needs in its environment to reach the faulty site."""
     return {"VNSITE_ALLOW_PRIVATE_HOSTS": media_server.origin}
+
+
+@pytest.fixture(autouse=True)
+def _english_again() -> Iterator[None]:
+    """A page that was asked for in Spanish leaves its thread, which is that of the tests, so."""
+    yield
+    translation.deactivate()
 
 
 @pytest.fixture

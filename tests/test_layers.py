@@ -81,6 +81,7 @@ HOUSE: tuple[dict[str, frozenset[str]], ...] = (
                 "downloads.admin",
                 "downloads.apps",
                 "downloads.management",
+                "vnsite.as_served",
                 "vnsite.asgi",
                 "vnsite.formats",
                 "vnsite.proxies",

@@ -9,6 +9,7 @@ from typing import Any
 import dj_database_url
 import django
 
+from vnsite import as_served
 from vnsite.config import load_config
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -31,17 +32,19 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "django.middleware.security.SecurityMiddleware",
+    "downloads.web.middleware.SaysOnceForHowLong",
+    # Before what protects pages: its headers on each static file are a tenth of a first visit.
     "servestatic.middleware.ServeStaticMiddleware",
-    "csp.middleware.CSPMiddleware",  # a policy in 20 static files is 5 kB of a first visit
-    "downloads.web.middleware.CompressesPages",
+    "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "downloads.web.compression.CompressesPages",
+    # Before all that may refuse a request: a refusal is read as well.
+    "downloads.web.middleware.SpeaksTheReadersLanguage",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "downloads.web.middleware.SpeaksTheReadersLanguage",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "downloads.web.middleware.NamesTheDownload",
     "downloads.web.middleware.DatabaseUnavailable",
     "axes.middleware.AxesMiddleware",
@@ -166,10 +169,10 @@ USE_I18N = True
 USE_TZ = True
 
 
-def fingerprint(folder: Path) -> str:
-    """Return what changes with the content and the names of the files in a folder, and with
-    Django's version, which decides those of its admin."""
-    digest = sha256(django.__version__.encode())
+def fingerprint(folder: Path, *, made_by: bytes = b"") -> str:
+    """Return what changes with the content and the names of the files in a folder, with the code
+    that they are served by, and with Django's version, which decides the files of its admin."""
+    digest = sha256(django.__version__.encode() + made_by)
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         digest.update(str(path.relative_to(folder)).encode() + b"\0")
         digest.update(sha256(path.read_bytes()).digest())
@@ -179,23 +182,26 @@ def fingerprint(folder: Path) -> str:
 # The fingerprint is in the folder's name, not in those of the files: modules and style sheets name
 # each other as they lie in the source, and browsers may still keep everything for ever.
 # `vnsite.static_files` makes STATIC_ROOT when the site starts; nobody runs collectstatic.
-STATIC_VERSION = fingerprint(BASE_DIR / "downloads/static")
+STATIC_VERSION = fingerprint(
+    BASE_DIR / "downloads/static", made_by=Path(as_served.__file__).read_bytes()
+)
 STATIC_URL = f"{VNSITE.prefix}/static/{STATIC_VERSION}/"
 STATIC_ROOT = VNSITE.data_dir / "static" / STATIC_VERSION
 SERVESTATIC_USE_STATIC_ROOT = True
 SERVESTATIC_ALLOW_ALL_ORIGINS = False
 
 
-def keep_for_a_year(headers: Any, path: str, url: str) -> None:
-    """Say so in a file's headers: servestatic does it only for a fingerprint in the name."""
+def of_static_files(headers: Any, path: str, url: str) -> None:
+    """Have browsers keep a file for a year, which servestatic does only for a fingerprint in the
+    name, and believe its type."""
     headers["Cache-Control"] = f"max-age={365 * 24 * 3600}, public, immutable"
+    headers["X-Content-Type-Options"] = "nosniff"
 
 
-SERVESTATIC_ADD_HEADERS_FUNCTION = keep_for_a_year
+SERVESTATIC_ADD_HEADERS_FUNCTION = of_static_files
 
 CSRF_FAILURE_VIEW = "downloads.web.errors.csrf_failure"
 ORIGIN = re.compile(r"^https?://[^/]+")
-X_FRAME_OPTIONS = "DENY"
 # Nothing that a title or an error smuggles into a page can run, load or send.
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
@@ -221,8 +227,9 @@ SECURE_REDIRECT_EXEMPT = [
     f"^{VNSITE.prefix[1:]}/?{name}$" for name in ("healthz", "readyz")
 ]  # machines ask these, past the proxy
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if VNSITE.https else 0
-# They ask for HSTS of subdomains and for preloading; this site does not decide for other hosts.
-SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
+# They ask for HSTS of subdomains and for preloading; this site does not decide for other hosts. And
+# for X-Frame-Options, which browsers ignore beside the policy's `frame-ancestors`.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021", "security.W002"]
 # A batch of 1,000 links of 2,048 characters, and what surrounds it.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 4 * 2**20
 # What is uploaded may be cookies: it is not written to a file, however large.

@@ -1,13 +1,17 @@
-"""Static files as they are served: collected and compressed once for each version of them."""
+"""Static files, collected and compressed once for each version of them."""
 
 import logging
 import shutil
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import Any
 
 from django.conf import settings
 from django.contrib.staticfiles import finders
+from django.core.files.base import ContentFile, File
 from servestatic.storage import CompressedStaticFilesStorage  # type: ignore[import-untyped]
+
+from vnsite.as_served import as_served
 
 logger = logging.getLogger(__name__)
 
@@ -51,6 +55,15 @@ def _appear(draft: Path, root: Path) -> None:
             raise
 
 
+def _as_served(source: Any, path: str) -> "File[Any]":
+    """Return a file of a storage; ours are made smaller, those of others are left as they are."""
+    if path.startswith("downloads/") and not path.startswith("downloads/vendor/"):
+        text = as_served(Path(source.path(path)))
+        if text is not None:
+            return ContentFile(text)
+    return File(source.open(path))
+
+
 def _fill(folder: Path) -> None:
     # Its owner's, as all of vnsite but the library.
     storage = CompressedStaticFilesStorage(
@@ -60,7 +73,7 @@ def _fill(folder: Path) -> None:
     for finder in finders.get_finders():
         for path, source in finder.list(None):
             if path not in paths:  # the first finder that has a path wins
-                with source.open(path) as file:
+                with _as_served(source, path) as file:
                     storage.save(path, file)
                 paths[path] = (storage, path)
     for _, _, done in storage.post_process(paths):

@@ -6,11 +6,15 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from django import forms
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from downloads.actions import CleanupPreview, preview_cleanup
 from downloads.disk.isolation import is_correlation_id
 from downloads.models import Download
-from downloads.rules.states import ACTIVE
+from downloads.rules.states import ACTIVE, State, word_of
+from downloads.rules.words import grouped, say
+from downloads.web.format import LOOKS
 
 MAX_IDS = 10_000
 
@@ -22,13 +26,18 @@ class Candidate:
     download: Download
     preview: CleanupPreview
 
+    @property
+    def state_label(self) -> str:
+        return str(LOOKS[State(self.download.state)].label)
 
-@dataclass(frozen=True, kw_only=True)
+
+@dataclass(frozen=True)
 class Skipped:
     """A correlation id that is left alone."""
 
     correlation_id: str
     why: str
+    download: Download | None  # None: there is none of that id
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +57,12 @@ class CleanupPlan:
                 candidates.append(Candidate(download=row, preview=preview_cleanup(row)))
             else:
                 why = _why_skipped(row)
-                skipped.append(Skipped(correlation_id=correlation_id, why=why))
+                skipped.append(Skipped(correlation_id, why, row))
         return cls(candidates=candidates, skipped=skipped)
+
+    @property
+    def file_count(self) -> int:
+        return sum(candidate.preview.file_count for candidate in self.candidates)
 
     @property
     def size_bytes(self) -> int:
@@ -58,10 +71,10 @@ class CleanupPlan:
 
 def _why_skipped(download: Download | None) -> str:
     if download is None:
-        return "There is no such download."
+        return say("There is no such download.")
     if download.state in ACTIVE:
-        return f"It is {download.state}: cancel it first."
-    return "It is clean already."
+        return say("It is {state}: cancel it first.", state=word_of(download.state))
+    return say("It is clean already.")
 
 
 class CleanupForm(forms.Form):
@@ -70,10 +83,30 @@ class CleanupForm(forms.Form):
     selected = forms.CharField(required=False, widget=forms.HiddenInput)
     further = forms.CharField(
         required=False,
-        label="Further correlation ids",
-        help_text="Separated by spaces, commas or lines.",
+        label=_("Further correlation ids"),
+        help_text=_("Separated by spaces, commas or lines."),
         widget=forms.Textarea(attrs={"rows": 3, "cols": 60, "spellcheck": "false"}),
     )
+
+    count = forms.IntegerField(
+        required=False,
+        label=_("Number of downloads to clean up"),
+        help_text=_("Type it to confirm."),
+        widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off", "size": 6}),
+    )
+
+    def agrees_with(self, plan: CleanupPlan) -> bool:
+        """Compare the number that was typed with that of the plan; note an error if it differs."""
+        number = len(plan.candidates)
+        if self.cleaned_data["count"] == number:
+            return True
+        told = ngettext(
+            "Nothing was done. Type %(count)s: so many would be cleaned up.",
+            "Nothing was done. Type %(count)s: so many would be cleaned up.",
+            number,
+        )
+        self.add_error("count", told % {"count": number})
+        return False
 
     @property
     def correlation_ids(self) -> list[str]:
@@ -93,7 +126,9 @@ class CleanupForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         if len(self.cleaned_data.get("selected", [])) > MAX_IDS:
-            raise forms.ValidationError(f"At most {MAX_IDS:,} at once.")
+            raise forms.ValidationError(
+                _("At most %(most)s at once."), params={"most": grouped(MAX_IDS)}
+            )
         return self.cleaned_data
 
 
@@ -108,7 +143,10 @@ def _checked(text: str) -> list[str]:
     for part in parts:
         if not is_correlation_id(part):
             raise forms.ValidationError(
-                f"“{part[:80]}” is not a correlation id: those have 1 to 64 letters, digits and "
-                "hyphens. Nothing was done."
+                _(
+                    "“%(text)s” is not a correlation id: those have 1 to 64 letters, digits and"
+                    " hyphens. Nothing was done."
+                ),
+                params={"text": part[:80]},
             )
     return parts

@@ -4,37 +4,35 @@ A state is never written here, and rows are deleted only by `actions.forget`: Dj
 would leave files behind, and the database refuses it, because history is append-only.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterable
 from copy import copy
 from typing import Any
-from urllib.parse import parse_qsl
 
 from django.contrib import admin, messages
 from django.contrib.admin.actions import delete_selected
 from django.contrib.admin.models import DELETION, LogEntry
 from django.contrib.admin.utils import flatten_fieldsets
-from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.template.response import TemplateResponse
-from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
 
 from downloads.actions import (
     NotAllowed,
     cancel,
-    clean,
     forget,
     refusal_to_delete,
     require_deletable,
     retry,
 )
-from downloads.admin.cleanup import CleanupForm, CleanupPlan
+from downloads.admin.cleaning import CleansUp
 from downloads.admin.read_only import NothingToWrite
+from downloads.admin.words import RESULTS, CodesInWords, state_in_words
 from downloads.models import AttemptLog, Download, DownloadQuerySet, Transition, user_actor
 from downloads.rules.states import RUNNING, State
+from downloads.rules.words import grouped
 from downloads.web.actors import actor_in_words
 from downloads.web.detail_view import options_in_words
 from downloads.web.details import detail_of
@@ -44,12 +42,12 @@ from downloads.web.requests import SignedInRequest
 from downloads.web.row_view import host_of
 
 admin.site.site_header = admin.site.site_title = "vnsite"
-admin.site.index_title = "Administration"
+admin.site.index_title = gettext_lazy("Administration")
 
 
 class HistoryInline(NothingToWrite, admin.TabularInline):
     model = Transition
-    verbose_name_plural = "history"
+    verbose_name_plural = gettext_lazy("history")
     fields = ("number", "at", "move", "who", "why", "detail", "attempt")
     readonly_fields = ("number", "move", "who", "why", "detail")
     extra = 0
@@ -58,47 +56,53 @@ class HistoryInline(NothingToWrite, admin.TabularInline):
     def number(self, entry: Transition) -> int:
         return entry.seq
 
-    @admin.display(description="state")
+    @admin.display(description=gettext_lazy("state"))
     def move(self, entry: Transition) -> str:
         states = [state for state in (entry.from_state, entry.to_state) if state]
         return " → ".join(str(LOOKS[State(state)].label) for state in states)
 
-    @admin.display
+    @admin.display(description=gettext_lazy("who"))
     def who(self, entry: Transition) -> str:
         return actor_in_words(entry.actor)
 
-    @admin.display
+    @admin.display(description=gettext_lazy("why"))
     def why(self, entry: Transition) -> str:
         return reason_in_words(entry)
 
-    @admin.display
+    @admin.display(description=gettext_lazy("detail"))
     def detail(self, entry: Transition) -> str:
         return detail_of(entry.data, write_bytes=size)
 
 
 class LogsInline(NothingToWrite, admin.StackedInline):
     model = AttemptLog
-    verbose_name_plural = "logs"
+    verbose_name_plural = gettext_lazy("logs")
     classes = ("collapse",)
     fields = ("attempt", "lines", "left_out", "updated_at")
     readonly_fields = ("lines",)
     extra = 0
 
-    @admin.display(description="log")
+    @admin.display(description=gettext_lazy("log"))
     def lines(self, log: AttemptLog) -> SafeString:
         return format_html("<pre>{}</pre>", log.text)
 
 
 @admin.register(Download)
-class DownloadAdmin(admin.ModelAdmin):
+class DownloadAdmin(CleansUp):
     """Every download of everybody. Only the priority can be changed."""
 
-    list_display = ("correlation_id", "badge", "outcome", "title", "host", "owner", "created_at")
+    list_display = ("correlation_id", "badge", "ending", "title", "host", "owner", "created_at")
     list_display_links = ("correlation_id",)
-    list_filter = ("state", "outcome", "result", "error_class", "created_at")
+    list_filter = (
+        ("state", CodesInWords),
+        ("outcome", CodesInWords),
+        ("result", CodesInWords),
+        "error_class",
+        "created_at",
+    )
     list_select_related = ("owner",)
     search_fields = ("correlation_id",)  # any: what makes the admin show the field
-    search_help_text = "As on the dashboard: words, id:, host:, state: and others"
+    search_help_text = gettext_lazy("As on the dashboard: words, id:, host:, state: and others")
     show_full_result_count = False  # a second count of the whole table
     actions = ("cancel_selected", "retry_selected", "clean_up", "delete_selected")
     inlines = (HistoryInline, LogsInline)
@@ -108,10 +112,10 @@ class DownloadAdmin(admin.ModelAdmin):
             {"fields": ("correlation_id", "title", "url", "owner", "chosen_options", "priority")},
         ),
         (
-            "Life",
+            gettext_lazy("Life"),
             {
                 "fields": (
-                    *("badge", "outcome", "result", "listed_in", "have"),
+                    *("badge", "ending", "ended_with", "listed_in", "have"),
                     *("error_class", "error_message"),
                     *("attempt", "uncounted", "max_attempts", "not_before"),
                     *("cancel_requested_at", "cancel_requested_by", "keep_requested_by"),
@@ -120,10 +124,13 @@ class DownloadAdmin(admin.ModelAdmin):
             },
         ),
         (
-            "Worker",
+            gettext_lazy("Worker"),
             {"fields": ("worker", "directory", "carried", "library_path", "manifest")},
         ),
-        ("Instants", {"fields": ("created_at", "started_at", "finished_at", "updated_at")}),
+        (
+            gettext_lazy("Instants"),
+            {"fields": ("created_at", "started_at", "finished_at", "updated_at")},
+        ),
     )
 
     class Media:
@@ -134,24 +141,32 @@ class DownloadAdmin(admin.ModelAdmin):
     ) -> tuple[DownloadQuerySet, bool]:
         return queryset.search(search_term.replace("\0", "")), False
 
-    @admin.display(description="state", ordering="state")
+    @admin.display(description=gettext_lazy("state"), ordering="state")
     def badge(self, download: Download) -> SafeString:
         look = LOOKS[State(download.state)]
         return format_html('<span class="state state-{}">{}</span>', download.state, look.label)
 
-    @admin.display(description="options")
+    @admin.display(description=gettext_lazy("outcome"), ordering="outcome")
+    def ending(self, download: Download) -> str:
+        return state_in_words(download.outcome)
+
+    @admin.display(description=gettext_lazy("result"))
+    def ended_with(self, download: Download) -> str:
+        return str(RESULTS[download.result]) if download.result else "—"
+
+    @admin.display(description=gettext_lazy("options"))
     def chosen_options(self, download: Download) -> str:
         return options_in_words(download.options)
 
-    @admin.display(description="host")
+    @admin.display(description=gettext_lazy("host"))
     def host(self, download: Download) -> str:
         return host_of(download.url)
 
-    @admin.display(description="error message")
+    @admin.display(description=gettext_lazy("error message"))
     def error_message(self, download: Download) -> str:
         return detail_of(download.error_data, write_bytes=size)
 
-    @admin.display(description="published files")
+    @admin.display(description=gettext_lazy("published files"))
     def published_files(self, download: Download) -> str:
         return "\n".join(f"{file.name}, {size(file.size)}" for file in download.files)
 
@@ -167,13 +182,29 @@ class DownloadAdmin(admin.ModelAdmin):
 
     # Cancelling and retrying.
 
-    @admin.action(permissions=["change"], description="Cancel selected downloads")
+    @admin.action(permissions=["change"], description=gettext_lazy("Cancel selected downloads"))
     def cancel_selected(self, request: SignedInRequest, queryset: DownloadQuerySet) -> None:
-        self._act(request, queryset, action=cancel, done="cancelled or asked to stop")
+        self._act(
+            request,
+            queryset,
+            action=cancel,
+            done=lambda number: ngettext(
+                "%(count)s cancelled or asked to stop.",
+                "%(count)s cancelled or asked to stop.",
+                number,
+            ),
+        )
 
-    @admin.action(permissions=["change"], description="Retry selected downloads")
+    @admin.action(permissions=["change"], description=gettext_lazy("Retry selected downloads"))
     def retry_selected(self, request: SignedInRequest, queryset: DownloadQuerySet) -> None:
-        self._act(request, queryset, action=retry, done="will be tried again")
+        self._act(
+            request,
+            queryset,
+            action=retry,
+            done=lambda number: ngettext(
+                "%(count)s will be tried again.", "%(count)s will be tried again.", number
+            ),
+        )
 
     def _act(
         self,
@@ -181,7 +212,7 @@ class DownloadAdmin(admin.ModelAdmin):
         queryset: DownloadQuerySet,
         *,
         action: Callable[..., Download],
-        done: str,
+        done: Callable[[int], str],
     ) -> None:
         """Do it to each by itself: one that does not allow it does not stop the others."""
         count = 0
@@ -189,10 +220,10 @@ class DownloadAdmin(admin.ModelAdmin):
             try:
                 action(download, actor=user_actor(request.user))
             except NotAllowed as refusal:
-                self.message_user(request, f"Download {download}: {refusal}", messages.ERROR)
+                self.message_user(request, _of(download, str(refusal)), messages.ERROR)
             else:
                 count += 1
-        self.message_user(request, f"{count} {done}.")
+        self.message_user(request, done(count) % {"count": grouped(count)})
 
     # Deleting.
 
@@ -202,11 +233,14 @@ class DownloadAdmin(admin.ModelAdmin):
         """Say what a deletion removes. Django's collector would ask for permissions on the history,
         which belongs to its download."""
         sentences = [
-            f"{download}: its row, its history and what is left in the temp root; its published "
-            "files stay in the library"
+            _(
+                "%(download)s: its row, its history and what is left in the temp root; its"
+                " published files stay in the library"
+            )
+            % {"download": download}
             for download in objs
         ]
-        return sentences, {"downloads": len(sentences)}, set(), []
+        return sentences, {str(self.opts.verbose_name_plural): len(sentences)}, set(), []
 
     def delete_model(self, request: HttpRequest, obj: Download) -> None:
         forget(obj)
@@ -224,7 +258,7 @@ class DownloadAdmin(admin.ModelAdmin):
             self.message_user(request, str(refusal), messages.ERROR)
             return redirect("admin:downloads_download_change", object_id)
 
-    @admin.action(permissions=["delete"], description="Delete selected downloads")
+    @admin.action(permissions=["delete"], description=gettext_lazy("Delete selected downloads"))
     def delete_selected(
         self, request: SignedInRequest, queryset: DownloadQuerySet
     ) -> HttpResponse | None:
@@ -232,94 +266,33 @@ class DownloadAdmin(admin.ModelAdmin):
         stop the others. Those that run already are named before anybody is asked."""
         if not request.POST.get("post"):
             for running in queryset.running():
-                sentence = f"Download {running}: {refusal_to_delete(running)}"
+                sentence = _of(running, refusal_to_delete(running))
                 self.message_user(request, sentence, messages.ERROR)
             idle = queryset.exclude(state__in=RUNNING)
             return delete_selected(self, request, idle) if idle.exists() else None
         refusals = [self._forget(request, download) for download in queryset]
         refused = [refusal for refusal in refusals if refusal]
-        self.message_user(request, f"{len(refusals) - len(refused)} deleted.")
+        deleted = len(refusals) - len(refused)
+        told = ngettext("%(count)s deleted.", "%(count)s deleted.", deleted)
+        self.message_user(request, told % {"count": grouped(deleted)})
         for refusal in refused:
             self.message_user(request, refusal, messages.ERROR)
         return None
 
     def _forget(self, request: SignedInRequest, download: Download) -> str:
-        """Return why it was not deleted, or "". The id is not the first word, because the admin
-        capitalises its messages."""
+        """Return why it was not deleted, or ""."""
         remembered = copy(download)  # a deleted instance has no key for the log
         try:
             forget(download)
         except NotAllowed as refusal:
-            return f"Download {download}: {refusal}"
+            return _of(download, str(refusal))
         except OSError as error:
-            return f"Download {download}: its directory cannot be removed ({error.strerror})."
+            told = _("Its directory cannot be removed (%(reason)s).")
+            return _of(download, told % {"reason": error.strerror})
         LogEntry.objects.log_actions(request.user.pk, [remembered], DELETION)
         return ""
 
-    # Cleaning up.
 
-    def has_cleanup_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("downloads.cleanup_download")
-
-    def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(self.clean_up_view)
-        return [path("clean-up/", view, name="downloads_download_clean_up"), *super().get_urls()]
-
-    def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        may = {"may_clean_up": self.has_cleanup_permission(request)}
-        return super().changelist_view(request, may | (extra_context or {}))
-
-    @admin.action(permissions=["cleanup"], description="Clean up by correlation id")
-    def clean_up(self, request: SignedInRequest, queryset: DownloadQuerySet) -> HttpResponse:
-        """Show what would be removed; the page's form goes to `clean_up_view`."""
-        selected = " ".join(queryset.values_list("correlation_id", flat=True))
-        return self._ask(request, CleanupForm(initial={"selected": selected}))
-
-    def clean_up_view(self, request: SignedInRequest) -> HttpResponse:
-        """Clean up what was shown. Typed ids are shown first, with what they would remove."""
-        if not self.has_cleanup_permission(request):
-            raise PermissionDenied
-        form = CleanupForm(request.POST if request.method == "POST" else None)
-        if not form.is_bound or not form.is_valid():
-            return self._ask(request, form)
-        if "confirm" in request.POST and not form.cleaned_data["further"]:
-            return self._clean(request, CleanupPlan.of(form.correlation_ids))
-        return self._ask(request, CleanupForm(initial={"selected": " ".join(form.correlation_ids)}))
-
-    def _ask(self, request: SignedInRequest, form: CleanupForm) -> HttpResponse:
-        context = {
-            **self.admin_site.each_context(request),
-            "title": "Clean up by correlation id",
-            "opts": self.opts,
-            "media": self.media,
-            "form": form,
-            "plan": CleanupPlan.of(form.known_ids),
-            "preserved_filters": self.get_preserved_filters(request),
-        }
-        template = "admin/downloads/download/clean_up.html"
-        status = 422 if form.errors else 200
-        return TemplateResponse(request, template, context, status=status)
-
-    def _clean(self, request: SignedInRequest, plan: CleanupPlan) -> HttpResponseRedirect:
-        counts = Counter(skipped=len(plan.skipped))
-        for candidate in plan.candidates:
-            counts[self._clean_one(request, candidate.download)] += 1
-        level = messages.WARNING if counts["skipped"] else messages.SUCCESS
-        sentence = f"{counts['cleaned']} cleaned, {counts['skipped']} skipped."
-        self.message_user(request, sentence, level)
-        filters = dict(parse_qsl(self.get_preserved_filters(request))).get("_changelist_filters")
-        return redirect(f"{reverse('admin:downloads_download_changelist')}?{filters or ''}")
-
-    def _clean_one(self, request: SignedInRequest, download: Download) -> str:
-        try:
-            freed = clean(download, actor=user_actor(request.user))
-        except NotAllowed:
-            return "skipped"
-        except OSError as error:
-            sentence = f"Download {download}: its directory cannot be removed ({error.strerror})."
-            self.message_user(request, sentence, messages.ERROR)
-            return "skipped"
-        self.log_change(request, download, f"Cleaned up by correlation id: {size(freed)} freed.")
-        return "cleaned"
+def _of(download: Download, sentence: str) -> str:
+    """Say it of a download. Its id is not the first word: the admin begins with a capital."""
+    return _("Download %(download)s: %(sentence)s") % {"download": download, "sentence": sentence}

@@ -1,8 +1,10 @@
 """The admin's pages of listings, their entries, and the archive."""
 
 from django.contrib import admin
+from django.utils.translation import gettext_lazy
 
 from downloads.admin.read_only import NothingToEdit, NothingToWrite
+from downloads.admin.words import CODES, CodesInWords
 from downloads.models import ArchivedMedia, Entry, Listing
 
 
@@ -10,12 +12,16 @@ from downloads.models import ArchivedMedia, Entry, Listing
 class ListingAdmin(NothingToWrite, admin.ModelAdmin):
     """The lists that were read. One goes with the download that read it."""
 
-    list_display = ("title", "kind", "count", "is_complete", "download")
-    list_filter = ("kind", "is_complete")
+    list_display = ("title", "what", "count", "is_complete", "download")
+    list_filter = (("kind", CodesInWords), "is_complete")
     list_select_related = ("download",)
     search_fields = ("title", "download__correlation_id")
-    search_help_text = "Title or correlation id"
+    search_help_text = gettext_lazy("Title or correlation id")
     ordering = ("-download",)
+
+    @admin.display(description=gettext_lazy("kind"), ordering="kind")
+    def what(self, listing: Listing) -> str:
+        return str(CODES[listing.kind])
 
 
 @admin.register(Entry)
@@ -24,7 +30,7 @@ class EntryAdmin(NothingToWrite, admin.ModelAdmin):
     list_filter = ("is_list", "is_live")
     list_select_related = ("listing", "download")
     search_fields = ("title", "url", "=media_id", "=listing__download__correlation_id")
-    search_help_text = "Title, URL, the site's id, or the correlation id of the list"
+    search_help_text = gettext_lazy("Title, URL, the site's id, or the correlation id of the list")
     ordering = ("-listing", "position")
     show_full_result_count = False
 
@@ -37,6 +43,6 @@ class ArchivedMediaAdmin(NothingToEdit, admin.ModelAdmin):
     list_filter = ("added_at",)
     list_select_related = ("owner",)
     search_fields = ("=media_id", "extractor", "owner__username")
-    search_help_text = "The site's id (all of it), extractor or user"
+    search_help_text = gettext_lazy("The site's id (all of it), extractor or user")
     ordering = ("-pk",)
     show_full_result_count = False

@@ -7,15 +7,18 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import F, QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext, gettext_lazy, ngettext
 
 from downloads.actions import delete_entry
 from downloads.admin.read_only import NothingToEdit, NothingToWrite
+from downloads.admin.words import CodesInWords, state_in_words
 from downloads.models import (
     ApiToken,
     LibraryEntry,
     Preferences,
     Preset,
     PublishedFile,
+    SavedView,
     Site,
     SiteCookies,
     Transition,
@@ -23,13 +26,15 @@ from downloads.models import (
 )
 from downloads.rules.errors import ErrorClass
 from downloads.rules.states import Reason
+from downloads.rules.words import grouped
 from downloads.web.detail_view import options_in_words
+from downloads.web.history import REASONS, reason_in_words
 from downloads.web.site_form import SiteForm
 
 
 class FilesInline(NothingToWrite, admin.TabularInline):
     model = PublishedFile
-    verbose_name_plural = "published files"
+    verbose_name_plural = gettext_lazy("published files")
     fields = ("name", "role", "language", "size", "media_type", "sha256")
     extra = 0
 
@@ -42,7 +47,7 @@ class LibraryEntryAdmin(NothingToEdit, admin.ModelAdmin):
     list_filter = ("published_at",)
     list_select_related = ("owner", "download")
     search_fields = ("title", "url", "correlation_id")
-    search_help_text = "Title, URL or correlation id"
+    search_help_text = gettext_lazy("Title, URL or correlation id")
     ordering = ("-pk",)  # as they were published, without sorting them all
     show_full_result_count = False
     inlines = (FilesInline,)
@@ -50,8 +55,9 @@ class LibraryEntryAdmin(NothingToEdit, admin.ModelAdmin):
     def get_deleted_objects(
         self, objs: Iterable[LibraryEntry], request: HttpRequest
     ) -> tuple[list[Any], dict[str, int], set[str], list[Any]]:
-        sentences = [f"{entry}: its directory in the library with all files" for entry in objs]
-        return sentences, {"library entries": len(sentences)}, set(), []
+        told = gettext("%(entry)s: its directory in the library with all files")
+        sentences = [told % {"entry": entry} for entry in objs]
+        return sentences, {str(self.opts.verbose_name_plural): len(sentences)}, set(), []
 
     def delete_model(self, request: HttpRequest, obj: LibraryEntry) -> None:
         delete_entry(obj)
@@ -78,10 +84,11 @@ class PreferencesAdmin(admin.ModelAdmin):
 class ReasonFilter(admin.SimpleListFilter):
     """Those that there can be: Django would look for them in all moves."""
 
-    title = parameter_name = "reason"
+    title = gettext_lazy("reason")
+    parameter_name = "reason"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(reason.value, reason.value) for reason in (*Reason, *ErrorClass)]
+        return [(code, REASONS.get(code, code)) for code in (*Reason, *ErrorClass)]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Transition]) -> Any:
         return queryset.filter(reason=self.value()) if self.value() else queryset
@@ -89,13 +96,26 @@ class ReasonFilter(admin.SimpleListFilter):
 
 @admin.register(Transition)
 class TransitionAdmin(NothingToWrite, admin.ModelAdmin):
-    list_display = ("seq", "at", "download", "from_state", "to_state", "actor", "reason", "attempt")
-    list_filter = ("to_state", ReasonFilter, "at")
+    list_display = ("seq", "at", "download", "before", "after", "actor", "why", "attempt")
+    list_filter = (("to_state", CodesInWords), ReasonFilter, "at")
+    fields = ("seq", "download", "before", "after", "at", "actor", "why", "attempt", "data")
     list_select_related = ("download",)
     search_fields = ("download__correlation_id", "actor")
-    search_help_text = "Correlation id or actor"
+    search_help_text = gettext_lazy("Correlation id or actor")
     ordering = ("-seq",)
     show_full_result_count = False
+
+    @admin.display(description=gettext_lazy("from state"))
+    def before(self, entry: Transition) -> str:
+        return state_in_words(entry.from_state)
+
+    @admin.display(description=gettext_lazy("to state"))
+    def after(self, entry: Transition) -> str:
+        return state_in_words(entry.to_state)
+
+    @admin.display(description=gettext_lazy("reason"))
+    def why(self, entry: Transition) -> str:
+        return reason_in_words(entry)
 
 
 @admin.register(Worker)
@@ -141,13 +161,14 @@ class SiteAdmin(admin.ModelAdmin):
     def has_try_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("downloads.change_site")
 
-    @admin.action(permissions=["try"], description="Try now")
+    @admin.action(permissions=["try"], description=gettext_lazy("Try now"))
     def try_now(self, request: HttpRequest, queryset: QuerySet[Site]) -> None:
         """Let the downloads of each site that waits go at once."""
         tried = [site for site in queryset if Site.objects.try_now(site.host)]
         for site in tried:
-            self.log_change(request, site, "Tried now.")
-        self.message_user(request, f"{len(tried)} tried now.")
+            self.log_change(request, site, gettext("Tried now."))
+        told = ngettext("%(count)s tried now.", "%(count)s tried now.", len(tried))
+        self.message_user(request, told % {"count": grouped(len(tried))})
 
 
 @admin.register(Preset)
@@ -160,9 +181,19 @@ class PresetAdmin(NothingToEdit, admin.ModelAdmin):
     search_fields = ("name", "owner__username")
     fields = list_display
 
-    @admin.display(description="options")
+    @admin.display(description=gettext_lazy("options"))
     def options_in_words(self, preset: Preset) -> str:
         return options_in_words(preset.options)
+
+
+@admin.register(SavedView)
+class SavedViewAdmin(NothingToEdit, admin.ModelAdmin):
+    """Everybody's saved views of the list."""
+
+    list_display = ("name", "owner", "filter", "text", "sort")
+    list_select_related = ("owner",)
+    search_fields = ("name", "owner__username")
+    fields = list_display
 
 
 @admin.register(SiteCookies)
@@ -174,11 +205,11 @@ class SiteCookiesAdmin(NothingToEdit, admin.ModelAdmin):
     search_fields = ("host", "owner__username")
     fields = ("host", "owner", "names", "version", "updated_at")
 
-    @admin.display(description="cookies")
+    @admin.display(description=gettext_lazy("cookies"))
     def number(self, row: SiteCookies) -> int:
         return len(row.summary)
 
-    @admin.display(description="cookies")
+    @admin.display(description=gettext_lazy("cookies"))
     def names(self, row: SiteCookies) -> str:
         return ", ".join(f"{cookie['name']} ({cookie['domain']})" for cookie in row.summary)
 

@@ -16,6 +16,7 @@ from downloads.api.schemas import Conflict, FieldProblem, Invalid, Problem
 from downloads.models import TooManyWaiting
 from downloads.rules.cookie_texts import InvalidCookies
 from downloads.rules.links import InvalidLink
+from downloads.rules.names import InvalidName
 from downloads.rules.options import InvalidOption
 from downloads.rules.presets import InvalidPreset, UnknownPreset, UnusablePreset
 from downloads.rules.proxies import InvalidProxy
@@ -69,6 +70,10 @@ def _invalid_preset(request: HttpRequest, refusal: InvalidPreset) -> HttpRespons
     return _invalid_fields([FieldProblem(field=refusal.field, reason=str(refusal))])
 
 
+def _invalid_name(request: HttpRequest, refusal: InvalidName) -> HttpResponse:
+    return _invalid_fields([FieldProblem(field="name", reason=str(refusal))])
+
+
 def _invalid_cookies(request: HttpRequest, refusal: InvalidCookies) -> HttpResponse:
     return _invalid_fields([FieldProblem(field="cookies", reason=str(refusal))])
 
@@ -119,6 +124,7 @@ _ANSWERS: dict[type[Exception], Any] = {
     UnknownPreset: _no_preset,
     UnusablePreset: _no_preset,
     InvalidPreset: _invalid_preset,
+    InvalidName: _invalid_name,
     InvalidProxy: _invalid_proxy,
     KeyOfAnotherRequest: _key_of_another,
     InvalidCookies: _invalid_cookies,

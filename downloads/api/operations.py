@@ -9,7 +9,7 @@ from ninja import Header, NinjaAPI, Query, Router, Status
 from ninja.responses import Response
 
 from downloads import actions, queueing
-from downloads.api import archive, cookies, lists, many, presets, schemas, sites
+from downloads.api import archive, cookies, lists, many, presets, saved_views, schemas, sites
 from downloads.api.auth import PageAuth, TokenAuth, user_of
 from downloads.api.errors import answer_errors
 from downloads.api.idempotency import answer_once
@@ -320,5 +320,6 @@ api.add_router("", cookies.router)
 api.add_router("", lists.router)
 api.add_router("", many.router)
 api.add_router("", presets.router)
+api.add_router("", saved_views.router)
 api.add_router("/sites", sites.router)
 answer_errors(api)

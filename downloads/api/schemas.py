@@ -6,7 +6,7 @@ here and no others, so that a new column is not published by accident.
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from django.conf import settings
 from django.urls import reverse
@@ -196,17 +196,35 @@ class ArchiveAnswer(Outgoing):
     present: int = Field(description="Of the videos that were sent, those that were there already")
 
 
+class FormatOut(Outgoing):
+    """One choice among what a site has of a video."""
+
+    kind: Literal["video", "audio"]
+    height: int | None = Field(None, description="Of the picture's shorter side; null: not known")
+    container: str | None = Field(None, description="null: not known")
+    bytes: int | None = Field(None, description="About; null: not known")
+
+
 class ErrorOut(Outgoing):
     class_: ErrorClass = Field(alias="class")
     message: str
     advice: str
+    formats: list[FormatOut] | None = Field(
+        None,
+        description="Of `format_unavailable` and `too_large`: what the site has",
+    )
 
     @classmethod
     def of(cls, download: Download) -> Self | None:
         told = download.advice
         if told is None:
             return None
-        return cls(class_=download.error_class, message=told.sentence, advice=told.next_step)
+        return cls(
+            class_=download.error_class,
+            message=told.sentence,
+            advice=told.next_step,
+            formats=download.error_data.get("formats"),
+        )
 
 
 class ProgressOut(Outgoing):
@@ -254,6 +272,11 @@ class MediaOut(Outgoing):
     audio_codec: str | None = Field(None, description="Of what came; empty: no sound")
     container: str | None = Field(None, description="Of what came")
     live: bool = False
+    bytes: int | None = Field(None, description="Of a check: about what would come")
+    formats: list[FormatOut] | None = Field(
+        None,
+        description="Of a check: the best picture of each quality that the site has, the sound",
+    )
     thumbnail_url: str | None = Field(description="A small picture, of this site; null: none")
 
     @classmethod

@@ -5,21 +5,35 @@ Reads rows, folders and versions; changes nothing. A check that cannot be made s
 
 import stat
 import tempfile
-from datetime import date
+from datetime import date, datetime
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.core.cache import cache
 from django.core.checks import CheckMessage, Error
 from django.utils import timezone
+from django.utils.formats import number_format
+from django.utils.functional import lazy
 
 from downloads.diagnostics import stats
 from downloads.diagnostics.database import check_database
-from downloads.diagnostics.verdict import Check, Level, failure, ok, warning
+from downloads.diagnostics.verdict import (
+    Check,
+    Level,
+    Words,
+    failure,
+    listed,
+    note,
+    ok,
+    phrase,
+    warning,
+)
 from downloads.disk import shares
 from downloads.disk.names import entry_name
 from downloads.fetch.client import fault_of_plugins
+from downloads.rules.words import marked, say
 from downloads.sandbox import landlock, seccomp
 from downloads.sandbox.programs import find_deno, find_ffmpeg, media_tools
 from downloads.sandbox.trial import why_not
@@ -27,9 +41,11 @@ from downloads.updates.refusal import sentence_of
 from downloads.updates.state import Home, State, age_days, channel_of, version_of
 
 PROBLEMS_CACHED_SECONDS = 5
+EXAMINED_SECONDS = 300
+EXAMINATION = "downloads.examination"
 YT_DLP_WARNING_DAYS = 60
 YT_DLP_FAILURE_DAYS = 90
-CONFLICT_FIX = "Set VNSITE_MEDIA_DIR and VNSITE_TEMP_DIR to two folders side by side."
+CONFLICT_FIX = phrase("Set VNSITE_MEDIA_DIR and VNSITE_TEMP_DIR to two folders side by side.")
 
 
 def run(*, whole: bool = False) -> list[Check]:
@@ -43,11 +59,31 @@ def run(*, whole: bool = False) -> list[Check]:
         check_extractors(),
         check_ffmpeg(),
         check_deno(),
+        check_impersonation(is_installed=find_spec("curl_cffi") is not None),
         *check_programs(),
         *check_plugins(),
         check_fence(landlock.version(), refuses_network=seccomp.is_available()),
         check_secret_key(),
     ]
+
+
+class Examination(NamedTuple):
+    """All checks at one moment."""
+
+    made_at: datetime
+    checks: list[Check]
+
+
+def recent(*, again: bool = False) -> Examination:
+    """Return the newest examination; a new one when it is `EXAMINED_SECONDS` old, or `again`.
+
+    It takes seconds: programs are tried as a download runs them.
+    """
+    found: Examination | None = None if again else cache.get(EXAMINATION)
+    if found is None:
+        found = Examination(made_at=timezone.now(), checks=run())
+        cache.set(EXAMINATION, found, EXAMINED_SECONDS)
+    return found
 
 
 def problems() -> list[Check]:
@@ -66,7 +102,7 @@ def problems() -> list[Check]:
 def refuse_folder_conflict(**kwargs: Any) -> list[CheckMessage]:
     """Django's system check: no command starts while the two folders are in each other's way."""
     conflict = folder_conflict(settings.VNSITE.media_root, settings.VNSITE.temp_root)
-    return [Error(conflict, hint=CONFLICT_FIX, id="vnsite.E001")] if conflict else []
+    return [Error(str(conflict), hint=str(CONFLICT_FIX), id="vnsite.E001")] if conflict else []
 
 
 def check_folders() -> list[Check]:
@@ -76,7 +112,7 @@ def check_folders() -> list[Check]:
         check_folder("VNSITE_DATA_DIR", settings.VNSITE.data_dir),
         check_folder("VNSITE_MEDIA_DIR", media),
         check_folder("VNSITE_TEMP_DIR", temp),
-        *([failure("folders", conflict, CONFLICT_FIX)] if conflict else []),
+        *([failure(marked("folders"), conflict, CONFLICT_FIX)] if conflict else []),
     ]
 
 
@@ -86,18 +122,21 @@ def check_folder(setting: str, folder: Path) -> Check:
         # Without a name where the system can do that: nobody sees it, nothing is left behind.
         tempfile.TemporaryFile(dir=stats.nearest_existing(folder)).close()
     except OSError as error:
-        sentence = f"{folder} cannot be written ({error.strerror})."
-        fix = f"Give vnsite's user the right to write there, or set {setting}."
+        sentence = phrase(
+            "{folder} cannot be written ({reason}).", folder=folder, reason=error.strerror
+        )
+        fix = phrase("Give vnsite's user the right to write there, or set {name}.", name=setting)
         return failure(setting, sentence, fix)
-    return ok(setting, f"{folder} can be written.")
+    return ok(setting, phrase("{folder} can be written.", folder=folder))
 
 
 WEAKNESSES = {
-    "modes": "it decides by itself who may read a file",
-    "replace": "what another program puts there at the same moment under an entry's name may be"
-    " replaced",
-    "whole": "an entry appears file by file",
-    "durable": "the latest names may be lost in a power cut",
+    "modes": phrase("it decides by itself who may read a file"),
+    "replace": phrase(
+        "what another program puts there at the same moment under an entry's name may be replaced"
+    ),
+    "whole": phrase("an entry appears file by file"),
+    "durable": phrase("the latest names may be lost in a power cut"),
 }
 
 
@@ -106,39 +145,54 @@ def check_library(folder: Path) -> Check:
     try:
         found = shares.weaknesses(folder) if folder.is_dir() else []
     except OSError as error:
-        sentence = f"What {folder} can promise cannot be tried ({error.strerror})."
-        return warning("library", sentence, "Give vnsite's user the right to make folders there.")
+        sentence = phrase(
+            "What {folder} can promise cannot be tried ({reason}).",
+            folder=folder,
+            reason=error.strerror,
+        )
+        fix = phrase("Give vnsite's user the right to make folders there.")
+        return warning(marked("library"), sentence, fix)
     if not found:
-        return ok("library", f"{folder} keeps every promise.")
-    weak = ", and ".join(WEAKNESSES[code] for code in found)
-    fix = "Nothing needs to be done: files are complete all the same. A local disk does it all."
-    return warning("library", f"On the file system of {folder} {weak}.", fix)
+        return ok(marked("library"), phrase("{folder} keeps every promise.", folder=folder))
+    weak = listed([WEAKNESSES[code] for code in found])
+    sentence = phrase("On the file system of {folder}: {weak}.", folder=folder, weak=weak)
+    fix = phrase(
+        "Nothing needs to be done: files are complete all the same. A local disk does it all."
+    )
+    return warning(marked("library"), sentence, fix)
 
 
 def check_names(template: str) -> Check:
     """Show what the template of names makes of an example."""
-    example = entry_name(
-        "The title of a video",
+    example = lazy(_example, str)(template)
+    return ok(marked("names"), phrase("An entry of the library: {example}", example=example))
+
+
+def _example(template: str) -> str:
+    return entry_name(
+        say("The title of a video"),
         "0123456789ab",
         site="video.example.org",
         date=f"{timezone.now():%Y-%m-%d}",
         template=template,
     )
-    return ok("names", f"An entry of the library: {example}")
 
 
-def folder_conflict(media: Path, temp: Path) -> str:
+def folder_conflict(media: Path, temp: Path) -> Words:
     """Return why these two cannot be used together, or "". Symbolic links are followed.
 
     If one were inside the other, a cleanup of the temp root could reach published files.
     """
     media, temp = media.resolve(), temp.resolve()
     if media == temp:
-        return f"VNSITE_MEDIA_DIR and VNSITE_TEMP_DIR are the same folder: {media}."
+        sentence = marked("VNSITE_MEDIA_DIR and VNSITE_TEMP_DIR are the same folder: {folder}.")
+        return phrase(sentence, folder=media)
     if media.is_relative_to(temp):
-        return f"VNSITE_MEDIA_DIR ({media}) is inside of VNSITE_TEMP_DIR ({temp})."
+        sentence = marked("VNSITE_MEDIA_DIR ({media}) is inside of VNSITE_TEMP_DIR ({temp}).")
+        return phrase(sentence, media=media, temp=temp)
     if temp.is_relative_to(media):
-        return f"VNSITE_TEMP_DIR ({temp}) is inside of VNSITE_MEDIA_DIR ({media})."
+        sentence = marked("VNSITE_TEMP_DIR ({temp}) is inside of VNSITE_MEDIA_DIR ({media}).")
+        return phrase(sentence, media=media, temp=temp)
     return ""
 
 
@@ -154,17 +208,26 @@ def _check_space(setting: str, folder: Path) -> Check:
     try:
         free = stats.free_bytes(folder)
     except OSError as error:
-        sentence = f"The free space of {folder} cannot be read ({error.strerror})."
-        fix = f"Look at the disk, or set {setting} to another folder."
-        return failure("free space", sentence, fix)
+        sentence = phrase(
+            "The free space of {folder} cannot be read ({reason}).",
+            folder=folder,
+            reason=error.strerror,
+        )
+        fix = phrase("Look at the disk, or set {name} to another folder.", name=setting)
+        return failure(marked("free space"), sentence, fix)
+    values = {"free": gibibytes(free), "folder": folder, "least": gibibytes(least)}
     if free < least:
-        sentence = f"{gibibytes(free)} free in {folder}; {gibibytes(least)} are needed."
-        return failure("free space", sentence, "Make room, or lower VNSITE_MIN_FREE_BYTES.")
-    return ok("free space", f"{gibibytes(free)} free in {folder}.")
+        sentence = phrase("{free} free in {folder}; {least} are needed.", **values)
+        fix = phrase("Make room, or lower VNSITE_MIN_FREE_BYTES.")
+        return failure(marked("free space"), sentence, fix)
+    return ok(marked("free space"), phrase("{free} free in {folder}.", **values))
 
 
-def gibibytes(size_bytes: int) -> str:
-    return f"{size_bytes / 2**30:.1f} GiB"
+def _gibibytes(size_bytes: int) -> str:
+    return f"{number_format(size_bytes / 2**30, 1)} GiB"
+
+
+gibibytes = lazy(_gibibytes, str)
 
 
 def check_extractors() -> Check:
@@ -177,12 +240,17 @@ def check_extractors() -> Check:
 def check_yt_dlp(version: str, state: State, *, today: date) -> Check:
     """Check the age: sites change every week, and an old yt-dlp fails on more and more of them."""
     age = age_days(version, today=today)
-    sentence = f"yt-dlp {version} ({channel_of(version)}) is {age} days old."
+    values = {"version": version, "channel": channel_of(version), "age": age}
+    sentence = phrase("yt-dlp {version} ({channel}) is {age} days old.", **values)
     if state.failure:
-        sentence += f" The last update failed: {sentence_of(state.failure)}"
-    fix = "Run manage.py update_extractors."
+        sentence = phrase(
+            "yt-dlp {version} ({channel}) is {age} days old. The last update failed: {failure}",
+            failure=lazy(sentence_of, str)(state.failure),
+            **values,
+        )
+    fix = phrase("Run manage.py update_extractors.")
     if settings.VNSITE.extractors_update == "off":
-        fix = "Update vnsite, or let it update yt-dlp: VNSITE_EXTRACTORS_UPDATE=check."
+        fix = phrase("Update vnsite, or let it update yt-dlp: VNSITE_EXTRACTORS_UPDATE=check.")
     if age > YT_DLP_FAILURE_DAYS:
         return failure("yt-dlp", sentence, fix)
     if state.failure or age > YT_DLP_WARNING_DAYS:
@@ -192,16 +260,31 @@ def check_yt_dlp(version: str, state: State, *, today: date) -> Check:
 
 def check_ffmpeg() -> Check:
     if path := find_ffmpeg():
-        return ok("ffmpeg", f"ffmpeg is {path}.")
-    sentence = "ffmpeg is missing: video and sound that come separately cannot be joined."
-    return failure("ffmpeg", sentence, "Install ffmpeg, or run bin/setup, which brings one along.")
+        return ok("ffmpeg", phrase("ffmpeg is {path}.", path=path))
+    sentence = phrase("ffmpeg is missing: video and sound that come separately cannot be joined.")
+    fix = phrase("Install ffmpeg, or run bin/setup, which brings one along.")
+    return failure("ffmpeg", sentence, fix)
 
 
 def check_deno() -> Check:
     if path := find_deno():
-        return ok("deno", f"deno is {path}.")
-    sentence = "deno is missing: YouTube needs a JavaScript runtime."
-    return warning("deno", sentence, "Run bin/setup, which brings it along, or install deno.")
+        return ok("deno", phrase("deno is {path}.", path=path))
+    sentence = phrase("deno is missing: YouTube needs a JavaScript runtime.")
+    fix = phrase("Run bin/setup, which brings it along, or install deno.")
+    return warning("deno", sentence, fix)
+
+
+def check_impersonation(*, is_installed: bool) -> Check:
+    """Look for the client of yt-dlp that imitates browsers: it is C code, which no guard sees."""
+    if is_installed:
+        sentence = phrase("It is installed: its connections reach private addresses unseen.")
+        fix = phrase("Remove this package from vnsite's .venv.")
+        return warning("curl_cffi", sentence, fix)
+    sentence = phrase(
+        "It is left out, for nothing could keep its connections off private addresses. A site that"
+        " insists on a browser's handshake refuses (forbidden)."
+    )
+    return note("curl_cffi", sentence)
 
 
 def check_programs() -> list[Check]:
@@ -211,8 +294,12 @@ def check_programs() -> list[Check]:
     return [
         failure(
             program.name,
-            f"{program} does not run inside a download's fence: {reason}.",
-            "Install it, and what it needs, below /usr, /opt or /nix/store.",
+            phrase(
+                "{program} does not run inside a download's fence: {reason}.",
+                program=program,
+                reason=reason,
+            ),
+            phrase("Install it, and what it needs, below /usr, /opt or /nix/store."),
         )
         for program in programs
         if (reason := why_not(program))
@@ -227,12 +314,14 @@ def check_plugins() -> list[Check]:
     if fault := fault_of_plugins(names):
         return [
             failure(
-                "plugins",
-                f"An extractor plugin cannot be loaded: {fault}.",
-                "Install it into vnsite's .venv, or take it out of VNSITE_EXTRACTOR_PLUGINS.",
+                marked("plugins"),
+                phrase("An extractor plugin cannot be loaded: {fault}.", fault=fault),
+                phrase(
+                    "Install it into vnsite's .venv, or take it out of VNSITE_EXTRACTOR_PLUGINS."
+                ),
             )
         ]
-    return [ok("plugins", f"Extractor plugins: {', '.join(names)}.")]
+    return [ok(marked("plugins"), phrase("Extractor plugins: {names}.", names=listed(names)))]
 
 
 def check_fence(version: int, *, refuses_network: bool) -> Check:
@@ -240,34 +329,44 @@ def check_fence(version: int, *, refuses_network: bool) -> Check:
     programs of a download."""
     if version == 0:
         return warning(
-            "fence",
-            "This kernel has no Landlock: a download can read files of this user.",
-            "Use Linux 5.13 or later; in a container, allow the system calls of Landlock.",
+            marked("fence"),
+            phrase("This kernel has no Landlock: a download can read files of this user."),
+            phrase("Use Linux 5.13 or later; in a container, allow the system calls of Landlock."),
         )
     if not refuses_network:
         return warning(
-            "fence",
-            "This system has no seccomp: only their own options keep ffmpeg and deno off the"
-            " network, and programs that they start may go on when all of vnsite is killed.",
-            "Use Linux on x86-64 or ARM64; in a container, allow the system call seccomp.",
+            marked("fence"),
+            phrase(
+                "This system has no seccomp: only their own options keep ffmpeg and deno off the"
+                " network, and programs that they start may go on when all of vnsite is killed."
+            ),
+            phrase("Use Linux on x86-64 or ARM64; in a container, allow the system call seccomp."),
         )
     return ok(
-        "fence",
-        f"Each download is fenced in its directory (Landlock {version}), and its programs"
-        " have no network (seccomp).",
+        marked("fence"),
+        phrase(
+            "Each download is fenced in its directory (Landlock {version}), and its programs"
+            " have no network (seccomp).",
+            version=version,
+        ),
     )
 
 
 def check_secret_key() -> Check:
     if settings.VNSITE.secret_key:
-        return ok("secret key", "It is in VNSITE_SECRET_KEY.")
+        return ok(marked("secret key"), phrase("It is in VNSITE_SECRET_KEY."))
     path = settings.VNSITE.secret_key_file or settings.VNSITE.data_dir / "secret_key"
     try:
         mode = stat.S_IMODE(path.stat().st_mode)
     except OSError as error:
-        fix = "Restart vnsite, which makes a new one, or set VNSITE_SECRET_KEY_FILE."
-        return failure("secret key", f"{path} cannot be read ({error.strerror}).", fix)
+        sentence = phrase("{path} cannot be read ({reason}).", path=path, reason=error.strerror)
+        fix = phrase("Restart vnsite, which makes a new one, or set VNSITE_SECRET_KEY_FILE.")
+        return failure(marked("secret key"), sentence, fix)
     if mode & 0o077:
-        sentence = f"Other users of this machine can read {path} (mode {mode:04o})."
-        return warning("secret key", sentence, f"chmod 600 {path}")
-    return ok("secret key", f"{path} is private.")
+        sentence = phrase(
+            "Other users of this machine can read {path} (mode {mode}).",
+            path=path,
+            mode=f"{mode:04o}",
+        )
+        return warning(marked("secret key"), sentence, f"chmod 600 {path}")
+    return ok(marked("secret key"), phrase("{path} is private.", path=path))

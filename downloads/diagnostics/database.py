@@ -8,17 +8,19 @@ from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
 from downloads.diagnostics import stats
-from downloads.diagnostics.verdict import Check, failure, ok, warning
-from downloads.models import Site, database_now
+from downloads.diagnostics.verdict import Check, Words, failure, listed, ok, phrase, tenths, warning
+from downloads.models import Site, clock_ahead_seconds, database_now
 from downloads.models.outage import REMEDY, is_damaged
 from downloads.models.schema import migrations_on_disk, why_foreign
 from downloads.models.search import has_trigrams
+from downloads.rules.words import marked
 
+CLOCK_SECONDS = 2.0  # leases hold whatever the clocks say; times of the history do not
 # Older ones have a rare race between several writers that can lose the write-ahead log.
 SAFE_SQLITE = (3, 51, 3)
 LOOK_SECONDS = 0.2  # for damage: enough for 100 MB
 LOOK_STEPS = 10_000  # of SQLite's machine between two looks at the clock
-FOREIGN_FIX = "Start that version, or set VNSITE_DATA_DIR to an empty folder."
+FOREIGN_FIX = phrase("Start that version, or set VNSITE_DATA_DIR to an empty folder.")
 
 
 def check_database(*, whole: bool = False) -> list[Check]:
@@ -29,18 +31,26 @@ def check_database(*, whole: bool = False) -> list[Check]:
     try:
         connection.ensure_connection()
         if reason := why_foreign(migrations_on_disk()):
-            return [failure("database", f"This version cannot use it: {reason}.", FOREIGN_FIX)]
+            sentence = phrase("This version cannot use it: {reason}.", reason=reason)
+            return [failure(marked("database"), sentence, FOREIGN_FIX)]
         if missing := unapplied_migrations():
-            sentence = f"{len(missing)} migrations are not applied."
-            fix = "Run manage.py migrate; manage.py serve does it by itself."
-            return [failure("database", sentence, fix)]
-        return [*_check_engine(whole=whole), check_search(), check_worker(), check_sites()]
+            sentence = phrase("Migrations that are not applied: {number}.", number=len(missing))
+            fix = phrase("Run manage.py migrate; manage.py serve does it by itself.")
+            return [failure(marked("database"), sentence, fix)]
+        return [
+            *_check_engine(whole=whole),
+            check_clocks(),
+            check_search(),
+            check_worker(),
+            check_orphans(),
+            check_sites(),
+        ]
     except DatabaseError as error:
         if is_damaged(error):
             return [_damaged(str(error))]
-        sentence = f"The database does not answer: {str(error).strip()}."
-        fix = "Look at VNSITE_DATABASE_URL, and whether the data folder can be written."
-        return [failure("database", sentence, fix)]
+        sentence = phrase("The database does not answer: {reason}.", reason=str(error).strip())
+        fix = phrase("Look at VNSITE_DATABASE_URL, and whether the data folder can be written.")
+        return [failure(marked("database"), sentence, fix)]
 
 
 def unapplied_migrations() -> list[str]:
@@ -55,7 +65,9 @@ def _check_engine(*, whole: bool) -> list[Check]:
         if connection.vendor == "postgresql":
             cursor.execute("SHOW server_version")  # 15.18 (Debian 15.18-0+deb12u1)
             version = str(cursor.fetchone()[0]).partition(" ")[0]
-            return [ok("database", f"PostgreSQL {version} answers.")]
+            return [
+                ok(marked("database"), phrase("PostgreSQL {version} answers.", version=version))
+            ]
         mode = str(cursor.execute("PRAGMA journal_mode").fetchone()[0])
     if damage := damage_of_sqlite(seconds=None if whole else LOOK_SECONDS):
         return [_damaged(damage)]
@@ -80,57 +92,108 @@ def damage_of_sqlite(*, seconds: float | None) -> str:
 
 
 def _damaged(what: str) -> Check:
-    return failure("database", f"The database is damaged: {' '.join(what.split())}.", REMEDY)
+    sentence = phrase("The database is damaged: {reason}.", reason=" ".join(what.split()))
+    return failure(marked("database"), sentence, phrase(REMEDY))
 
 
 def _check_journal(mode: str) -> Check:
     if mode == "wal":
-        return ok("database", "SQLite answers (journal mode wal).")
-    sentence = f"The journal mode is {mode}, not wal: pages would wait for writers."
-    fix = "Put VNSITE_DATA_DIR on a local disk: a network file system cannot do it."
-    return failure("database", sentence, fix)
+        return ok(marked("database"), phrase("SQLite answers (journal mode wal)."))
+    sentence = phrase(
+        "The journal mode is {mode}, not wal: pages would wait for writers.", mode=mode
+    )
+    fix = phrase("Put VNSITE_DATA_DIR on a local disk: a network file system cannot do it.")
+    return failure(marked("database"), sentence, fix)
 
 
 def check_sqlite(version: tuple[int, ...]) -> Check:
     text, safe = (".".join(map(str, each)) for each in (version, SAFE_SQLITE))
     if version >= SAFE_SQLITE:
         return ok("SQLite", f"SQLite {text}.")
-    sentence = f"SQLite {text} has a rare fault with several writers, mended in {safe}."
-    return warning(
-        "SQLite", sentence, "Use a Python that comes with a newer SQLite, or PostgreSQL."
+    sentence = phrase(
+        "SQLite {version} has a rare fault with several writers, mended in {safe}.",
+        version=text,
+        safe=safe,
     )
+    fix = phrase("Use a Python that comes with a newer SQLite, or PostgreSQL.")
+    return warning("SQLite", sentence, fix)
 
 
 def check_search() -> Check:
     """Check that the database could make the index of the search."""
     if has_trigrams():
-        return ok("search", "Words are found in an index.")
+        return ok(marked("search"), phrase("Words are found in an index."))
     if connection.vendor == "postgresql":
-        fix = "CREATE EXTENSION pg_trgm in this database, as its superuser; then"
+        fix = phrase(
+            "CREATE EXTENSION pg_trgm in this database, as its superuser; "
+            "then manage.py index_search."
+        )
     else:
-        fix = "Use a Python whose SQLite has FTS5; then"
-    sentence = "A search reads every download: the database has no index of words."
-    return warning("search", sentence, f"{fix} manage.py index_search.")
+        fix = phrase("Use a Python whose SQLite has FTS5; then manage.py index_search.")
+    sentence = phrase("A search reads every download: the database has no index of words.")
+    return warning(marked("search"), sentence, fix)
 
 
 def check_worker() -> Check:
     alive = [worker for worker in stats.workers() if worker.alive]
     if not alive:
-        fix = "Start manage.py serve, or manage.py run_downloads beside the web server."
-        return failure("worker", "No worker is running: nothing is downloaded.", fix)
-    names = ", ".join(f"{worker.name} ({worker.busy} of {worker.slots} busy)" for worker in alive)
-    return ok("worker", f"Running: {names}.")
+        sentence = phrase("No worker is running: nothing is downloaded.")
+        fix = phrase("Start manage.py serve, or manage.py run_downloads beside the web server.")
+        return failure(marked("worker"), sentence, fix)
+    names = [
+        phrase("{name} ({busy} of {slots} busy)", name=each.name, busy=each.busy, slots=each.slots)
+        for each in alive
+    ]
+    return ok(marked("worker"), phrase("Running: {names}.", names=listed(names)))
+
+
+def check_clocks() -> Check:
+    """Compare the clocks of this process and of the workers with the database's."""
+    ahead: dict[Words, float] = {
+        worker.name: worker.clock_ahead_seconds for worker in stats.workers() if worker.alive
+    }
+    ahead[phrase("this process")] = clock_ahead_seconds()
+    most = max(map(abs, ahead.values()))
+    if most <= CLOCK_SECONDS:
+        sentence = phrase("They agree with the database's to {seconds} s.", seconds=tenths(most))
+        return ok(marked("clocks"), sentence)
+    wrong = [
+        phrase("{name} by {seconds} s", name=name, seconds=f"{seconds:+.1f}")
+        for name, seconds in ahead.items()
+        if abs(seconds) > CLOCK_SECONDS
+    ]
+    sentence = phrase("They differ from the database's: {clocks}.", clocks=listed(wrong))
+    fix = phrase("Let these machines take the time from the network: timedatectl set-ntp true.")
+    return warning(marked("clocks"), sentence, fix)
+
+
+def check_orphans() -> Check:
+    """Tell what dead workers left: living workers mend it, and say what they cannot."""
+    orphans = stats.orphans()
+    if not orphans.left:
+        sentence = phrase(
+            "Nothing is left of dead workers; mended: {number}.", number=orphans.mended
+        )
+        return ok(marked("orphans"), sentence)
+    sentence = phrase("What dead workers left and cannot be mended: {number}.", number=orphans.left)
+    fix = phrase("manage.py cleanup_orphans names each, with the reason.")
+    return warning(marked("orphans"), sentence, fix)
 
 
 def check_sites() -> Check:
     """Name the sites that refused us several times in a row and are left alone for a while."""
     waiting = Site.objects.waiting(database_now())
     if not waiting:
-        return ok("sites", "No site is left alone.")
-    told = ", ".join(
-        f"{site.host} until {site.waits_until:%H:%M} UTC ({site.failures} failures in a row, "
-        f"the last: {site.error_class})"
+        return ok(marked("sites"), phrase("No site is left alone."))
+    told = [
+        phrase(
+            "{host} until {time} UTC (failures in a row: {number}, the last: {error})",
+            host=site.host,
+            time=f"{site.waits_until:%H:%M}",
+            number=site.failures,
+            error=site.error_class,
+        )
         for site in waiting
-    )
-    fix = "They are tried again by themselves; Try now on the dashboard does it at once."
-    return warning("sites", f"Left alone: {told}.", fix)
+    ]
+    fix = phrase("They are tried again by themselves; Try now on the dashboard does it at once.")
+    return warning(marked("sites"), phrase("Left alone: {sites}.", sites=listed(told)), fix)

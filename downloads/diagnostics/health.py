@@ -1,6 +1,7 @@
 """Answers for supervisors: alive, able to download, and the numbers for Prometheus."""
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 
 from django.conf import settings
 from django.db import DatabaseError
@@ -13,9 +14,11 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 from prometheus_client.registry import Collector
 
 from downloads.accounts.tokens import user_of
-from downloads.diagnostics import stats
+from downloads.diagnostics import checks, stats
 from downloads.diagnostics.database import unapplied_migrations
+from downloads.diagnostics.verdict import Level
 from downloads.models import Counts, Download, Queue, Site, StreamPosition, database_now
+from downloads.stream.listener import STREAM
 from downloads.updates.state import age_days
 from downloads.waiting import has_live_worker
 
@@ -41,6 +44,8 @@ def _missing() -> str:
     try:
         if unapplied_migrations():
             return "migrations"
+        if STREAM.is_stale:
+            return "stream"
         return "" if has_live_worker() else "worker"
     except DatabaseError:
         return "database"
@@ -71,7 +76,6 @@ class SiteMetrics(Collector):
     """
 
     def collect(self) -> Iterator[Metric]:
-        alive = [worker for worker in stats.workers() if worker.alive]
         yield _gauges("vnsite_downloads", "Downloads by state.", state=Counts.objects.by_state())
         outcomes = Counts.objects.by_outcome()
         yield _gauges("vnsite_outcomes", "Downloads that ended, by outcome.", outcome=outcomes)
@@ -79,24 +83,49 @@ class SiteMetrics(Collector):
         yield CounterMetricFamily(
             "vnsite_transitions", "Changes of state and deletions so far.", value=moves
         )
-        sites, speed = Site.objects.waiting(database_now()), stats.speed_of(Download.objects.all())
-        for name, about, value in (
-            ("workers_alive", "Workers with a fresh heartbeat.", len(alive)),
-            ("sites_waiting", "Sites that are left alone.", sites.count()),
-            ("queue_paused", "1 while nothing new starts.", int(bool(Queue.current().paused_at))),
-            ("slots", "Slots of live workers.", sum(worker.slots for worker in alive)),
-            ("slots_busy", "Slots in use.", sum(worker.busy for worker in alive)),
-            ("speed_bytes_per_second", "Received now, together.", speed),
-        ):
-            yield GaugeMetricFamily(f"vnsite_{name}", about, value=value)
-        today = timezone.now().date()
-        ages = {
-            worker.yt_dlp: age_days(worker.yt_dlp, today=today) for worker in alive if worker.yt_dlp
-        }
-        yield _gauges("vnsite_yt_dlp_age_days", "Age of each yt-dlp in use.", version=ages)
+        yield from _of_queue()
+        yield from _of_workers([worker for worker in stats.workers() if worker.alive])
+        levels = Counter(check.level for check in checks.recent().checks)
+        by_level = {str(level): levels[level] for level in Level}
+        yield _gauges("vnsite_checks", "Checks of doctor, by how they ended.", level=by_level)
         folders = {"media": settings.VNSITE.media_root, "temp": settings.VNSITE.temp_root}
         free = {name: stats.free_bytes(path) for name, path in folders.items()}
         yield _gauges("vnsite_free_bytes", "Free space, by folder.", folder=free)
+
+
+def _of_queue() -> Iterator[Metric]:
+    sites, downloads = Site.objects.waiting(database_now()), Download.objects.all()
+    oldest_at = stats.queue_of(downloads).oldest_at
+    oldest_seconds = (database_now() - oldest_at).total_seconds() if oldest_at else 0.0
+    yield _gauge("sites_waiting", "Sites that are left alone.", sites.count())
+    yield _gauge(
+        "queue_paused", "1 while nothing new starts.", int(bool(Queue.current().paused_at))
+    )
+    yield _gauge(
+        "oldest_waiting_seconds", "Age of what waits longest; 0: nothing waits.", oldest_seconds
+    )
+    speed = stats.speed_of(downloads)
+    yield _gauge("speed_bytes_per_second", "Received now, together.", speed)
+
+
+def _of_workers(alive: Sequence[stats.WorkerStatus]) -> Iterator[Metric]:
+    yield _gauge("workers_alive", "Workers with a fresh heartbeat.", len(alive))
+    yield _gauge("slots", "Slots of live workers.", sum(worker.slots for worker in alive))
+    yield _gauge("slots_busy", "Slots in use.", sum(worker.busy for worker in alive))
+    yield _gauge(
+        "orphans_left", "What dead workers left and cannot be mended.", stats.orphans().left
+    )
+    cpu = {each.name: each.cpu_percent for each in alive if each.cpu_percent is not None}
+    memory = {each.name: each.memory_bytes for each in alive if each.memory_bytes is not None}
+    yield _gauges("vnsite_worker_cpu_percent", "Of one core, with its children.", worker=cpu)
+    yield _gauges("vnsite_worker_memory_bytes", "With its children.", worker=memory)
+    today = timezone.now().date()
+    ages = {each.yt_dlp: age_days(each.yt_dlp, today=today) for each in alive if each.yt_dlp}
+    yield _gauges("vnsite_yt_dlp_age_days", "Age of each yt-dlp in use.", version=ages)
+
+
+def _gauge(name: str, about: str, value: float) -> Metric:
+    return GaugeMetricFamily(f"vnsite_{name}", about, value=value)
 
 
 def _gauges(name: str, about: str, **values: Mapping[str, float]) -> Metric:

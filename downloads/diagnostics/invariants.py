@@ -150,7 +150,8 @@ class _Look:
                 yield _breach("I3", entry, sentence)
 
     def _results(self) -> Iterator[Finding]:
-        """I15: a completed download has files, or a whole listing, or its owner had the video."""
+        """I15: a completed download has files, a whole listing, or neither when its owner had the
+        video or only checked it."""
         listings = Listing.objects.annotate(Count("entries"))
         rows = listings.values_list("pk", "count", "entries__count")
         counts = {pk: (announced, there) for pk, announced, there in rows}
@@ -169,7 +170,8 @@ class _Look:
         """I16: an entry has at most one download that did not come to nothing, and of its link."""
         made: dict[tuple[int, str], Download] = {}
         for download in self._downloads:
-            if download.listed_in_id is None or download.outcome in IN_VAIN:
+            came_to_nothing = download.outcome in IN_VAIN or download.result == Result.CHECKED
+            if download.listed_in_id is None or came_to_nothing:
                 continue
             first = made.setdefault((download.listed_in_id, download.url), download)
             if first is not download:

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
+from typing import NamedTuple
 
 from django.conf import settings
-from django.db.models import Count, Min
+from django.db.models import Count, Max, Min, Sum
 from django.db.models.functions import Now
 
 from downloads.models import Download, DownloadQuerySet, Progress, Worker, database_now
@@ -39,8 +40,12 @@ class WorkerStatus:
     alive: bool
     slots: int
     busy: int  # slots with a running download
+    version: str  # of vnsite; "": it is not known
     yt_dlp: str  # version that its next attempts use; "": it is not known yet
     heartbeat_at: datetime
+    cpu_percent: float | None  # of one core, with all that it started; None: not known yet
+    memory_bytes: int | None  # likewise
+    clock_ahead_seconds: float  # of the database's
 
 
 def workers() -> list[WorkerStatus]:
@@ -59,8 +64,12 @@ def workers() -> list[WorkerStatus]:
             alive=row.is_alive(now),
             slots=row.slots,
             busy=busy.get(row.pk, 0),
+            version=row.version,
             yt_dlp=row.yt_dlp,
             heartbeat_at=row.heartbeat_at,
+            cpu_percent=row.cpu_percent,
+            memory_bytes=row.memory_bytes,
+            clock_ahead_seconds=row.clock_ahead_seconds,
         )
         for row in rows.order_by("name")
     ]
@@ -74,6 +83,25 @@ def _health(worker: Worker, now: datetime) -> Health:
     ):
         return Health.LATE
     return Health.DRAINING if worker.draining_at else Health.ALIVE
+
+
+class Orphans(NamedTuple):
+    """What dead workers left, as those that were seen in the last day count it."""
+
+    mended: int
+    left: int  # by the newest sweep that could not mend it
+
+    @property
+    def found(self) -> int:
+        return self.mended + self.left
+
+
+def orphans() -> Orphans:
+    left = Worker.objects.alive().aggregate(left=Max("orphans_left"))["left"]
+    return Orphans(
+        mended=Worker.objects.aggregate(mended=Sum("orphans_mended"))["mended"] or 0,
+        left=left or 0,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

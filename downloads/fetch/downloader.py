@@ -23,6 +23,7 @@ from downloads.fetch.extractors import Matcher
 from downloads.fetch.listing import LISTS, ListReader
 from downloads.fetch.live import Live
 from downloads.fetch.log import Voice
+from downloads.fetch.media import PROTOCOLS
 from downloads.fetch.memory import Memory
 from downloads.fetch.mending import mend
 from downloads.fetch.packing import Packing
@@ -55,7 +56,6 @@ REHEARSAL = {
 # The resume of a file. A range with an end is a piece that the site itself divided its file into
 # (fragments of HLS, chunks of YouTube), and must stay as it is.
 THE_REST = re.compile(r"bytes=([1-9]\d*)-")
-PROTOCOLS = frozenset({"http", "https", "m3u8", "m3u8_native", "http_dash_segments"})
 
 
 class Downloader(yt_dlp.YoutubeDL):  # type: ignore[misc]
@@ -79,6 +79,7 @@ class Downloader(yt_dlp.YoutubeDL):  # type: ignore[misc]
         self.pages = Pages()
         # Whether a body that was fetched ended with its connection, so that nothing proves its end.
         self.has_open_end = False
+        self.video: dict[str, Any] = {}  # the newest that was found, with its formats
         self.is_in_a_list = False  # its link names a list as well, which was not asked for
         self._is_fetching = False
         self.pieces: Pieces | None = None  # while a fragment is fetched
@@ -119,6 +120,7 @@ class Downloader(yt_dlp.YoutubeDL):  # type: ignore[misc]
     def process_video_result(self, info_dict: dict[str, Any], download: bool = True) -> Any:
         refuse_too_much(info_dict)
         name_as_media(info_dict)
+        self.video = info_dict
         if self.live is not None:
             self.live.narrow(info_dict)
         return super().process_video_result(info_dict, download)
@@ -265,6 +267,7 @@ def _warm_up(downloader: Downloader) -> None:
     downloader.params["simulate"] = True
     downloader.process_ie_result(dict(REHEARSAL))
     downloader.params["simulate"] = False
+    downloader.video = {}
 
 
 def fit(downloader: Downloader, job: Job) -> Recipe:

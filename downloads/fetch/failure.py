@@ -3,11 +3,13 @@
 import re
 import time
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from downloads.fetch.found import found_in
 from downloads.fetch.protocol import Broke
 from downloads.rules.classify import UNFORESEEN_BY_EXTRACTOR, ErrorFacts, classify
 from downloads.rules.errors import ErrorClass
@@ -15,6 +17,8 @@ from downloads.rules.redaction import MAX_LOOKED_AT, redact
 from downloads.sandbox.guard import PolicyBlocked
 
 MAX_MESSAGE_LENGTH = 2000
+# Where it helps to know what else the site has.
+WITH_FORMATS = frozenset({ErrorClass.FORMAT_UNAVAILABLE, ErrorClass.TOO_LARGE})
 TERMINAL_SEQUENCE = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 # When yt-dlp gives up after its own retries, only its message still holds the status.
 HTTP_ERROR = re.compile(r"\bHTTP Error ([45]\d\d)\b")
@@ -24,11 +28,19 @@ BUG_REPORT = re.compile(
 )
 
 
-def facts_of(error: BaseException, *, refusals: list[str], hints: Iterable[str] = ()) -> Broke:
+def facts_of(
+    error: BaseException,
+    *,
+    refusals: list[str],
+    hints: Iterable[str] = (),
+    video: Mapping[str, Any] | None = None,
+) -> Broke:
     """Return what the worker is told of an error.
 
     `refusals` are the guard's. Libraries turn its exception into their own, so that a refusal
     counts as the cause of whatever failed after it. `hints` are kinds that warnings foretold.
+    `video` is yt-dlp's: when it cannot be had as wished, or is too large, what its site has of it
+    is told.
     """
     chain = list(_chain(error))
     kinds = [type(link).__name__ for link in chain]
@@ -40,7 +52,7 @@ def facts_of(error: BaseException, *, refusals: list[str], hints: Iterable[str] 
         kinds.insert(0, PolicyBlocked.__name__)
         message = clean_message(refusals[0])  # the site chose the host's name
     starts_at = _first(chain, "starts_at")
-    return Broke(
+    broke = Broke(
         kinds=kinds,
         message=message,
         http_status=_first(chain, "status") or _status_in(message),
@@ -48,11 +60,17 @@ def facts_of(error: BaseException, *, refusals: list[str], hints: Iterable[str] 
         retry_after_seconds=starts_at - time.time() if starts_at else _retry_after(chain),
         data={"starts_at": starts_at} if starts_at else {},
     )
+    if video and _class_of(broke) in WITH_FORMATS and MemoryError.__name__ not in kinds:
+        return replace(broke, data={"formats": [each.as_dict() for each in found_in(video)]})
+    return broke
 
 
 def class_of(error: BaseException) -> ErrorClass:
     """Name the class of an error as the worker will."""
-    broke = facts_of(error, refusals=[])
+    return _class_of(facts_of(error, refusals=[]))
+
+
+def _class_of(broke: Broke) -> ErrorClass:
     return classify(
         ErrorFacts(
             kinds=tuple(broke.kinds),

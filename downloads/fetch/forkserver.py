@@ -169,8 +169,9 @@ def run_child(
 
 def carry_out(fork_server: Server, job: Job, channel: socket.socket, lent: Lent) -> None:
     """Run the job and send its last message: what was fetched, or what broke."""
-    # Without it nothing could be said of a MemoryError. No page of it is touched.
-    room = [bytearray(RESERVED_BYTES)]
+    # Without it nothing could be said of a MemoryError. No page of it is touched: a bytearray would
+    # be filled with zeros, and cost a thousand page faults.
+    room = [bytes(RESERVED_BYTES)]
     lending = Lending(lent)
     send = lending.discreet(sender(channel))
     guard = guarding.Guard(
@@ -200,7 +201,8 @@ def carry_out(fork_server: Server, job: Job, channel: socket.socket, lent: Lent)
         room.clear()
         traceback.clear_frames(error.__traceback__)
         hints = fork_server.downloader.params["logger"].hints
-        send(facts_of(error, refusals=guard.refusals, hints=hints))
+        video = fork_server.downloader.video
+        send(facts_of(error, refusals=guard.refusals, hints=hints, video=video))
 
 
 def confine_programs(*, stall_seconds: float) -> None:

@@ -12,20 +12,22 @@ from downloads.fetch import downloader as downloading
 from downloads.fetch import premiere, sponsors
 from downloads.fetch.assistance import Assistance
 from downloads.fetch.forecast import Forecast
+from downloads.fetch.found import chosen_of, found_in, measure, size_of
 from downloads.fetch.listing import ListReader
 from downloads.fetch.live import Live
-from downloads.fetch.media import came, chapters_of, is_compatible, media_of, title_of
+from downloads.fetch.media import PROTOCOLS, came, chapters_of, is_compatible, media_of, title_of
 from downloads.fetch.packing import Packing
 from downloads.fetch.preview import Preview
 from downloads.fetch.protocol import (
     Advance,
+    Checked,
     Fetched,
     Job,
-    ListingEnded,
     Metadata,
     PhaseBegan,
     Resumed,
     Send,
+    Succeeded,
     Wishes,
 )
 from downloads.fetch.read_limits import MAX_TEXT_LENGTH, NotOneVideo, TooLarge
@@ -84,7 +86,7 @@ class Fetching:
             return
         parts = info.get("requested_formats") or [info]
         for part in parts:
-            if part.get("protocol") not in downloading.PROTOCOLS:
+            if part.get("protocol") not in PROTOCOLS:
                 raise PolicyBlocked(f"The protocol {part.get('protocol')!r} is not allowed")
         self.forecast.expect(parts)
         extractor, media_id = media_id_of(
@@ -104,10 +106,11 @@ class Fetching:
         if self.ask_first is not None and media_id and extractor != GENERIC:
             self.ask_first()
             self.ask_first = None
-        if self.sidecars is not None:
-            self.sidecars.fetch(info)
-        if self.preview is not None and not (self.sidecars and self.sidecars.lacks_picture):
-            self.preview.begin(info, kept=self.sidecars.picture if self.sidecars else None)
+        sidecars = None if self.made and self.made.only_checks else self.sidecars
+        if sidecars is not None:
+            sidecars.fetch(info)
+        if self.preview is not None and not (sidecars and sidecars.lacks_picture):
+            self.preview.begin(info, kept=sidecars.picture if sidecars else None)
             # Before the phase that follows: its row is drawn once, when that begins.
             self.preview.send_if_there()
 
@@ -196,10 +199,10 @@ def _is_one_file(report: dict[str, Any]) -> bool:
 
 def run(
     downloader: downloading.Downloader, job: Job, guard: Guard, *, send: Send, wishes: Wishes
-) -> Fetched | ListingEnded:
+) -> Succeeded:
     """Fetch what the job says into its directory, unless an earlier attempt has finished it.
 
-    A link for several videos is read and sent as a list.
+    A link for several videos is read and sent as a list. A check fetches nothing.
 
     Raises whatever yt-dlp raises, and NotOneVideo, TooLarge, Incomplete, PolicyBlocked.
     """
@@ -221,7 +224,7 @@ def run(
             preview.finish()
         return lists.ended
     try:
-        fetched = verified(info, fetching)
+        fetched = checked(fetching) if made.only_checks else verified(info, fetching)
     except Exception:
         fetching.resume.forget()  # or the next attempt would end the same way
         raise
@@ -260,7 +263,8 @@ def equip(fetching: Fetching, made: Recipe, guard: Guard, *, wishes: Wishes) -> 
     if job.wants_preview:
         fetching.preview = Preview(downloader, guard, Path(job.directory), send=fetching.send)
     warn = fetching.sidecars.warn
-    sponsors.add_to(downloader, made.sponsorblock, warn=warn)
+    if not made.only_checks:
+        sponsors.add_to(downloader, made.sponsorblock, warn=warn)
     downloader.packing = Packing(downloader, made.pack, fetching.sidecars, warn=warn)
     return fetching.live
 
@@ -276,6 +280,23 @@ def extracted(downloader: downloading.Downloader, live: Live, url: str) -> Any:
             premiere.raise_with_start(error, downloader, url, wish=live.wish)
             raise
     return live.finish()
+
+
+def checked(fetching: Fetching) -> Checked:
+    """What is known of a video that was only looked up. Raises NotOneVideo when there is none."""
+    video = fetching.info
+    if not video:
+        raise NotOneVideo("No video was found")
+    chosen = chosen_of(video)
+    measure(chosen, opener=fetching.downloader)
+    size_bytes = size_of(chosen, seconds=fetching.duration_seconds)
+    return Checked(
+        media={
+            **media_of(video),
+            **({"bytes": size_bytes} if size_bytes else {}),
+            "formats": [each.as_dict() for each in found_in(video)],
+        }
+    )
 
 
 def verified(info: Any, fetching: Fetching) -> Fetched:

@@ -13,6 +13,8 @@ from downloads.disk.streams import Streams
 MAX_NAME_LENGTH = 300
 MAX_SIDE_PIXELS = 2**15
 COMPATIBLE_SOUND = frozenset({"", "aac", "mp3"})
+# By which a video may come.
+PROTOCOLS = frozenset({"http", "https", "m3u8", "m3u8_native", "http_dash_segments"})
 MAX_SECONDS = 10**7  # of a video
 Value = str | int | bool
 

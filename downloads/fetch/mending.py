@@ -4,8 +4,10 @@ Each says what yt-dlp does there; a test notices when it no longer does.
 """
 
 import functools
+from typing import Any
 
 from yt_dlp.downloader import fragment
+from yt_dlp.downloader.common import FileDownloader
 from yt_dlp.downloader.dash import DashSegmentsFD
 from yt_dlp.downloader.fragment import FragmentFD
 from yt_dlp.downloader.hls import HlsFD
@@ -18,6 +20,7 @@ from downloads.fetch import fragments, hls, listing, master, periods
 @functools.cache  # a function that is wrapped twice would judge its own work
 def mend() -> None:
     """Wrap functions of yt-dlp, for this process and those that are forked from it."""
+    FileDownloader._report_progress_status = _show_nothing
     InfoExtractor._parse_m3u8_vod_duration = hls.vod_seconds
     InfoExtractor._parse_m3u8_formats_and_subtitles = master.with_sound(
         InfoExtractor._parse_m3u8_formats_and_subtitles
@@ -33,3 +36,7 @@ def mend() -> None:
     fragment.unpad_pkcs7 = fragments.unpadded
     FragmentFD._append_fragment = fragments.as_announced(FragmentFD._append_fragment)
     FragmentFD._finish_frag_download = fragments.finishing(FragmentFD._finish_frag_download)
+
+
+def _show_nothing(self: FileDownloader, report: Any, template: str) -> None:
+    """Nobody sees yt-dlp's line of progress, which it renders by two templates each time."""

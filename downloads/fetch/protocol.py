@@ -149,6 +149,13 @@ class Fetched:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Checked:
+    """The last message of a child that only looked its video up."""
+
+    media: dict[str, Any]  # of `Metadata`, with `bytes` and `formats`; see `rules.found`
+
+
+@dataclass(frozen=True, kw_only=True)
 class ListedEntry:
     """One entry of a list, as its row will be."""
 
@@ -196,7 +203,8 @@ class Broke:
         return {"message": self.message, **self.data} if self.message else self.data
 
 
-LastMessage = Fetched | ListingEnded | Broke
+Succeeded = Fetched | Checked | ListingEnded
+LastMessage = Succeeded | Broke
 Message = (
     Metadata
     | Pictured

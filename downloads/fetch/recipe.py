@@ -61,6 +61,7 @@ class Recipe:
     sponsorblock: str
     live: str
     compatible: bool
+    only_checks: bool  # nothing is fetched
 
 
 def recipe(options: DownloadOptions, *, has_ffmpeg: bool) -> Recipe:
@@ -73,6 +74,8 @@ def recipe(options: DownloadOptions, *, has_ffmpeg: bool) -> Recipe:
         params["format_sort"] = order
     if options.container != "auto" and not options.audio:
         params["merge_output_format"] = options.container
+    if options.check:
+        params["simulate"] = True
     if options.rate_limit:
         params["ratelimit"] = options.rate_limit
     return Recipe(
@@ -93,6 +96,7 @@ def recipe(options: DownloadOptions, *, has_ffmpeg: bool) -> Recipe:
         sponsorblock=options.sponsorblock,
         live=options.live,
         compatible=options.compatible,
+        only_checks=options.check,
     )
 
 

@@ -117,6 +117,7 @@ class Migration(migrations.Migration):
                             ("files", "files"),
                             ("listing", "listing"),
                             ("have_it", "have_it"),
+                            ("checked", "checked"),
                         ],
                         max_length=16,
                         null=True,
@@ -275,6 +276,16 @@ class Migration(migrations.Migration):
                         max_length=8,
                     ),
                 ),
+                (
+                    "motion",
+                    models.CharField(
+                        choices=[("system", "system"), ("full", "full"), ("reduced", "reduced")],
+                        default=downloads.models.preferences.Motion["SYSTEM"],
+                        max_length=8,
+                    ),
+                ),
+                ("update_seconds", models.PositiveSmallIntegerField(default=0)),
+                ("starts_paused", models.BooleanField(default=False)),
                 ("has_notifications", models.BooleanField(default=False)),
                 ("has_first_steps", models.BooleanField(default=True)),
                 ("has_keys", models.BooleanField(default=True)),
@@ -535,7 +546,13 @@ class Migration(migrations.Migration):
                 ("pid_started", models.BigIntegerField(default=0)),
                 ("boot_id", models.CharField(default="", max_length=64)),
                 ("slots", models.PositiveIntegerField()),
+                ("version", models.CharField(default="", max_length=64)),
                 ("yt_dlp", models.CharField(default="", max_length=64)),
+                ("cpu_percent", models.FloatField(null=True)),
+                ("memory_bytes", models.BigIntegerField(null=True)),
+                ("clock_ahead_seconds", models.FloatField(default=0.0)),
+                ("orphans_mended", models.PositiveIntegerField(default=0)),
+                ("orphans_left", models.PositiveIntegerField(default=0)),
                 ("started_at", models.DateTimeField()),
                 ("heartbeat_at", models.DateTimeField()),
                 ("stopped_at", models.DateTimeField(null=True)),
@@ -829,6 +846,34 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name="SavedView",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=60)),
+                ("key", models.CharField(editable=False, max_length=180)),
+                ("filter", models.CharField(max_length=16)),
+                ("text", models.CharField(blank=True, default="", max_length=500)),
+                ("sort", models.CharField(max_length=16)),
+                (
+                    "owner",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="views",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ["key"],
+                "constraints": [models.UniqueConstraint(fields=("owner", "key"), name="view_once")],
+            },
+        ),
+        migrations.CreateModel(
             name="SiteCookies",
             fields=[
                 (
@@ -914,6 +959,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ["seq"],
+                "indexes": [models.Index(fields=["at"], name="transition_at")],
                 "constraints": [
                     models.CheckConstraint(
                         condition=models.Q(
@@ -1103,7 +1149,8 @@ class Migration(migrations.Migration):
                 condition=models.Q(
                     models.Q(("outcome", None), ("result", None)),
                     models.Q(
-                        ("outcome", "completed"), ("result__in", ["files", "have_it", "listing"])
+                        ("outcome", "completed"),
+                        ("result__in", ["checked", "files", "have_it", "listing"]),
                     ),
                     models.Q(("outcome__in", ["failed", "cancelled"]), ("result", None)),
                     _connector="OR",

@@ -22,10 +22,11 @@ from downloads.models.listings import (
     complete_with_listing,
 )
 from downloads.models.logs import AttemptLog
-from downloads.models.preferences import Announcements, Density, Preferences, Theme
+from downloads.models.preferences import Announcements, Density, Motion, Preferences, Theme
 from downloads.models.presets import Preset, PresetUse
 from downloads.models.progress import Progress
 from downloads.models.queue import Queue
+from downloads.models.saved_views import SavedView
 from downloads.models.sites import Site, SiteStart
 from downloads.models.stream import Deletion, StreamPosition, Transition
 from downloads.models.submissions import Submitted, TooManyWaiting
@@ -34,6 +35,7 @@ from downloads.models.transactions import (
     CancelWasAsked,
     IllegalMove,
     LostDownload,
+    clock_ahead_seconds,
     database_now,
     short_transaction,
 )
@@ -59,6 +61,7 @@ __all__ = [
     "LibraryEntry",
     "Listing",
     "LostDownload",
+    "Motion",
     "Preferences",
     "Preset",
     "PresetUse",
@@ -66,6 +69,7 @@ __all__ = [
     "PublishedFile",
     "Queue",
     "Refusal",
+    "SavedView",
     "Scope",
     "Site",
     "SiteCookies",
@@ -79,6 +83,7 @@ __all__ = [
     "Wanted",
     "Worker",
     "add_entries",
+    "clock_ahead_seconds",
     "complete_with_listing",
     "database_now",
     "short_transaction",

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser, User
@@ -18,8 +19,8 @@ def user_actor(user: "User | AnonymousUser") -> str:
 class Scope(models.TextChoices):
     """The rights of a token, which never exceed those of its user."""
 
-    READ = "read", "read"
-    WRITE = "write", "read and write"
+    READ = "read", _("read")
+    WRITE = "write", _("read and write")
 
 
 class ApiToken(models.Model):
@@ -34,7 +35,7 @@ class ApiToken(models.Model):
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     def __str__(self) -> str:
-        return f"{self.name} of {self.user}"
+        return f"{self.name} ({self.user})"
 
 
 class IdempotentAnswer(models.Model):

@@ -496,13 +496,23 @@ class Download(models.Model):
 
         `columns` are written along. Raises CancelWasAsked, and as `move` does.
         """
+        self._complete_without_files(Result.HAVE_IT, actor=actor, have=have, **columns)
+
+    def complete_as_checked(self, *, media: Mapping[str, Any], actor: str, **columns: Any) -> None:
+        """Move to COMPLETED without files: the video was looked up, and nothing else was wanted.
+
+        `columns` are written along. Raises CancelWasAsked, and as `move` does.
+        """
+        self._complete_without_files(Result.CHECKED, actor=actor, media=dict(media), **columns)
+
+    def _complete_without_files(self, result: Result, *, actor: str, **columns: Any) -> None:
         with short_transaction():
-            self.note_unless_cancelled(have=have, **columns)
+            self.note_unless_cancelled(**columns)
             self.move(
                 State.COMPLETED,
                 actor=actor,
-                reason=Reason.HAVE_IT,
-                result=Result.HAVE_IT,
+                reason=Reason(result),
+                result=result,
                 error_class=None,
                 error_data={},
             )

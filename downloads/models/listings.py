@@ -24,8 +24,13 @@ if TYPE_CHECKING:
 ENTRIES_AT_ONCE = 500  # that become downloads in one transaction
 MAX_LIST_DEPTH = 3  # of a download: lists within lists are read above it
 # Options that are of the one link that they were chosen for, with their defaults.
-OF_THE_LIST = {name: option.default for name, option in OPTIONS.items() if option.of_one_link}
-# After these, an entry may become another download.
+# A check of a list adds nothing: one that is wished for with an entry is of that entry.
+OF_THE_LIST = {
+    name: option.default
+    for name, option in OPTIONS.items()
+    if option.of_one_link and name != "check"
+}
+# After these, and after a check, an entry may become another download.
 IN_VAIN = (Outcome.FAILED.value, Outcome.CANCELLED.value)
 
 
@@ -73,12 +78,13 @@ class EntryQuerySet(models.QuerySet["Entry"]):
     def new_to(self, owner: "User | None") -> Self:
         """Entries that the owner's archive does not have and that no download was made of.
 
-        A download that failed or was cancelled does not count.
+        A download that failed or was cancelled does not count, nor does a check.
         """
         had = ArchivedMedia.objects.filter(
             owner=owner, media_id=OuterRef("media_id"), extractor=OuterRef("extractor")
         )
         is_free = Q(download=None) | Q(download__outcome__in=IN_VAIN)
+        is_free |= Q(download__result=Result.CHECKED)
         return self.filter(is_free, Q(media_id="") | ~Exists(had))
 
 
@@ -123,8 +129,9 @@ class Entry(models.Model):
 
     @property
     def is_taken(self) -> bool:
-        """Whether a download of it waits, runs or completed."""
-        return self.download is not None and self.download.outcome not in IN_VAIN
+        """Whether a download of it waits, runs or completed, and not as a check."""
+        made = self.download
+        return made is not None and made.outcome not in IN_VAIN and made.result != Result.CHECKED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,6 +224,8 @@ def complete_with_listing(
 def _add_as_wanted(listing: Listing, *, actor: str) -> dict[str, int]:
     """Add the entries that the option `playlist` names; return how many, for the history."""
     options = DownloadOptions.from_mapping(listing.download.options)
+    if options.check:
+        return {}
     wanted = listing.entries.all()
     if options.first_entries is not None:
         wanted = wanted.filter(position__lte=options.first_entries)

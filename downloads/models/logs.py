@@ -3,6 +3,7 @@
 from django.db import IntegrityError, models
 
 from downloads.models.transactions import database_now, short_transaction, storable
+from downloads.rules.words import say
 
 
 class AttemptLogQuerySet(models.QuerySet["AttemptLog"]):
@@ -49,4 +50,4 @@ class AttemptLog(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"attempt {self.attempt}"
+        return say("attempt {number}", number=self.attempt)

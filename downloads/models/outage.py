@@ -7,9 +7,11 @@ import sqlite3
 
 from django.db import DatabaseError, InterfaceError, OperationalError
 
+from downloads.rules.words import marked
+
 # What SQLite and PostgreSQL say of a file that cannot be read.
 DAMAGED = ("malformed", "not a database", "invalid page in block", "could not read block")
-REMEDY = "Stop vnsite and restore the database from a backup; the library was not touched."
+REMEDY = marked("Stop vnsite and restore the database from a backup; the library was not touched.")
 
 
 def is_outage(error: BaseException | None) -> bool:

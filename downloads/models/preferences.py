@@ -32,6 +32,14 @@ class Announcements(StrEnum):
     NONE = "none"
 
 
+class Motion(StrEnum):
+    """Whether anything on a page moves by itself; SYSTEM: as the reader's system says."""
+
+    SYSTEM = "system"
+    FULL = "full"
+    REDUCED = "reduced"
+
+
 class Preferences(models.Model):
     """One row a user; without a row the defaults hold."""
 
@@ -47,6 +55,10 @@ class Preferences(models.Model):
     announcements = models.CharField(
         max_length=8, choices=choices(Announcements), default=Announcements.ALL
     )
+    motion = models.CharField(max_length=8, choices=choices(Motion), default=Motion.SYSTEM)
+    # How often what runs is drawn anew, at most; 0: as it comes.
+    update_seconds = models.PositiveSmallIntegerField(default=0)
+    starts_paused = models.BooleanField(default=False)  # live updates, until the reader resumes
     has_notifications = models.BooleanField(default=False)  # of the browser
     has_first_steps = models.BooleanField(default=True)  # in place of an empty list
     has_keys = models.BooleanField(default=True)  # shortcuts of one letter
@@ -57,4 +69,4 @@ class Preferences(models.Model):
         verbose_name_plural = "preferences"
 
     def __str__(self) -> str:
-        return f"preferences of {self.user}"
+        return str(self.user)

@@ -9,10 +9,10 @@ from django.db import IntegrityError, models
 from django.db.models import Q
 
 from downloads.models.transactions import short_transaction
+from downloads.rules.names import MAX_KEY_LENGTH, MAX_NAME_LENGTH, key_of
 from downloads.rules.options import DownloadOptions, InvalidOption
 from downloads.rules.presets import (
     BEST,
-    MAX_NAME_LENGTH,
     SHIPPED,
     InvalidPreset,
     OfferedPreset,
@@ -21,7 +21,6 @@ from downloads.rules.presets import (
     UnusablePreset,
     clean_name,
     clean_options,
-    key_of,
     preset_named,
     without_link,
 )
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 MAX_PRESETS = 100  # of one user
-MAX_KEY_LENGTH = 3 * MAX_NAME_LENGTH  # a letter without regard to case may be three
 
 
 class PresetQuerySet(models.QuerySet["Preset"]):

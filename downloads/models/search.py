@@ -156,7 +156,11 @@ def _state(value: frozenset[State] | Outcome) -> Q:
 
 
 def _is(value: Is) -> Q:
-    return Q(paused_at__isnull=False) if value is Is.PAUSED else Q(result=Result.LISTING)
+    return {
+        Is.PAUSED: Q(paused_at__isnull=False),
+        Is.LIST: Q(result=Result.LISTING),
+        Is.CHECKED: Q(result=Result.CHECKED),
+    }[value]
 
 
 def _instant(value: date | timedelta) -> datetime:

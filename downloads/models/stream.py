@@ -78,6 +78,7 @@ class Transition(models.Model):
 
     class Meta:
         ordering = ["seq"]
+        indexes = [models.Index(fields=["at"], name="transition_at")]  # the queue of the last day
         constraints = [
             models.CheckConstraint(
                 condition=Q(to_state__in=plain_values(State)), name="transition_to"
@@ -86,7 +87,7 @@ class Transition(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.seq}: {self.from_state or 'nothing'} → {self.to_state}"
+        return f"{self.seq}: {self.from_state or '—'} → {self.to_state}"
 
 
 class DeletionQuerySet(models.QuerySet["Deletion"]):

@@ -55,6 +55,13 @@ def database_now() -> datetime:
         return now
 
 
+def clock_ahead_seconds() -> float:
+    """Return by how much this machine's clock is ahead of `database_now`; negative: behind."""
+    asked_at, now = timezone.now(), database_now()
+    meanwhile = timezone.now() - asked_at
+    return (asked_at + meanwhile / 2 - now).total_seconds()
+
+
 def storable(value: Any) -> Any:
     """Return a text without NUL, which PostgreSQL refuses, and halves of characters."""
     if not isinstance(value, str):

@@ -37,7 +37,15 @@ class Worker(models.Model):
     pid_started = models.BigIntegerField(default=0)
     boot_id = models.CharField(max_length=64, default="")
     slots = models.PositiveIntegerField()
+    version = models.CharField(max_length=64, default="")  # of vnsite; "": it is not known
     yt_dlp = models.CharField(max_length=64, default="")  # version of its next attempts; "": none
+    # What it and all that it started use, between two heartbeats and at the last of them. None: it
+    # is not known yet.
+    cpu_percent = models.FloatField(null=True)  # of one core
+    memory_bytes = models.BigIntegerField(null=True)
+    clock_ahead_seconds = models.FloatField(default=0.0)  # its clock, compared with the database's
+    orphans_mended = models.PositiveIntegerField(default=0)  # since it began
+    orphans_left = models.PositiveIntegerField(default=0)  # by its last sweep
     started_at = models.DateTimeField()
     heartbeat_at = models.DateTimeField()
     stopped_at = models.DateTimeField(null=True)  # None: it has not said that it stopped

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from downloads.rules.words import marked, say
+from downloads.rules.words import grouped, marked, say
 
 Schema = dict[str, Any]  # JSON Schema, as OpenAPI has it
 
@@ -152,7 +152,7 @@ class CountedChoice(Choice):
 
     def in_words(self, value: str | None) -> str:
         count = counted(value)
-        return super().in_words(value) if count is None else self.counted_words(f"{count:,}")
+        return super().in_words(value) if count is None else self.counted_words(grouped(count))
 
     def counted_words(self, number: str) -> str:
         """Describe the first `number` of them."""
@@ -269,6 +269,11 @@ class Languages(Option):
 
     def as_text(self, value: tuple[str, ...]) -> str:
         return ", ".join(value) or NOTHING
+
+    def in_words(self, value: tuple[str, ...]) -> str:
+        return (
+            _named(self.label, say("all languages")) if "all" in value else super().in_words(value)
+        )
 
 
 def _listed(value: object) -> tuple[str, ...]:

@@ -232,6 +232,17 @@ class DownloadOptions:
             most=1024**4,
         )
     )
+    check: bool = _of(
+        Flag(
+            label=marked("Check only"),
+            description=marked(
+                "Look the video up, and download nothing: how long it is, and what the site has."
+            ),
+            group=Group.WHICH,
+            of_one_link=True,
+            words=marked("Check only"),
+        )
+    )
     start_at: str | None = _of(
         Instant(
             label=marked("Not before"),

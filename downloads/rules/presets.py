@@ -1,16 +1,14 @@
 """Presets: options under a name. Here those that come with vnsite, and what a name may be. Pure."""
 
-import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from downloads.rules import names
+from downloads.rules.names import MAX_NAME_LENGTH, InvalidName, key_of
 from downloads.rules.options import OPTIONS, DownloadOptions, InvalidOption
-from downloads.rules.words import marked, say
-
-MAX_NAME_LENGTH = 60  # characters
-NOT_IN_NAMES = "/\\"  # a name is a part of an address
+from downloads.rules.words import marked, say, translated
 
 
 class InvalidPreset(ValueError):
@@ -65,6 +63,11 @@ class OfferedPreset:
     owner: str = ""  # their name; "" for what is shipped
 
     @property
+    def label(self) -> str:
+        """Its name for a reader: what is shipped is called as it is in their language."""
+        return translated(self.name) if self.origin is Origin.SHIPPED else self.name
+
+    @property
     def options(self) -> DownloadOptions:
         """The options. Raises UnusablePreset."""
         try:
@@ -111,11 +114,6 @@ SHIPPED = (
 BEST = SHIPPED[0]
 
 
-def key_of(name: str) -> str:
-    """Return what two names of the same preset have in common."""
-    return unicodedata.normalize("NFC", " ".join(name.split())).casefold()
-
-
 def preset_named(name: str, among: Iterable[OfferedPreset]) -> OfferedPreset:
     """Return the first preset of that name or key. Raises UnknownPreset."""
     wanted = key_of(name)
@@ -127,17 +125,10 @@ def preset_named(name: str, among: Iterable[OfferedPreset]) -> OfferedPreset:
 
 def clean_name(text: str) -> str:
     """Return a name without superfluous space. Raises InvalidPreset for what is not a name."""
-    name = unicodedata.normalize("NFC", " ".join(text.split()))
-    if not name:
-        raise InvalidPreset("name", say("Enter a name."))
-    if len(name) > MAX_NAME_LENGTH:
-        raise InvalidPreset(
-            "name", say("A name can have at most {most} characters.", most=MAX_NAME_LENGTH)
-        )
-    if name in (".", "..") or any(
-        each in NOT_IN_NAMES or unicodedata.category(each).startswith("C") for each in name
-    ):
-        raise InvalidPreset("name", say("A name has no slashes and no control characters."))
+    try:
+        name = names.clean_name(text)
+    except InvalidName as refusal:
+        raise InvalidPreset("name", str(refusal)) from None
     if any(key_of(name) in (key_of(each.key), key_of(each.name)) for each in SHIPPED):
         raise InvalidPreset(
             "name", say("“{name}” comes with vnsite. Choose another name.", name=name)

@@ -38,6 +38,7 @@ class Is(StrEnum):
 
     PAUSED = "paused"
     LIST = "list"
+    CHECKED = "checked"
 
 
 Value: TypeAlias = str | date | timedelta | ErrorClass | Is | Outcome | frozenset[State]

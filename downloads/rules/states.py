@@ -33,6 +33,7 @@ class Result(StrEnum):
     FILES = "files"
     LISTING = "listing"  # its link stands for many videos, which are listed
     HAVE_IT = "have_it"  # its owner had the video already
+    CHECKED = "checked"  # it was only looked up, as its options say
 
 
 class ListKind(StrEnum):
@@ -73,6 +74,7 @@ class Reason(StrEnum):
     PUBLISHED = "published"
     LISTED = "listed"
     HAVE_IT = "have_it"
+    CHECKED = "checked"
     CANCELLED = "cancelled"
     WILL_RETRY = "will_retry"
     SHUTDOWN = "shutdown"

@@ -36,6 +36,12 @@ class Stream:
         """Whether the database does not answer. False while nobody listens: nobody would know."""
         return self._tailer is not None and self._tailer.news.is_stale
 
+    @property
+    def newest(self) -> int | None:
+        """The seq of the newest frame that was read; None while nobody listens."""
+        ring = self._tailer.news.ring if self._tailer else None
+        return ring.newest if ring else None
+
     def join(self, listener: "Listener") -> News:
         self._listeners.add(listener)
         if self._tailer is None:

@@ -5,19 +5,19 @@ from typing import Any
 
 from django import template
 from django.templatetags.static import static
-from django.utils.html import format_html, json_script
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from downloads.models import Counts
 from downloads.rules.states import State
 from downloads.waiting import has_live_worker, is_draining
 from downloads.web.format import LOOKS, instant, size
-from downloads.web.help import SHORTCUTS
-from downloads.web.words import words as words_of_scripts
+from downloads.web.words import script_url
 
 register = template.Library()
 register.simple_tag(instant)
 register.simple_tag(size)
+register.simple_tag(script_url, name="words_url")
 
 SPRITE = "downloads/vendor/lucide-static-1.62.0/icons.svg"
 
@@ -31,12 +31,6 @@ def icon(name: str) -> SafeString:
         static(SPRITE),
         name,
     )
-
-
-@register.simple_tag
-def words() -> SafeString:
-    """Place the words of the page's scripts."""
-    return json_script(words_of_scripts(), "words")
 
 
 @register.simple_tag(takes_context=True)
@@ -54,12 +48,6 @@ def workers_missing(context: template.Context) -> dict[str, Any]:
     if not waiting or (has_live_worker() and not is_draining()):
         return {"waiting": 0}
     return {"waiting": waiting, "is_draining": is_draining()}
-
-
-@register.inclusion_tag("downloads/partials/keys.html")
-def keys() -> dict[str, Any]:
-    """List the shortcuts of one letter."""
-    return {"shortcuts": SHORTCUTS}
 
 
 @register.inclusion_tag("downloads/partials/badge.html")

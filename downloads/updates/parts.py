@@ -56,6 +56,9 @@ PARTS = {
     ),
     "yt_dlp.extractor.generic.unified_timestamp": "a long feed would be read slowly",
     "yt_dlp.utils.PagedList._getslice": "a long list would be held in memory as a whole",
+    "yt_dlp.downloader.common.FileDownloader._report_progress_status": (
+        "each report of progress would be rendered twice, for nobody"
+    ),
     "yt_dlp.downloader.hls.HlsFD.real_download": "HLS streams could not be checked",
     "yt_dlp.downloader.dash.DashSegmentsFD.real_download": "DASH streams could not be checked",
     "yt_dlp.downloader.fragment.unpad_pkcs7": "a wrong key would not be noticed",

@@ -118,6 +118,7 @@ def _page(request: SignedInRequest, **parts: Any) -> HttpResponse:
         "preferences_form": PreferencesForm(instance=preferences_of(request.user)),
         "password_form": PasswordForm(request.user, request=request),
         "token_form": TokenForm(),
+        "here": request.build_absolute_uri(reverse("add_page")),
         "tokens": [token_view(token) for token in tokens.made_by(request.user)],
         **parts,
     }

@@ -10,12 +10,12 @@ from django.contrib.auth.forms import PasswordChangeForm
 from django.contrib.auth.models import User
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from downloads.accounts.preferences import THEMES
-from downloads.models import Announcements, ApiToken, Density, Preferences, Scope
+from downloads.models import Announcements, ApiToken, Density, Motion, Preferences, Scope
 from downloads.rules.site_limits import LEAST_RATE, MOST_RATE
+from downloads.web.forms import languages
 
 MIB = 2**20
 DENSITIES = [(Density.COMPACT, _("Compact")), (Density.COMFORTABLE, _("Comfortable"))]
@@ -23,6 +23,17 @@ ANNOUNCEMENTS = [
     (Announcements.ALL, _("What was added, completed and failed")),
     (Announcements.FAILURES, _("Failures alone")),
     (Announcements.NONE, _("Nothing")),
+]
+MOTIONS = [
+    (Motion.SYSTEM, _("As the system")),
+    (Motion.FULL, _("Yes")),
+    (Motion.REDUCED, _("No")),
+]
+FREQUENCIES = [
+    (0, _("As it comes")),
+    (1, _("Every second")),
+    (2, _("Every 2 seconds")),
+    (5, _("Every 5 seconds")),
 ]
 LIFETIMES = [
     ("30", _("For 30 days")),
@@ -33,18 +44,23 @@ LIFETIMES = [
 SCOPES = [(Scope.WRITE, _("Read and write")), (Scope.READ, _("Read only"))]
 
 
-def _languages() -> list[tuple[str, str | Promise]]:
-    return [("", _("As the browser")), *settings.LANGUAGES]
-
-
 class PreferencesForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for mypy alone
     """What a user wants of the pages. The language is asked only when there are several."""
 
-    language = forms.ChoiceField(label=_("Language"), choices=_languages, required=False)
+    language = forms.ChoiceField(label=_("Language"), choices=languages, required=False)
     theme = forms.ChoiceField(label=_("Theme"), choices=THEMES)
     density = forms.ChoiceField(label=_("Rows of the list"), choices=DENSITIES)
     announcements = forms.ChoiceField(
         label=_("Announcements to screen readers"), choices=ANNOUNCEMENTS
+    )
+    motion = forms.ChoiceField(label=_("Moving parts"), choices=MOTIONS)
+    update_seconds = forms.TypedChoiceField(
+        label=_("Progress is drawn"), choices=FREQUENCIES, coerce=int
+    )
+    starts_paused = forms.BooleanField(
+        label=_("Live updates paused at first"),
+        required=False,
+        help_text=_("Nothing on a page changes by itself until you resume it there."),
     )
     has_notifications = forms.BooleanField(
         label=_("Notifications of the browser"),
@@ -72,7 +88,8 @@ class PreferencesForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for
     class Meta:
         model = Preferences
         fields = (
-            *("language", "theme", "density", "announcements"),
+            *("language", "theme", "density", "motion"),
+            *("update_seconds", "starts_paused", "announcements"),
             *("has_notifications", "has_keys", "rate_limit"),
         )
 

@@ -19,7 +19,7 @@ from django.urls import reverse
 from django.utils.translation import gettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST
 
 from downloads.models import (
     Download,
@@ -36,7 +36,6 @@ from downloads.rules.presets import InvalidPreset, without_link
 from downloads.submission import check_link
 from downloads.web.add_form import AddForm, sentence_about
 from downloads.web.add_view import Told, about_kept, about_submitted
-from downloads.web.choice_form import drawn_with
 from downloads.web.listing import PAGE_SIZE
 from downloads.web.requests import SignedInRequest, is_of_script, next_path
 
@@ -44,16 +43,29 @@ SHARED = ("url", "text", "title")  # where phones put what is shared; the link i
 MAX_QUERY = 8000  # characters that every server and proxy takes in an address
 
 
-@require_safe
+@require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 @login_required
 def page(request: SignedInRequest) -> HttpResponse:
-    """Answer a page with the form alone, filled with the links of its address. Adds nothing."""
+    """Answer a page with the form alone, filled with the links of its address. Adds nothing.
+
+    A form that is posted is filled with what it held, its options unfolded.
+    """
+    if request.method == "POST":
+        return _unfold(request)
     form = AddForm.to_begin(request.user, urls=_shared_links(request.GET.dict()))
     form.set_on_links(autofocus=True)
-    here = request.build_absolute_uri(request.path)
-    context = {"form": form, "told": Told(), "here": here}
-    return render(request, "downloads/add.html", context)
+    return render(request, "downloads/add.html", {"form": form, "told": Told()})
+
+
+def _unfold(request: SignedInRequest) -> HttpResponse:
+    """Answer the options to a script, else the page with the form."""
+    form = AddForm(request.POST, request.FILES, among=presets.offered(request.user))
+    form.is_valid()  # whatever is wrong with it is said when it is sent
+    unfolded = _redrawn(form, urls=form.text, is_folded=False)
+    context = {"form": unfolded, "told": Told(), "opens": True}
+    part = "partials/add_change.html" if is_of_script(request) else "add.html"
+    return render(request, f"downloads/{part}", context)
 
 
 @csrf_exempt  # a phone that shares has no token; nothing is changed
@@ -83,8 +95,9 @@ def preview(request: SignedInRequest) -> HttpResponse:
     shown = form.shown_choice
     if preset and not preset.fault and shown and shown.preset != preset.key:
         options = preset.options
-        initial = drawn_with(preset.key, options)
-        context["choice"] = AddForm(among=form.among, initial=initial)
+        context["choice"] = AddForm.to_go_on(
+            preset.key, options, among=form.among, is_folded=shown.is_folded
+        )
     known = submissions.known(request.user, form.links, options)
     changed = ", ".join(form.changed)
     summary = gettext("Changed: %(names)s") % {"names": changed} if changed else form.summary
@@ -153,8 +166,8 @@ def save_preset(request: SignedInRequest) -> HttpResponse:
         return _refuse(request, form)
     offer = preset.offered_to(request.user)
     presets.remember(request.user, offer, options)
-    initial = drawn_with(offer.key, form.options) | {"urls": form.text}
-    saved = AddForm(among=presets.offered(request.user), initial=initial)
+    among = presets.offered(request.user)
+    saved = AddForm.to_go_on(offer.key, form.options, among=among, urls=form.text)
     note = gettext("Saved as preset “%(name)s”.") % {"name": preset.name}
     return _page(request, saved, Told(note=note))
 
@@ -218,10 +231,11 @@ def _answer(
     return _page(request, fresh, told, status=HTTPStatus.UNPROCESSABLE_ENTITY, added=added)
 
 
-def _redrawn(form: AddForm, *, urls: str) -> AddForm:
+def _redrawn(form: AddForm, *, urls: str, is_folded: bool = True) -> AddForm:
     """Make the form with the choice that was sent."""
-    initial = drawn_with(form.chosen_preset.key, form.options) | {"urls": urls}
-    return AddForm(among=form.among, initial=initial)
+    return AddForm.to_go_on(
+        form.chosen_preset.key, form.options, among=form.among, urls=urls, is_folded=is_folded
+    )
 
 
 def _refuse(request: SignedInRequest, form: AddForm) -> HttpResponse:

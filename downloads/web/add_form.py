@@ -13,8 +13,11 @@ from downloads.models import presets
 from downloads.rules.link_files import MAX_FILE_BYTES, NotAText, text_of
 from downloads.rules.links import MAX_LINKS, InvalidLink
 from downloads.rules.links_in_text import Findings, find_links
+from downloads.rules.options import OPTIONS, DownloadOptions
+from downloads.rules.presets import OfferedPreset
+from downloads.rules.words import grouped
 from downloads.submission import WrongLink, check_links, links_in
-from downloads.web.choice_form import ChoiceForm, drawn_with
+from downloads.web.choice_form import ChoiceForm, Shown, drawn_with
 
 MAX_SHOWN_LINK = 80  # characters of a wrong link that an error repeats
 
@@ -38,7 +41,8 @@ class LinkFiles(forms.FileField):
 class AddForm(ChoiceForm):
     """One or many links in any text, in files or both, and the choice for all of them.
 
-    It is valid when one link can be added. The others are `wrong`.
+    It is valid when one link can be added. The others are `wrong`. While it `is_folded` it has no
+    field for an option: each stays as it is in `shown`, or as another preset has it.
     """
 
     urls = forms.CharField(
@@ -65,6 +69,9 @@ class AddForm(ChoiceForm):
 
     def __init__(self, data: Any = None, files: Any = None, **kwargs: Any) -> None:
         super().__init__(data, files, **kwargs)
+        if self.is_folded:
+            for name in OPTIONS:
+                del self.fields[name]
         self.links: tuple[str, ...] = ()  # their normal form, of a valid form
         self.wrong: tuple[WrongLink, ...] = ()
         self.left_over: tuple[str, ...] = ()  # of the texts that held the links
@@ -75,7 +82,26 @@ class AddForm(ChoiceForm):
         """Make the form with the user's default preset, or with their last choice."""
         among = presets.offered(user)
         preset, options = presets.beginning(user, among)
-        return cls(among=among, initial=drawn_with(preset.key, options) | {"urls": urls})
+        return cls.to_go_on(preset.key, options, among=among, urls=urls)
+
+    @classmethod
+    def to_go_on(
+        cls,
+        preset_key: str,
+        options: DownloadOptions,
+        *,
+        among: Sequence[OfferedPreset],
+        urls: str = "",
+        is_folded: bool = True,
+    ) -> Self:
+        """Make the form with a choice."""
+        initial = drawn_with(preset_key, options, is_folded=is_folded)
+        return cls(among=among, initial=initial | {"urls": urls})
+
+    @property
+    def is_folded(self) -> bool:
+        shown = Shown.parse(self["shown"].value() or "")
+        return shown is not None and shown.is_folded
 
     def clean(self) -> None:
         super().clean()
@@ -104,7 +130,7 @@ class AddForm(ChoiceForm):
         self.left_over = (*found.left_over, *left_over_of_files)
         if len(found.links) > MAX_LINKS:
             sentence = _("These are %(count)s links. At most %(most)s can be added at once.")
-            counts = {"count": f"{len(found.links):,}", "most": f"{MAX_LINKS:,}"}
+            counts = {"count": grouped(len(found.links)), "most": grouped(MAX_LINKS)}
             return self.add_error("urls", sentence % counts)
         checked = check_links(found)
         self.links, self.wrong = checked.urls, checked.wrong

@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext
 
 from downloads.models import Download, Submitted
+from downloads.rules.words import grouped
 from downloads.web.add_form import AddForm, sentence_about, shorten
 
 MAX_LEFT_OVER = 3  # texts that are not links and are repeated
@@ -55,7 +56,7 @@ class Told:
         more = len(self.known) - MAX_KNOWN
         if more <= 0:
             return ""
-        return ngettext("and %(count)s more", "and %(count)s more", more) % {"count": f"{more:,}"}
+        return ngettext("and %(count)s more", "and %(count)s more", more) % {"count": grouped(more)}
 
     @classmethod
     def of_refused(cls, form: AddForm) -> Self:
@@ -65,7 +66,7 @@ class Told:
                 "Nothing was added. %(count)s of the links is wrong:",
                 "Nothing was added. %(count)s of the links are wrong:",
                 len(form.wrong),
-            ) % {"count": f"{len(form.wrong):,}"}
+            ) % {"count": grouped(len(form.wrong))}
         return cls(heading=heading, problems=list(_faults(form)), is_answer=True)
 
     @classmethod
@@ -93,10 +94,10 @@ def about_submitted(submitted: Iterable[Submitted], *, had: int, form: AddForm) 
             "%(count)s were waiting or running already.",
             present,
         )
-        sentences.append(sentence % {"count": f"{present:,}"})
+        sentences.append(sentence % {"count": grouped(present)})
     if had:
         sentence = ngettext("You have %(count)s already.", "You have %(count)s already.", had)
-        sentences.append(sentence % {"count": f"{had:,}"})
+        sentences.append(sentence % {"count": grouped(had)})
     if form.left_over:
         sentences.append(gettext("Left out: %(words)s.") % {"words": _quoted(form.left_over)})
     return _joined(sentences)
@@ -107,7 +108,7 @@ def about_kept(count: int) -> str:
     sentence = ngettext(
         "%(count)s link stays in the box:", "%(count)s links stay in the box:", count
     )
-    return sentence % {"count": f"{count:,}"}
+    return sentence % {"count": grouped(count)}
 
 
 def _joined(sentences: Iterable[str]) -> SafeString:
@@ -119,7 +120,7 @@ def _joined(sentences: Iterable[str]) -> SafeString:
 
 def _added(fresh: Sequence[Download]) -> str:
     sentence = ngettext("%(count)s download added.", "%(count)s downloads added.", len(fresh))
-    said = sentence % {"count": f"{len(fresh):,}"}
+    said = sentence % {"count": grouped(len(fresh))}
     if len(fresh) == 1:
         return said
     query = urlencode({"q": f"batch:{fresh[0].batch}"})
@@ -130,17 +131,17 @@ def _added(fresh: Sequence[Download]) -> str:
 def _counts(form: AddForm, known: Mapping[str, Download]) -> Iterable[str]:
     """Yield the parts of "5 links, 1 known, 1 wrong, 2 words left out: “and”, “that”"."""
     links, wrong = len(form.links), len(form.wrong)
-    yield ngettext("%(count)s link", "%(count)s links", links) % {"count": f"{links:,}"}
+    yield ngettext("%(count)s link", "%(count)s links", links) % {"count": grouped(links)}
     if known:
-        yield gettext("%(count)s known") % {"count": f"{len(known):,}"}
+        yield gettext("%(count)s known") % {"count": grouped(len(known))}
     if wrong:
-        yield gettext("%(count)s wrong") % {"count": f"{wrong:,}"}
+        yield gettext("%(count)s wrong") % {"count": grouped(wrong)}
     if form.left_over:
         words = sum(len(each.split()) for each in form.left_over)
         sentence = ngettext(
             "%(count)s word left out: %(words)s", "%(count)s words left out: %(words)s", words
         )
-        yield sentence % {"count": f"{words:,}", "words": _quoted(form.left_over)}
+        yield sentence % {"count": grouped(words), "words": _quoted(form.left_over)}
 
 
 def _quoted(left_over: Sequence[str]) -> str:
@@ -149,7 +150,7 @@ def _quoted(left_over: Sequence[str]) -> str:
     if more <= 0:
         return shown
     sentence = ngettext("%(shown)s and %(count)s more", "%(shown)s and %(count)s more", more)
-    return sentence % {"shown": shown, "count": f"{more:,}"}
+    return sentence % {"shown": shown, "count": grouped(more)}
 
 
 def _faults(form: AddForm, *, but: str = "") -> Iterable[str]:

@@ -39,18 +39,21 @@ class Shown:
 
     preset: str  # its key
     options: DownloadOptions
+    is_folded: bool = False  # whether the options were not on the page
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
         """Return None when the form did not say, or says what this version does not know."""
         try:
             said = json.loads(text)
-            return cls(str(said["preset"]), DownloadOptions.from_mapping(said["options"]))
+            options = DownloadOptions.from_mapping(said["options"])
+            return cls(str(said["preset"]), options, is_folded="folded" in said)
         except (ValueError, TypeError, KeyError):
             return None
 
     def __str__(self) -> str:
-        return json.dumps({"preset": self.preset, "options": self.options.chosen()})
+        folded = {"folded": 1} if self.is_folded else {}
+        return json.dumps({"preset": self.preset, "options": self.options.chosen(), **folded})
 
 
 class ChoiceForm(OptionsForm):
@@ -126,24 +129,26 @@ class ChoiceForm(OptionsForm):
             sent = {name: value for name, value in values.items() if self.data.get(name)}
             return base.with_overrides(**sent)
         if shown.preset == (preset.key if preset else ""):
-            return base.with_overrides(**values)
+            return base.with_overrides(**{**shown.options.as_dict(), **values})
         changed = {
             name: value for name, value in values.items() if value != getattr(shown.options, name)
         }
         return base.with_overrides(**changed)
 
 
-def drawn_with(preset_key: str, options: DownloadOptions) -> dict[str, Any]:
+def drawn_with(
+    preset_key: str, options: DownloadOptions, *, is_folded: bool = False
+) -> dict[str, Any]:
     """Return the initial values of a form that shows this choice; the key "": no preset."""
     values = {name: getattr(options, name) for name in OPTIONS}
-    return {**values, "preset": preset_key, "shown": str(Shown(preset_key, options))}
+    return {**values, "preset": preset_key, "shown": str(Shown(preset_key, options, is_folded))}
 
 
 def _choices(among: Sequence[OfferedPreset], without_preset: str) -> Choices:
     grouped: dict[str, list[tuple[str, str]]] = {}
     for each in among:
-        unusable = gettext("%(name)s (of another version)") % {"name": each.name}
-        label = unusable if each.fault else each.name
+        unusable = gettext("%(name)s (of another version)") % {"name": each.label}
+        label = unusable if each.fault else each.label
         grouped.setdefault(say(PRESET_HEADINGS[each.origin]), []).append((each.key, label))
     none: Choices = [("", without_preset)] if without_preset else []
     return [*none, *grouped.items()]

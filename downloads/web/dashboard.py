@@ -21,6 +21,7 @@ from downloads.models import (
     DownloadQuerySet,
     Extractors,
     PublishedFile,
+    SavedView,
     StreamPosition,
 )
 from downloads.models.listings import became_of_lists
@@ -29,14 +30,14 @@ from downloads.web import dashboard_view
 from downloads.web.add_form import AddForm
 from downloads.web.first_steps import first_steps
 from downloads.web.format import UNKNOWN, size
-from downloads.web.listing import PAGE_SIZE, Filter, ListQuery, counts_by_filter, page_of
+from downloads.web.listing import PAGE_SIZES, Filter, ListQuery, counts_by_filter, page_of
 from downloads.web.order import Sort
 from downloads.web.requests import SignedInRequest, visible
 from downloads.web.row_view import DownloadView
 from downloads.web.system_view import newer_sets
 
 # What live.js may ask for at once: the rows that it shows and as many that may join them.
-MAX_ROWS = 2 * PAGE_SIZE
+MAX_ROWS = 2 * max(PAGE_SIZES)
 # Columns that no row shows.
 LARGE = ("manifest", "listed_in__manifest", "listed_in__media", "have__manifest", "have__media")
 
@@ -84,12 +85,16 @@ def _dashboard_context(request: SignedInRequest, form: AddForm) -> dict[str, Any
     page = page_of(_for_rows(visible(request)), query)
     speed = stats.speed_of(visible(request))
     obstacles, counts = Obstacles.read(), counts_by_filter(request.user)
+    views = dashboard_view.view_links(query, SavedView.objects.filter(owner=request.user))
+    saved = next((each for each in views if each.is_current), None)
     return {
         "seq": seq,
         "form": form,
         "rows": _views(request, page.downloads, query.sort, obstacles=obstacles),
         "list": dashboard_view.list_view(query, page),
-        "filters": dashboard_view.filter_links(query, counts),
+        "filters": dashboard_view.filter_links(query, counts, is_saved=saved is not None),
+        "views": views,
+        "saved_view": saved,
         "speed": f"{size(speed)}/s" if speed else UNKNOWN,
         "free": size(_free_bytes()),
         "all_actions": dashboard_view.AllActions.of(counts, obstacles.queue),

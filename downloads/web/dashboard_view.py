@@ -9,12 +9,12 @@ from django.utils.html import format_html
 from django.utils.translation import gettext, gettext_noop
 
 from downloads.diagnostics.verdict import Check
-from downloads.models import Queue
+from downloads.models import Queue, SavedView
 from downloads.rules.words import say, say_number
 from downloads.waiting import Obstacles, Waiting
 from downloads.web.actors import actor_in_words
 from downloads.web.format import instant
-from downloads.web.listing import PAGE_SIZE, Filter, ListQuery, Page
+from downloads.web.listing import PAGE_SIZE, PAGE_SIZES, Filter, ListQuery, Page
 from downloads.web.order import Sort
 from downloads.web.row_view import site_waits, start_a_worker
 from downloads.web.system_view import HostView
@@ -58,7 +58,7 @@ def banners(
     if obstacles.queue.paused_at:
         yield _queue_is_paused(obstacles.queue, is_for_staff=is_for_staff)
     for each in problems:
-        yield Banner(each.level, icon="triangle-alert", title=each.sentence, fix=each.fix)
+        yield Banner(each.level, icon="triangle-alert", title=str(each.sentence), fix=str(each.fix))
     for site, count in sites[:MAX_SITES]:
         who = say_number(
             "{number:,} download waits for it.", "{number:,} downloads wait for it.", number=count
@@ -117,15 +117,36 @@ class FilterLink(NamedTuple):
     is_current: bool
 
 
-def filter_links(query: ListQuery, counts: Mapping[Filter, int]) -> list[FilterLink]:
+def filter_links(
+    query: ListQuery, counts: Mapping[Filter, int], *, is_saved: bool
+) -> list[FilterLink]:
+    """Return the links of the states; when the query `is_saved`, its view is the current one."""
     return [
         FilterLink(
             filter=each,
             number=counts[each],
             address=replace(query.first_page, filter=each).address,
-            is_current=each is query.filter,
+            is_current=each is query.filter and not is_saved,
         )
         for each in Filter
+    ]
+
+
+class ViewLink(NamedTuple):
+    """A saved view above the list."""
+
+    pk: int
+    name: str
+    address: str
+    is_current: bool
+
+
+def view_links(query: ListQuery, views: Iterable[SavedView]) -> list[ViewLink]:
+    current = query.first_page
+    found = ((view, ListQuery.of(view)) for view in views)
+    return [
+        ViewLink(pk=view.pk, name=view.name, address=each.address, is_current=each == current)
+        for view, each in found
     ]
 
 
@@ -182,13 +203,25 @@ def _no_match(query: ListQuery) -> str:
     return say("No downloads match “{text}” and the filter “{state}”.", text=text, state=state)
 
 
+def sizes(query: ListQuery, page: Page) -> list[tuple[int, str, bool]]:
+    """Return how many rows a page may have, with the address of such a page and whether it is this
+    one; nothing where no choice would show other rows."""
+    is_short = not (page.previous or page.next) and len(page.downloads) <= min(PAGE_SIZES)
+    choices = () if is_short else PAGE_SIZES
+    return [
+        (rows, replace(query.first_page, rows=rows).address, rows == query.rows) for rows in choices
+    ]
+
+
 def list_view(query: ListQuery, page: Page) -> dict[str, object]:
     """Say what stands around the rows: the search, the order, and the pages beside this one."""
     return {
         "query": query,
         "chips": chips(query),
+        "may_save": query.may_be_saved,
         "page": page,
-        "page_size": PAGE_SIZE,
+        "sizes": sizes(query, page),
+        "rows": "" if query.rows == PAGE_SIZE else query.rows,
         "state": "" if query.filter is Filter.ALL else query.filter,
         # Value, label and whether it is chosen.
         "orders": [(each, gettext(ORDERS[each]), each is query.sort) for each in Sort],

@@ -3,7 +3,7 @@
 Its history, files and error have modules of their own.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.utils.html import format_html
@@ -16,11 +16,12 @@ from downloads.rules.options import DownloadOptions, InvalidOption
 from downloads.rules.states import Result, State
 from downloads.rules.words import say, say_number
 from downloads.waiting import Why
-from downloads.web.actors import host_of_worker
+from downloads.web.actors import actor_in_words, host_of_worker, workers_among
 from downloads.web.chart import chart_of
 from downloads.web.details import warnings_of
 from downloads.web.files_view import File, files_of
 from downloads.web.format import duration, instant, size
+from downloads.web.found_view import choices_of
 from downloads.web.history import history_of
 from downloads.web.problem import problem_of
 from downloads.web.row_view import DownloadView, start_a_worker
@@ -41,6 +42,7 @@ def detail_view(view: DownloadView) -> dict[str, object]:
         # What somebody has to do before it can begin.
         "remedy": start_a_worker() if waiting and waiting.why == Why.NO_WORKER else "",
         "waiting_site": waiting.site if waiting and waiting.why == Why.SITE else "",
+        "attempt_now": _attempt_now(download, entries),
         "problem": problem_of(view),
         "cleanup": cleanup,
         "cleanup_removes": _together(cleanup.file_count, cleanup.size_bytes) if cleanup else "",
@@ -54,10 +56,24 @@ def detail_view(view: DownloadView) -> dict[str, object]:
         "files_together": _together(len(files), sum(file.row.size for file in files)),
         "files_were_deleted": not files and download.result == Result.FILES,
         "is_of_a_list": any(entry.data.get("code") == "in_a_list" for entry in entries),
+        "choices": choices_of(download.media.get("formats", [])) if view.is_checked else [],
         "has_it": download.result == Result.HAVE_IT,
         "around": lists_around(download),
         "technical": [(term, value) for term, value in _technical(download) if value],
     }
+
+
+def _attempt_now(download: Download, entries: Sequence[Transition]) -> str:
+    """Say which attempt runs and who runs it, named as in the history; "" when none does."""
+    if not download.is_running or download.worker is None:
+        return ""
+    workers = workers_among([entry.actor for entry in entries])
+    return say(
+        "Attempt {number} of {most}, {worker}",
+        number=download.tries,
+        most=download.max_attempts,
+        worker=actor_in_words(download.worker.actor, workers=workers),
+    )
 
 
 def _film(files: list[File]) -> File | None:
@@ -140,6 +156,7 @@ def _technical(download: Download) -> list[tuple[str, str]]:
         (_("Options"), options_in_words(download.options)),
         (_("Attempt"), of_most if download.tries else none_yet),
         (_("Worker"), _worker(download)),
+        (_("Name at the site"), _code(f"{download.extractor} {download.media_id}".strip())),
         (directory, _code(download.directory)),
         (_("Kept for the next attempt"), _code(download.carried)),
         (_("In the library"), _code(download.library_path)),
@@ -147,11 +164,12 @@ def _technical(download: Download) -> list[tuple[str, str]]:
 
 
 def _worker(download: Download) -> SafeString | str:
-    """Name the worker as logs do, with its host."""
+    """Name the worker as logs do, with its host, and say when it was last heard."""
     if download.worker is None:
         return ""
-    name = download.worker.name
-    return format_html("<code>{}</code> ({})", name, host_of_worker(name))
+    name, heard = download.worker.name, instant(download.worker.heartbeat_at, relative=True)
+    words = format_html("<code>{}</code> ({})", name, host_of_worker(name))
+    return format_html(_("{worker}, last heard {when}"), worker=words, when=heard)
 
 
 def options_in_words(options: dict[str, Any]) -> str:

@@ -60,12 +60,17 @@ def _steps(*, has_worker: bool) -> Iterator[Step]:
     else:
         sentence = _("No worker is running. Start one in vnsite's folder:")
         yield Step(name="worker", sentence=sentence, is_done=False, command=COMMAND)
-    yield _step_of("folder", [*checks.check_folders(), *checks.check_free_space()])
+    yield folder_step()
     yield _step_of("tools", [checks.check_ffmpeg(), checks.check_deno()])
     if demo.link():
         yield Step(name="demo", sentence=_("Try the built-in demo video. It needs no internet."))
     sentence = _("Paste the link of a video into the box above.")
     yield Step(name="paste", sentence=sentence)
+
+
+def folder_step() -> Step:
+    """Say where files go, or what is wrong with the folders."""
+    return _step_of("folder", [*checks.check_folders(), *checks.check_free_space()])
 
 
 def _step_of(name: str, made: list[Check]) -> Step:
@@ -85,7 +90,7 @@ def _step_of(name: str, made: list[Check]) -> Step:
 
 
 def _words_of(check: Check) -> tuple[str, str]:
-    return check.sentence, check.fix
+    return str(check.sentence), str(check.fix)
 
 
 @require_POST

@@ -7,7 +7,9 @@ places: tests/web/test_format.py keeps them equal.
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from django.conf import settings
 from django.utils import timezone
+from django.utils.formats import date_format, number_format
 from django.utils.functional import Promise
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -17,6 +19,7 @@ from downloads.rules.states import State
 
 UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB")
 UNKNOWN = "—"
+GROUPED_FROM = {"es": 10_000}  # as Intl of browsers does
 NOW = gettext_lazy("just now")
 AGES = {
     "d": gettext_lazy("%(n)s d ago"),
@@ -61,13 +64,13 @@ def size(count: float | None) -> str:
     unit = next(units)
     while value >= 999.5 and unit != UNITS[-1]:
         value, unit = value / 1024, next(units)
-    return f"{value:.1f} {unit}" if value < 9.95 else f"{value:.0f} {unit}"
+    return f"{_tenths(value)} {unit}" if value < 9.95 else f"{value:.0f} {unit}"
 
 
 def duration(seconds: float) -> str:
     """Write a length of time in its two biggest units; under a minute in seconds."""
     if seconds < 0.95:
-        return f"{max(seconds, 0):.1f} s"
+        return f"{_tenths(max(seconds, 0))} s"
     whole = int(seconds + 0.5)
     if whole < 60:
         return f"{whole} s"
@@ -76,6 +79,21 @@ def duration(seconds: float) -> str:
     if whole < 86400:
         return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
     return f"{whole // 86400} d {whole % 86400 // 3600} h"
+
+
+def _tenths(number: float) -> str:
+    """Write a number with one decimal, and the separator of the reader's language."""
+    return number_format(f"{number:.1f}")
+
+
+def in_groups(number: int) -> str:
+    """Write a whole number in groups of three digits; in Spanish only from five digits on."""
+    return number_format(number, force_grouping=abs(number) >= GROUPED_FROM.get(language(), 0))
+
+
+def language() -> str:
+    """Return the language that is spoken now: "en" or "es"."""
+    return (get_language() or settings.LANGUAGE_CODE).partition("-")[0]
 
 
 def length(seconds: float) -> str:
@@ -104,7 +122,7 @@ def instant(
     `clock`: hours and minutes alone, of an instant near to now. `due`: when it comes, live.js asks
     for the part again that it stands in.
     """
-    full = f"{at:%Y-%m-%d %H:%M:%S} UTC"
+    full = date_format(at, "DATETIME_FORMAT")
     kind, words = "local", full
     if relative:
         kind, words = "ago", since((timezone.now() - at).total_seconds())
@@ -122,7 +140,7 @@ def instant(
 
 def ordinal(number: int) -> str:
     """Write a place: "12th", in Spanish "12.ª" (of a download, which is feminine there)."""
-    if (get_language() or "").startswith("es"):
-        return f"{number:,}.ª"
+    if language() == "es":
+        return f"{in_groups(number)}.ª"
     suffix = {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
-    return f"{number:,}{'th' if number % 100 in (11, 12, 13) else suffix}"
+    return f"{in_groups(number)}{'th' if number % 100 in (11, 12, 13) else suffix}"

@@ -1,11 +1,18 @@
 """The forms of the pages. Every fault has a sentence at its field."""
 
 from django import forms
+from django.conf import settings
 from django.contrib.auth.forms import UserCreationForm
 from django.contrib.auth.models import User
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from downloads.rules.cookie_texts import MAX_TEXT_BYTES
+
+
+def languages() -> list[tuple[str, str | Promise]]:
+    """The choices of a language; "" is the browser's."""
+    return [("", _("As the browser")), *settings.LANGUAGES]
 
 
 class CookiesForm(forms.Form):
@@ -47,7 +54,10 @@ class CookiesForm(forms.Form):
 
 
 class FirstAdminForm(UserCreationForm):  # type: ignore[type-arg]  # generic for mypy alone
-    """Name and password of the first administrator. `accounts.first_admin` makes the user."""
+    """Name, password and language of the first administrator. `accounts.first_admin` makes the
+    user."""
+
+    language = forms.ChoiceField(label=_("Language"), choices=languages, required=False)
 
     class Meta(UserCreationForm.Meta):
         model = User

@@ -56,11 +56,27 @@ SEARCH = (
     ("before:2w", _("Added more than two weeks ago. Also a day.")),
     ("owner:anna", _("Added by this user; for staff.")),
     ("batch:0a1b2c3d4e5f", _("Added together, in one step.")),
-    ("is:paused", _("What somebody paused. Also is:list: links that stand for many videos.")),
+    (
+        "is:paused",
+        _(
+            "What somebody paused. Also is:list: links that stand for many videos, and is:checked:"
+            " what was only looked up."
+        ),
+    ),
 )
+
+
+@require_safe
+def keys(request: HttpRequest) -> HttpResponse:
+    """Answer the list of the shortcuts, for the dialog of all pages."""
+    return render(request, "downloads/partials/keys.html", {"shortcuts": SHORTCUTS})
 
 
 @require_safe
 def help_page(request: HttpRequest) -> HttpResponse:
     """Show the page to everybody: who cannot sign in needs help as well."""
-    return render(request, "downloads/help.html", {"meanings": MEANINGS, "search": SEARCH})
+    return render(
+        request,
+        "downloads/help.html",
+        {"meanings": MEANINGS, "search": SEARCH, "shortcuts": SHORTCUTS},
+    )

@@ -1,6 +1,7 @@
 """What may be done with a listing: add entries, and act on all that were added. Wiring only.
 
-And the two ways from one download to another of its link: fetch it again, read its whole list.
+And the ways from one download to another of its link: fetch it again, download what was only looked
+up, read its whole list.
 """
 
 from http import HTTPStatus
@@ -9,7 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpResponse
+from django.http import Http404, HttpResponse, HttpResponseBadRequest
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.translation import gettext, ngettext_lazy
@@ -28,12 +29,12 @@ from downloads.models import (
 )
 from downloads.models.listings import add_entries_in_turns
 from downloads.rules.options import DownloadOptions
-from downloads.rules.words import say_number
+from downloads.rules.words import grouped, say_number
 from downloads.web.detail import find, page_of
 from downloads.web.entries_form import EntriesForm
 from downloads.web.many_view import sentence_about
 from downloads.web.requests import SignedInRequest, next_path
-from downloads.web.retry_form import options_of
+from downloads.web.retry_form import RetryForm, options_of
 
 # Why entries were not added, for one of them and for several.
 REFUSALS: dict[Refusal, Any] = {
@@ -97,7 +98,7 @@ def sentence_about_entries(additions: list[Addition]) -> str:
         )
     for refusal, sentence in REFUSALS.items():
         if refused := sum(one.refusal is refusal for one in additions):
-            values = {"number": refused, "limit": f"{settings.VNSITE.user_waiting:,}"}
+            values = {"number": refused, "limit": grouped(settings.VNSITE.user_waiting)}
             sentences.append(sentence % values)
     return " ".join(sentences) or gettext("There is nothing to add among these.")
 
@@ -116,6 +117,17 @@ def read_whole_list(request: SignedInRequest, correlation_id: str) -> HttpRespon
     """Add the link of a download that took one video of a list, now to read the list."""
     found = find(request, correlation_id)
     return _add_once_more(request, found, options=options_of(found).with_overrides(playlist="ask"))
+
+
+@require_POST
+@login_required
+def download_checked(request: SignedInRequest, correlation_id: str) -> HttpResponse:
+    """Download what was only looked up: with its options, but for those that the form sends."""
+    found = find(request, correlation_id)
+    form = RetryForm.of_button(found, request.POST)
+    if not form.is_valid():  # no button of a page sends that
+        return HttpResponseBadRequest()
+    return _add_once_more(request, found, options=form.options.with_overrides(check=False))
 
 
 def _add_once_more(

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from django.db.models import Q
 from django.utils.translation import gettext, gettext_noop
 
-from downloads.models import Counts, Download, DownloadQuerySet
+from downloads.models import Counts, Download, DownloadQuerySet, SavedView
 from downloads.rules.search import Search
 from downloads.rules.states import ENDED, RUNNING, WAITING, Outcome
 from downloads.web.order import Sort, is_key, key_of, slice_of
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 Word = TypeVar("Word", bound=StrEnum)
 
 PAGE_SIZE = 50
+PAGE_SIZES = (25, PAGE_SIZE, 100)
 MAX_TEXT_LENGTH = 500  # of a search
 
 
@@ -73,11 +74,13 @@ class ListQuery:
     sort: Sort = Sort.NOW
     after: str | None = None  # show what follows this key of the order
     before: str | None = None  # show what precedes it; `after` wins
+    rows: int = PAGE_SIZE  # of one page; one of PAGE_SIZES
 
     @classmethod
     def parse(cls, parameters: Mapping[str, str]) -> Self:
         """Read the query of an address. A value that makes no sense counts as absent."""
         sort = _member(Sort, parameters.get("sort"), Sort.NOW)
+        rows = parameters.get("rows")
         return cls(
             filter=_member(Filter, parameters.get("state"), Filter.ALL),
             # PostgreSQL refuses a NUL in a text.
@@ -85,7 +88,12 @@ class ListQuery:
             sort=sort,
             after=_key(parameters.get("after"), sort),
             before=_key(parameters.get("before"), sort),
+            rows=next((size for size in PAGE_SIZES if str(size) == rows), PAGE_SIZE),
         )
+
+    @classmethod
+    def of(cls, view: SavedView) -> Self:
+        return cls.parse({"state": view.filter, "q": view.text, "sort": view.sort})
 
     @property
     def search(self) -> Search:
@@ -100,6 +108,12 @@ class ListQuery:
         return self.filter is not Filter.ALL or bool(self.text)
 
     @property
+    def may_be_saved(self) -> bool:
+        """Whether a view would show more than a link of the page does, all of it understood."""
+        is_more = bool(self.text) or self.sort is not Sort.NOW
+        return is_more and not self.search.faults
+
+    @property
     def address(self) -> str:
         """The query that asks for this, with its "?"; defaults are left out."""
         parameters: dict[str, str | None] = {
@@ -108,6 +122,7 @@ class ListQuery:
             "sort": self.sort if self.sort is not Sort.NOW else None,
             "after": self.after,
             "before": self.before,
+            "rows": str(self.rows) if self.rows != PAGE_SIZE else None,
         }
         return f"?{urlencode({key: value for key, value in parameters.items() if value})}"
 
@@ -124,7 +139,7 @@ class ListQuery:
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """At most PAGE_SIZE downloads and the queries of the pages beside them."""
+    """At most `rows` downloads, and the queries of the pages beside them."""
 
     downloads: list[Download]
     previous: ListQuery | None
@@ -137,9 +152,9 @@ def page_of(downloads: DownloadQuerySet, query: ListQuery) -> Page:
     edge = query.before if backwards else query.after
     # One more than is shown: it tells whether there is a page behind this one.
     found = slice_of(
-        query.select(downloads), query.sort, after=edge, backwards=backwards, count=PAGE_SIZE + 1
+        query.select(downloads), query.sort, after=edge, backwards=backwards, count=query.rows + 1
     )
-    shown, has_more = found[:PAGE_SIZE], len(found) > PAGE_SIZE
+    shown, has_more = found[: query.rows], len(found) > query.rows
     if backwards:
         shown.reverse()
     if not shown:

@@ -19,6 +19,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from downloads.many import MAX_AT_ONCE, Action, Done, Refusal, act, applicable
 from downloads.models import Download, DownloadQuerySet, Queue, user_actor
+from downloads.rules.words import grouped
 from downloads.web.listing import Filter, ListQuery
 from downloads.web.many_view import Question, links_of, sentence_about
 from downloads.web.requests import SignedInRequest, is_of_script, next_path, visible
@@ -41,7 +42,7 @@ def many(request: SignedInRequest) -> HttpResponse:
     try:
         if request.method == "GET":
             count = _matching(request, request.GET).count()
-            return HttpResponse(f"{count:,}", content_type="text/plain")
+            return HttpResponse(grouped(count), content_type="text/plain")
         downloads, gone = _selected(request)
         if word == LINKS:
             return _show_links(request, downloads)

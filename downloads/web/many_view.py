@@ -14,6 +14,7 @@ from downloads import actions
 from downloads.many import Action, Done, Refusal
 from downloads.models import Download, DownloadQuerySet, PublishedFile
 from downloads.rules.states import State
+from downloads.rules.words import grouped
 from downloads.web.format import size
 
 
@@ -35,7 +36,7 @@ def _sentences(action: Action, done: Done) -> Iterator[str]:
 
 def _counted(forms: Any, number: int, **values: str) -> str:
     """Write the sentence for this number, with it and with further values."""
-    return str(forms % {"count": number, "number": f"{number:,}", **values})
+    return str(forms % {"count": number, "number": grouped(number), **values})
 
 
 _DONE: dict[Action, Any] = {

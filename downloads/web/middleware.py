@@ -1,5 +1,5 @@
-"""The site's own middleware: compression, the log's field for a download, the answer during an
-outage."""
+"""The site's own middleware: the reader's language, the log's field for a download, who a proxy
+signs in, the answer during an outage."""
 
 import logging
 from collections.abc import Callable
@@ -10,7 +10,6 @@ from django.contrib.auth import login, logout
 from django.db import Error
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
-from django.middleware.gzip import GZipMiddleware
 from django.middleware.locale import LocaleMiddleware
 from django.shortcuts import render
 from django.template.loader import render_to_string
@@ -20,24 +19,32 @@ from django.utils.deprecation import MiddlewareMixin
 from downloads import logs
 from downloads.accounts import by_proxy
 from downloads.models.outage import in_words, is_damaged, is_outage
+from downloads.rules.words import marked, translated
 
 logger = logging.getLogger(__name__)
 
 RETRY_AFTER_SECONDS = 10
-SENTENCE = "The database does not answer at the moment. Nothing is lost; try again in a moment."
-DAMAGED_SENTENCE = "The database is damaged. The administrator has to restore it from a backup."
+SENTENCE = marked(
+    "The database does not answer at the moment. Nothing is lost; try again in a moment."
+)
+DAMAGED_SENTENCE = marked(
+    "The database is damaged. The administrator has to restore it from a backup."
+)
 
 
-class CompressesPages(GZipMiddleware):
-    """Django's, which adds random bytes against BREACH, for all but files that are streamed.
-
-    Media hardly become smaller, and would lose their length and with it every range.
-    """
+class SaysOnceForHowLong(MiddlewareMixin):
+    """Leaves out what is said twice of how long an answer is kept: what `never_cache` says beside
+    `no-store`, and by what browsers would ask again for a file that never changes."""
 
     def process_response(
         self, request: HttpRequest, response: HttpResponseBase
     ) -> HttpResponseBase:
-        return response if response.streaming else super().process_response(request, response)
+        if "no-store" in response.headers.get("Cache-Control", ""):
+            response.headers["Cache-Control"] = "no-store"
+            del response.headers["Expires"]
+        if "immutable" in response.headers.get("Cache-Control", ""):
+            del response.headers["ETag"], response.headers["Last-Modified"]
+        return response
 
 
 class SpeaksTheReadersLanguage(LocaleMiddleware):
@@ -134,7 +141,7 @@ def _during_an_outage(request: HttpRequest, exception: Error) -> HttpResponse:
     if hasattr(request, "session"):
         request.session.modified = False  # saving it would fail as well
     sentence = DAMAGED_SENTENCE if is_damaged(exception) else SENTENCE
-    return unavailable(sentence, is_api=is_of_api(request))
+    return unavailable(translated(sentence), is_api=is_of_api(request))
 
 
 def unavailable(sentence: str, *, is_api: bool) -> HttpResponse:

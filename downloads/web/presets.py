@@ -34,7 +34,9 @@ class PresetForm(OptionsForm):
     """A preset's name and options, without those that belong to one link."""
 
     name = forms.CharField(
-        required=False, widget=forms.TextInput(attrs={"autocomplete": "off", "size": 30})
+        label=gettext_lazy("Name"),
+        required=False,
+        widget=forms.TextInput(attrs={"autocomplete": "off", "size": 30}),
     )
     is_shared = forms.BooleanField(label=gettext_lazy("Shared with everybody"), required=False)
 
@@ -175,7 +177,7 @@ def _sections(user: User) -> list[Section]:
 def _view(preset: OfferedPreset, *, pk: int | None, default: str) -> PresetView:
     return PresetView(
         key=preset.key,
-        name=say(preset.name) if preset.origin is Origin.SHIPPED else preset.name,
+        name=preset.label,
         summary="" if preset.fault else options_in_words(dict(preset.stored)),
         fault=preset.fault,
         is_shared=preset.is_shared,

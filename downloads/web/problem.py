@@ -1,24 +1,26 @@
 """The error of a download in words, and what somebody can do about it: buttons, links, commands."""
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
+from django.conf import settings
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from downloads.models import Download
 from downloads.rules.errors import ErrorClass
+from downloads.rules.found import QUALITIES
 from downloads.rules.options import OPTIONS
 from downloads.rules.states import Outcome
 from downloads.rules.words import say
 from downloads.web.cookies_view import cookies_hint
 from downloads.web.details import detail_of
 from downloads.web.format import size
+from downloads.web.found_view import choices_of, field_of
 from downloads.web.report import report_of, yt_dlp_in_words
 from downloads.web.retry_form import options_of
 from downloads.web.row_view import DownloadView
 
-QUALITIES = tuple(OPTIONS["quality"].labels)  # type: ignore[attr-defined]  # of a Choice
 MAX_LOWER = 2  # of the qualities below the one that was asked for
 # Options that can be what a video cannot be had with, where the code of an error names no other.
 NARROWING = ("container", "audio", "compatible", "quality")
@@ -28,17 +30,17 @@ NARROWING_OF = {
     "is_list": ("playlist",),
     "no_sound": ("audio",),
 }
+WITH_FORMATS = (None, "no_sound")  # codes of errors that another format helps against
 
 
 class NextStep(NamedTuple):
-    """One thing to do: a POST to `address`, a link to it, or a text to copy."""
+    """One thing to do: a POST to `address`, a form with `fields`, a link to it, a text to copy."""
 
     label: str
     icon: str
     address: str = ""
     is_post: bool = False
-    name: str = ""  # sent with a POST, with `value`
-    value: str = ""
+    fields: Mapping[str, str] = {}  # of a form of its own
     copy: str = ""
 
     @property
@@ -114,6 +116,15 @@ def _clean_up(view: DownloadView) -> Steps:
         yield NextStep(_("Clean up"), "brush-cleaning", address, is_post=True)
 
 
+def _smaller(view: DownloadView) -> Steps:
+    """Retry with what the site has within the limit; else with a lower quality."""
+    formats = view.download.error_data.get("formats", [])
+    most = settings.VNSITE.max_bytes
+    small = [each for each in formats if 0 < each.get("bytes", 0) <= most]
+    steps = list(_with_choices(view.download, small))
+    yield from steps or _lower_quality(view)
+
+
 def _lower_quality(view: DownloadView) -> Steps:
     options = options_of(view.download)
     if options.audio:
@@ -142,10 +153,28 @@ def _retry_with(download: Download, name: str, value: object) -> NextStep:
         _("Retry: %(choice)s") % {"choice": words},
         "rotate-ccw",
         _address("retry_changed", download),
-        is_post=True,
-        name=name,
-        value="" if value in (None, False) else option.as_text(value),
+        fields={name: field_of(name, value)},
     )
+
+
+def _found(view: DownloadView) -> Steps:
+    """Retry with what the site has; else without what may have been too narrow."""
+    data = view.download.error_data
+    formats = data.get("formats", []) if data.get("code") in WITH_FORMATS else []
+    if data.get("code") == "no_sound":
+        formats = [each for each in formats if each.get("kind") != "audio"]
+    steps = list(_with_choices(view.download, formats))
+    yield from steps or _less_narrow(view)
+
+
+def _with_choices(download: Download, formats: Sequence[Mapping[str, Any]]) -> Steps:
+    """Retry with each of these that is not what was asked for."""
+    options, address = options_of(download), _address("retry_changed", download)
+    for choice in choices_of(formats):
+        asked = {name: field_of(name, getattr(options, name)) for name in choice.fields}
+        if asked != choice.fields:
+            label = _("Retry: %(choice)s") % {"choice": choice.label}
+            yield NextStep(label, "rotate-ccw", address, fields=choice.fields)
 
 
 def _limits_of_site(view: DownloadView) -> Steps:
@@ -195,11 +224,11 @@ STEPS: Mapping[ErrorClass, tuple[Callable[[DownloadView], Steps], ...]] = {
     ErrorClass.EXTRACTOR_BROKEN: (_retry, _system, _commands(UPDATE)),
     ErrorClass.JS_RUNTIME_MISSING: (_retry, _commands("bin/setup")),
     ErrorClass.FFMPEG_MISSING: (_retry, _commands("apt-get install ffmpeg")),
-    ErrorClass.FORMAT_UNAVAILABLE: (_less_narrow, _source),
+    ErrorClass.FORMAT_UNAVAILABLE: (_found, _source),
     ErrorClass.LIVE_NOT_STARTED: (_retry, _source),
     ErrorClass.STALLED: (_retry, _limits_of_site),
     ErrorClass.TIMED_OUT: (_retry, _lower_quality),
-    ErrorClass.TOO_LARGE: (_lower_quality, _retry),
+    ErrorClass.TOO_LARGE: (_smaller, _retry),
     ErrorClass.DISK_FULL: (_not_cleaned, _retry),
     ErrorClass.INCOMPLETE: (_retry,),
     ErrorClass.POLICY_BLOCKED: (_allow_host, _retry),

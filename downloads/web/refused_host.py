@@ -30,6 +30,15 @@ def sentence(host: str) -> str:
     return _("vnsite does not answer to %(host)s. %(setting)s has to name it.") % told
 
 
+def line_for(host: str) -> str:
+    """Return the line that allows one more host name, and where it belongs.
+
+    It names all that are allowed now: once it is set, addresses are allowed no more by themselves.
+    """
+    allowed = ",".join([*settings.ALLOWED_HOSTS, host])
+    return f"{SETTING}={allowed} in {settings.VNSITE.data_dir / '.env'}, or in the environment"
+
+
 class _Notes:
     """Anybody can send any name as often as they like: most of them are not worth a line."""
 
@@ -44,9 +53,8 @@ class _Notes:
             self._next_at = time.monotonic() + LOGGED_EVERY_SECONDS
         if not host:
             return logger.warning("A request with an invalid host name was refused.")
-        allowed = ",".join([*settings.VNSITE.allowed_hosts, host])
         logger.warning(
-            "A request for the host name %s was refused. To allow it: %s=%s", host, SETTING, allowed
+            "A request for the host name %s was refused. To allow it: %s", host, line_for(host)
         )
 
 

@@ -22,11 +22,13 @@ from downloads.rules.words import say, say_number
 from downloads.waiting import Obstacles, Waiting, Why
 from downloads.web.actors import actor_in_words
 from downloads.web.format import duration, instant, length, ordinal, size
+from downloads.web.found_view import checked_in_words
 from downloads.web.order import Sort, key_of
 from downloads.web.stopping import stop_in_words
 from downloads.web.thumbnails import address_of
 
 FILMS = (Role.VIDEO, Role.AUDIO)
+SLOW = timedelta(seconds=30)  # a site that says nothing for longer is slow
 FRESH = timedelta(seconds=10)  # an older speed and remaining time say nothing about now
 
 PHASES: dict[str, str] = {
@@ -38,6 +40,7 @@ PHASES: dict[str, str] = {
     Phase.VERIFYING: gettext_noop("Checking"),
     Phase.PUBLISHING: gettext_noop("Moving to the library"),
 }
+SLOW_SITE = gettext_noop("The site is slow to answer")
 REFUSALS: dict[ErrorClass | None, str] = {
     ErrorClass.NETWORK: gettext_noop("not reached"),
     ErrorClass.RATE_LIMITED: gettext_noop("rate limited"),
@@ -58,6 +61,7 @@ class ProgressView:
     received: str = ""
     speed: str = ""
     left: str = ""
+    slow_at: datetime | None = None  # when it says that the site is slow to answer
 
     @classmethod
     def of(cls, download: Download) -> Self:
@@ -70,8 +74,12 @@ class ProgressView:
         age = timezone.now() - progress.updated_at
         is_fresh = age < FRESH
         is_silent = not is_fresh and progress.phase == Phase.FETCHING
+        is_read = progress.phase == Phase.EXTRACTING
+        is_slow = is_read and age >= SLOW
+        words = SLOW_SITE if is_slow else PHASES.get(progress.phase, progress.phase)
         return cls(
-            words=say(PHASES.get(progress.phase, progress.phase)),
+            words=say(words),
+            slow_at=progress.updated_at + SLOW if is_read and not is_slow else None,
             stops=stops,
             phase=progress.phase,
             # Rounded down: what is not finished never says 100 %.
@@ -176,6 +184,11 @@ class DownloadView:
         return reverse("media", args=[self.download.correlation_id, film.name]) if film else ""
 
     @property
+    def is_checked(self) -> bool:
+        """Whether it was only looked up, so that it can be downloaded now."""
+        return self.download.result == Result.CHECKED
+
+    @property
     def attempt(self) -> str:
         """Empty for the first attempt."""
         tries = self.download.tries
@@ -227,7 +240,13 @@ class DownloadView:
         if download.outcome == Outcome.CANCELLED and download.finished_at:
             who = actor_in_words(download.cancel_requested_by)
             when = instant(download.finished_at, relative=True)
-            return format_html(gettext("By {name}, {when}"), name=who, when=when) if who else when
+            if not who:
+                return when
+            if not (download.started_at and download.cancel_requested_at):
+                return format_html(gettext("By {name}, {when}"), name=who, when=when)
+            took = (download.finished_at - download.cancel_requested_at).total_seconds()
+            words = gettext("By {name}, {when}, stopped in {time}")
+            return format_html(words, name=who, when=when, time=duration(took))
         return ""
 
     def _result_in_words(self) -> str:
@@ -236,6 +255,8 @@ class DownloadView:
                 return self._listing_in_words()
             case Result.HAVE_IT:
                 return self._other_in_words()
+            case Result.CHECKED:
+                return checked_in_words(self.download)
         return self._files_in_words()
 
     def _listing_in_words(self) -> str:
@@ -270,11 +291,19 @@ class DownloadView:
         download, files = self.download, list(self.download.files)
         if not files:
             return gettext("Files deleted")
-        result = size(sum(file.size for file in files))
-        if download.attempt == 1 and download.started_at and download.finished_at:
-            took = duration((download.finished_at - download.started_at).total_seconds())
-            return say("{size} in {time}", size=result, time=took)
-        return result
+        count = sum(file.size for file in files)
+        if download.attempt != 1 or not download.started_at or not download.finished_at:
+            return size(count)
+        took = (download.finished_at - download.started_at).total_seconds()
+        words = {"size": size(count), "time": duration(took), "speed": size(count / (took or 1))}
+        if len(files) == 1:
+            return say("{size} in {time}, {speed}/s", **words)
+        return say_number(
+            "{number} file, {size} in {time}, {speed}/s",
+            "{number} files, {size} in {time}, {speed}/s",
+            number=len(files),
+            **words,
+        )
 
     @cached_property
     def waiting(self) -> Waiting | None:
@@ -300,7 +329,8 @@ class DownloadView:
         if waiting.why == Why.QUEUE_PAUSED:
             return gettext("The queue is paused")
         if waiting.why == Why.NO_WORKER:
-            return gettext("No worker is running")
+            words = gettext("No worker is running")
+            return format_html('<a href="{}">{}</a>', reverse("workers"), words)
         if waiting.why == Why.SITE:
             return site_waits(waiting)
         if waiting.until:

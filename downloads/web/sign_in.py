@@ -20,7 +20,10 @@ from django.views.decorators.http import require_http_methods
 
 from downloads.accounts import first_admin
 from downloads.accounts.preferences import keep_in_cookies, preferences_of
+from downloads.models import Preferences
+from downloads.web.first_steps import folder_step
 from downloads.web.forms import FirstAdminForm
+from downloads.web.requests import next_path
 
 
 class Login(LoginView):
@@ -44,7 +47,11 @@ def locked_out(
     """Refuse further tries after AXES_FAILURE_LIMIT wrong passwords. django-axes calls it."""
     until = _end_of_lock(request, (credentials or {}).get("username"))
     seconds = max(1, math.ceil((until - timezone.now()).total_seconds()))
-    context = {"until": until, "minutes": math.ceil(seconds / 60)}
+    context = {
+        "until": until,
+        "minutes": math.ceil(seconds / 60),
+        "next": next_path(request, default=""),
+    }
     response = render(request, "429.html", context, status=HTTPStatus.TOO_MANY_REQUESTS)
     response["Retry-After"] = str(seconds)
     return response
@@ -70,7 +77,8 @@ def setup(request: HttpRequest) -> HttpResponse:
     form = FirstAdminForm(request.POST or None)
     if not form.is_valid():
         status = HTTPStatus.UNPROCESSABLE_ENTITY if form.is_bound else HTTPStatus.OK
-        return render(request, "downloads/setup.html", {"form": form}, status=status)
+        context = {"form": form, "folder": folder_step()}
+        return render(request, "downloads/setup.html", context, status=status)
     try:
         user = first_admin.create(
             username=form.cleaned_data["username"], password=form.cleaned_data["password1"]
@@ -78,4 +86,7 @@ def setup(request: HttpRequest) -> HttpResponse:
     except first_admin.UserExists:
         return redirect("login")
     login(request, user, backend="django.contrib.auth.backends.ModelBackend")
-    return redirect("dashboard")
+    response = redirect("dashboard")
+    preferences = Preferences.objects.create(user=user, language=form.cleaned_data["language"])
+    keep_in_cookies(response, preferences)
+    return response

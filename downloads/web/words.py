@@ -1,17 +1,60 @@
 """The words that the scripts of a page say, by their codes: static/downloads/words.js chooses.
 
 `%(name)s` stays for the script. A sentence with a number `n` is an object by the plural's category.
+They are a script of each language, which browsers keep: its address changes with the words.
 """
 
+import json
 from collections.abc import Callable, Mapping
+from functools import cache
+from hashlib import sha256
 
+from csp.decorators import csp_exempt
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils import translation
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
+from django.views.decorators.http import require_safe
 
 from downloads.web.format import AGES, COMING, NOW
 from downloads.web.row_view import PHASES
 
 Words = Mapping[str, str | Mapping[str, str]]
+
+
+@require_safe
+# The headers that protect pages are longer than the words.
+@csp_exempt()  # type: ignore[arg-type]
+def script(request: HttpRequest, *, language: str, version: str) -> HttpResponse:
+    """Answer the words of a language. A page of another version of vnsite gets those of this one,
+    and does not keep them."""
+    if language not in dict(settings.LANGUAGES):
+        raise Http404
+    is_current = version == _version_in(language)
+    kept = f"max-age={365 * 24 * 3600}, public, immutable" if is_current else "no-store"
+    headers = {"Cache-Control": kept}
+    return HttpResponse(_script_in(language), content_type="text/javascript", headers=headers)
+
+
+def script_url() -> str:
+    """Return the address of the words in the language that is active."""
+    active = translation.get_language() or settings.LANGUAGE_CODE
+    language = active if active in dict(settings.LANGUAGES) else settings.LANGUAGE_CODE
+    return reverse("words", kwargs={"language": language, "version": _version_in(language)})
+
+
+@cache
+def _script_in(language: str) -> bytes:
+    with translation.override(language):
+        said = json.dumps(words(), ensure_ascii=False, separators=(",", ":"))
+    return f"vnsiteWords={said}".encode()
+
+
+@cache
+def _version_in(language: str) -> str:
+    return sha256(_script_in(language)).hexdigest()[:12]
 
 
 def words() -> Words:
@@ -27,6 +70,7 @@ def words() -> Words:
         **_numbers(),
         **_connection(),
         **_endings(),
+        **_ticks(),
     }
 
 
@@ -63,6 +107,7 @@ def _connection() -> Words:
         "next_try": _("next try in %(n)s s"),
         "signed_out": _("You are signed out. What you see may be old."),
         "stopped": _("Updates stopped at %(time)s. What you see may be old."),
+        "unanswered": _("What changed could not be loaded. It is tried again."),
         "off": _("Live updates are off."),
         "held_back": _("A proxy in front of this site holds them back."),
         "polling": _("This page asks every %(n)s seconds."),
@@ -96,6 +141,20 @@ def _endings() -> Words:
             "Browsers show notifications only over https, or on the machine itself."
         ),
         "notify_denied": _("This browser does not allow notifications from this site."),
+    }
+
+
+def _ticks() -> Words:
+    """Of the entries of a list."""
+    return {
+        "add": _("Add"),
+        "add_n": _("Add %(n)s"),
+        "none_ticked": _("Nothing is ticked."),
+        "ticked": _both(lambda n: ngettext("%(n)s ticked", "%(n)s ticked", n)),
+        "ticked_elsewhere": _both(
+            lambda n: ngettext("%(n)s of them not shown", "%(n)s of them not shown", n)
+        ),
+        "ticked_length": _("together %(duration)s"),
     }
 
 

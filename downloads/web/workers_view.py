@@ -7,19 +7,22 @@ from dataclasses import dataclass
 from typing import NamedTuple, Self
 
 from django.db import connection
+from django.utils import translation
 from django.utils.functional import Promise
 from django.utils.translation import gettext, gettext_lazy
 
-from downloads.diagnostics.stats import Health, QueueStatus, WorkerStatus
+from downloads.diagnostics.stats import Health, Orphans, QueueStatus, WorkerStatus
 from downloads.diagnostics.verdict import Check, Level
 from downloads.models import Download
 from downloads.models.schema import version_on_disk
 from downloads.rules.errors import ErrorClass
 from downloads.rules.redaction import redact
+from downloads.rules.words import translated
 from downloads.web.actors import actor_in_words
+from downloads.web.format import UNKNOWN, size
 
 # What a person can paste into a terminal, in the remedy of a check.
-COMMAND = re.compile(r"manage\.py \w+(?: --[\w-]+)*|chmod \d+ \S+|bin/\w+")
+COMMAND = re.compile(r"manage\.py \w+(?: --[\w-]+)*|chmod \d+ \S+|timedatectl set-ntp true|bin/\w+")
 
 
 class Chip(NamedTuple):
@@ -37,6 +40,7 @@ HEALTHS = {
 }
 LEVELS = {
     Level.OK: Chip(gettext_lazy("OK"), "success"),
+    Level.NOTE: Chip(gettext_lazy("Note"), "info"),
     Level.WARNING: Chip(gettext_lazy("Warning"), "warning"),
     Level.FAILURE: Chip(gettext_lazy("Fail"), "error"),
 }
@@ -70,6 +74,12 @@ class WorkerView:
         return HEALTHS[self.status.health]
 
     @property
+    def cpu(self) -> str:
+        """What it uses of one core; "—" until it was measured."""
+        percent = self.status.cpu_percent
+        return UNKNOWN if percent is None else f"{percent:.0f} %"
+
+    @property
     def action(self) -> str:
         """The name of the route that staff may use; "" when the worker hears nobody."""
         if self.status.health is Health.LOST:
@@ -91,9 +101,13 @@ class CheckView:
         return LEVELS[self.check.level]
 
     @property
+    def name(self) -> str:
+        return translated(self.check.name)
+
+    @property
     def command(self) -> str:
         """What of the remedy can be pasted into a terminal; "" when nothing can."""
-        found = COMMAND.search(self.check.fix)
+        found = COMMAND.search(str(self.check.fix))
         return found[0] if found else ""
 
 
@@ -103,26 +117,36 @@ class FailureView:
     number: int
 
 
-def report_of(workers: list[WorkerStatus], queue: QueueStatus, checks: list[Check]) -> str:
+@translation.override("en")
+def report_of(
+    workers: list[WorkerStatus], queue: QueueStatus, orphans: Orphans, checks: list[CheckView]
+) -> str:
     """Return all of the page for whoever helps: in English, without secrets."""
     return redact(
         "\n".join(
             [
                 f"vnsite {version_on_disk()} · Python {platform.python_version()}"
                 f" · {connection.vendor} · {platform.system()} {platform.machine()}",
-                *(
-                    f"worker {each.name}: {each.health}, {each.busy} of {each.slots} slots,"
-                    f" yt-dlp {each.yt_dlp or '?'}, seen {each.heartbeat_at:%Y-%m-%d %H:%M:%S} UTC"
-                    for each in workers
-                ),
+                *map(_line_of, workers),
                 f"waiting: {queue.waiting}"
                 + (f", since {queue.oldest_at:%Y-%m-%d %H:%M:%S} UTC" if queue.oldest_at else ""),
+                f"orphans: {orphans.found} found, {orphans.mended} mended",
                 *(f"failed in 7 days: {number} {name}" for name, number in queue.failures),
                 *(
                     f"{check.level:8}{check.name}: {check.sentence}"
                     + (f" → {check.fix}" if check.fix else "")
-                    for check in checks
+                    for check in (each.check for each in checks)
                 ),
             ]
         )
+    )
+
+
+def _line_of(worker: WorkerStatus) -> str:
+    return (
+        f"worker {worker.name}: {worker.health}, {worker.busy} of {worker.slots} slots,"
+        f" vnsite {worker.version or '?'}, yt-dlp {worker.yt_dlp or '?'},"
+        f" CPU {'?' if worker.cpu_percent is None else worker.cpu_percent} %,"
+        f" memory {size(worker.memory_bytes)}, clock {worker.clock_ahead_seconds:+} s,"
+        f" seen {worker.heartbeat_at:%Y-%m-%d %H:%M:%S} UTC"
     )

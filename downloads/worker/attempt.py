@@ -23,7 +23,15 @@ from downloads.disk.library import RefusedFile
 from downloads.disk.names import NotMedia
 from downloads.fetch.client import Child, ForkServer
 from downloads.fetch.processes import ChildFailed, Process
-from downloads.fetch.protocol import Broke, Fetched, Job, LastMessage, ListingEnded
+from downloads.fetch.protocol import (
+    Broke,
+    Checked,
+    Fetched,
+    Job,
+    LastMessage,
+    ListingEnded,
+    Succeeded,
+)
 from downloads.models import (
     CancelWasAsked,
     Download,
@@ -230,7 +238,7 @@ class AttemptRun:
             is_left = self._request is StopRequest.LEAVE or not self.row.is_held
             grace = (
                 0
-                if is_left or isinstance(last_word, Fetched | ListingEnded | Had)
+                if is_left or isinstance(last_word, Succeeded | Had)
                 else settings.VNSITE.cancel_grace_seconds
             )
             child.end(grace_seconds=grace)
@@ -256,7 +264,7 @@ class AttemptRun:
             servers=settings.VNSITE.extractor_helpers,
             # After a failure it learns anew: what was known may be what is wrong.
             memory=str(settings.VNSITE.memory_root) if self.epoch == 1 else "",
-            asks_first=not self.download.is_again,
+            asks_first=not (self.download.is_again or options.check),
             max_entries=settings.VNSITE.max_entries,
             may_list=self.download.list_depth < MAX_LIST_DEPTH,
             wants_preview=self.epoch == 1 or not self.row.ask(self._has_thumbnail),
@@ -302,11 +310,12 @@ class AttemptRun:
     def _look_whether_had(self, child: Child) -> Had | None:
         """Look for files of the same video, once it is known which that is.
 
-        The child waits for that, but not when it was asked for again on purpose, nor with what no
-        extractor knows: at its address may be another video by now.
+        The child waits for that, but not when it was asked for again on purpose or only looks it
+        up, nor with what no extractor knows: at its address may be another video by now.
         """
         extractor, media_id = self._progress.media_id
-        if self._has_looked or not media_id or extractor == GENERIC or self.download.is_again:
+        is_wanted = self.download.is_again or self.download.options.get("check")
+        if self._has_looked or not media_id or extractor == GENERIC or is_wanted:
             return None
         self._has_looked = True
         found = had.look(self.download, extractor, media_id)
@@ -318,7 +327,7 @@ class AttemptRun:
         self.row.require()
         self._progress.finish(is_published=isinstance(last_word, Fetched))
         self._loan.store_renewed(self.row)
-        if isinstance(last_word, Fetched | ListingEnded):
+        if isinstance(last_word, Succeeded):
             self._learning.keep(is_personal=bool(self._loan.lent.cookies))
         match last_word:
             case Fetched():
@@ -329,6 +338,12 @@ class AttemptRun:
                 self._log.note(f"read a list: {last_word.title}")
                 self._log.write_unless_away()
                 self._complete(partial(self._list.complete, self.row, last_word))
+            case Checked():
+                self._log.note("looked up, and nothing else was wanted")
+                self._log.write_unless_away()
+                columns = {**self._progress.known(), "media": last_word.media}
+                write = partial(self.download.complete_as_checked, actor=self.row.actor, **columns)
+                self._complete(partial(self.row.write, write, state=State.COMPLETED))
             case Had(by=other):
                 self._log.note(f"its owner has it already: {other}")
                 self._log.write_unless_away()

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import connections
+from django.db.models import F
 
 from downloads import logs
 from downloads.fetch.processes import Process, boot_id
 from downloads.models import Worker, database_now
+from downloads.models.schema import version_on_disk
 from downloads.rules.lease import Lease, boot_seconds
 
 if TYPE_CHECKING:
@@ -82,6 +84,11 @@ class Heartbeat:
             self.worker = self._register()
         self.lease.renew(asked_at=asked_at)
 
+    def count_orphans(self, *, mended: int, left: int) -> None:
+        """Add what was mended, and note what could not be."""
+        rows = self._row().exclude(orphans_left=left) if not mended else self._row()
+        rows.update(orphans_mended=F("orphans_mended") + mended, orphans_left=left)
+
     def stop(self) -> None:
         """Write that the worker has stopped."""
         self._row().update(stopped_at=database_now())
@@ -100,6 +107,7 @@ class Heartbeat:
             pid_started=process.started if process else 0,
             boot_id=boot_id(),
             slots=self._slots,
+            version=version_on_disk(),
             started_at=now,
             heartbeat_at=now,
         )

@@ -18,6 +18,7 @@ from downloads.models import Attempt, Download
 logger = logging.getLogger(__name__)
 
 DIRECTORY, STAGING = "directory", "staging"
+REPORTED = "reported: no attempt names it"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +30,12 @@ class Orphan:
     path: Path | None
     size_bytes: int
     action: str
-    is_mended: bool = True
+    is_mended: bool = True  # nothing is left to do
+
+    @property
+    def was_mended(self) -> bool:
+        """Whether something was done: not of what is another database's."""
+        return self.is_mended and self.action != REPORTED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +99,7 @@ def remove(*, host: str, only: frozenset[str] | None, dry_run: bool) -> list[Orp
             continue  # its worker has just removed it
         if leftover.attempt is None:
             is_mended = not leftover.is_fault
-            orphans.append(_orphan(leftover, "reported: no attempt names it", is_mended=is_mended))
+            orphans.append(_orphan(leftover, REPORTED, is_mended=is_mended))
         elif leftover.what == STAGING or not isolation.is_owned(
             settings.VNSITE.temp_root, leftover.name
         ):

@@ -42,6 +42,7 @@ from downloads.worker.endings import NOT_BEGUN, StopRequest
 from downloads.worker.fork_servers import ForkServers
 from downloads.worker.updates import Updates
 from downloads.worker.version import Release
+from downloads.worker.vitals import Vitals
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -162,12 +163,12 @@ class DownloadManager:
         with logs.about(worker=name):
             try:
                 # First of all: what follows may take longer than a short lease.
-                background.start(
-                    heartbeat.beat, seconds=heartbeat_seconds(settings.VNSITE.lease_seconds)
-                )
+                beat_seconds = heartbeat_seconds(settings.VNSITE.lease_seconds)
+                background.start(heartbeat.beat, seconds=beat_seconds)
+                background.start(Vitals(heartbeat).step, seconds=beat_seconds)
                 background.start(self._fence, seconds=FENCE_SECONDS)
                 background.start(self._sweep, seconds=SWEEP_SECONDS)
-                recovery.recover(actor=f"recovery:{name}", host=self.host)
+                self._recover()
                 self._fork_servers.start()
                 background.start(update, seconds=UPDATE_SECONDS)
                 logger.info("worker %s is ready, %d slots", name, self.slots)
@@ -340,14 +341,21 @@ class DownloadManager:
         if reason and not self._stops:
             logger.warning("worker %s stops, to be started again: %s", self._worker.name, reason)
             self.stop()
-        recovery.recover(
+        self._recover()
+        resume.make_room()
+        recovery.forget_old_workers(database_now(), host=self.host)
+        Deletion.objects.forget_old(timezone.now())
+
+    def _recover(self) -> None:
+        orphans = recovery.recover(
             actor=f"recovery:{self._worker.name}",
             host=self.host,
             abandoned=frozenset(self._abandoned),
         )
-        resume.make_room()
-        recovery.forget_old_workers(database_now(), host=self.host)
-        Deletion.objects.forget_old(timezone.now())
+        self._heartbeat.count_orphans(
+            mended=sum(orphan.was_mended for orphan in orphans),
+            left=sum(not orphan.is_mended for orphan in orphans),
+        )
 
     @contextmanager
     def _database_may_be_gone(self) -> Iterator[None]:

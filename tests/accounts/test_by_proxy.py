@@ -136,6 +136,12 @@ def test_who_is_no_active_user_is_refused_in_words(site: Serving, person: User, 
     assert User.objects.count() == 2
 
 
+def test_who_is_refused_reads_it_in_their_language(site: Serving, person: User) -> None:
+    page = site.ask("/", Remote_User="nobody", Accept_Language="es")
+
+    assert (page.status, b'lang="es"' in page.body) == (403, True)
+
+
 @creating
 def test_a_new_name_becomes_a_user_without_any_rights(site: Serving, person: User) -> None:
     name = "zoë".encode().decode("latin-1")  # bytes, as a proxy sends them

@@ -1,4 +1,5 @@
 from datetime import timedelta
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,40 @@ def test_the_link_makes_a_superuser_and_signs_in(client: Client) -> None:
     assert (answer.status_code, answer["Location"]) == (302, "/")
     assert User.objects.get().is_superuser
     assert client.get("/").status_code == 200
+
+
+def test_the_language_that_is_chosen_there_stays(client: Client) -> None:
+    page = client.post(setup_path(), answers(language="es"), follow=True)
+
+    assert '<html lang="es"' in page.content.decode()
+    assert client.cookies["django_language"].value == "es"  # which the sign-in page reads
+
+
+def test_the_page_says_where_files_go_and_how_much_room_there_is(
+    client: Client, settings: LazySettings
+) -> None:
+    page = unescape(client.get(setup_path()).content.decode())
+
+    assert f"Files go to {settings.VNSITE.media_root}, where" in page
+
+
+def test_a_folder_that_cannot_be_used_is_told_before_there_is_a_user(
+    client: Client, configure
+) -> None:
+    configure(media_dir=Path("/dev/null/x"))
+
+    page = unescape(client.get(setup_path()).content.decode())
+
+    assert "/dev/null/x cannot be written" in page
+    assert "VNSITE_MEDIA_DIR" in page
+
+
+def test_a_password_may_be_pasted_and_kept_by_a_manager(client: Client) -> None:
+    page = client.get(setup_path()).content.decode()
+
+    assert page.count('autocomplete="new-password"') == 2
+    assert 'autocomplete="username"' in page
+    assert "onpaste" not in page
 
 
 def test_the_link_works_once(client: Client) -> None:

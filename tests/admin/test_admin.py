@@ -28,6 +28,7 @@ from downloads.models import (
 )
 from downloads.rules.cookies import Cookie
 from downloads.rules.options import DownloadOptions
+from downloads.rules.states import ENDED
 from tests.helpers import lives
 from tests.helpers.presets import save
 
@@ -60,8 +61,13 @@ def act(browser: Client, action: str, *downloads: Download, **more: str) -> Http
     return browser.post(LIST, {"action": action, "_selected_action": ticked, **more}, follow=True)
 
 
-def confirm(browser: Client, *ids: str, further: str = "") -> HttpResponse:
-    data = {"selected": " ".join(ids), "further": further, "confirm": ""}
+def confirm(
+    browser: Client, *ids: str, further: str = "", count: str | None = None
+) -> HttpResponse:
+    """Confirm with the number that the page shows, unless another one is given."""
+    ended = Download.objects.filter(correlation_id__in=ids, state__in=ENDED).count()
+    typed = str(ended) if count is None else count
+    data = {"selected": " ".join(ids), "further": further, "count": typed, "confirm": ""}
     return browser.post(CLEAN_UP, data, follow=True)
 
 
@@ -357,7 +363,9 @@ def test_confirming_cleans_up_and_says_so(browser: Client, staff: User) -> None:
 
     response = confirm(browser, failed.correlation_id, completed.correlation_id)
 
-    assert "2 cleaned, 0 skipped." in text_of(response)
+    assert f"2 cleaned: {failed} , {completed}" in text_of(response)
+    assert f'<a href="{LIST}{failed.pk}/change/">{failed}</a>' in response.content.decode()
+    assert "skipped" not in text_of(response)
     assert not any(directory.exists() for directory in directories)
     assert {download.state for download in Download.objects.all()} == {"cleaned"}
     assert Transition.objects.filter(to_state="cleaned", actor="user:stefan").count() == 2
@@ -377,7 +385,7 @@ def test_the_list_is_as_it_was_when_the_clean_up_is_done(browser: Client) -> Non
     assert action
     assert back
     done = browser.post(
-        unescape(action[1]), {"selected": download.correlation_id, "further": "", "confirm": ""}
+        unescape(action[1]), {"selected": download.correlation_id, "count": "1", "confirm": ""}
     )
 
     assert unescape(back[1]) == done.headers["Location"] == filtered
@@ -400,7 +408,8 @@ def test_waiting_and_running_downloads_are_skipped_with_their_state(browser: Cli
     assert f"{running} It is downloading: cancel it first." in text_of(page)
     assert f"{waiting} It is created: cancel it first." in text_of(page)
     assert 'name="confirm"' not in page.content.decode()
-    assert "0 cleaned, 2 skipped." in text_of(response)
+    assert f"1 skipped. It is downloading: cancel it first. {running}" in text_of(response)
+    assert f"1 skipped. It is created: cancel it first. {waiting}" in text_of(response)
     assert directory_of(running).exists()
 
 
@@ -412,8 +421,8 @@ def test_cleaning_up_twice_finds_nothing_to_do(browser: Client) -> None:
     response = confirm(browser, download.correlation_id)
 
     assert "It is clean already." in text_of(page)
-    assert "There is nothing to clean up." in text_of(page)
-    assert "0 cleaned, 1 skipped." in text_of(response)
+    assert 'name="confirm"' not in page.content.decode()
+    assert f"0 to clean. 1 skipped. It is clean already. {download}" in text_of(response)
     assert Transition.objects.filter(to_state="cleaned").count() == 1
 
 
@@ -422,7 +431,30 @@ def test_an_id_counts_once(browser: Client) -> None:
 
     response = confirm(browser, download.correlation_id, download.correlation_id)
 
-    assert "1 cleaned, 0 skipped." in text_of(response)
+    assert f"1 cleaned: {download}" in text_of(response)
+
+
+@pytest.mark.parametrize("typed", ["", "1", "3", "two"])
+def test_another_number_than_that_of_the_plan_cleans_nothing(browser: Client, typed: str) -> None:
+    downloads = [lives.fail(lives.submit()) for _ in range(2)]
+
+    page = confirm(browser, *(each.correlation_id for each in downloads), count=typed)
+
+    assert page.status_code == 422
+    assert all(directory_of(each).exists() for each in downloads)
+    assert "Clean up 2 downloads" in text_of(page)
+
+
+def test_a_long_list_is_shown_in_part_and_counted_whole(browser: Client) -> None:
+    downloads = [lives.fail(lives.submit()) for _ in range(22)]
+
+    asked = act(browser, "clean_up", *downloads)
+    done = confirm(browser, *(each.correlation_id for each in downloads))
+
+    assert sum(str(directory_of(each)) in text_of(asked) for each in downloads) == 20
+    assert "and 2 more 22 downloads 22 21 KiB" in text_of(asked)
+    assert "22 cleaned: " in text_of(done)
+    assert "and 2 more" in text_of(done)
 
 
 def test_ids_that_were_typed_are_shown_before_anything_is_done(browser: Client) -> None:
@@ -467,7 +499,7 @@ def test_a_tampered_selection_is_refused(browser: Client) -> None:
 
 def test_the_page_opens_without_a_selection(browser: Client) -> None:
     assert CLEAN_UP in browser.get(LIST).content.decode()
-    assert "There is nothing to clean up." in text_of(browser.get(CLEAN_UP))
+    assert "0 to clean." in text_of(browser.get(CLEAN_UP))
 
 
 def test_a_directory_that_cannot_be_removed_does_not_stop_the_others(browser: Client) -> None:
@@ -478,10 +510,9 @@ def test_a_directory_that_cannot_be_removed_does_not_stop_the_others(browser: Cl
 
     response = confirm(browser, stuck.correlation_id, other.correlation_id)
 
-    assert "1 cleaned, 1 skipped." in text_of(response)
-    assert f"Download {stuck}: its directory cannot be removed (Not a directory)." in text_of(
-        response
-    )
+    assert f"1 cleaned: {other}" in text_of(response)
+    told = f"1 failed, its directory cannot be removed (Not a directory): {stuck}"
+    assert told in text_of(response)
 
 
 def test_cleaning_up_needs_its_permission(clerk: Client) -> None:

@@ -13,6 +13,7 @@ from downloads.models import Download, Listing, add_entries
 from downloads.models.archive import archive
 from downloads.rules.archive import MediaId
 from downloads.rules.options import DownloadOptions
+from downloads.rules.states import State
 from tests.api.test_api import Caller
 from tests.helpers import lives
 
@@ -79,6 +80,28 @@ def test_a_download_names_the_one_that_was_had(caller: Caller, user: User) -> No
     body = caller.get(f"/downloads/{running.correlation_id}").json()
 
     assert (body["result"], body["have"]) == ("have_it", other.correlation_id)
+
+
+def test_a_check_says_what_the_site_has(caller: Caller, user: User) -> None:
+    formats = [{"kind": "video", "height": 720, "container": "mp4", "bytes": 9}, {"kind": "audio"}]
+    running = lives.start(lives.submit(user, check=True))
+    running.complete_as_checked(actor="test", media={"bytes": 9, "formats": formats})
+
+    body = caller.get(f"/downloads/{running.correlation_id}").json()
+
+    assert (body["result"], body["media"]["bytes"]) == ("checked", 9)
+    unknown = {"height": None, "container": None, "bytes": None}
+    assert body["media"]["formats"] == [formats[0], {**unknown, "kind": "audio"}]
+
+
+def test_an_error_says_what_the_site_has_instead(caller: Caller, user: User) -> None:
+    running = lives.start(lives.submit(user))
+    error = {"error_class": "format_unavailable", "error_data": {"formats": [{"kind": "audio"}]}}
+    running.move(State.FAILED, actor="test", reason=error["error_class"], **error)
+
+    body = caller.get(f"/downloads/{running.correlation_id}").json()
+
+    assert [each["kind"] for each in body["error"]["formats"]] == ["audio"]
 
 
 def test_a_page_of_lists_takes_as_many_queries_as_one_list(caller: Caller, user: User) -> None:

@@ -4,8 +4,10 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import timedelta
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.management.color import no_style
 from django.db import connection
@@ -15,13 +17,14 @@ from pytest_django import DjangoDbBlocker
 
 from downloads import actions
 from downloads.accounts import tokens
-from downloads.models import Download
+from downloads.models import Download, LostDownload, SavedView
 from downloads.rules.errors import ErrorClass
+from downloads.rules.states import Reason, State
 from tests.conftest import PASSWORD
 from tests.helpers import lives
 from tests.helpers.media_server import MediaServer
 from tests.helpers.presets import save
-from tests.helpers.serving import Serving
+from tests.helpers.serving import Serving, serving
 from tests.helpers.waiting import wait_for
 
 CHROMIUM = next(
@@ -104,6 +107,15 @@ def shared_db(
         empty_database(but=OF_THE_SITE)
 
 
+@pytest.fixture(scope="module")
+def unattended(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[Serving]:
+    """The one `serve` of a module whose downloads do only what its tests do: it has no worker."""
+    with serving("--no-worker") as server:
+        yield server
+    with django_db_blocker.unblock():
+        empty_database()
+
+
 def empty_database(*, but: frozenset[str] = frozenset()) -> None:
     Download.objects.update(forgotten_at=timezone.now())
     tables = connection.introspection.django_table_names(only_existing=True)
@@ -121,10 +133,18 @@ def site(
 ) -> Iterator[Serving]:
     """A site that is ready and empty."""
     yield sites.serve({"VNSITE_ALLOW_PRIVATE_HOSTS": media_server.origin, **site_settings})
-    for download in Download.objects.active():
-        with suppress(actions.NotAllowed):  # it has ended meanwhile
-            actions.cancel(download, actor="test")
+    for download in Download.objects.active().select_related("worker"):
+        with suppress(actions.NotAllowed, LostDownload):  # it has ended meanwhile
+            end(download)
     wait_for(lambda: not Download.objects.active().exists(), what="downloads to end")
+
+
+def end(download: Download) -> None:
+    """A worker that only the test made does not answer, and its lease is long."""
+    if download.worker and download.worker.host == lives.HOST:
+        download.move(State.CANCELLED, actor="test", reason=Reason.CANCELLED)
+    else:
+        actions.cancel(download, actor="test")
 
 
 @pytest.fixture
@@ -163,20 +183,32 @@ def lived_in(site: Serving, staff: User) -> dict[str, str]:
     downloads = {
         "failed": lives.fail(lives.submit(staff), ErrorClass.LOGIN_REQUIRED),
         "completed": lives.complete(lives.submit(staff)),
-        "running": lives.start(lives.submit(staff)),
+        "cancelled": actions.cancel(lives.submit(staff), actor="user:stefan"),
+        "running": start_for_long(staff),
+        "cancelling": actions.cancel(start_for_long(staff), actor="user:stefan"),
     }
+    checked = lives.start(lives.submit(staff, check=True))
+    formats = [{"kind": "video", "height": 720, "container": "mp4"}, {"kind": "audio"}]
+    checked.complete_as_checked(actor="test", media={"height": 720, "formats": formats})
+    downloads["checked"] = checked
+    removed = lives.complete(lives.submit(staff))
+    (settings.VNSITE.media_root / removed.library_path / "clip.mp4").unlink()
     listing = lives.list_up(lives.submit(staff), *(lives.entry(number) for number in range(3)))
-    downloads |= {"list": listing.download, "waiting": lives.submit(staff)}
+    downloads |= {"removed": removed, "list": listing.download, "waiting": lives.submit(staff)}
+    view = SavedView(owner=staff, filter="all", text="example", sort="newest")
+    view.store(name="Examples")
     preset = save(staff, "Mine")
     tokens.issue(staff, name="script")
     pages = {name: f"downloads/{each.correlation_id}/" for name, each in downloads.items()}
     return pages | {
         "dashboard": "",
         "nothing found": "?q=nothing",
+        "view": "?q=example&sort=newest",
         "account": "account/",
         "help": "help/",
         "presets": "presets/",
         "preset": f"presets/{preset.pk}/",
+        "new preset": "presets/new",
         "cookies": "cookies/",
         "site's cookies": "sites/example.org/cookies",
         "sites": "sites/",
@@ -185,7 +217,15 @@ def lived_in(site: Serving, staff: User) -> dict[str, str]:
         "workers": "workers/",
         "add": "add",
         "404": "nothing",
+        "question": f"{pages['completed']}delete",
+        "refusal": f"media/{removed.correlation_id}/clip.mp4",
     }
+
+
+def start_for_long(owner: User) -> Download:
+    """Running, and its worker is not missed for an hour."""
+    in_an_hour = timezone.now() + timedelta(hours=1)
+    return lives.start(lives.submit(owner), lives.make_worker(heartbeat_at=in_an_hour))
 
 
 def sign_in(page: Page, user: User, *, password: str = PASSWORD) -> None:

@@ -24,10 +24,10 @@ DROP = """([kind, content]) => {
   send("drop");
   return overlay;
 }"""
-PASTE = """([kind, content]) => {
+PASTE = """(target, [kind, content]) => {
   const data = new DataTransfer();
   data.setData(kind, content);
-  document.body.dispatchEvent(
+  target.dispatchEvent(
     new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true }));
 }"""
 
@@ -137,7 +137,7 @@ def test_a_paste_anywhere_goes_into_the_box_and_can_be_undone(home: Page) -> Non
     box(home).fill(ONE)
     box(home).blur()
 
-    home.evaluate(PASTE, ["text/plain", f"{TWO} and {THREE}"])
+    home.locator("body").evaluate(PASTE, ["text/plain", f"{TWO} and {THREE}"])
 
     expect(box(home)).to_be_focused()
     expect(box(home)).to_have_value(f"{ONE}\n{TWO} and {THREE}")
@@ -148,8 +148,33 @@ def test_a_paste_anywhere_goes_into_the_box_and_can_be_undone(home: Page) -> Non
     assert added() == []
 
 
+def test_a_paste_into_another_field_stays_there(home: Page) -> None:
+    home.get_by_role("searchbox").evaluate(PASTE, ["text/plain", ONE])
+
+    expect(box(home)).to_have_value("")
+
+
+def test_five_hundred_links_are_one_request_and_lead_to_what_was_added(home: Page) -> None:
+    links = [f"https://example.org/many/{number}" for number in range(500)]
+    box(home).fill("\n".join(links))
+    expect(note(home)).to_have_text("500 links")
+    sent: list[str] = []
+    home.on("request", lambda request: sent.append(request.url) if request.method == "POST" else 0)
+
+    box(home).press("Control+Enter")
+    expect(note(home)).to_have_text("500 downloads added. Show them")
+    assert [url for url in sent if "preview" not in url] == [f"{home.url}downloads/"]
+    note(home).get_by_role("link", name="Show them").click()
+
+    expect(home.get_by_role("link", name="Remove batch:")).to_be_visible()
+    expect(home.locator(".row")).to_have_count(50)
+    assert added() == links
+
+
 def test_of_a_page_that_is_pasted_the_links_are_taken(home: Page) -> None:
-    home.evaluate(PASTE, ["text/html", f'<p>See <a href="{ONE}">One</a>, <a href="{TWO}">2</a>'])
+    home.locator("body").evaluate(
+        PASTE, ["text/html", f'<p>See <a href="{ONE}">One</a>, <a href="{TWO}">2</a>']
+    )
 
     expect(box(home)).to_have_value(f"{ONE}\n{TWO}")
 

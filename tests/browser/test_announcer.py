@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.utils import timezone
 from playwright.sync_api import Page, expect
 
-from downloads.models import Download, Preferences
+from downloads.models import Download, Preferences, Progress
 from downloads.rules.errors import ErrorClass
 from downloads.sandbox.programs import find_deno
 from downloads.web.words import words
@@ -23,9 +24,8 @@ from tests.helpers.serving import Serving, serving
 ANNOUNCE_JS = Path(__file__).resolve().parents[2] / "downloads/static/downloads/announce.js"
 # Plays what happens at which second, and prints what was told at which.
 PLAY = """
-const page = { lang: "en", words: WORDS };
-globalThis.document = {
-    documentElement: page, getElementById: () => ({ textContent: page.words }) };
+globalThis.document = { documentElement: { lang: "en" } };
+globalThis.vnsiteWords = WORDS;
 const { Announcer } = await import(MODULE);
 let now = 0;
 let due = [];
@@ -52,7 +52,7 @@ def told_of(happens: list[tuple[int, str, str]], tmp_path: Path) -> Any:
     if deno is None:
         pytest.skip("deno is missing: run bin/setup")
     values = {
-        "WORDS": json.dumps(json.dumps(words())),
+        "WORDS": json.dumps(words()),
         "MODULE": json.dumps(ANNOUNCE_JS.as_uri()),
         "HAPPENS": json.dumps(happens),
     }
@@ -165,6 +165,8 @@ def test_the_title_and_the_icon_say_what_runs(page: Page, user: User) -> None:
     lives.start(download)
 
     expect(page).to_have_title("1 active · vnsite")
+    Progress.objects.update(received_bytes=42, total_bytes=100, updated_at=timezone.now())
+    expect(page).to_have_title("42 % · 1 active · vnsite")
     assert "active" in str(page.locator("link[rel=icon]").get_attribute("href"))
 
 

@@ -1,27 +1,54 @@
 """axe-core finds nothing on any page, in any theme, language and width, at rest and in use."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.urls import Resolver404, ResolverMatch, resolve, reverse
+from django.utils import timezone
 from playwright.sync_api import Page, expect
 
-from downloads.models import Preferences
+from downloads.accounts import first_admin
+from downloads.models import Preferences, Worker
+from downloads.web import urls
 from tests.browser.conftest import TIMEOUT_MS, sign_in, sign_out
+from tests.helpers import lives
+from tests.helpers.serving import Serving
+from tests.helpers.serving import sign_in as session_of
 
 AXE = Path(__file__).resolve().parent.parent.parent / "node_modules/axe-core/axe.min.js"
+LANGUAGES = [code for code, _ in settings.LANGUAGES]
 WIDTHS = (1280, 768, 360)
-THEMES = ("light", "dark", "contrast")
+# What a page is asked to look like, and what the machine looks like.
+LIGHT = ("light", "light")
+THEMES = (LIGHT, ("auto", "dark"), ("contrast", "light"), ("contrast", "dark"))
 OPTIONS = {"resultTypes": ["violations"], "iframes": False}
 AT_REST = {**OPTIONS, "rules": {"target-size": {"enabled": True}}}  # an open menu covers targets
-# Another theme changes colours alone.
+# Another theme changes colours alone, and another language words.
 OF_COLOURS = {**OPTIONS, "runOnly": ["color-contrast"]}
 CHECK = """async (options) => (await axe.run(document, options)).violations.flatMap(
     ({ id, nodes }) => nodes.map(({ target, any }) =>
         `${id}: ${target.join(" ")} ${any.map(({ message }) => message).join("; ")}`))"""
+
+SHOW_LOSS = """(states) => {
+    const one = (id) => document.getElementById(id);
+    for (const state of states) {
+        const chip = one("chip").cloneNode(true);
+        for (const each of [chip, ...chip.children]) each.removeAttribute("id");
+        chip.dataset.state = state;
+        document.querySelector(".list").before(chip);
+    }
+    document.body.classList.add("is-lost");
+    for (const id of ["lost-sentence", "toast"]) one(id).textContent = "Words";
+    for (const id of ["lost", "lost-sign-in", "gone", "toast", "recent", "chip-retry"])
+        one(id).hidden = false;
+}"""
 
 
 @pytest.fixture(autouse=True)
@@ -42,15 +69,17 @@ def site_settings() -> dict[str, str]:
     return {"VNSITE_MIN_FREE_BYTES": str(2**60)}
 
 
-def complaints(page: Page, name: str, rules: dict[str, Any]) -> Iterator[str]:
-    """What axe has against the page as it stands, in every theme and width."""
-    for width in WIDTHS:
-        page.set_viewport_size({"width": width, "height": 800})
-        for theme in THEMES:
-            page.evaluate("theme => { document.documentElement.dataset.theme = theme }", theme)
-            options = rules if theme == THEMES[0] else OF_COLOURS
+def complaints(page: Page, name: str, language: str, rules: dict[str, Any]) -> Iterator[str]:
+    """What axe has against the page as it stands, in every width; in English in every theme."""
+    for theme, scheme in THEMES if language == "en" else [LIGHT]:
+        # What fades in has no contrast yet.
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        page.evaluate("theme => { document.documentElement.dataset.theme = theme }", theme)
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": 800})
+            options = rules if theme == "light" else OF_COLOURS
             for complaint in page.evaluate(CHECK, options):
-                yield f"{name}, {theme}, {width}: {complaint}"
+                yield f"{name}, {theme} on {scheme}, {width}: {complaint}"
 
 
 def speak(page: Page, user: User, language: str) -> None:
@@ -58,21 +87,91 @@ def speak(page: Page, user: User, language: str) -> None:
     sign_in(page, user)
 
 
-@pytest.mark.parametrize("language", [code for code, _ in settings.LANGUAGES])
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_every_page_at_rest(
     page: Page, staff: User, lived_in: dict[str, str], axe: str, language: str
 ) -> None:
-    page.emulate_media(reduced_motion="reduce")  # what fades in has no contrast yet
     speak(page, staff, language)
     found: list[str] = []
 
     for name, path in lived_in.items():
         page.goto(path)
         page.evaluate(axe)
-        found += complaints(page, name, AT_REST)
+        found += complaints(page, name, language, AT_REST)
     sign_out(page)
     page.evaluate(axe)
-    found += complaints(page, "sign-in", AT_REST)
+    found += complaints(page, "sign-in", language, AT_REST)
+
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_pages_for_who_is_not_signed_in(page: Page, site: Serving, axe: str, language: str) -> None:
+    cookie = {"name": settings.LANGUAGE_COOKIE_NAME, "value": language, "url": site.url}
+    page.context.add_cookies([cookie])
+    found: list[str] = []
+
+    def look(name: str, path: str = "") -> None:
+        if path:
+            page.goto(path)
+        page.evaluate(axe)
+        found.extend(complaints(page, name, language, AT_REST))
+
+    look("setup", str(first_admin.setup_path()))
+    page.locator("#id_username").fill("ada")
+    page.locator("main button.primary").click()
+    expect(page.locator("[aria-invalid=true]").first).to_be_visible()
+    look("refused setup")
+    look("old link", "setup/?token=old")
+    look("no user yet", "login/")
+    User.objects.create_user("ada")
+    page.goto("login/")
+    page.locator("#id_username").fill("ada")
+    page.locator("#id_password").fill("wrong")
+    page.keyboard.press("Enter")
+    expect(page.locator("main [role=alert], main .errors").first).to_be_visible()
+    look("refused sign-in")
+    look("help", "help/")
+
+    assert not found, "\n".join(found)
+
+
+@contextmanager
+def no_worker() -> Iterator[None]:
+    rows = Worker.objects.filter(pk__in=list(Worker.objects.alive().values_list("pk", flat=True)))
+    rows.update(stopped_at=timezone.now())
+    yield
+    rows.update(stopped_at=None)
+
+
+@contextmanager
+def workers_of_all_kinds(staff: User) -> Iterator[None]:
+    """Beside the site's own, which is alive."""
+    now = timezone.now()
+    late = lives.make_worker(heartbeat_at=now - timedelta(seconds=20))
+    lost = lives.make_worker(heartbeat_at=lives.long_ago())
+    draining = lives.make_worker(cpu_percent=150.2, memory_bytes=2**30)
+    lives.start(lives.submit(staff), draining)
+    Worker.objects.let_drain(draining.name)
+    lives.submit(staff)
+    yield
+    Worker.objects.filter(pk__in=[each.pk for each in (late, lost, draining)]).delete()
+
+
+@pytest.mark.parametrize("language", [code for code, _ in settings.LANGUAGES])
+def test_workers_in_every_state(
+    page: Page, site: Serving, staff: User, axe: str, language: str
+) -> None:
+    page.emulate_media(reduced_motion="reduce")
+    speak(page, staff, language)
+    found: list[str] = []
+
+    for name, are_there in {"none": no_worker(), "all": workers_of_all_kinds(staff)}.items():
+        with are_there:
+            page.goto("workers/?again=1")
+            open_details(page)
+            page.evaluate(axe)
+            found += complaints(page, f"workers, {name}", AT_REST)
 
     assert not found, "\n".join(found)
 
@@ -83,7 +182,7 @@ def open_menu(page: Page) -> None:
 
 def open_shortcuts(page: Page) -> None:
     page.keyboard.press("?")
-    expect(page.locator("#keys")).to_be_visible()
+    expect(page.locator("#keys dl")).to_be_visible()
 
 
 def refuse_links(page: Page) -> None:
@@ -118,11 +217,35 @@ def open_row_menu(page: Page) -> None:
 
 
 def open_options(page: Page) -> None:
-    page.locator("details.add-change").evaluate("details => { details.open = true }")
+    page.locator(".add-change button").click()
+    page.locator("details.add-change[open]").wait_for()
 
 
 def open_details(page: Page) -> None:
     page.locator("details").evaluate_all("all => all.forEach((each) => { each.open = true })")
+
+
+def ask(page: Page) -> None:
+    select_rows(page)
+    page.locator("#bulk [value=delete]").click()
+    expect(page.locator("#question")).to_be_visible()
+
+
+def find_links(page: Page) -> None:
+    page.locator("#id_urls").fill("https://example.org/a and https://example.org/a and x.txt")
+    expect(page.locator("#add-note")).not_to_be_empty()
+
+
+def refuse_retry(page: Page) -> None:
+    page.locator("#part-retry > details > summary").click()
+    page.locator("#part-retry [name=clip]").evaluate("field => { field.value = '9-1' }")
+    page.locator("[form=retry-form]").last.click()
+    expect(page.locator("#retry [role=alert]")).to_be_visible()
+
+
+def lose_connection(page: Page) -> None:
+    """Show each state of the chip, what is said in the corner, and numbers that are old."""
+    page.evaluate(SHOW_LOSS, ["live", "reconnecting", "refused", "paused", "stale", "signed-out"])
 
 
 USES: dict[str, tuple[str, Callable[[Page], None]]] = {
@@ -133,15 +256,26 @@ USES: dict[str, tuple[str, Callable[[Page], None]]] = {
     "selected rows": ("dashboard", select_rows),
     "open menu of a row": ("dashboard", open_row_menu),
     "open options": ("dashboard", open_options),
+    "question": ("dashboard", ask),
+    "found links": ("dashboard", find_links),
+    "lost connection": ("dashboard", lose_connection),
+    "open menus": ("dashboard", open_details),
     "open details": ("failed", open_details),
+    "form of a view": ("view", open_details),
+    "form of a new view": ("nothing found", open_details),
+    "open details of a film": ("completed", open_details),
+    "open details of a list": ("list", open_details),
+    "refused retry": ("failed", refuse_retry),
     "refused password": ("account", refuse_password),
     "new token": ("account", make_token),
 }
 
 
-def test_pages_in_use(page: Page, staff: User, lived_in: dict[str, str], axe: str) -> None:
-    page.emulate_media(reduced_motion="reduce")
-    sign_in(page, staff)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_pages_in_use(
+    page: Page, staff: User, lived_in: dict[str, str], axe: str, language: str
+) -> None:
+    speak(page, staff, language)
     found: list[str] = []
 
     for name, (place, use) in USES.items():
@@ -149,6 +283,30 @@ def test_pages_in_use(page: Page, staff: User, lived_in: dict[str, str], axe: st
         page.goto(lived_in[place])
         use(page)
         page.evaluate(axe)
-        found += complaints(page, name, OPTIONS)
+        found += complaints(page, name, language, OPTIONS)
 
     assert not found, "\n".join(found)
+
+
+def test_no_page_is_forgotten(site: Serving, staff: User, lived_in: dict[str, str]) -> None:
+    """A route that answers a page is among those that are looked at."""
+    looked_at = {match.view_name for path in lived_in.values() if (match := route_of(path))}
+    failed, preset = lived_in["failed"].split("/")[1], lived_in["preset"].split("/")[1]
+    values = {"correlation_id": failed, "pk": preset, "host": "example.org"}
+    session, forgotten = session_of(staff), []
+
+    for pattern in urls.urlpatterns:
+        known = {name: values.get(name, "x") for name in pattern.pattern.converters}
+        answer = site.ask(reverse(pattern.name, kwargs=known), Cookie=session)
+        is_page = answer.status == HTTPStatus.OK and b"</html>" in answer.body
+        if is_page and pattern.name not in looked_at:
+            forgotten.append(pattern.name)
+
+    assert forgotten == []
+
+
+def route_of(path: str) -> ResolverMatch | None:
+    try:
+        return resolve(f"/{path.partition('?')[0]}")
+    except Resolver404:
+        return None

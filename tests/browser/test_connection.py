@@ -1,19 +1,24 @@
 """What an open page says of its connection, and how it comes alive again."""
 
-from collections.abc import Iterator
-from datetime import datetime
+import signal
+from datetime import datetime, timedelta
+from http import HTTPStatus
 
 import pytest
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
+from django.db import connection
 from django.utils import timezone
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
-from downloads.models import Download
+from downloads import actions
+from downloads.models import Download, Worker
+from downloads.rules.states import Reason, State
 from tests.browser.conftest import TIMEOUT_MS, sign_in
 from tests.browser.test_journey import assert_not_reloaded, mark, row_of
 from tests.helpers import lives
-from tests.helpers.serving import Serving, serving
+from tests.helpers.serving import Serving
+from tests.locks import unreadable
 
 
 @pytest.fixture(autouse=True)
@@ -22,10 +27,9 @@ def _patience() -> None:
 
 
 @pytest.fixture
-def site(shared_db: None, clean_disk: None) -> Iterator[Serving]:
-    """Without a worker: the downloads do what the test does."""
-    with serving("--no-worker") as server:
-        yield server
+def site_settings() -> dict[str, str]:
+    # Nothing is claimed, so that only the tests move downloads.
+    return {"VNSITE_MIN_FREE_BYTES": str(2**60)}
 
 
 def expect_live(page: Page) -> None:
@@ -135,6 +139,7 @@ def test_a_page_says_when_its_updates_stopped_and_shows_no_old_speed(
     stopped = datetime.now()
 
     site.process.kill()
+    site.wait()
 
     expect(page.locator("#chip-word")).to_have_text("Reconnecting")
     expect(page.locator("#chip-next")).to_contain_text("next try in")
@@ -145,6 +150,11 @@ def test_a_page_says_when_its_updates_stopped_and_shows_no_old_speed(
     assert written.rpartition(":")[0] in said  # to the minute, but for a test at its turn
     expect(page.locator("#speed")).to_have_text("—")
     expect(page).to_have_title("Not updating · vnsite")
+    expect(page.locator("#announcer")).to_contain_text("Updates stopped at")
+    row = page.locator(".row")
+    expect(row.locator("[data-at=speed]")).to_have_text("—")
+    assert "grayscale" in row.locator("progress").evaluate("bar => getComputedStyle(bar).filter")
+    expect(row.get_by_role("button", name="Cancel")).to_be_enabled()
 
 
 def test_a_paused_page_counts_what_waits_and_shows_it_when_it_goes_on(
@@ -163,6 +173,99 @@ def test_a_paused_page_counts_what_waits_and_shows_it_when_it_goes_on(
     expect(row_of(page, first)).to_be_visible()
     expect(row_of(page, second)).to_be_visible()
     expect_live(page)
+
+
+def test_a_server_that_ends_says_so(page: Page, user: User, site: Serving) -> None:
+    sign_in(page, user)
+    expect_live(page)
+
+    site.send(signal.SIGTERM)
+
+    expect(page.locator("#chip-word")).to_have_text("Server is restarting")
+    expect(page.locator("#chip-next")).to_contain_text("next try in")
+    assert page.locator("#alarm").text_content() == ""
+    site.wait()
+
+
+def test_a_stream_that_never_answers_is_told_step_by_step(page: Page, user: User) -> None:
+    """As behind a proxy that holds it back. Without a shared connection: a test can hold that."""
+    page.add_init_script("delete window.SharedWorker")
+    page.clock.install()
+    page.context.route("**/events/**", lambda _route: None)
+    with page.expect_request("**/events/**"):
+        sign_in(page, user)
+    word, lost = page.locator("#chip-word"), page.locator("#lost-sentence")
+    expect(word).to_have_text("Connecting")
+
+    page.clock.fast_forward(3_500)
+    expect(word).to_have_text("Reconnecting")
+    expect(page.locator("#lost")).to_be_hidden()
+    expect(page.get_by_role("link", name="What helps")).to_have_count(0)
+    for _ in range(2):
+        page.clock.fast_forward(8_500)
+
+    expect(word).to_have_text("Updating every 10 s")
+    expect(lost).to_contain_text("A proxy in front of this site holds them back.")
+    expect(page.locator("#announcer")).to_contain_text("A proxy in front")
+    expect(page.get_by_role("link", name="What helps")).to_have_attribute("href", "/help/#proxy")
+    download = lives.submit(user)
+    page.clock.fast_forward(10_500)
+    expect(row_of(page, download)).to_be_visible()
+    page.context.unroute("**/events/**")
+    page.get_by_role("button", name="Retry now").click()
+    expect_live(page)
+
+
+def test_what_was_missed_is_counted(page: Page, user: User) -> None:
+    page.clock.install()
+    sign_in(page, user)
+    expect_live(page)
+
+    with unreadable(str(connection.settings_dict["NAME"])):
+        expect(page.locator("#chip-word")).to_have_text("Not updating")
+        page.clock.fast_forward(25_000)
+    first, second = lives.submit(user), lives.submit(user)
+
+    expect(page.locator("#toast")).to_have_text("2 changes while you were away")
+    expect(page.locator("#recent li")).to_contain_text("2 changes while you were away")
+    for each in (first, second):
+        expect(row_of(page, each)).to_be_visible()
+
+
+def test_an_action_that_came_too_late_is_refused_and_its_row_shows_why(
+    page: Page, user: User
+) -> None:
+    running = lives.start(lives.submit(user))
+    sign_in(page, user)
+    expect_live(page)
+    page.get_by_role("button", name="Pause live updates").click()
+    running.move(State.CANCELLED, actor="test", reason=Reason.CANCELLED)
+    actions.clean(running, actor="test")
+    lives.complete(actions.retry(running, actor="test"))
+    row = row_of(page, running)
+    expect(row).to_have_attribute("data-state", "downloading")
+
+    with page.expect_response(lambda answer: answer.status == HTTPStatus.CONFLICT):
+        row.get_by_role("button", name="Cancel").click()
+
+    expect(row.get_by_role("alert")).to_have_text("It cannot be cancelled: it is completed.")
+    expect(row.locator(".badge")).to_have_text("Completed")
+    expect(row.get_by_role("button", name="Cancel")).to_have_count(0)
+
+
+def test_a_cancel_is_confirmed_at_once_and_a_silent_worker_named(page: Page, user: User) -> None:
+    running = lives.start(lives.submit(user))
+    sign_in(page, user)
+    expect_live(page)
+    row = row_of(page, running)
+
+    row.get_by_role("button", name="Cancel").click()
+    expect(row).to_contain_text("Cancelling…")
+    asked_at = Download.objects.get(pk=running.pk).cancel_requested_at
+    assert asked_at
+    Worker.objects.update(heartbeat_at=asked_at - timedelta(seconds=1))  # and no event says so
+
+    expect(row).to_contain_text("The worker has not answered; it will be stopped at ")
 
 
 def test_a_refused_action_is_told_beside_its_button_and_the_row_is_drawn_again(

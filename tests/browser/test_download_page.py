@@ -1,14 +1,19 @@
 """The page of one download in a real browser: order, chart, history, retry with changes, files."""
 
+import json
+import re
+from datetime import timedelta
+
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.utils import timezone
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from downloads import actions
-from downloads.models import Attempt, Download
+from downloads.models import Attempt, Download, Progress
 from downloads.rules.errors import ErrorClass
-from downloads.rules.states import Reason, State
+from downloads.rules.states import Phase, Reason, State
 from tests.browser.conftest import TIMEOUT_MS, sign_in
 from tests.browser.test_journey import assert_not_reloaded, mark
 from tests.browser.test_waiting import show
@@ -18,6 +23,21 @@ from tests.helpers.serving import Serving
 from tests.helpers.waiting import wait_for
 
 LONG = "x" * 3000
+# How many rows and columns of a canvas are lines in the colour of the chart's words.
+LINES = """(canvas) => {
+    const { width, height } = canvas;
+    const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
+    const colour = getComputedStyle(canvas.closest(".plot")).color.match(/\\d+/g).map(Number);
+    const isInk = (x, y) => {
+        const at = 4 * (y * width + x);
+        return data[at + 3] > 0 && colour.every((part, i) => Math.abs(data[at + i] - part) < 9);
+    };
+    const all = (length) => [...Array(length).keys()];
+    const isLine = (length, isInked) => all(length).filter(isInked).length > length * 0.6;
+    const rows = all(height).filter((y) => isLine(width, (x) => isInk(x, y)));
+    const columns = all(width).filter((x) => isLine(height, (y) => isInk(x, y)));
+    return [rows.length, columns.length];
+}"""
 
 
 @pytest.fixture(autouse=True)
@@ -116,6 +136,74 @@ def test_the_film_comes_first_and_its_chart_stays(page: Page, staff: User) -> No
     assert inked(page.locator(".plot canvas")) > 0
 
 
+def test_the_chart_marks_the_average_and_what_happened(page: Page, staff: User) -> None:
+    download = completed(staff)
+    before = timezone.now() - timedelta(seconds=80)
+    Attempt.objects.filter(download=download).update(started_at=before)
+    open_page(page, staff, download)
+    canvas = page.locator(".plot canvas")
+    expect(canvas).to_be_visible()
+
+    rows, columns = canvas.evaluate(LINES)
+
+    assert rows == 1
+    assert columns >= 1
+    when = str(page.locator(".chart-when").text_content())
+    assert re.fullmatch(r"Recorded \d+:\d\d.* – .*\d+:\d\d.*", when), when  # noqa: RUF001
+
+
+def test_what_is_said_of_the_speed_is_said_anew_every_half_minute(page: Page, staff: User) -> None:
+    page.clock.install()
+    running = lives.start(lives.submit(staff))
+    open_page(page, staff, running)
+    expect(page.locator("#chip-word")).to_have_text("Live")
+    said, rows = page.locator(".chart-sentence"), page.locator(".speeds tbody tr")
+
+    report_speed(running, 4 * 2**20)
+    expect(said).to_have_text("Average 4.0 MiB/s, now 4.0 MiB/s")
+    report_speed(running, 2**20)
+    expect(page.locator("#part-now [data-at=speed]")).to_have_text("1.0 MiB/s")
+    page.clock.run_for(2_000)
+    expect(said).to_have_text("Average 4.0 MiB/s, now 4.0 MiB/s")
+    expect(rows).to_have_count(1)
+    page.clock.fast_forward(31_000)
+    report_speed(running, 2**20 + 1)
+
+    expect(said).to_contain_text("now 1.0 MiB/s")
+    expect(rows).to_have_count(2)
+    expect(page.locator(".plot")).to_have_attribute("aria-label", re.compile("now 1.0 MiB/s"))
+
+
+def test_progress_has_its_numbers_until_they_are_too_old(page: Page, staff: User) -> None:
+    page.clock.install()
+    running = lives.start(lives.submit(staff))
+    open_page(page, staff, running)
+    expect(page.locator("#chip-word")).to_have_text("Live")
+    panel = page.locator("#part-now")
+
+    Progress.objects.update(
+        phase=Phase.FETCHING, received_bytes=140 * 2**20, total_bytes=280 * 2**20, eta_seconds=26.0
+    )
+    report_speed(running, 6.2 * 2**20)
+
+    for words in ("Downloading", "50 %", "140 MiB of 280 MiB", "6.2 MiB/s", "26 s left"):
+        expect(panel).to_contain_text(words)
+    bar = panel.get_by_role("progressbar", name="Progress")
+    expect(bar).to_have_js_property("value", 50)
+    assert running.worker
+    expect(panel).to_contain_text(f"Attempt 1 of 3, worker 1 ({running.worker.name})")
+    # Which would be read out, number by number.
+    expect(page.locator(":is([aria-live], [role=status], [role=alert]) progress")).to_have_count(0)
+    page.clock.fast_forward(12_000)
+    expect(panel.locator("[data-at=speed]")).to_have_text("—")
+    expect(panel).to_contain_text("No bytes for 1")
+
+
+def report_speed(running: Download, speed: float) -> None:
+    """As its worker does."""
+    Progress.objects.filter(download=running).update(speed=speed, updated_at=timezone.now())
+
+
 def inked(canvas: Locator) -> int:
     """How many pixels of a canvas are painted."""
     return int(
@@ -154,11 +242,84 @@ def test_attempts_fold_and_their_rows_can_be_chosen(page: Page, staff: User) -> 
     history.get_by_label("Log lines").check()
     expect(rows).to_have_count(0)
     expect(history.get_by_text("Log of attempt 2")).to_be_visible()
+    history.get_by_label("Transitions").check()
+    expect(rows).to_have_count(every)
+    expect(history.get_by_text("Log of attempt 2")).to_be_hidden()
     history.get_by_label("Everything").check()
+    expect(history.locator(".utc").first).to_be_hidden()
     history.get_by_label("UTC").check()
     expect(history.locator(".utc").first).to_be_visible()
     history.locator("details.attempt > summary").first.click()
     assert 0 < rows.count() < every
+
+
+def test_a_row_of_the_history_has_an_address_and_all_of_it_can_be_saved(
+    page: Page, staff: User
+) -> None:
+    download = failed(staff)
+    open_page(page, staff, download)
+    link = page.locator(".history tbody tr a").last
+
+    link.click()
+    address = str(link.get_attribute("href"))
+    assert page.url.endswith(address)
+    expect(page.locator(f"tr{address}:target")).to_be_visible()
+    with page.expect_download() as saving:
+        page.get_by_role("link", name="Export JSON").click()
+
+    saved = json.loads(saving.value.path().read_text())
+    assert saving.value.suggested_filename == f"{download.correlation_id}.json"
+    assert len(saved["history"]) == download.transitions.count()
+
+
+def test_on_a_narrow_screen_the_graph_is_the_way_that_was_taken(page: Page, staff: User) -> None:
+    page.set_viewport_size({"width": 600, "height": 900})
+    open_page(page, staff, failed(staff))
+
+    steps = page.locator(".step:visible")
+
+    boxes = [step.bounding_box() or {} for step in steps.all()]
+    assert [box["x"] for box in boxes] == [boxes[0]["x"]] * len(boxes)
+    assert [box["y"] for box in boxes] == sorted(box["y"] for box in boxes)
+    assert [text.split()[0] for text in steps.locator(".step-word").all_text_contents()] == [
+        *("Waiting", "Preparing", "Ready", "Downloading", "Failed", "Cleaned"),
+    ]
+
+
+def test_a_file_says_what_it_is_and_where(page: Page, staff: User) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    download = completed(staff)
+    open_page(page, staff, download)
+    files = page.locator("#part-files")
+
+    files.get_by_role("button", name="Copy path").click()
+
+    expect(files).to_contain_text("Copied")
+    path = settings.VNSITE.media_root / download.library_path / "clip.mp4"
+    assert page.evaluate("navigator.clipboard.readText()") == str(path)
+    expect(files).to_contain_text("Video · 5 B · video/mp4 · sha256 000000000000")
+    expect(files.get_by_role("link", name="Play")).to_be_visible()
+    with page.expect_download() as saving:
+        files.get_by_role("link", name="Save").click()
+    assert saving.value.path().read_bytes() == b"video"
+
+
+def test_technical_details_name_the_worker_and_what_the_site_calls_it(
+    page: Page, staff: User
+) -> None:
+    running = lives.start(lives.submit(staff))
+    Download.objects.filter(pk=running.pk).update(extractor="vimeo", media_id="76979871")
+    open_page(page, staff, running)
+    technical = page.locator("#part-technical")
+
+    technical.locator("summary").click()
+
+    for words in (running.correlation_id, running.url, "vimeo 76979871", "Best quality"):
+        expect(technical).to_contain_text(words)
+    assert running.worker
+    worker = running.worker.name
+    expect(technical).to_contain_text(re.compile(rf"{worker} \(.+\), last heard .+"))
+    expect(technical.get_by_role("button", name="Copy")).to_be_visible()
 
 
 def test_a_step_of_the_graph_says_when_on_focus_and_opens_its_row(page: Page, staff: User) -> None:

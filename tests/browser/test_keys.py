@@ -5,6 +5,7 @@ from django.contrib.auth.models import User
 from playwright.sync_api import Page, expect
 
 from downloads.models import Download, Preferences
+from downloads.rules.states import State
 from tests.browser.conftest import TIMEOUT_MS, sign_in
 from tests.helpers import lives
 from tests.helpers.waiting import wait_for
@@ -47,6 +48,55 @@ def test_rows_are_walked_and_acted_upon(page: Page, staff: User) -> None:
     page.wait_for_url("**/downloads/*/")
 
 
+def test_a_row_is_selected_retried_and_its_error_shown(page: Page, staff: User) -> None:
+    download = lives.fail(lives.submit(staff))
+    sign_in(page, staff)
+    ticked = page.locator("[name=ids]")
+
+    page.keyboard.press("j")
+    page.keyboard.press("x")
+    expect(ticked).to_be_checked()
+    expect(page.locator("#bulk")).to_contain_text("1 selected")
+    page.keyboard.press("x")
+    expect(ticked).not_to_be_checked()
+    page.locator(".title").focus()
+    page.keyboard.press("e")
+    page.wait_for_url(f"**/downloads/{download.correlation_id}/#part-problem")
+    page.keyboard.press("r")  # on the page of a download that one is meant
+
+    expect(page.locator("#part-header")).to_contain_text("Waiting")
+    download.refresh_from_db()
+    assert download.state == State.CREATED
+
+
+def test_a_row_in_focus_is_retried(page: Page, staff: User) -> None:
+    download = lives.fail(lives.submit(staff))
+    sign_in(page, staff)
+
+    page.keyboard.press("j")
+    page.keyboard.press("r")
+
+    expect(page.locator(f"#download-{download.correlation_id}")).to_contain_text("Waiting")
+
+
+def test_updates_are_paused_and_places_reached(page: Page, staff: User) -> None:
+    sign_in(page, staff)
+    pause = page.get_by_role("button", name="Pause live updates")
+
+    page.keyboard.press("p")
+    expect(pause).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("#chip-word")).to_have_text("Paused")
+    page.keyboard.press("p")
+    expect(pause).to_have_attribute("aria-pressed", "false")
+    for field, key in {"#id_urls": "n", "#pause": "p", "[type=search]": "/"}.items():
+        expect(page.locator(field).first).to_have_attribute("aria-keyshortcuts", key)
+
+    for key, place in {"w": "workers", "d": "", "s": "account"}.items():
+        page.keyboard.press("g")
+        page.keyboard.press(key)
+        page.wait_for_url(f"**/{place}{'/' if place else ''}")
+
+
 def test_without_a_row_in_focus_nothing_is_cancelled(page: Page, staff: User) -> None:
     download = lives.submit(staff)
     sign_in(page, staff)
@@ -56,7 +106,7 @@ def test_without_a_row_in_focus_nothing_is_cancelled(page: Page, staff: User) ->
     page.keyboard.press("c")
     page.keyboard.press("?")  # handled after it
 
-    expect(page.locator("#keys")).to_be_visible()
+    expect(page.locator("#keys")).to_contain_text("List these shortcuts")
     assert "POST" not in answers
     assert Download.objects.get(pk=download.pk).outcome is None
 

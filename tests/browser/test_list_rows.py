@@ -1,18 +1,32 @@
 """The rows of the list in a browser: their height, their places, and what does not move."""
 
-from collections.abc import Iterator
+import re
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import User
+from django.utils import timezone
 from playwright.sync_api import Page, expect
 
-from downloads.models import Download
-from downloads.rules.states import Reason, State
+from downloads.models import Download, Preferences, Progress
+from downloads.rules.errors import ErrorClass
+from downloads.rules.states import Phase, Reason, State
 from tests.browser.conftest import TIMEOUT_MS, sign_in
 from tests.browser.test_journey import row_of
 from tests.helpers import lives
-from tests.helpers.serving import Serving, serving
+from tests.helpers.serving import Serving
+
+CUT_OFF = """sentences => sentences
+    .filter((each) => each.scrollHeight > each.clientHeight || each.scrollWidth > each.clientWidth)
+    .map((each) => each.textContent)"""
+
+
+OUTSIDE = """parts => parts.filter((part) => {
+    const [inner, outer] = [part, part.closest(".row > *")].map(
+        (each) => each.getBoundingClientRect());
+    return inner.width && (inner.left < outer.left - 1 || inner.right > outer.right + 1);
+}).map((part) => part.innerText)"""
 
 
 @pytest.fixture(autouse=True)
@@ -21,10 +35,8 @@ def _patience() -> None:
 
 
 @pytest.fixture
-def site(shared_db: None, clean_disk: None) -> Iterator[Serving]:
-    """A site without a worker, so that only the tests move downloads."""
-    with serving("--no-worker") as server:
-        yield server
+def site(shared_db: None, clean_disk: None, unattended: Serving) -> Serving:
+    return unattended
 
 
 @pytest.fixture
@@ -67,13 +79,42 @@ def test_the_first_row_is_high_on_a_phone_and_nothing_is_cut(
     assert page.eval_on_selector_all(".row-actions", ends) == 1
 
 
+@pytest.mark.parametrize("language", [code for code, _ in settings.LANGUAGES])
+def test_nothing_in_a_row_is_cut_off_or_lies_over_something_else(
+    page: Page, site: Serving, user: User, language: str
+) -> None:
+    Preferences.objects.create(user=user, language=language)
+    for error_class in ErrorClass:
+        lives.fail(lives.submit(user), error_class)
+    lives.complete(lives.submit(user))
+    recording = lives.start(lives.submit(user))
+    Progress.objects.update(phase=Phase.RECORDING)
+    lives.submit(user)
+
+    rows = open_list(page, user, width=1280, height=900)
+
+    assert {row["height"] for row in rows[1:]} == {44}
+    assert page.locator(".row .failure").evaluate_all(CUT_OFF) == []
+    expect(row_of(page, recording).locator("[data-act=keep]")).to_be_visible()
+    parts = page.locator(".row :is(.badge, time, .button, button, summary)")
+    assert parts.evaluate_all(OUTSIDE) == []
+    assert len(rows) == len(ErrorClass) + 3
+
+
+def test_a_search_is_read_on_a_phone(page: Page, user: User, ended: list[Download]) -> None:
+    open_list(page, user, width=360, height=740)
+
+    field = page.get_by_role("searchbox")
+    assert field.evaluate("field => field.clientWidth") >= 150
+
+
 def test_a_wide_screen_is_used(page: Page, user: User, ended: list[Download]) -> None:
     rows = open_list(page, user, width=1920, height=1080)
 
     assert rows[0]["width"] > 1600
 
 
-def test_comfortable_rows_are_higher_and_stay_so(
+def test_comfortable_rows_are_higher_and_stay_so_wherever_their_user_signs_in(
     page: Page, user: User, ended: list[Download]
 ) -> None:
     compact = open_list(page, user, width=1280, height=900)
@@ -81,8 +122,26 @@ def test_comfortable_rows_are_higher_and_stay_so(
     page.get_by_role("button", name="Comfortable rows").click()
 
     expect(page.get_by_role("button", name="Compact rows")).to_be_visible()
-    page.reload()
+    page.context.clear_cookies()  # as in another browser
+    sign_in(page, user)
     assert boxes(page)[1]["height"] > compact[1]["height"]
+
+
+def test_the_summary_filters_and_says_what_all_do(
+    page: Page, user: User, ended: list[Download]
+) -> None:
+    running = lives.start(lives.submit(user))
+    Progress.objects.update(speed=6.2 * 2**20, updated_at=timezone.now())
+    open_list(page, user, width=1280, height=900)
+    summary = page.locator("#summary")
+    expect(summary.locator("#speed")).to_have_text("6.2 MiB/s")
+    expect(summary.locator("#free")).to_have_text(re.compile(r"^[\d.]+ [MGT]iB$"))
+    expect(summary.locator("#spark polyline")).to_have_attribute("points", re.compile(r"\d,\d.* "))
+
+    summary.get_by_role("link", name="Running 1").click()
+
+    expect(summary.locator("[aria-current=page]")).to_have_text("Running 1")
+    expect(page.locator(".row")).to_have_attribute("data-row", running.correlation_id)
 
 
 def test_the_order_acts_when_it_is_chosen(page: Page, user: User, ended: list[Download]) -> None:
@@ -120,3 +179,31 @@ def test_a_row_that_is_drawn_again_moves_nothing(
 
     expect(row).to_have_attribute("data-state", "cleaned")
     assert boxes(page) == before
+
+
+def test_the_link_of_a_row_is_copied(page: Page, user: User, ended: list[Download]) -> None:
+    open_list(page, user, width=1280, height=900)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    row = row_of(page, ended[0])
+    row.locator(".more > summary").click()
+
+    row.get_by_role("button", name="Copy the link").click()
+
+    expect(row.get_by_role("button", name="Copied")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == ended[0].url
+
+
+def test_where_there_is_no_clipboard_the_link_of_a_row_is_selected(
+    page: Page, user: User, ended: list[Download]
+) -> None:
+    page.add_init_script(
+        "Object.defineProperty(Navigator.prototype, 'clipboard', {value: undefined})"
+    )
+    open_list(page, user, width=1280, height=900)
+    row = row_of(page, ended[0])
+    row.locator(".more > summary").click()
+
+    row.get_by_role("button", name="Copy the link").click()
+
+    expect(row.get_by_role("button", name="Press Ctrl+C")).to_be_visible()
+    assert page.evaluate("getSelection().toString()") == ended[0].url

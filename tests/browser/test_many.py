@@ -99,6 +99,7 @@ def test_all_that_match_are_more_than_the_page(page: Page, site: Serving, user: 
     page.goto("?q=cat")
     expect(page.locator("#chip")).to_have_attribute("data-state", "live")
     page.locator("[name=ids]").first.check()
+    expect(page.locator("#bulk")).to_be_in_viewport()
     expect(page.locator("#all-matching")).to_be_hidden()
 
     page.get_by_label("All on this page").check()

@@ -69,7 +69,7 @@ def test_a_page_that_comes_later_gets_what_it_has_not_seen(page: Page, staff: Us
     late = page.context.new_page()
     # Its page was drawn, and then something happened before it could listen.
     held: list[Route] = []
-    late.route("**/connection.js", lambda route: held.append(route))
+    late.route("**/dashboard.js", lambda route: held.append(route))
     late.goto("/", wait_until="commit")
     expect(late.locator("#rows")).to_be_attached()
     missed = submit(staff)

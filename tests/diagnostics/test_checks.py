@@ -13,6 +13,7 @@ from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 from django.db import connection
 from django.test import override_settings
+from django.utils import translation
 
 from downloads.diagnostics import checks
 from downloads.diagnostics.verdict import Check, Level
@@ -49,9 +50,9 @@ def test_doctor_looks_at_everything() -> None:
 
     of_sqlite = {"SQLite"} if connection.vendor == "sqlite" else set()
     assert names_of(found) == of_sqlite | {
-        "database", "search", "worker", "sites", "VNSITE_DATA_DIR", "VNSITE_MEDIA_DIR",
-        "VNSITE_TEMP_DIR", "free space", "library", "names", "yt-dlp", "ffmpeg", "deno", "fence",
-        "secret key",
+        "database", "worker", "sites", "VNSITE_DATA_DIR", "VNSITE_MEDIA_DIR", "VNSITE_TEMP_DIR",
+        "clocks", "search", "orphans", "curl_cffi", "free space", "library", "names", "yt-dlp",
+        "ffmpeg", "deno", "fence", "secret key",
     }  # fmt: skip
 
 
@@ -61,7 +62,8 @@ def test_what_is_not_fine_has_a_fix_and_what_is_fine_has_none() -> None:
         found = checks.run()
 
     assert {check.level for check in found} >= {Level.OK, Level.FAILURE}
-    assert [check for check in found if bool(check.fix) != (check.level is not Level.OK)] == []
+    judged = [check for check in found if check.level is not Level.NOTE]
+    assert [check for check in judged if bool(check.fix) != (check.level is not Level.OK)] == []
 
 
 def test_a_folder_that_can_be_written_is_fine(tmp_path: Path) -> None:
@@ -79,7 +81,7 @@ def test_what_a_library_cannot_promise_is_a_warning(tmp_path: Path) -> None:
         check = checks.check_library(tmp_path / "media")
 
     assert check.level is Level.WARNING
-    assert all(sentence in check.sentence for sentence in checks.WEAKNESSES.values())
+    assert all(str(sentence) in check.sentence for sentence in checks.WEAKNESSES.values())
 
 
 def test_the_names_of_entries_are_shown() -> None:
@@ -221,6 +223,24 @@ def test_problems_are_remembered_for_some_seconds() -> None:
         assert checks.problems() == []
 
 
+def test_the_client_that_no_guard_sees_is_warned_of_and_its_absence_explained() -> None:
+    assert checks.check_impersonation(is_installed=True).level is Level.WARNING
+    assert checks.check_impersonation(is_installed=False).level is Level.NOTE
+
+
+@pytest.mark.django_db
+def test_an_examination_is_kept_for_some_minutes() -> None:
+    first = checks.recent()
+
+    with configured(min_free_bytes=2**60):
+        assert checks.recent() == first
+        again = checks.recent(again=True)
+        assert checks.recent() == again
+
+    assert again.made_at > first.made_at
+    assert Level.FAILURE in {check.level for check in again.checks if check.name == "free space"}
+
+
 @pytest.mark.parametrize(
     ("version", "refuses_network", "level"),
     [
@@ -245,3 +265,12 @@ def test_a_plugin_that_cannot_be_loaded_is_a_failure_with_a_remedy() -> None:
     assert (check.name, check.level) == ("plugins", Level.FAILURE)
     assert "not-installed: no package of this name is installed" in check.sentence
     assert "VNSITE_EXTRACTOR_PLUGINS" in check.fix
+
+
+def test_a_check_that_was_kept_speaks_to_each_reader_in_their_language() -> None:
+    with configured(min_free_bytes=2**60):
+        checks.problems()  # a reader of English had them made
+        with translation.override("es"):
+            sentence = str(checks.problems()[0].sentence)
+
+    assert sentence.endswith("hacen falta 1073741824,0 GiB.")

@@ -18,7 +18,7 @@ def test_postgresql_is_named_with_its_version() -> None:
     check = database.check_database()[0]
 
     assert (check.name, check.level) == ("database", Level.OK)
-    assert re.fullmatch(r"PostgreSQL \d+[.\d]* answers\.", check.sentence)
+    assert re.fullmatch(r"PostgreSQL \d+[.\d]* answers\.", str(check.sentence))
 
 
 @pytest.mark.django_db
@@ -64,3 +64,35 @@ def test_a_live_worker_is_named() -> None:
     worker = lives.make_worker()
 
     assert worker.name in database.check_worker().sentence
+
+
+@pytest.mark.django_db
+def test_clocks_that_go_with_the_database_are_fine() -> None:
+    lives.make_worker()
+
+    assert database.check_clocks().level is Level.OK
+
+
+@pytest.mark.django_db
+def test_a_worker_whose_clock_differs_is_named_with_the_remedy() -> None:
+    worker = lives.make_worker(clock_ahead_seconds=-12.4)
+    lives.make_worker(clock_ahead_seconds=1.9)
+
+    check = database.check_clocks()
+
+    assert check.level is Level.WARNING
+    assert f"{worker.name} by -12.4 s." in check.sentence
+    assert "timedatectl set-ntp true" in check.fix
+
+
+@pytest.mark.django_db
+def test_orphans_that_cannot_be_mended_are_warned_of_while_their_worker_lives() -> None:
+    lives.make_worker(orphans_mended=3)
+    assert database.check_orphans().level is Level.OK
+
+    worker = lives.make_worker(orphans_left=2)
+    assert database.check_orphans().level is Level.WARNING
+
+    worker.stopped_at = worker.heartbeat_at
+    worker.save()
+    assert database.check_orphans().level is Level.OK

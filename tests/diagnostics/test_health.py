@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.cache import cache
 from django.db import OperationalError, connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
@@ -18,6 +19,11 @@ from downloads.accounts import tokens
 from tests.helpers import lives
 
 pytestmark = pytest.mark.both_databases
+
+
+@pytest.fixture(autouse=True)
+def nothing_remembered() -> None:
+    cache.clear()
 
 
 @contextmanager
@@ -137,11 +143,25 @@ def test_metrics_count_what_is_there(client: Client, staff: User) -> None:
     assert value_of(metrics["vnsite_workers_alive"]) == 1
     assert value_of(metrics["vnsite_sites_waiting"]) == 0
     assert value_of(metrics["vnsite_queue_paused"]) == 0
+    assert value_of(metrics["vnsite_oldest_waiting_seconds"]) > 0
+    assert value_of(metrics["vnsite_orphans_left"]) == 0
+    assert value_of(metrics["vnsite_checks"], level="failure") == 0
+    assert value_of(metrics["vnsite_checks"], level="ok") > 0
     assert value_of(metrics["vnsite_slots"]) == 4
     assert value_of(metrics["vnsite_slots_busy"]) == 1
     assert value_of(metrics["vnsite_speed_bytes_per_second"]) == 0
     assert value_of(metrics["vnsite_free_bytes"], folder="media") > 0
     assert value_of(metrics["vnsite_free_bytes"], folder="temp") > 0
+
+
+def test_metrics_tell_what_a_worker_uses(client: Client, staff: User) -> None:
+    worker = lives.make_worker(cpu_percent=12.5, memory_bytes=2**27)
+    client.force_login(staff)
+
+    metrics = read_metrics(client)
+
+    assert value_of(metrics["vnsite_worker_cpu_percent"], worker=worker.name) == 12.5
+    assert value_of(metrics["vnsite_worker_memory_bytes"], worker=worker.name) == 2**27
 
 
 def test_metrics_tell_that_the_queue_is_paused(client: Client, staff: User) -> None:

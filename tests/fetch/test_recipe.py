@@ -109,6 +109,7 @@ def test_the_defaults_fetch_the_best_with_its_picture() -> None:
         ({"clip": "90-1:40.5"}, {"pack.clip": (90.0, 100.5)}),
         ({"clip": "90-"}, {"pack.clip": (90.0, None)}),
         ({"live": "refuse"}, {"live": "refuse"}),
+        ({"check": True}, {"params.simulate": True, "only_checks": True}),
         ({"rate_limit": 2**20}, {"params.ratelimit": 2**20}),
         ({"extras": ["nfo", "info"]}, {"beside.extras": ("nfo", "info")}),
     ],

@@ -53,5 +53,6 @@ class Catalogue:
 
     @property
     def fetched(self) -> int:
-        """How often the film was asked for."""
-        return len(self._site.requests_of("/film.mp4"))
+        """How often the film was asked for, and not only how long it is."""
+        asked = self._site.requests_of("/film.mp4")
+        return sum(each.method == "GET" for each in asked)

@@ -23,6 +23,7 @@ from downloads.rules.options import DownloadOptions
 from downloads.rules.states import ListKind, Reason, State
 
 numbers = count(1)
+HOST = "host"  # of the workers that are made here
 
 
 def submit(owner: User | None = None, *, url: str = "", **options: Any) -> Download:
@@ -34,16 +35,12 @@ def submit(owner: User | None = None, *, url: str = "", **options: Any) -> Downl
     return submitted.download
 
 
-def make_worker(*, heartbeat_at: datetime | None = None, slots: int = 4) -> Worker:
+def make_worker(*, heartbeat_at: datetime | None = None, slots: int = 4, **columns: Any) -> Worker:
     """A worker that is alive unless its heartbeat is old."""
     now = timezone.now()
+    known = {"name": f"{HOST}-{next(numbers)}", "host": HOST, "pid": 1}
     return Worker.objects.create(
-        name=f"host-{next(numbers)}",
-        host="host",
-        pid=1,
-        slots=slots,
-        started_at=now,
-        heartbeat_at=heartbeat_at or now,
+        slots=slots, started_at=now, heartbeat_at=heartbeat_at or now, **{**known, **columns}
     )
 
 

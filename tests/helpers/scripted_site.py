@@ -15,6 +15,7 @@ from typing import Any, Self
 class Request:
     path: str  # with the query
     headers: dict[str, str]
+    method: str = "GET"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +47,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         assert isinstance(self.server, _Server)
-        request = Request(path=self.path, headers=dict(self.headers.items()))
+        request = Request(path=self.path, headers=dict(self.headers.items()), method=self.command)
         answer = self.server.site.answer(request)
         body = answer.body.encode() if isinstance(answer.body, str) else answer.body
         self.send_response(answer.status)

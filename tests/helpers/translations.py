@@ -30,6 +30,7 @@ KEYWORDS = {
     "say": None,
     "say_number": (1, 2),
     "_": None,
+    "phrase": None,
 }
 Extracted = tuple[int, str, Any, list[str]]
 

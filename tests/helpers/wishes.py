@@ -26,7 +26,7 @@ VALUES: list[Value] = [
     *_as_they_are("container", CONTAINERS),
     *[
         (name, given, stored)
-        for name in ("compatible", "automatic_captions", "thumbnail")
+        for name in ("compatible", "automatic_captions", "thumbnail", "check")
         for given, stored in [(True, True), (False, False), ("true", True), ("false", False)]
     ],
     ("subtitles", [], []),

@@ -138,7 +138,7 @@ def test_doctor_speaks_of_a_database_without_tables(tmp_path: Path) -> None:
     done = manage(site_in(tmp_path), "doctor")
 
     assert done.returncode == 2
-    assert "migrations are not applied" in done.stdout
+    assert "Migrations that are not applied" in done.stdout
     assert done.stderr == ""
 
 
@@ -487,17 +487,20 @@ def test_no_name_in_the_library_steers_the_terminal_of_who_waited() -> None:
 
 @pytest.mark.django_db
 @pytest.mark.usefixtures("clean_disk")
-def test_waiting_says_that_a_link_is_a_list_or_is_there_already(user: User) -> None:
+def test_waiting_says_that_a_link_is_a_list_or_is_there_already_or_was_checked(user: User) -> None:
     listed = lives.list_up(lives.submit(user), lives.entry(1), lives.entry(2)).download
     had = lives.start(lives.submit(user))
     had.complete_as_had(have=listed, actor="test")
+    checked = lives.start(lives.submit(user, check=True))
+    checked.complete_as_checked(actor="test", media={"duration": 60, "height": 720})
     out = StringIO()
 
-    Watch(OutputWrapper(out), [listed, had]).until_ended()
+    Watch(OutputWrapper(out), [listed, had, checked]).until_ended()
 
-    assert out.getvalue().splitlines()[-2:] == [
+    assert out.getvalue().splitlines()[-3:] == [
         f"{listed.correlation_id} completed: a list with 2 entries",
         f"{had.correlation_id} completed: it is there already, of {listed.correlation_id}",
+        f"{checked.correlation_id} completed: Checked: 1 min 00 s, 720p",
     ]
 
 

@@ -123,6 +123,19 @@ def test_it_says_at_which_links_other_machines_reach_it(tmp_path: Path, other_ho
             assert page.status == 200
 
 
+def test_the_line_that_allows_a_name_keeps_the_addresses(tmp_path: Path, other_host: str) -> None:
+    environment = {"VNSITE_DATA_DIR": str(tmp_path), "VNSITE_DATABASE_URL": ""}
+    with serving("--no-worker", "--host", "0.0.0.0", **environment) as site:
+        [said] = [line for line in site.lines if line.startswith("To be reached by a name: ")]
+        setting, place = said.removeprefix("To be reached by a name: ").split(" in ", 1)
+        assert place == f"{tmp_path / '.env'}, or in the environment"
+        (tmp_path / ".env").write_text(setting.replace("NAME", "tv.lan"))
+
+    with serving("--no-worker", "--host", "0.0.0.0", **environment) as site:
+        assert site.ask("/login/", Host="tv.lan").status == 200
+        assert site.ask("/login/", Host=other_host).status == 200
+
+
 def test_only_the_hosts_of_the_settings_are_let_in(tmp_path: Path, other_host: str) -> None:
     names = {"VNSITE_ALLOWED_HOSTS": "localhost"}
     with serving("--no-worker", "--host", "0.0.0.0", **names) as site:

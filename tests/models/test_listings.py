@@ -86,6 +86,21 @@ def test_what_was_chosen_for_the_link_of_the_list_is_not_for_its_entries(
     assert made.options["playlist"] == "ask"  # it is a video
 
 
+def test_an_entry_that_was_only_checked_may_be_downloaded(listing: Listing) -> None:
+    [checked] = add(listing, 1, check=True)
+    assert checked.entry.download
+    running = lives.start(checked.entry.download)
+    running.complete_as_checked(actor="test", media={})
+
+    is_new = listing.entries.all().new_to(listing.download.owner).filter(position=1).exists()
+    [again] = add(listing, 1)
+
+    assert is_new
+    assert again.created
+    assert again.entry.download
+    assert again.entry.download.options["check"] is False
+
+
 def test_an_entry_that_was_added_keeps_its_download(listing: Listing) -> None:
     [first] = add(listing, 2)
 

@@ -12,9 +12,12 @@ SPANISH = {"{was} is not one of {allowed}.": "{was} no es uno de {allowed}."}
 
 @pytest.fixture
 def spanish() -> Iterator[None]:
-    before = words._catalogue.gettext, words._catalogue.ngettext
+    spoken = words._catalogue
+    before = spoken.gettext, spoken.ngettext, spoken.in_groups
     words.speak_with(
-        lambda text: SPANISH.get(text, text), lambda one, many, number: f"{{number}} de {many}"
+        lambda text: SPANISH.get(text, text),
+        lambda one, many, number: f"{{number:,}} de {many}",
+        lambda number: f"{number:,}".replace(",", "."),
     )
     yield
     words.speak_with(*before)
@@ -33,6 +36,10 @@ def test_a_number_chooses_its_sentence() -> None:
     said = [words.say_number("{number} file", "{number} files", number=each) for each in (1, 2)]
 
     assert said == ["1 file", "2 files"]
+
+
+def test_a_number_is_written_as_the_reader_does(spanish: None) -> None:
+    assert words.say_number("{number:,} file", "files", number=12_345) == "12.345 de files"
 
 
 def test_nothing_is_said_as_nothing() -> None:

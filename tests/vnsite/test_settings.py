@@ -91,6 +91,8 @@ def test_every_answer_says_what_may_run_in_it(client: Client, path: str) -> None
     assert "unsafe" not in headers["Content-Security-Policy"]
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Referrer-Policy"] == "same-origin"
+    assert headers.get("Cache-Control") in (None, "no-store")
+    assert not {"Expires", "X-Frame-Options"} & set(headers)
 
 
 @pytest.mark.sqlite

@@ -23,10 +23,15 @@ from tests.helpers.serving import Serving, serving
 from tests.helpers.waiting import DEADLINE_SECONDS, wait_for
 from tests.helpers.worker import ROOT, worker_environment
 from vnsite import static_files
+from vnsite.as_served import as_served
 from vnsite.settings import fingerprint
 
 SOURCE = ROOT / "downloads/static"
 NAMED = re.compile(r'(?:src|href)="(/static/[^"#]+)')
+NEEDED = {"Cache-Control", "Content-Type", "Content-Length", "Content-Encoding", "Vary"} | {
+    "X-Content-Type-Options"
+}  # fmt: skip
+DECODERS = {"br": brotli.decompress, "gzip": gzip.decompress, None: bytes}
 IMPORTED = re.compile(r"""(?:from |import |import\(|new URL\()["'](\./[^"']+)["']""")
 
 pytestmark = [pytest.mark.usefixtures("shared_db", "clean_disk")]
@@ -51,6 +56,8 @@ def test_a_page_names_files_that_are_kept_for_a_year(site: Serving, person: User
         answer = site.ask(url)
         assert answer.status == 200, url
         assert answer.headers["Cache-Control"] == "max-age=31536000, public, immutable"
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert set(answer.headers) <= NEEDED
 
 
 def test_a_module_finds_what_it_imports_in_the_folder_of_the_same_version(site: Serving) -> None:
@@ -62,12 +69,18 @@ def test_a_module_finds_what_it_imports_in_the_folder_of_the_same_version(site: 
 
 def test_static_files_and_pages_come_compressed(site: Serving, person: User) -> None:
     style = site.ask(f"{settings.STATIC_URL}downloads/vnsite.css", Accept_Encoding="br, gzip")
-    page = site.ask("/", user=person, Accept_Encoding="br, gzip")
+    pages = {
+        accepted: site.ask("/", user=person, Accept_Encoding=accepted)
+        for accepted in ("gzip, deflate, br, zstd", "gzip, deflate", "gzip, br;q=0", "identity")
+    }
 
     assert style.headers["Content-Encoding"] == "gzip"
-    assert gzip.decompress(style.body) == (SOURCE / "downloads/vnsite.css").read_bytes()
-    assert page.headers["Content-Encoding"] == "gzip"
-    assert b"</html>" in gzip.decompress(page.body)
+    text = gzip.decompress(style.body).decode()
+    assert text == as_served(SOURCE / "downloads/vnsite.css")
+    encodings = [page.headers.get("Content-Encoding") for page in pages.values()]
+    assert encodings == ["br", "gzip", "gzip", None]
+    texts = [DECODERS[page.headers.get("Content-Encoding")](page.body) for page in pages.values()]
+    assert all(text.rstrip().endswith(b"</html>") for text in texts)
 
 
 def test_media_and_events_are_sent_as_they_are(site: Serving, person: User) -> None:
@@ -132,6 +145,7 @@ def test_what_was_collected_once_is_left_alone(root: Path) -> None:
 
 def test_where_nothing_can_be_written_files_are_served_as_they_lie(tmp_path: Path) -> None:
     """A server that another program starts may have nothing but a database."""
+    static_files.collect()
     (settings.VNSITE.data_dir / "static").rename(tmp_path / "aside")
     (settings.VNSITE.data_dir / "static").write_text("in the way")
     try:

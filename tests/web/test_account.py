@@ -33,6 +33,7 @@ def text_of(answer: Any) -> str:
 
 def save(browser: Client, **changed: str) -> Any:
     usual = {"theme": "auto", "density": "compact", "announcements": "all"}
+    usual |= {"motion": "system", "update_seconds": "0"}
     return browser.post("/account/preferences", {**usual, **changed})
 
 
@@ -52,6 +53,9 @@ def test_without_a_choice_the_defaults_hold(browser: Client) -> None:
     assert 'data-announcements="all"' in page
     assert 'data-notifications="0"' in page
     assert 'data-keys="1"' in page
+    assert 'data-motion="system"' in page
+    assert 'data-frequency="0"' in page
+    assert 'data-paused="0"' in page
 
 
 def test_every_page_is_drawn_as_its_user_likes_it(browser: Client) -> None:
@@ -59,10 +63,32 @@ def test_every_page_is_drawn_as_its_user_likes_it(browser: Client) -> None:
 
     page = text_of(browser.get("/"))
 
-    assert '<html lang="en" data-theme="dark">' in page
+    assert 'data-theme="dark"' in page
     assert 'data-density="comfortable"' in page
     assert 'data-announcements="failures"' in page
     assert 'data-keys="0"' in page  # the box was not ticked
+
+
+def test_who_wants_it_calm_is_told_less_often_and_nothing_moves(browser: Client) -> None:
+    save(browser, motion="reduced", update_seconds="5", starts_paused="on")
+
+    page = text_of(browser.get("/"))
+
+    assert 'data-motion="reduced"' in page
+    assert 'data-frequency="5"' in page
+    assert 'data-paused="1"' in page
+
+
+def test_a_frequency_that_is_not_offered_is_refused(browser: Client, user: User) -> None:
+    assert save(browser, update_seconds="3").status_code == 422
+
+    assert not Preferences.objects.filter(user=user).exists()
+
+
+def test_the_bookmarklet_opens_the_form_with_the_address_of_the_page(browser: Client) -> None:
+    href = "javascript:void open('http://testserver/add?url='+encodeURIComponent(location.href))"
+
+    assert href in text_of(browser.get("/account/")).replace("\\u002D", "-")
 
 
 def test_a_page_asks_for_preferences_once(
@@ -99,7 +125,7 @@ def test_a_wrong_speed_limit_is_named_and_loses_nothing(
     assert answer.status_code == 422
     assert sentence in text_of(answer)
     assert f'value="{typed}"' in text_of(answer)
-    assert '<html lang="en" data-theme="light">' in text_of(answer)
+    assert 'data-theme="light"' in text_of(answer)
     assert Preferences.objects.get(user=user).theme == Theme.LIGHT
 
 
@@ -217,6 +243,16 @@ def test_a_token_is_shown_once_and_works(browser: Client, user: User) -> None:
     again = browser.get("/account/")
     assert text not in text_of(again)
     assert "backup" in text_of(again)
+
+
+def test_the_page_says_when_a_token_was_used_last(browser: Client, user: User) -> None:
+    tokens.issue(user, name="new")
+    tokens.find(tokens.issue(user, name="old"))
+
+    page = text_of(browser.get("/account/"))
+
+    assert page.count("never used") == 1
+    assert re.search(r"used <time[^>]*>just now</time>", page)
 
 
 def test_a_token_without_a_name_is_refused(browser: Client) -> None:

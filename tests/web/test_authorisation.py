@@ -41,6 +41,9 @@ ROUTES = {
     "first-steps/hide": May.SIGNED_IN,
     "demo": May.SIGNED_IN,
     "downloads/many": May.SIGNED_IN,  # with their own: tests/web/test_many.py
+    "views/save": May.SIGNED_IN,
+    "views/<int:pk>/rename": May.SIGNED_IN,  # one's own: tests/web/test_saved_views.py
+    "views/<int:pk>/remove": May.SIGNED_IN,
     "queue/pause": May.STAFF,
     "queue/resume": May.STAFF,
     "banners": May.SIGNED_IN,
@@ -61,6 +64,7 @@ ROUTES = {
     "downloads/<correlation_id:correlation_id>/thumbnail": May.OWNER,
     "downloads/<correlation_id:correlation_id>/again": May.OWNER,
     "downloads/<correlation_id:correlation_id>/whole-list": May.OWNER,
+    "downloads/<correlation_id:correlation_id>/download": May.OWNER,
     "downloads/<correlation_id:correlation_id>/entries": May.OWNER,
     "downloads/<correlation_id:correlation_id>/entries/cancel": May.OWNER,
     "downloads/<correlation_id:correlation_id>/entries/retry": May.OWNER,
@@ -94,12 +98,16 @@ ROUTES = {
     "account/tokens": May.SIGNED_IN,
     "account/tokens/<int:pk>/revoke": May.SIGNED_IN,
     "help/": May.ANYBODY,
+    "help/keys": May.ANYBODY,
+    "words/<slug:language>/<slug:version>.js": May.ANYBODY,
     "setup/": May.ANYBODY,  # with the secret that only `serve` prints, while there is no user
     "login/": May.ANYBODY,
     "logout/": May.ANYBODY,
     "api/v1/downloads": May.SIGNED_IN,
     "api/v1/downloads/batch": May.SIGNED_IN,
     "api/v1/downloads/many": May.SIGNED_IN,
+    "api/v1/views": May.SIGNED_IN,
+    "api/v1/views/<name>": May.SIGNED_IN,
     "api/v1/queue": May.SIGNED_IN,
     "api/v1/queue/pause": May.STAFF,
     "api/v1/queue/resume": May.STAFF,
@@ -191,6 +199,8 @@ def address_of(route: str, download: Download) -> str:
     values = {
         "<correlation_id:correlation_id>": download.correlation_id,
         "<correlation_id>": download.correlation_id,
+        "<slug:language>": "en",
+        "<slug:version>": "0",
         "<path:name>": download.files.get().name,
         "<path:object_id>": str(download.pk),
         "<path:content_type_id>": "1",

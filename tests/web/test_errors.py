@@ -65,10 +65,12 @@ def test_the_log_says_it_in_one_line_a_minute(
     for number in range(5):
         client.get("/", headers={"Host": f"nas-{number}.local"})
 
-    allowed = ",".join(settings.VNSITE.allowed_hosts)
+    allowed = ",".join(settings.ALLOWED_HOSTS)
+    place = settings.VNSITE.data_dir / ".env"
     assert [record.getMessage() for record in caplog.records] == [
         "A request for the host name nas-0.local was refused."
         f" To allow it: VNSITE_ALLOWED_HOSTS={allowed},nas-0.local"
+        f" in {place}, or in the environment"
     ]
 
 

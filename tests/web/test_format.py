@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone, translation
 
 from downloads.sandbox.programs import find_deno
-from downloads.web.format import duration, instant, ordinal, since, size
+from downloads.web.format import duration, in_groups, instant, ordinal, since, size
 from downloads.web.words import words
 
 FORMAT_JS = Path(__file__).resolve().parent.parent.parent / "downloads/static/downloads/format.js"
@@ -95,6 +95,22 @@ def test_an_instant_is_written_whole_and_as_it_is_shown(
     assert written == f"{head} {rest}</time>"
 
 
+@pytest.mark.parametrize(
+    ("number", "english", "spanish"),
+    [(999, "999", "999"), (1284, "1,284", "1284"), (12_345, "12,345", "12.345")],
+)
+def test_digits_are_grouped_as_the_reader_does(number: int, english: str, spanish: str) -> None:
+    assert in_groups(number) == english
+    with translation.override("es"):
+        assert in_groups(number) == spanish
+
+
+def test_spanish_has_a_decimal_comma_and_begins_a_date_with_the_day() -> None:
+    with translation.override("es"):
+        assert (size(1536), duration(0.44)) == ("1,5 KiB", "0,4 s")
+        assert "28/11/2026 09:58:30 UTC" in instant(datetime(2026, 11, 28, 9, 58, 30, tzinfo=UTC))
+
+
 def test_a_size_that_is_not_known_is_a_dash() -> None:
     assert size(None) == "—"
 
@@ -108,11 +124,9 @@ def test_the_browser_writes_the_same(
     deno = find_deno()
     if deno is None:
         pytest.skip("deno is missing: run bin/setup")
-    page = {"lang": "en", "words": json.dumps(words())}
     code = (
-        f"const page = {json.dumps(page)};"
-        "globalThis.document = { documentElement: page,"
-        " getElementById: () => ({ textContent: page.words }) };"
+        'globalThis.document = { documentElement: { lang: "en" } };'
+        f"globalThis.vnsiteWords = {json.dumps(words())};"
         f"const {{ {function} }} = await import({json.dumps(FORMAT_JS.as_uri())});"
         f"console.log(JSON.stringify({json.dumps(list(table))}.map({function})));"
     )

@@ -26,6 +26,7 @@ def test_what_was_chosen_goes_before_the_browser(user: User) -> None:
     client = Client()
     client.force_login(user)
     fields = {"theme": "auto", "density": "compact", "announcements": "all", "language": "en"}
+    fields |= {"motion": "system", "update_seconds": "0"}
     client.post("/account/preferences", fields)
 
     assert '<html lang="en"' in page(client, "/account/")

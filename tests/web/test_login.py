@@ -56,6 +56,25 @@ def test_it_says_when_the_lock_ends(client: Client, user: User) -> None:
     assert "in 6 minutes" in answer.content.decode()
 
 
+def test_after_the_lock_one_still_gets_where_one_wanted(client: Client, user: User) -> None:
+    use_up_the_tries(client)
+    form = {"username": "ursula", "password": "wrong"}
+
+    refused = client.post("/login/", {**form, "next": "/?q=a"}, REMOTE_ADDR="192.0.2.1")
+    elsewhere = client.post("/login/", {**form, "next": "//evil.example"}, REMOTE_ADDR="192.0.2.1")
+
+    assert 'href="/login/?next=/%3Fq%3Da"' in refused.content.decode()
+    assert "evil" not in elsewhere.content.decode()
+
+
+def test_a_wrong_password_is_said_in_words_and_the_name_stays(client: Client, user: User) -> None:
+    page = try_to_sign_in(client, "wrong").content.decode()
+
+    assert 'class="errors is-error" role="alert"' in page
+    assert 'value="ursula"' in page
+    assert 'autocomplete="current-password"' in page
+
+
 def test_the_admin_has_no_other_door(client: Client, staff: User) -> None:
     for _ in range(LIMIT):
         client.post("/admin/login/", {"username": "stefan", "password": "wrong"})

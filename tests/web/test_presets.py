@@ -12,6 +12,7 @@ from django.test import Client
 from downloads.models import Download, Preset, presets
 from downloads.rules.options import DownloadOptions
 from downloads.rules.presets import SHIPPED
+from downloads.web.choice_form import Shown
 from tests.conftest import PASSWORD
 from tests.helpers.presets import save
 
@@ -54,6 +55,15 @@ def filled(preset: str, *, shown: str, **changes: Any) -> dict[str, Any]:
     return {"urls": URL, "preset": preset, "shown": memory, **ticked}
 
 
+def unfolded(client: Client, answer: Any) -> str:
+    """The page after its form's options were asked for."""
+    memory = re.search(r'name="shown" value="([^"]*)"', answer.content.decode())
+    preset = re.search(r'<option value="([^"]*)" selected>', text_of(answer))
+    assert memory
+    assert preset
+    return text_of(client.post("/add", {"preset": preset[1], "shown": unescape(memory[1])}))
+
+
 # The form.
 
 
@@ -67,6 +77,37 @@ def test_the_form_begins_with_the_best_and_offers_the_others(browser: Client, us
         assert f'<optgroup label="{heading}">' in page
         assert f'<option value="{key}">' in page
     assert '<a href="/presets/">' in page
+
+
+def test_a_page_has_no_option_until_it_is_asked_for(browser: Client) -> None:
+    page = browser.get("/")
+
+    assert "id_quality" not in text_of(page)
+    assert '<details class="add-change" open' in unfolded(browser, page)
+
+
+def test_options_that_were_never_unfolded_stay_as_they_were(browser: Client) -> None:
+    browser.post("/downloads/", filled("podcast", shown="podcast", audio="opus"))
+    folded = str(Shown("podcast", DownloadOptions(audio="opus"), is_folded=True))
+
+    for preset in ("podcast", "m4a"):
+        form = {"urls": f"{URL}?{preset}", "preset": preset, "shown": folded}
+        assert browser.post("/downloads/", form).status_code == 302
+        of_preset = {"audio": "opus"} if preset == "podcast" else {"audio": "m4a"}
+        assert chosen() == of_preset
+
+
+def test_unfolding_keeps_what_was_typed_and_adds_nothing(browser: Client) -> None:
+    folded = str(Shown("best", DownloadOptions(), is_folded=True))
+    form = {"urls": f"{URL} and", "preset": "archive", "shown": folded}
+
+    page, part = (text_of(browser.post("/add", form, headers=sent)) for sent in ({}, SCRIPT))
+
+    assert f">\n{URL} and</textarea>" in page
+    for answer in (page, part):
+        assert '<option value="mkv" selected>' in answer
+    assert "<textarea" not in part
+    assert not Download.objects.exists()
 
 
 def test_a_preset_alone_is_enough(browser: Client) -> None:
@@ -143,7 +184,7 @@ def test_what_contradicts_the_preset_is_said_at_the_option(browser: Client) -> N
 
     assert answer.status_code == 422
     assert "Plays everywhere: H.264 and AAC do not go into webm" in words_of(answer)
-    assert '<details class="add-change" open>' in text_of(answer)
+    assert '<details class="add-change" open' in text_of(answer)
 
 
 # The last choice and the default.
@@ -156,7 +197,7 @@ def test_the_last_choice_is_there_after_signing_in_again(client: Client, user: U
     client.post("/logout/")
 
     client.post("/login/", {"username": "ursula", "password": PASSWORD})
-    page = text_of(client.get("/"))
+    page = unfolded(client, client.get("/"))
 
     assert '<option value="podcast" selected>' in page
     assert '<option value="opus" selected>' in page
@@ -169,7 +210,7 @@ def test_the_form_begins_with_the_default(browser: Client, user: User) -> None:
 
     browser.post("/presets/default", {"key": "podcast"})
 
-    page = text_of(browser.get("/"))
+    page = unfolded(browser, browser.get("/"))
     assert '<option value="podcast" selected>' in page
     assert '<option value="mp3" selected>' in page
     assert '<option value="360p" selected>' not in page
@@ -192,7 +233,7 @@ def test_the_options_of_the_form_are_saved_as_a_preset(browser: Client, user: Us
     assert "Saved as preset “My archive”." in page
     assert ">\nnot yet a link</textarea>" in page
     assert '<option value="my archive" selected>' in page
-    assert 'value="0:01-0:02"' in page  # still chosen for this link
+    assert 'value="0:01-0:02"' in unfolded(browser, answer)  # still chosen for this link
     assert not Download.objects.exists()
 
 
@@ -213,7 +254,7 @@ def test_a_preset_that_is_not_saved_loses_nothing(
 
     assert answer.status_code == 422
     assert sentence in words_of(answer)
-    assert '<details class="add-change" open>' in text_of(answer)
+    assert '<details class="add-change" open' in text_of(answer)
     assert f">\n{URL}</textarea>" in text_of(answer)
     assert 'value="2M"' in text_of(answer)
     assert Preset.objects.count() == 1
@@ -241,7 +282,7 @@ def test_the_page_lists_presets_in_words(browser: Client, user: User, staff: Use
 
     assert "TV Up to 720p · Video and sound · Container of the site Edit TV" in words
     assert "Everybody's by stefan" in words
-    assert "Archive Best quality · Video and sound · As mkv · Subtitles: all" in words
+    assert "Archive Best quality · Video and sound · As mkv · Subtitles: all languages" in words
     assert "Not yours" not in words
 
 

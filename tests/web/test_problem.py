@@ -1,15 +1,20 @@
 """The error of a download on its page: what happened, what to do, what exactly."""
 
+import html
 import re
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
+from django.utils import translation
+from django.utils.translation import gettext
+from pytest_django.fixtures import Settings
 
 from downloads.models import Download, Extractors
 from downloads.rules.errors import BY_CODE, ErrorClass, advice_of
 from downloads.rules.states import State
+from downloads.rules.words import say
 from tests.helpers import lives
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_disk")]
@@ -69,8 +74,9 @@ def failed(owner: User, error_class: ErrorClass, **data: Any) -> Download:
     return download
 
 
-def panel_of(client: Client, download: Download) -> str:
-    page = client.get(f"/downloads/{download.correlation_id}/").content.decode()
+def panel_of(client: Client, download: Download, *, language: str = "en") -> str:
+    headers = {"Accept-Language": language}
+    page = client.get(f"/downloads/{download.correlation_id}/", headers=headers).content.decode()
     return page.partition('id="part-problem"')[2].partition("</section>")[0]
 
 
@@ -96,14 +102,110 @@ def test_every_error_says_what_happened_and_what_to_do_and_tells_no_secret(
     assert SECRET not in panel
 
 
+@pytest.mark.parametrize("error_class", ErrorClass)
+def test_every_error_says_the_same_in_spanish(
+    browser: Client, user: User, error_class: ErrorClass
+) -> None:
+    download = failed(user, error_class)
+    english, spanish = (panel_of(browser, download, language=each) for each in ("en", "es"))
+
+    advice = advice_of(error_class, {})
+    with translation.override("es"):
+        sentence, next_step = say(advice.sentence), say(advice.next_step)
+    assert sentence != advice.sentence
+    assert sentence in html.unescape(spanish)
+    assert next_step in html.unescape(spanish)
+    assert len(steps_in(spanish)) == len(steps_in(english)) > 0
+    assert not set(steps_in(spanish)) & set(steps_in(english)) - {COMMANDS.get(error_class)}
+    assert SECRET not in spanish
+
+
 @pytest.mark.parametrize("code", BY_CODE)
+@pytest.mark.parametrize("language", ["en", "es"])
 def test_every_code_of_an_error_has_its_own_sentence(
+    browser: Client, user: User, code: str, language: str
+) -> None:
+    download = failed(user, ErrorClass.FORMAT_UNAVAILABLE, code=code)
+
+    panel = html.unescape(panel_of(browser, download, language=language))
+
+    with translation.override(language):
+        sentence, change = say(BY_CODE[code].sentence), gettext("Retry with changes…")
+    assert sentence in panel
+    assert (sentence == BY_CODE[code].sentence) == (language == "en")
+    assert change in steps_in(panel)
+
+
+FOUND = [
+    {"kind": "video", "height": 540, "container": "webm"},
+    {"kind": "video", "height": 360, "container": "mp4", "bytes": 2**20},
+    {"kind": "audio"},
+]
+
+
+def test_a_wish_that_cannot_be_had_offers_what_can(browser: Client, user: User) -> None:
+    panel = panel_of(browser, failed(user, ErrorClass.FORMAT_UNAVAILABLE, formats=FOUND))
+
+    assert steps_in(panel)[:4] == [
+        "Retry: 540p · webm",
+        "Retry: 360p · mp4 · about 1.0 MiB",
+        "Retry: Audio only",
+        "Open the source page",
+    ]
+
+
+def test_a_choice_that_was_found_takes_back_what_stood_in_its_way(
+    browser: Client, user: User
+) -> None:
+    download = failed(user, ErrorClass.FORMAT_UNAVAILABLE, formats=FOUND)
+    panel = panel_of(browser, download)
+    form = next(each for each in panel.split("<form")[1:] if "360p · mp4" in each)
+    fields = dict(re.findall(r'name="(quality|audio|container)" value="([^"]*)"', form))
+
+    browser.post(f"/downloads/{download.correlation_id}/retry-changed", fields)
+
+    download.refresh_from_db()
+    assert (download.options["quality"], download.options["container"]) == ("360p", "auto")
+
+
+@pytest.mark.parametrize("code", ["empty_clip", "live_refused", "is_list"])
+def test_other_formats_are_not_offered_where_they_do_not_help(
     browser: Client, user: User, code: str
 ) -> None:
-    panel = panel_of(browser, failed(user, ErrorClass.FORMAT_UNAVAILABLE, code=code))
+    download = failed(user, ErrorClass.FORMAT_UNAVAILABLE, code=code, formats=FOUND)
 
-    assert BY_CODE[code].sentence in panel.replace("&#x27;", "'")
-    assert "Retry with changes…" in steps_in(panel)
+    assert "540p" not in " ".join(steps_in(panel_of(browser, download)))
+
+
+def test_what_was_asked_for_is_not_offered_as_another_choice(browser: Client, user: User) -> None:
+    download = lives.start(lives.submit(user, audio="best"))
+    data = {"formats": FOUND}
+    download.move(
+        State.FAILED,
+        actor="test",
+        reason=ErrorClass.FORMAT_UNAVAILABLE,
+        error_class=ErrorClass.FORMAT_UNAVAILABLE,
+        error_data=data,
+    )
+
+    assert "Retry: Audio only" not in steps_in(panel_of(browser, download))
+
+
+def test_sound_is_not_offered_of_what_has_none(browser: Client, user: User) -> None:
+    download = failed(user, ErrorClass.FORMAT_UNAVAILABLE, code="no_sound", formats=FOUND)
+
+    assert "Retry: Audio only" not in steps_in(panel_of(browser, download))
+
+
+def test_what_is_too_large_offers_what_is_small_enough(
+    browser: Client, user: User, settings: Settings
+) -> None:
+    settings.VNSITE = settings.VNSITE.model_copy(update={"max_bytes": 2**20})
+    large = {"kind": "video", "height": 1080, "container": "mp4", "bytes": 2**21}
+
+    panel = panel_of(browser, failed(user, ErrorClass.TOO_LARGE, formats=[large, *FOUND]))
+
+    assert steps_in(panel)[:2] == ["Retry: 360p · mp4 · about 1.0 MiB", "Retry"]
 
 
 def test_staff_are_led_to_what_only_they_can_change(user: User, staff: User) -> None:

@@ -202,6 +202,7 @@ NOTHING: dict[str, Any] = {"sites": {}, "owners": {}, "queue": "", "paused": []}
 
 @pytest.mark.usefixtures("one_each")
 def test_the_stream_says_who_waits_when_that_changes(user: User, staff: User) -> None:
+    lives.make_worker()
     submit(user, 2)
     mine, all_of_them = Cursor(seq=0, owner_id=user.pk), Cursor(seq=0, owner_id=None)
     other = Cursor(seq=0, owner_id=staff.pk)

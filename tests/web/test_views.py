@@ -199,6 +199,29 @@ def test_pages_of_fifty_there_and_back(browser: Client, user: User, sort: str) -
     assert [shown_ids(page) for page in back] == [ids[100:], ids[50:100], ids[:50]]
 
 
+@pytest.mark.parametrize("rows", [25, 100])
+def test_as_many_rows_on_a_page_as_its_reader_wants(browser: Client, user: User, rows: int) -> None:
+    wishes = [(f"https://example.org/cat/{n}", DownloadOptions()) for n in range(120)]
+    submitted = submissions.submit(wishes, owner=user, actor="test")
+    ids = [answer.download.correlation_id for answer in submitted]
+    first = text_of(browser.get("/?sort=oldest&q=cat"))
+    [address] = re.findall(rf'<a href="([^"]+)">{rows}</a>', first)
+
+    page = browser.get(address.replace("&amp;", "&"))
+    following = link_to(page, "next")
+
+    assert shown_ids(page) == ids[:rows]
+    assert f'<input type="hidden" name="rows" value="{rows}">' in text_of(page)
+    assert following
+    assert shown_ids(browser.get(following)) == ids[rows : 2 * rows]
+
+
+def test_a_short_list_offers_no_other_pages(browser: Client, user: User) -> None:
+    lives.submit(user)
+
+    assert "Rows on a page" not in text_of(browser.get("/?rows=7"))
+
+
 def test_a_page_takes_as_many_queries_for_fifty_rows_as_for_one(
     browser: Client, user: User, django_assert_max_num_queries: Callable[..., Any]
 ) -> None:
@@ -326,6 +349,48 @@ def test_a_row_says_for_how_long_nothing_has_come(browser: Client, user: User) -
 
     assert re.search(r"No bytes for 1\d s", row)
     assert "left" not in row
+
+
+def test_a_site_that_is_read_for_long_is_called_slow(browser: Client, user: User) -> None:
+    download = lives.start(lives.submit(user))
+    asked_at = timezone.now()
+    Progress.objects.update(phase=Phase.EXTRACTING, updated_at=asked_at)
+    row = row_of(browser.get("/"), download)
+    assert "Looking up the video" in row
+    assert f'data-due datetime="{(asked_at + timedelta(seconds=30)).isoformat()}"' in row
+
+    Progress.objects.update(updated_at=asked_at - timedelta(seconds=30))
+
+    row = row_of(browser.get("/"), download)
+    assert "The site is slow to answer" in row
+    assert "data-due" not in row
+
+
+def test_a_cancelled_row_says_who_did_it_and_how_long_the_stop_took(
+    browser: Client, user: User
+) -> None:
+    download = lives.start(lives.submit(user))
+    actions.cancel(download, actor="user:ursula")
+    download.refresh_from_db()
+    download.move(State.CANCELLED, actor="test", reason=Reason.CANCELLED)
+    end = download.cancel_requested_at + timedelta(seconds=3)  # type: ignore[operator]
+    Download.objects.filter(pk=download.pk).update(finished_at=end)
+
+    row = row_of(browser.get("/"), download)
+
+    assert "By ursula, " in row
+    assert ", stopped in 3 s" in row
+
+
+def test_a_completed_row_says_how_much_came_how_fast(browser: Client, user: User) -> None:
+    subtitles = {"name": "clip.en.vtt", "media_type": "text/vtt", "role": "subtitles"}
+    download = lives.complete(lives.submit(user), beside=[subtitles])
+    download.refresh_from_db()
+    assert download.started_at
+    end = download.started_at + timedelta(seconds=2)
+    Download.objects.filter(pk=download.pk).update(finished_at=end)
+
+    assert "2 files, 10 B in 2 s, 5 B/s" in row_of(browser.get("/"), download)
 
 
 def test_a_row_that_is_being_cancelled(browser: Client, user: User) -> None:
@@ -770,7 +835,7 @@ def test_no_page_has_inline_scripts_or_styles(every_page: dict[str, str]) -> Non
     for name, page in every_page.items():
         assert not re.search(r"\sstyle=|<style|\son\w+=|javascript:", page), name
         for script in re.findall(r"<script[^>]*>", page):
-            assert ' src="/static/' in script or "application/json" in script, name
+            assert ' src="/' in script or "application/json" in script, name
 
 
 def test_no_page_loads_anything_from_elsewhere(every_page: dict[str, str]) -> None:

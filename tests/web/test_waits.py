@@ -166,6 +166,7 @@ def test_a_download_with_a_start_says_when_that_is(browser: Client, user: User) 
 
 
 def test_the_page_and_the_stream_have_the_same_word_for_a_wait(browser: Client, user: User) -> None:
+    lives.make_worker()
     submit(user)
     make_wait()
 

@@ -1,5 +1,6 @@
 """The page of the workers, and the warning on every page that nobody works."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
 
-from downloads.models import Worker
+from downloads.models import Preferences, Worker
 from tests.helpers import lives
 
 pytestmark = pytest.mark.django_db
@@ -56,11 +57,12 @@ def shown(client: Client, address: str = "/workers/") -> str:
 
 
 def test_a_worker_is_a_row_with_all_that_staff_ask_about(page: Client) -> None:
-    worker()
+    worker(cpu_percent=12.4, memory_bytes=300 * 2**20, version="0.1.0")
 
     html = shown(page)
 
-    for words in ("worker 1 (box)", "Alive", "0 of 4", "4711", "2026.1.2", "Drain"):
+    of_one = ("worker 1 (box)", "Alive", "0 of 4", "12 %", "300 MiB", "box", "4711", "Drain")
+    for words in (*of_one, "vnsite 0.1.0", "yt-dlp 2026.1.2"):
         assert words in html
 
 
@@ -100,8 +102,9 @@ def test_others_see_no_process_no_check_and_no_report(others: Client) -> None:
     html = shown(others)
 
     assert "worker 1 (box)" in html
-    for words in ("4711", "Checks", "Copy report", "Drain"):
+    for words in ("4711", "Checks", "Copy report", "Drain", "Orphans", "Open live updates"):
         assert words not in html
+    assert others.get("/workers/?part=checks").status_code == 403
 
 
 def test_staff_let_a_worker_drain_and_resume(page: Client) -> None:
@@ -155,6 +158,42 @@ def test_a_command_in_a_remedy_can_be_copied(page: Client, settings: Any) -> Non
         key.unlink()
 
 
+def test_what_is_wrong_is_named_before_what_is_fine(page: Client) -> None:
+    levels = re.findall(r"is-(error|warning|info|success)\">", shown(page, "/workers/?part=checks"))
+
+    order = ["error", "warning", "info", "success"]
+    assert set(levels) >= {"error", "info", "success"}  # no worker; curl_cffi; the folders
+    assert levels == sorted(levels, key=order.index)
+
+
+def test_a_page_over_plain_http_says_what_a_browser_withholds(page: Client) -> None:
+    assert "<strong>https</strong>" in shown(page)
+    assert "This page came over plain http." in shown(page)
+
+
+def test_a_proxy_is_tried_by_hand_without_scripts(page: Client) -> None:
+    assert "Bearer TOKEN&quot; http://testserver/events/" in shown(page).replace('"', "&quot;")
+
+
+@pytest.mark.parametrize("part", ["now", "queue", "checks"])
+def test_the_page_asks_for_its_parts_alone(page: Client, part: str) -> None:
+    worker()
+
+    alone = shown(page, f"/workers/?part={part}")
+
+    assert f'hx-get="?part={part}"' in shown(page)
+    assert "<html" not in alone
+    assert "hx-get" not in alone
+
+
+def test_who_wants_pages_to_start_paused_gets_this_one_paused(page: Client, staff: User) -> None:
+    assert 'id="pause" type="button" aria-pressed="false"' in shown(page)
+
+    Preferences.objects.create(user=staff, starts_paused=True)
+
+    assert 'id="pause" type="button" aria-pressed="true"' in shown(page)
+
+
 def test_checks_are_made_again_when_somebody_asks(page: Client, settings: Any) -> None:
     assert ">Fail</span> <strong>free space" not in shown(page)
     settings.VNSITE = settings.VNSITE.model_copy(update={"min_free_bytes": 2**60})
@@ -175,8 +214,18 @@ def test_the_queue_says_what_waits_for_how_long_and_what_failed(
     assert "<dt>Waiting</dt><dd>2</dd>" in to_staff
     assert "<dt>Oldest</dt><dd><time" in to_staff
     assert "1 <code>" in to_staff
+    assert "2 waiting now, at most 2 in the last 24 hours." in to_staff
+    assert "1 waiting now, at most 1 in the last 24 hours." in to_others
+    assert 'q=error:unavailable">1' in to_staff
     assert "<dt>Waiting</dt><dd>1</dd>" in to_others
     assert "1 <code>" not in to_others
+
+
+def test_orphans_are_counted_by_the_workers_that_found_them(page: Client) -> None:
+    worker(orphans_mended=3)
+    worker("box-13-cd56", orphans_mended=1, orphans_left=2)
+
+    assert "6 found, 4 cleaned up" in shown(page)
 
 
 def test_the_report_has_versions_workers_and_checks_without_secrets(

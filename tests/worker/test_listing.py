@@ -12,7 +12,6 @@ from downloads.rules.media_id import media_id_of
 from downloads.rules.options import DownloadOptions
 from downloads.rules.states import Outcome, Result
 from tests.helpers.lists import Catalogue, feed
-from tests.helpers.media_server import MediaServer
 from tests.helpers.scripted_site import Answer, ScriptedSite
 from tests.helpers.waiting import wait_for
 from tests.helpers.worker import (
@@ -90,22 +89,6 @@ def test_a_cancel_while_a_list_is_read_leaves_none(scripted_site: ScriptedSite) 
 
 
 # What becomes of the entries
-
-
-@pytest.fixture
-def catalogue(scripted_site: ScriptedSite, media_server: MediaServer) -> Catalogue:
-    return Catalogue(scripted_site, media_server.file("small.mp4").read_bytes())
-
-
-@pytest.fixture
-def run(scripted_site: ScriptedSite) -> Callable[[], None]:
-    """Let a worker do all that there is to do."""
-
-    def run() -> None:
-        with running_worker("--once", VNSITE_ALLOW_PRIVATE_HOSTS=scripted_site.origin) as worker:
-            assert worker.wait() == 0
-
-    return run
 
 
 def made_of(download: Download) -> list[Download]:

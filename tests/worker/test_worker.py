@@ -17,6 +17,7 @@ from downloads import DownloadManager, actions
 from downloads.fetch.processes import Process
 from downloads.models import Download, Progress, Worker
 from downloads.rules.links import InvalidLink
+from tests.helpers import lives
 from tests.helpers.media_server import MediaServer
 from tests.helpers.scripted_site import Answer, ScriptedSite
 from tests.helpers.waiting import wait_for
@@ -319,6 +320,19 @@ def test_a_worker_that_starts_gives_the_downloads_of_a_dead_one_back(
         wait_for_state(download, "downloading")
 
     assert download.attempt == 2
+
+
+@pytest.mark.both_databases
+def test_a_worker_counts_the_orphans_that_it_mended(
+    dead_worker: Worker, allowed: dict[str, str]
+) -> None:
+    submit("https://example.org/never")
+    assert lives.claim_next(dead_worker)
+
+    with running_worker("--host-name", dead_worker.host, **allowed) as worker:
+        row = wait_for(lambda: Worker.objects.filter(pid=worker.process.pid, orphans_mended=1))
+
+    assert row.get().orphans_left == 0
 
 
 @pytest.mark.both_databases

@@ -24,6 +24,7 @@ from downloads.rules.redaction import escape
 from downloads.rules.states import Outcome, Result, State
 from downloads.submission import check_link, links_in
 from downloads.waiting import has_live_worker
+from downloads.web.found_view import checked_in_words
 
 ACTOR = "command"
 SHIPPED_KEYS = ", ".join(each.key for each in SHIPPED)
@@ -206,6 +207,8 @@ def end_line(download: Download) -> str:
         return f"completed: a list with {download.listing.count:,} entries"
     if download.result == Result.HAVE_IT:
         return f"completed: it is there already, of {download.have or 'a deleted download'}"
+    if download.result == Result.CHECKED:
+        return f"completed: {checked_in_words(download)}"
     if download.outcome == Outcome.COMPLETED:
         return f"completed: {download.library_path}"
     return str(download.outcome)

@@ -15,7 +15,7 @@ from downloads.rules.redaction import escape
 
 class Command(BaseCommand):
     help = (
-        "Check database, workers, folders, free space, yt-dlp, ffmpeg, deno, the fence of "
+        "Check database, clocks, workers, folders, free space, yt-dlp, ffmpeg, deno, the fence of "
         "downloads and the secret key. Ends with 2 when something fails, else with 0."
     )
     # Django's own checks would stop it where it has to say what is wrong.
@@ -38,7 +38,7 @@ class Command(BaseCommand):
         level = worst(checks)
         if options["json"]:
             report = {"level": level, "checks": [asdict(check) for check in checks]}
-            self.stdout.write(json.dumps(report, indent=2))
+            self.stdout.write(json.dumps(report, indent=2, default=str))
         else:
             self._print(checks)
         if level is Level.FAILURE:
@@ -49,12 +49,13 @@ class Command(BaseCommand):
     def _print(self, checks: list[Check]) -> None:
         styles = {
             Level.OK: self.style.SUCCESS,
+            Level.NOTE: self.style.MIGRATE_HEADING,
             Level.WARNING: self.style.WARNING,
             Level.FAILURE: self.style.ERROR,
         }
         width = max(len(check.name) for check in checks)
         for check in checks:
             level = styles[check.level](f"{check.level:8}")
-            self.stdout.write(f"{level} {check.name:{width}}  {escape(check.sentence)}")
+            self.stdout.write(f"{level} {check.name:{width}}  {escape(str(check.sentence))}")
             if check.fix:
-                self.stdout.write(f"{'':8} {'':{width}}  → {escape(check.fix)}")
+                self.stdout.write(f"{'':8} {'':{width}}  → {escape(str(check.fix))}")

@@ -29,7 +29,7 @@ from downloads.models import Worker, database_now, submissions
 from downloads.models.notifier import open_doorbell
 from downloads.models.schema import migrations_on_disk, why_foreign
 from downloads.rules.options import DownloadOptions
-from downloads.web import demo
+from downloads.web import demo, refused_host
 from vnsite.config import ConfigError
 from vnsite.server import CannotListen, WebServer
 
@@ -182,7 +182,7 @@ class Command(BaseCommand):
         for link in self._links_for_others():
             self._say(f"From other machines: {link.rstrip('/')}{path or '/'}")
         if self._addresses:
-            self._say("To be reached by another name, put it into VNSITE_ALLOWED_HOSTS.")
+            self._say(f"To be reached by a name: {refused_host.line_for('NAME')}")
 
     def _links_for_others(self) -> list[str]:
         """Return the site's links for other machines, as far as it answers to their hosts."""

@@ -81,7 +81,9 @@ async function send(url, body) {
   note.textContent = isPage ? form.dataset.away : text; // a page tells of an error
   if (wasAsked) note.focus(); // a row that has the focus would stay
   document.dispatchEvent(new CustomEvent("vnsite:changed", { detail: [...selected] }));
-  return response?.ok && tick(false);
+  if (!response?.ok) return;
+  tick(false);
+  list.dispatchEvent(new Event("change")); // as by hand: rows that waited for it may come in
 }
 
 function ask(html) {

@@ -61,9 +61,9 @@ function draw(marks) {
   };
   const drawLines = ({ ctx, bbox, valToPos }) => {
     ctx.fillStyle = style.color;
-    ctx.fillRect(bbox.left, valToPos(mean(known(speeds)), "y", true), bbox.width, 1);
-    for (const [seconds] of marks)
-      ctx.fillRect(valToPos(start() + seconds, "x", true), bbox.top, 1, bbox.height);
+    const at = (value, axis) => Math.round(valToPos(value, axis, true));
+    ctx.fillRect(bbox.left, at(mean(known(speeds)), "y"), bbox.width, 1);
+    for (const [seconds] of marks) ctx.fillRect(at(start() + seconds, "x"), bbox.top, 1, bbox.height);
   };
   const options = {
     ...box(),

@@ -3,6 +3,7 @@
 
 import { duration } from "./format.js";
 import { write } from "./patch.js";
+import { say } from "./words.js";
 
 const STORE = `vnsite:ticked:${document.body.dataset.download}`;
 
@@ -77,8 +78,8 @@ function show() {
   byId("untick").hidden = ticked.size === 0;
   write(byId("ticked"), inWords(ticked));
   const way = document.querySelector("#choose [name=which]:checked")?.value;
-  const number = way === "ticked" && ticked.size ? ` ${ticked.size}` : "";
-  write(document.querySelector("#add-entries span"), `Add${number}`);
+  const n = way === "ticked" && ticked.size;
+  write(document.querySelector("#add-entries span"), n ? say("add_n", { n }) : say("add"));
   const tickAll = byId("tick-all");
   if (!tickAll) return;
   tickAll.checked = here.length === all.length;
@@ -86,8 +87,10 @@ function show() {
 }
 
 function inWords(ticked) {
-  if (!ticked.size) return "Nothing is ticked.";
+  if (!ticked.size) return say("none_ticked");
   const seconds = [...ticked.values()].reduce((sum, each) => sum + each, 0);
-  const others = elsewhere.size ? `, ${elsewhere.size} of them not shown` : "";
-  return `${ticked.size} ticked${others}${seconds ? `, together ${duration(seconds)}` : ""}`;
+  const said = [say("ticked", { n: ticked.size })];
+  if (elsewhere.size) said.push(say("ticked_elsewhere", { n: elsewhere.size }));
+  if (seconds) said.push(say("ticked_length", { duration: duration(seconds) }));
+  return said.join(", ");
 }

@@ -19,10 +19,15 @@ addEventListener("keydown", (event) => {
   isGoing = key === "g";
   if (!meant) return;
   event.preventDefault();
-  if (meant.matches("dialog")) meant.showModal();
+  if (meant.matches("dialog")) show(meant);
   else if (meant.matches(".title, summary, [type=search], textarea")) meant.focus();
   else meant.click();
 });
+
+function show(dialog) {
+  dialog.dispatchEvent(new Event("vnsite:asked")); // htmx loads what it lists
+  dialog.showModal();
+}
 
 function find(key, row) {
   if (isGoing) return one(`[data-go="${CSS.escape(key)}"]`);

@@ -5,7 +5,16 @@ import { alarm, announcers } from "./announce.js";
 import { connect } from "./connection.js";
 import { size } from "./format.js";
 import * as patch from "./patch.js";
-import { begin, changed, gone, noteUnshown, refreshAll, refreshBanners, refreshSoon } from "./refresh.js";
+import {
+  begin,
+  changed,
+  gone,
+  noteUnshown,
+  refreshAll,
+  refreshBanners,
+  refreshNow,
+  refreshSoon,
+} from "./refresh.js";
 import * as rows from "./rows.js";
 import * as signs from "./signs.js";
 import { noteAnswer, showChip, status, watch } from "./status.js";
@@ -204,7 +213,10 @@ function pause(isPaused) {
   showChip();
 }
 
-byId("chip-retry").addEventListener("click", () => connection.ask("retry"));
+byId("chip-retry").addEventListener("click", () => {
+  connection.ask("retry");
+  refreshNow();
+});
 
 document.addEventListener("vnsite:added", (event) => rows.expect(event.detail));
 document.addEventListener("vnsite:changed", (event) => onOwn(event.detail));
@@ -294,5 +306,5 @@ setInterval(() => {
 
 patch.writeTimes();
 showAll();
-pause("paused" in page);
+pause(page.paused === "1");
 connection.open();

@@ -6,6 +6,7 @@ import * as rows from "./rows.js";
 
 const LEAST_MS = 20; // before one: what is committed together is asked for together
 const REST = 3; // between two, times what the last one took: who is slow to answer is asked less
+const MOST_REST_MS = 2_000;
 const HIDDEN_MS = 700; // between two while nobody looks; what is announced finds its row after 1 s
 const AFTER_ERROR_MS = 3_000;
 const PATIENCE_MS = 10_000; // also the age at which banners are asked for again: a disk fills
@@ -38,6 +39,14 @@ export function refreshSoon(isForOwn = false) {
   timer = setTimeout(refresh, Math.max(LEAST_MS, restUntil - performance.now()));
 }
 
+// What is to be asked for is not waited for any longer.
+export function refreshNow() {
+  clearTimeout(timer);
+  timer = null;
+  restUntil = 0;
+  if (changed.size || everything || banners) refreshSoon();
+}
+
 export function refreshAll() {
   everything = true;
   refreshSoon();
@@ -68,7 +77,7 @@ async function refresh() {
     else await Promise.all([list(ids, all), withBanners && !all && absorb(page.banners)]);
     if (withBanners) bannersAt = performance.now();
     asker.onAnswer(true);
-    rest = Math.max(rest, REST * (performance.now() - began));
+    rest = Math.max(rest, Math.min(MOST_REST_MS, REST * (performance.now() - began)));
   } catch {
     // The server is away. What was asked for is asked for again when it is back.
     for (const id of ids) changed.add(id);
@@ -127,9 +136,4 @@ function useToken(fresh) {
   if (token) for (const field of document.querySelectorAll(name)) field.value = token;
 }
 
-document.addEventListener("visibilitychange", () => {
-  clearTimeout(timer);
-  timer = null;
-  restUntil = 0;
-  if (changed.size || everything || banners) refreshSoon();
-});
+document.addEventListener("visibilitychange", refreshNow);

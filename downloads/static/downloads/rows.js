@@ -72,6 +72,7 @@ export function settle() {
 function isInUse() {
   return (
     list.contains(document.activeElement) ||
+    list.querySelector("[name=ids]:checked") ||
     list.querySelector("[data-keep][open]") ||
     (pointer.matches && list.querySelector(":is(a, button, summary, label):hover")) ||
     list.getBoundingClientRect().top < 0
@@ -101,11 +102,13 @@ function putInOrder() {
 function leaveSoon(row) {
   if (leaving.has(row)) return;
   leaving.add(row);
-  setTimeout(() => {
-    leaving.delete(row);
-    if (row.matches(":hover, :focus-within")) leaveSoon(row);
-    else if (row.isConnected) row.remove();
-  }, LEAVE_MS);
+  let timer = null;
+  const wait = () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => row.matches(":hover, :focus-within") || row.remove(), LEAVE_MS);
+  };
+  for (const left of ["pointerout", "focusout"]) row.addEventListener(left, wait);
+  wait();
 }
 
 // What no longer fits on this page is the beginning of the next one.
@@ -127,7 +130,7 @@ if (exists) {
     // The press on the button takes the focus out of the list: it must still be there to be clicked.
     if (event.relatedTarget !== button) setTimeout(settle);
   };
-  for (const calm of ["pointerout", "focusout"]) list.addEventListener(calm, settleSoon);
+  for (const calm of ["pointerout", "focusout", "change"]) list.addEventListener(calm, settleSoon);
   addEventListener("scroll", () => held.size && settle(), { passive: true });
   button.addEventListener("click", (event) => {
     if (!takesNew) return; // a link to the first page

@@ -4,7 +4,7 @@ import { alarm } from "./announce.js";
 import * as patch from "./patch.js";
 import { changed, refreshAll } from "./refresh.js";
 import { toast } from "./signs.js";
-import { say } from "./words.js";
+import { lang, say } from "./words.js";
 
 const AWAY_MS = 20_000; // what was missed in so long is told
 const REPLAY_MS = 2_000;
@@ -12,7 +12,7 @@ const POLL_SECONDS = 10; // while there is no stream
 
 const byId = (id) => document.getElementById(id);
 let link = null;
-let isUnanswered = false; // the last refresh
+let unanswered = 0; // refreshes since the last that was answered
 let shown = "connecting";
 let awaySince = null; // when this page began to miss events
 let missed = 0; // transitions since it hears again
@@ -23,7 +23,7 @@ export const status = {
     return link.state === "refused" || link.state === "held-back";
   },
   get isLost() {
-    return ["stale", "signed-out"].includes(link.state) || (this.isOff && isUnanswered);
+    return ["stale", "signed-out"].includes(link.state) || (this.isOff && unanswered > 0);
   },
 };
 
@@ -37,7 +37,7 @@ export function watch(watched, tell) {
 }
 
 export function noteAnswer(isOne) {
-  isUnanswered = !isOne;
+  unanswered = isOne ? 0 : unanswered + 1;
 }
 
 function leave() {
@@ -66,8 +66,9 @@ function show(tell) {
 
 function sentence() {
   if (link.state === "signed-out") return say("signed_out");
-  if (!status.isOff || isUnanswered) {
-    return say("stopped", { time: new Date(link.lastAt).toLocaleTimeString() });
+  if (link.state === "live") return say("unanswered");
+  if (!status.isOff || unanswered) {
+    return say("stopped", { time: new Date(link.lastAt).toLocaleTimeString(lang) });
   }
   return `${say("off")} ${link.why || say("held_back")} ${say("polling", { n: POLL_SECONDS })}`;
 }
@@ -83,8 +84,9 @@ export function showChip() {
   const written = say(isCounted ? "paused_changes" : word, { n: isCounted ? changed.size : POLL_SECONDS });
   patch.write(byId("chip-word"), written);
   patch.write(byId("chip-next"), isWaiting ? say("next_try", { n: seconds }) : "");
-  byId("chip-retry").hidden = !isWaiting;
-  byId("lost").hidden = !status.isLost && !status.isOff;
+  const isUnheard = link.state === "live" && unanswered > 1; // one alone is tried again unnoticed
+  byId("chip-retry").hidden = !isWaiting && !isUnheard;
+  byId("lost").hidden = !status.isLost && !status.isOff && !isUnheard;
   byId("lost-sign-in").hidden = !isOut;
   if (!byId("lost").hidden) patch.write(byId("lost-sentence"), sentence());
 }

@@ -2,7 +2,7 @@
 
 const page = globalThis.document;
 export const lang = page?.documentElement.lang || "en";
-const words = JSON.parse(page?.getElementById("words")?.textContent ?? "{}");
+const words = globalThis.vnsiteWords ?? {}; // a script of the page's language, before all modules
 const plurals = new Intl.PluralRules(lang);
 
 // `%(name)s` becomes values.name; of a sentence with a plural, values.n chooses.

@@ -1,0 +1,81 @@
+"""A film in many segments, against the `yt-dlp` command; then with a delay before each answer.
+
+`.venv/bin/python -m benchmarks.hls [--segments 300] [--delay-ms 30] [--rounds 3] [--json]`
+"""
+
+import argparse
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from benchmarks.figures import rounds, show
+from benchmarks.large import compare, fetch
+from benchmarks.nginx import media_site
+from benchmarks.site import running_site
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--segments", type=int, default=300)
+    parser.add_argument("--delay-ms", type=float, default=30)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    with (
+        media_site(segments=options.segments) as origin,
+        delaying(origin, options.delay_ms / 1000) as slow,
+        running_site(allow=f"{origin},{slow}") as site,
+    ):
+        fetch(site, f"http://{origin}/small/warm.mp4")
+        figures = {}
+        for name, host in (("", origin), ("delayed_", slow)):
+            found = rounds(
+                lambda number, host=host: compare(site, f"http://{host}/hls/index.m3u8?{number}"),
+                options.rounds,
+            )
+            figures |= {f"{name}{each}": value for each, value in found.items()}
+    show(figures, as_json=options.json)
+
+
+@contextmanager
+def delaying(origin: str, seconds: float) -> Iterator[str]:
+    """Stand in front of a site and wait before each request is passed on; yields HOST:PORT."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    host, port = origin.split(":")
+
+    async def serve() -> asyncio.Server:
+        async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with suppress(OSError, asyncio.IncompleteReadError):
+                to_reader, to_writer = await asyncio.open_connection(host, int(port))
+                answers = asyncio.create_task(_copy(to_reader, writer))
+                while True:
+                    head = await reader.readuntil(b"\r\n\r\n")
+                    await asyncio.sleep(seconds)
+                    to_writer.write(head)
+                answers.cancel()
+            writer.close()
+            to_writer.close()
+
+        return await asyncio.start_server(pass_on, "127.0.0.1", 0)
+
+    server = asyncio.run_coroutine_threadsafe(serve(), loop).result(10)
+    try:
+        yield "{}:{}".format(*server.sockets[0].getsockname())
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(OSError):
+        while piece := await reader.read(2**16):
+            writer.write(piece)
+            await writer.drain()
+    writer.close()
+
+
+if __name__ == "__main__":
+    main()

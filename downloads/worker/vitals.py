@@ -1,0 +1,74 @@
+"""What a worker uses of its machine, with all that it started; and how its clock goes.
+
+A step of its own: the kernel may keep the reader of another process's memory waiting, and must not
+hold up the heartbeat.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from downloads.models import Worker, clock_ahead_seconds
+from downloads.worker.background import Heartbeat
+
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+KIB = 1024
+
+
+class Vitals:
+    """Measures the tree of processes below this one, from step to step."""
+
+    def __init__(self, heartbeat: Heartbeat) -> None:
+        self._heartbeat = heartbeat
+        self._seen = (time.monotonic(), cpu_seconds(tree()))
+
+    def step(self) -> None:
+        """Write what was used since the last step into the worker's row."""
+        processes = tree()
+        before_at, before = self._seen
+        self._seen = now, used = time.monotonic(), cpu_seconds(processes)
+        Worker.objects.filter(pk=self._heartbeat.worker.pk).update(
+            # What a process used is forgotten when nobody collects it.
+            cpu_percent=round(100 * max(0.0, used - before) / (now - before_at), 1),
+            memory_bytes=memory_bytes(processes),
+            clock_ahead_seconds=round(clock_ahead_seconds(), 3),
+        )
+
+
+def tree() -> dict[int, list[bytes]]:
+    """Return this process and all below it: their fields of /proc/PID/stat from the third on."""
+    stats = dict(_stats())
+    found, below = {}, [os.getpid()]
+    while below:
+        pid = below.pop()
+        found[pid] = stats[pid]
+        below += [each for each, fields in stats.items() if int(fields[1]) == pid]
+    return found
+
+
+def cpu_seconds(processes: dict[int, list[bytes]]) -> float:
+    """Return the time that they and the children that they collected ran on any core."""
+    return sum(sum(map(int, fields[11:15])) for fields in processes.values()) / TICKS_PER_SECOND
+
+
+def memory_bytes(processes: dict[int, list[bytes]]) -> int:
+    """Return their memory together; what several share counts once."""
+    return sum(map(_memory_of, processes))
+
+
+def _stats() -> Iterator[tuple[int, list[bytes]]]:
+    for path in Path("/proc").iterdir():
+        if path.name.isdecimal():
+            with suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+                yield int(path.name), (path / "stat").read_bytes().rpartition(b") ")[2].split()
+
+
+def _memory_of(pid: int) -> int:
+    """Return its share of the pages that it has; 0 when it is gone or may not be looked at."""
+    with suppress(OSError):
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * KIB
+    return 0

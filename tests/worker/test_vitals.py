@@ -1,0 +1,94 @@
+"""What a worker uses is measured with all that it started, and written into its row."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from downloads.models import Worker
+from downloads.models.schema import version_on_disk
+from downloads.worker import vitals
+from downloads.worker.background import Heartbeat
+from downloads.worker.vitals import Vitals
+from tests.helpers.clocks import Clocks
+from tests.helpers.waiting import wait_for
+from tests.helpers.worker import running_worker
+
+pytestmark = pytest.mark.both_databases
+
+MIB = 2**20
+BUSY = """
+import time
+held = b"x" * (64 * 2**20)
+until = time.process_time() + 0.5
+while time.process_time() < until: pass
+print("used", flush=True)
+input()
+"""
+
+
+@pytest.fixture
+def heartbeat(db: None) -> Heartbeat:
+    return Heartbeat(host="box", slots=2)
+
+
+@contextmanager
+def busy_grandchild() -> Iterator[None]:
+    """A child of a child, which holds 64 MiB and has used half a second of a core."""
+    between = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {BUSY!r}])"
+    with subprocess.Popen(
+        [sys.executable, "-c", between], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "used\n"
+        yield
+        process.communicate("\n")
+
+
+def test_what_a_worker_started_counts(heartbeat: Heartbeat) -> None:
+    measured = Vitals(heartbeat)
+    measured.step()
+    before = Worker.objects.get()
+
+    with busy_grandchild():
+        measured.step()
+
+    after = Worker.objects.get()
+    assert before.memory_bytes is not None
+    assert after.memory_bytes - before.memory_bytes > 60 * MIB
+    assert after.cpu_percent > 0
+
+
+def test_what_ended_and_was_collected_still_counts() -> None:
+    before = vitals.cpu_seconds(vitals.tree())
+
+    with busy_grandchild():
+        pass
+
+    assert vitals.cpu_seconds(vitals.tree()) - before >= 0.5
+
+
+def test_a_clock_that_goes_with_the_database_is_not_ahead(heartbeat: Heartbeat) -> None:
+    Vitals(heartbeat).step()
+
+    assert abs(Worker.objects.get().clock_ahead_seconds) < 1
+
+
+@pytest.mark.postgresql
+@pytest.mark.usefixtures("shared_db", "clean_disk")
+def test_a_worker_on_a_machine_whose_clock_is_ahead_says_so(tmp_path: Path) -> None:
+    clocks = Clocks(tmp_path)
+    clocks.set(wall_seconds=60)
+
+    with running_worker(**clocks.environment) as worker:
+        rows = Worker.objects.filter(pid=worker.process.pid, clock_ahead_seconds__gt=50)
+        row = wait_for(rows.first, what="its clock to be compared")
+
+    assert row.clock_ahead_seconds == pytest.approx(60, abs=5)
+
+
+def test_a_worker_says_its_version(heartbeat: Heartbeat) -> None:
+    assert Worker.objects.get().version == version_on_disk()
