@@ -38,6 +38,10 @@ def test_rows_are_walked_and_acted_upon(page: Page, staff: User) -> None:
     page.keyboard.press("k")
     page.keyboard.press("k")  # there is none before the first
     assert focused(page) == paths[0]
+    page.keyboard.press("x")
+    expect(page.locator("#bulk")).to_contain_text("1 selected")
+    page.keyboard.press("x")
+    expect(page.locator("#bulk")).to_be_hidden()
     page.keyboard.press("c")
 
     first = next(each for each in (older, newer) if each.correlation_id in str(paths[0]))

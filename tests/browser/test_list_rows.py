@@ -7,8 +7,9 @@ import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.utils import timezone
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
+from downloads import actions
 from downloads.models import Download, Preferences, Progress
 from downloads.rules.errors import ErrorClass
 from downloads.rules.states import Phase, Reason, State
@@ -207,3 +208,27 @@ def test_where_there_is_no_clipboard_the_link_of_a_row_is_selected(
 
     expect(row.get_by_role("button", name="Press Ctrl+C")).to_be_visible()
     assert page.evaluate("getSelection().toString()") == ended[0].url
+
+
+def test_without_javascript_the_list_is_filtered_searched_paged_and_acted_upon(
+    browser: Browser, site: Serving, user: User
+) -> None:
+    failed = [lives.fail(lives.submit(user)) for _ in range(51)]
+    cancelled = lives.submit(user)
+    actions.cancel(cancelled, actor="test")
+    context = browser.new_context(base_url=site.url, java_script_enabled=False)
+    page = context.new_page()
+    sign_in(page, user)
+
+    page.get_by_role("link", name="Failed 51").click()
+    expect(page.locator(".filters [aria-current=page]")).to_have_text("Failed 51")
+    page.get_by_role("link", name="Next").click()
+    expect(page.locator(".row")).to_have_count(1)
+    page.get_by_role("searchbox").fill(f"id:{failed[7].correlation_id}")
+    page.get_by_role("button", name="Search").click()
+    expect(page.locator(".row")).to_have_count(1)
+    page.locator(".row").get_by_role("button", name="Retry").click()
+
+    expect(page.locator(".row")).to_have_count(0)  # it left the filter
+    assert Download.objects.get(pk=failed[7].pk).state == State.CREATED
+    context.close()

@@ -6,10 +6,8 @@ import pytest
 from django.contrib.auth.models import User
 from playwright.sync_api import Browser, Page, expect
 
-from downloads import actions
 from downloads.models import Download
 from tests.browser.conftest import TIMEOUT_MS, sign_in, sign_out
-from tests.helpers import lives
 from tests.helpers.media_server import MediaServer
 from tests.helpers.serving import Serving
 from tests.helpers.waiting import wait_for
@@ -38,29 +36,6 @@ def test_without_javascript_links_are_added_watched_and_cancelled(
     page.goto("")
 
     expect(page.locator("#rows")).to_contain_text("Cancelled")
-    context.close()
-
-
-def test_without_javascript_the_list_is_filtered_searched_paged_and_acted_upon(
-    browser: Browser, site: Serving, staff: User
-) -> None:
-    failed = [lives.fail(lives.submit(staff)) for _ in range(51)]
-    cancelled = lives.submit(staff)
-    actions.cancel(cancelled, actor="test")
-    context = browser.new_context(base_url=site.url, java_script_enabled=False)
-    page = context.new_page()
-    sign_in(page, staff)
-
-    page.get_by_role("link", name="Failed 51").click()
-    expect(page.locator(".filters [aria-current=page]")).to_have_text("Failed 51")
-    page.get_by_role("link", name="Next").click()
-    expect(page.locator(".row")).to_have_count(1)
-    page.get_by_role("searchbox").fill(f"id:{failed[7].correlation_id}")
-    page.get_by_role("button", name="Search").click()
-    expect(page.locator(".row")).to_have_count(1)
-    page.locator(".row").get_by_role("button", name="Retry").click()
-
-    wait_for(lambda: Download.objects.get(pk=failed[7].pk).attempt == 2, what="the next attempt")
     context.close()
 
 
