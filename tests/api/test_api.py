@@ -595,6 +595,7 @@ def test_a_failed_download_says_what_happened_and_what_to_do(caller: Caller, use
         "class": "incomplete",
         "message": "The site delivered less than it promised.",
         "advice": "Retry.",
+        "formats": None,
     }
 
 

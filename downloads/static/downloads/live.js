@@ -145,8 +145,7 @@ function writeStats() {
   patch.write(byId("speed"), speed ? `${size(speed)}/s` : "—");
   patch.write(byId("free"), free === null ? "—" : size(free));
   writeTitle();
-  // Without a worker a banner says how many wait.
-  if (!workers || byId("banners").dataset.workers === "0") refreshBanners();
+  if (!workers !== (byId("banners").dataset.workers === "0")) refreshBanners();
 }
 
 // Somebody left the queue: the places of those behind are others.
