@@ -170,6 +170,7 @@ def test_what_is_said_of_the_speed_is_said_anew_every_half_minute(page: Page, st
 
     def is_said() -> bool:
         report_speed(running, 2**20)
+        page.clock.run_for(1_000)
         return "now 1.0 MiB/s" in str(said.text_content())
 
     wait_for(is_said, what="another sentence")

@@ -30,10 +30,11 @@ const place = () => shown.querySelector(".plot");
 const box = () => ({ width: place().clientWidth, height: 130 });
 
 async function show(figure) {
-  const isOther = shown?.dataset.started !== figure.dataset.started;
-  const recorded = JSON.parse(figure.dataset.speeds);
-  shown = figure;
   const { started, ended } = figure.dataset;
+  const isOther = shown?.dataset.started !== started;
+  const recorded = JSON.parse(figure.dataset.speeds);
+  if (!isOther && !ended) keep(shown, figure);
+  shown = figure;
   if (ended) {
     const span = CLOCK.formatRange(Date.parse(started), Date.parse(ended));
     figure.querySelector(".chart-when").textContent = say("recorded", { span });
@@ -50,6 +51,14 @@ async function show(figure) {
     });
   plot?.destroy();
   plot = draw(JSON.parse(figure.dataset.marks));
+}
+
+// The server draws what was recorded at the end: until then it knows neither sentence nor rows.
+function keep(old, fresh) {
+  for (const part of [".chart-sentence", "tbody"])
+    fresh.querySelector(part).replaceWith(old.querySelector(part));
+  fresh.querySelector(".plot").ariaLabel = old.querySelector(".plot").ariaLabel;
+  fresh.dataset.saidAt = old.dataset.saidAt ?? 0;
 }
 
 function draw(marks) {
