@@ -4,6 +4,7 @@ import re
 import time
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -61,7 +62,8 @@ def facts_of(
         data={"starts_at": starts_at} if starts_at else {},
     )
     if video and _class_of(broke) in WITH_FORMATS and MemoryError.__name__ not in kinds:
-        return replace(broke, data={"formats": [each.as_dict() for each in found_in(video)]})
+        with suppress(Exception):  # a site may say anything: that must not hide the error itself
+            return replace(broke, data={"formats": [each.as_dict() for each in found_in(video)]})
     return broke
 
 

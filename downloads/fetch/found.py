@@ -87,7 +87,8 @@ def _sound(alone: list[Format], seconds: float | None) -> Found:
 
 
 def _may_be_had(part: Format) -> bool:
-    return not part.get("has_drm") and determine_protocol(dict(part)) in PROTOCOLS
+    is_placed = bool(part.get("protocol") or part.get("url"))  # a video without formats has neither
+    return is_placed and not part.get("has_drm") and determine_protocol(dict(part)) in PROTOCOLS
 
 
 def _container(part: Format) -> str:

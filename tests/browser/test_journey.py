@@ -211,6 +211,7 @@ def test_the_admin_cleans_up_by_correlation_id(
     page.locator("select[name=action]").select_option(label="Clean up by correlation id")
     page.locator("button[name=index]").first.click()
     expect(page.locator(".clean-up-plan")).to_contain_text(download.directory)
+    page.locator("[name=count]").fill("1")
     page.get_by_role("button", name="Clean up 1 download").click()
 
     expect(page.locator(".messagelist")).to_contain_text("1 cleaned")

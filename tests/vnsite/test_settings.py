@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import connection, connections
 from django.test import Client
 
@@ -98,6 +99,7 @@ def test_every_answer_says_what_may_run_in_it(client: Client, path: str) -> None
 @pytest.mark.sqlite
 @pytest.mark.usefixtures("shared_db")
 def test_behind_a_proxy_that_speaks_https_nothing_else_is_spoken() -> None:
+    User.objects.create_user("anna")  # without a user there is nothing to sign in to
     settings = {"VNSITE_HTTPS": "true", "VNSITE_TRUSTED_PROXIES": "127.0.0.1"}
     with serving("--no-worker", **settings) as site:
         plain = site.ask("/login/")
