@@ -171,7 +171,7 @@ def test_workers_in_every_state(
             page.goto("workers/?again=1")
             open_details(page)
             page.evaluate(axe)
-            found += complaints(page, f"workers, {name}", AT_REST)
+            found += complaints(page, f"workers, {name}", language, AT_REST)
 
     assert not found, "\n".join(found)
 

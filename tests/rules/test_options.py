@@ -35,6 +35,7 @@ def test_the_default_is_the_best_picture_with_sound() -> None:
         "rate_limit": None,
         "start_at": None,
         "extras": [],
+        "check": False,
     }
 
 
