@@ -1,16 +1,22 @@
 """How often a live page changes, as its reader wishes (WCAG 2.2.2)."""
 
+import pytest
 from django.contrib.auth.models import User
 from playwright.sync_api import Page, Request, expect
 
 from downloads import actions
 from downloads.models import Preferences
-from tests.browser.conftest import sign_in
+from tests.browser.conftest import TIMEOUT_MS, sign_in
 from tests.browser.test_journey import row_of
 from tests.helpers import lives
 from tests.helpers.serving import Serving
 
 EVERY_SECONDS = 2
+
+
+@pytest.fixture(autouse=True)
+def _patience() -> None:
+    expect.set_options(timeout=TIMEOUT_MS)
 
 
 def test_a_page_begins_paused_for_whom_wants_that_and_goes_on_by_its_button(
