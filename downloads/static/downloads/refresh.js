@@ -5,7 +5,7 @@ import * as patch from "./patch.js";
 import * as rows from "./rows.js";
 
 const LEAST_MS = 20; // before one: what is committed together is asked for together
-const REST = 3; // between two, times what the last one took: who is slow to answer is asked less
+const REST = 2; // between two, times what the last one took: who is slow to answer is asked less
 const MOST_REST_MS = 2_000;
 const HIDDEN_MS = 700; // between two while nobody looks; what is announced finds its row after 1 s
 const AFTER_ERROR_MS = 3_000;
