@@ -14,6 +14,12 @@ from tests.helpers.serving import Serving
 EVERY_SECONDS = 2
 
 
+@pytest.fixture
+def site(shared_db: None, clean_disk: None, unattended: Serving) -> Serving:
+    """Without a worker, which claims what a test cancels."""
+    return unattended
+
+
 @pytest.fixture(autouse=True)
 def _patience() -> None:
     expect.set_options(timeout=TIMEOUT_MS)
