@@ -20,7 +20,7 @@ let banners = false;
 let bannersAt = performance.now();
 let isOwn = false; // somebody's own action is to be shown, whatever is paused
 let restUntil = 0;
-let timer = null;
+let timer; // 0, undefined: none runs
 let isUnderWay = false;
 let asker = {};
 
@@ -33,16 +33,16 @@ export function begin(callbacks) {
 }
 
 // One at a time: what changes meanwhile is asked for with the next.
-export function refreshSoon(isForOwn = false) {
-  isOwn ||= isForOwn;
-  if (timer !== null || isUnderWay || gone.has(page.download) || (asker.isPaused() && !isOwn)) return;
-  timer = setTimeout(refresh, Math.max(LEAST_MS, restUntil - performance.now()));
+export function refreshSoon(forOwn = false) {
+  isOwn ||= forOwn;
+  if (forOwn) timer = clearTimeout(timer); // however long it was to rest
+  if (timer || isUnderWay || gone.has(page.download) || (asker.isPaused() && !isOwn)) return;
+  timer = setTimeout(refresh, Math.max(LEAST_MS, isOwn ? 0 : restUntil - performance.now()));
 }
 
 // What is to be asked for is not waited for any longer.
 export function refreshNow() {
-  clearTimeout(timer);
-  timer = null;
+  timer = clearTimeout(timer);
   restUntil = 0;
   if (changed.size || everything || banners) refreshSoon();
 }
@@ -65,7 +65,7 @@ export function noteUnshown(id) {
 async function refresh() {
   isUnderWay = true;
   isOwn = false;
-  timer = null;
+  timer = 0;
   const [ids, all] = [[...changed], everything];
   const withBanners = banners || performance.now() - bannersAt > PATIENCE_MS;
   changed.clear();
