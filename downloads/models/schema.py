@@ -41,7 +41,7 @@ def named(migrations: Migrations) -> str:
 
 
 def version_on_disk() -> str:
-    """Return the version in pyproject.toml; "" while that is not there or half written."""
+    """Return the version in pyproject.toml; "" while that cannot be read or is half written."""
     try:
         project = tomllib.loads(Path(settings.BASE_DIR, "pyproject.toml").read_text())["project"]
         return str(project["version"])

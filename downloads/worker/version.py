@@ -35,6 +35,7 @@ class Release:
         if missing := self.migrations - applied_migrations(self.migrations):
             return f"migrations are not applied ({named(missing)}): run manage.py migrate"
         version = version_on_disk()
-        if version != self.version:
-            return f"vnsite on the disk is {version or 'gone'}, and {self.version} is running"
+        # Unknown is not another one: it may be half written, or this process short of descriptors.
+        if version and version != self.version:
+            return f"vnsite on the disk is {version}, and {self.version} is running"
         return ""

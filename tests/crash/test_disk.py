@@ -292,8 +292,9 @@ def test_a_worker_without_descriptors_begins_nothing_until_it_has_some(
         used = len(open_files(pid))
         _, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (used + 2, hard))
-        download = submit(media_server.url("/small/2.mp4?poor"))
         wait_for(lambda: "Nothing new is started: this process" in worker.log(), what="the reason")
+        download = submit(media_server.url("/small/2.mp4?poor"))
+        wait_for_a_beat_after(download, worker)
         assert wait_for_state(download, State.CREATED).attempt == 0
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (hard, hard))
 
@@ -302,3 +303,11 @@ def test_a_worker_without_descriptors_begins_nothing_until_it_has_some(
 
     assert_ended_right(download, media_server.file("small.mp4"))
     assert_nothing_is_left()
+
+
+def wait_for_a_beat_after(download: Download, worker: WorkerProcess) -> None:
+    def has_beaten() -> bool:
+        row = worker.row()
+        return row is not None and row.heartbeat_at > download.created_at
+
+    wait_for(has_beaten, what="the worker to live on")

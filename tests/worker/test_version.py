@@ -59,6 +59,15 @@ def test_another_version_on_the_disk_is_named(recorder: MigrationRecorder, tmp_p
     assert reason == f"vnsite on the disk is 99.1, and {release.version} is running"
 
 
+def test_a_version_that_cannot_be_read_is_not_another_one(
+    recorder: MigrationRecorder, tmp_path: Path
+) -> None:
+    release = Release.on_disk()
+
+    with override_settings(BASE_DIR=tmp_path):
+        assert release.why_not_current() == ""
+
+
 def test_a_migration_during_a_download_has_the_worker_put_it_back_and_end(
     recorder: MigrationRecorder, clean_disk: None, media_server: MediaServer
 ) -> None:
