@@ -1,4 +1,4 @@
-"""Scripts and style sheets as they are served: those of a page in one file, without comments.
+"""Scripts and style sheets as they are served: those of a page in one file, minified.
 
 A file of which all is imports becomes what it imports. A script's modules become functions that
 run in the order in which they import each other, so that their names stay their own.
@@ -11,7 +11,7 @@ IMPORT = re.compile(r'^import (?:(\{[^}]*\}|\* as \w+) from )?"\./(\w+)\.js";\n'
 EXPORT = re.compile(r"^export (?=(?:async function|function|class|const) (\w+))", re.MULTILINE)
 STYLE = re.compile(r'^@import "(\w+)\.css";\n', re.MULTILINE)
 LEFT_OVER = re.compile(r"^\s*(?:import\b(?! ?[.(])|export\b|@import\b).*", re.MULTILINE)
-REMARK = re.compile(r"^\s*//.*\n| // .*$", re.MULTILINE)
+REMARK = re.compile(r"^\s*//.*\n", re.MULTILINE)
 STYLE_REMARK = re.compile(r"/\*.*?\*/", re.DOTALL)
 
 
@@ -25,22 +25,24 @@ def as_served(path: Path) -> str | None:
     Raises UnknownForm.
     """
     if path.suffix == ".js":
-        return _bundle(path) if _is_list(path, IMPORT, REMARK) else _bare(path.read_text())
+        text = _bundle(path) if _is_list(path, IMPORT, REMARK) else path.read_text()
+        return _minified("application/javascript", text)
     if path.suffix == ".css":
-        return _bare_style(
-            _joined(path) if _is_list(path, STYLE, STYLE_REMARK) else path.read_text()
-        )
+        text = _joined(path) if _is_list(path, STYLE, STYLE_REMARK) else path.read_text()
+        return _minified("text/css", text)
     return None
+
+
+def _minified(media_type: str, text: str) -> str:
+    # It brings the runtime of Go: only the process that makes the files has it, and once a version.
+    import minify  # type: ignore[import-untyped]
+
+    return str(minify.string(media_type, text))
 
 
 def _is_list(path: Path, form: re.Pattern[str], remark: re.Pattern[str]) -> bool:
     text = remark.sub("", path.read_text())
     return bool(form.search(text)) and not form.sub("", text).strip()
-
-
-def _bare(script: str) -> str:
-    """Drop the comments and the indentation. Our scripts have no text of several lines."""
-    return re.sub(r"^\s+", "", REMARK.sub("", script), flags=re.MULTILINE)
 
 
 def _joined(page: Path) -> str:
@@ -49,19 +51,12 @@ def _joined(page: Path) -> str:
     return text
 
 
-def _bare_style(text: str) -> str:
-    """Drop comments, and space and quotes on which neither a selector nor a value depends."""
-    text = " ".join(STYLE_REMARK.sub("", text).split())
-    text = re.sub(r" ?([{};,>]) ?", r"\1", text)
-    text = re.sub(r'="([a-z][a-z-]*)"\]', r"=\1]", text)
-    return text.replace(": ", ":").replace(";}", "}")
-
-
 def _bundle(page: Path) -> str:
     modules: dict[Path, list[str]] = {}  # in the order in which they run, with what they export
     _add(page, modules, above=())
     del modules[page]
-    return "".join(_scope(path, modules) for path in modules)
+    # In a function, so that the minifier may give the modules short names too.
+    return f"(() => {{\n{''.join(_scope(path, modules) for path in modules)}}})();\n"
 
 
 def _add(path: Path, modules: dict[Path, list[str]], *, above: tuple[Path, ...]) -> None:
@@ -86,7 +81,7 @@ def _scope(path: Path, modules: dict[Path, list[str]]) -> str:
     text = EXPORT.sub("", IMPORT.sub(imported, path.read_text()))
     _refuse_left_over(path, text)
     exported = f"return {{ {', '.join(modules[path])} }};\n" if modules[path] else ""
-    return f"const module_{path.stem} = (() => {{\n{_bare(text)}{exported}}})();\n"
+    return f"const module_{path.stem} = (() => {{\n{text}{exported}}})();\n"
 
 
 def _refuse_left_over(path: Path, text: str) -> None:
