@@ -5,10 +5,11 @@ Imports neither channels nor Twisted.
 """
 
 import contextlib
+import ctypes
+import os
 import select
 import socket
 import sqlite3
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,53 @@ from typing import Any
 from django.db import DEFAULT_DB_ALIAS, Error, OperationalError, connection, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-# Waking up for a look at SQLite's counter costs 0.1 to 0.2 ms of CPU: twenty looks a second are
-# 0.4 % of a core. Commits come in flocks, so after one the next looks follow more quickly.
-IDLE_POLL_SECONDS = 0.05
+# SQLite's counter moves a moment after the write of which the kernel tells, and commits come in
+# flocks: both are looked for a few times, less and less often.
+STIRRED_POLL_SECONDS = 0.001
 BUSY_POLL_SECONDS = 0.005
+# Then the kernel tells of the next write. Where it does not, it is looked for so often: waking up
+# for a look costs 0.1 to 0.2 ms of CPU, so that twenty looks a second are 0.4 % of a core.
+BLIND_POLL_SECONDS = 0.05
+# A file system that tells of no writes, though it promised to, makes nobody wait for longer.
+DOUBT_SECONDS = 1.0
+
+_IN_MODIFY = 0x2  # inotify(7)
+_libc = ctypes.CDLL(None, use_errno=True)
 
 CHANNEL = "downloads"  # of NOTIFY, as in migrations/_triggers.py
 RECONNECT_SECONDS = 1.0
+
+
+class _Waker:
+    """Ends a sleep from another thread or a signal handler."""
+
+    def __init__(self) -> None:
+        # Not a pipe: a late interrupt would write into whatever file has its number by then.
+        self._wake, self._waker = socket.socketpair()
+        self._wake.setblocking(False)
+        self._waker.setblocking(False)
+
+    def interrupt(self) -> None:
+        with contextlib.suppress(OSError):  # interrupted often and not yet noticed, or closed
+            self._waker.send(b"!")
+
+    def was_interrupted(self, seconds: float, *also: int) -> bool:
+        """Sleep until one of `also` can be read, at most `seconds`; True at once when interrupted.
+
+        One call takes all interrupts that have come.
+        """
+        sleeping = select.poll()
+        for descriptor in (self._wake.fileno(), *also):
+            sleeping.register(descriptor, select.POLLIN)
+        sleeping.poll(seconds * 1000)
+        try:
+            return bool(self._wake.recv(4096))
+        except BlockingIOError:
+            return False
+
+    def close(self) -> None:
+        self._wake.close()
+        self._waker.close()
 
 
 class SqliteDoorbell:
@@ -44,28 +85,57 @@ class SqliteDoorbell:
             raise OperationalError(f"{database}: {error}") from error
         self._seen = self._data_version()
         self._pause = BUSY_POLL_SECONDS
-        # Held while nobody interrupts. Not a threading.Event: a signal handler that sets one while
-        # the same thread is inside its wait() finds the Event's own lock taken, for ever.
-        self._quiet = threading.Lock()
-        self._quiet.acquire()
+        self._waker = _Waker()
+        self._writes = self._watch_writes()
 
     def wait(self, timeout_seconds: float) -> bool:
         """See `Doorbell`. Raises django.db.OperationalError when the file cannot be read."""
         deadline = time.monotonic() + timeout_seconds
         while not self._has_rung():
             left = deadline - time.monotonic()
-            if left <= 0 or self._quiet.acquire(timeout=min(self._pause, left)):
+            if left <= 0 or self._was_interrupted(left):
                 return False
-            self._pause = min(2 * self._pause, IDLE_POLL_SECONDS)
         self._pause = BUSY_POLL_SECONDS
         return True
 
     def interrupt(self) -> None:
-        with contextlib.suppress(RuntimeError):  # interrupted already, and not yet noticed
-            self._quiet.release()
+        self._waker.interrupt()
 
     def close(self) -> None:
         self._connection.close()
+        self._waker.close()
+        if self._writes is not None:
+            os.close(self._writes)
+            self._writes = None
+
+    def _watch_writes(self) -> int | None:
+        """Return a descriptor that can be read when the database was written, or None."""
+        ((_, _, path),) = self._connection.execute("PRAGMA database_list").fetchall()
+        files = [file for file in (path, f"{path}-wal") if Path(file).is_file()]
+        descriptor = _libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+        if descriptor < 0:
+            return None  # this user has too many of them already
+        told = [
+            _libc.inotify_add_watch(descriptor, os.fsencode(file), _IN_MODIFY) for file in files
+        ]
+        if told and min(told) >= 0:
+            return int(descriptor)
+        os.close(descriptor)  # in memory, or this user watches too many files already
+        return None
+
+    def _was_interrupted(self, seconds: float) -> bool:
+        """Sleep until it is time for a look, or somebody writes; return whether interrupted."""
+        if self._pause < BLIND_POLL_SECONDS:
+            pause, self._pause = self._pause, 2 * self._pause
+            return self._waker.was_interrupted(min(pause, seconds))
+        if self._writes is None:
+            return self._waker.was_interrupted(min(BLIND_POLL_SECONDS, seconds))
+        if self._waker.was_interrupted(min(DOUBT_SECONDS, seconds), self._writes):
+            return True
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._writes, 65536)
+            self._pause = STIRRED_POLL_SECONDS
+        return False
 
     def _has_rung(self) -> bool:
         version = self._data_version()
@@ -96,10 +166,7 @@ class PostgresqlDoorbell:
 
     def __init__(self) -> None:
         """Raises django.db.OperationalError when the server does not answer."""
-        # Not a pipe: a late interrupt would write into whatever file has its number by then.
-        self._wake, self._waker = socket.socketpair()
-        self._wake.setblocking(False)
-        self._waker.setblocking(False)
+        self._waker = _Waker()
         self._connection: BaseDatabaseWrapper | None = None  # None: the server is gone
         self._listen_again_at = 0.0
         try:
@@ -117,12 +184,10 @@ class PostgresqlDoorbell:
         return True
 
     def interrupt(self) -> None:
-        with contextlib.suppress(OSError):  # interrupted often and not yet noticed, or closed
-            self._waker.send(b"!")
+        self._waker.interrupt()
 
     def close(self) -> None:
         self._hang_up()
-        self._wake.close()
         self._waker.close()
 
     def _listen(self) -> None:
@@ -160,17 +225,9 @@ class PostgresqlDoorbell:
 
     def _was_interrupted(self, seconds: float) -> bool:
         """Sleep until there is something to look at; return whether it is an interrupt."""
-        sleeping = select.poll()
-        sleeping.register(self._wake, select.POLLIN)
         if self._connection is None:
-            seconds = min(seconds, RECONNECT_SECONDS)
-        else:
-            sleeping.register(self._connection.connection.fileno(), select.POLLIN)
-        sleeping.poll(seconds * 1000)
-        try:
-            return bool(self._wake.recv(4096))
-        except BlockingIOError:
-            return False
+            return self._waker.was_interrupted(min(seconds, RECONNECT_SECONDS))
+        return self._waker.was_interrupted(seconds, self._connection.connection.fileno())
 
 
 def _take_notifications(pgconn: Any) -> bool:

@@ -66,6 +66,18 @@ def test_a_commit_wakes_who_waits(bell: SqliteDoorbell, database: sqlite3.Connec
     committing.join()
 
 
+def test_a_commit_to_a_database_without_a_log_wakes_who_waits(tmp_path: Path) -> None:
+    path = tmp_path / "no-log.sqlite3"
+    with closing(connect(path)) as database, closing(SqliteDoorbell(str(path))) as bell:
+        database.execute("CREATE TABLE mail (letter TEXT)")
+        assert bell.wait(LONG) is True
+        committing = threading.Timer(0.1, commit, [database])
+        committing.start()
+
+        assert bell.wait(LONG) is True
+        committing.join()
+
+
 def test_a_commit_of_another_process_wakes_who_waits(bell: SqliteDoorbell, path: Path) -> None:
     script = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute(sys.argv[2]); "
     command = [sys.executable, "-c", script + "c.commit(); c.close()", str(path)]

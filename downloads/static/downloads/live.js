@@ -22,6 +22,7 @@ import { say } from "./words.js";
 
 const IDLE_MS = 5 * 60_000; // hidden for so long while nothing runs, the page hears no more
 const NOTE_MS = 20_000;
+const TICK_MS = 1_000; // between two looks at the clock
 const QUEUE_MS = 2_000; // in which places in the queue may be old
 // The states of the filters that are not an outcome.
 const COUNTED = {
@@ -40,6 +41,8 @@ let queueTimer = null;
 const progress = new Map(); // correlation id → the newest item that is not shown yet
 let progressAt = 0;
 let progressTimer = null;
+let tickTimer = null;
+let tickedAt = 0;
 let activeCount = Number(document.querySelector('[data-count="active"]')?.textContent ?? 0);
 
 function tell(kind, what) {
@@ -167,6 +170,7 @@ function showProgress() {
   progressAt = performance.now();
   if (!status.paused) for (const item of progress.values()) onProgress(item);
   progress.clear();
+  if (performance.now() - tickedAt > TICK_MS * 0.9) tick();
   writeTitle();
 }
 
@@ -295,15 +299,19 @@ document.addEventListener("visibilitychange", () => {
 addEventListener("pagehide", () => connection.close());
 addEventListener("pageshow", (event) => event.persisted && connection.open());
 
-setInterval(() => {
+// Together with the numbers of progress when these come: each drawing costs a frame.
+function tick() {
+  clearTimeout(tickTimer);
+  tickTimer = setTimeout(tick, TICK_MS * 1.1);
+  tickedAt = performance.now();
   patch.writeTimes();
   patch.takeDue().forEach(refreshPart);
   patch.expireNumbers(status.isLost);
   showChip();
   if (rows.exists) signs.drawSpeed(status.isLost ? 0 : (newestStats?.speed ?? 0));
-}, 1_000);
+}
 
-patch.writeTimes();
+tick();
 showAll();
 pause(page.paused === "1");
 connection.open();

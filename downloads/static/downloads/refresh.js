@@ -4,11 +4,12 @@
 import * as patch from "./patch.js";
 import * as rows from "./rows.js";
 
-const LEAST_MS = 20; // before one: what is committed together is asked for together
-const REST = 2; // between two, times what the last one took: who is slow to answer is asked less
+const LEAST_MS = 8; // before one: what is committed together is asked for together
+const REST = 1; // between two, times what the last one took: who is slow to answer is asked less
 const MOST_REST_MS = 2_000;
 const HIDDEN_MS = 700; // between two while nobody looks; what is announced finds its row after 1 s
 const AFTER_ERROR_MS = 3_000;
+const TASK_MS = 20; // after which a click or a key is heard, however much is drawn again
 const PATIENCE_MS = 10_000; // also the age at which banners are asked for again: a disk fills
 
 const page = document.body.dataset;
@@ -120,7 +121,12 @@ async function absorb(url) {
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   if ((fresh.body.dataset.user ?? page.user) !== page.user) return location.reload(); // another one
   useToken(fresh);
+  let rested = performance.now();
   for (const part of fresh.querySelectorAll("[data-part]")) {
+    if (performance.now() - rested > TASK_MS) {
+      await new Promise(setTimeout);
+      rested = performance.now();
+    }
     if (isInUse(part.id) || gone.has(part.dataset.row) || patch.swap(part)) continue;
     const isNew = part.dataset.row && !("unmatched" in part.dataset);
     if (isNew && (rows.takesNew || url !== location.href)) rows.offer(part);

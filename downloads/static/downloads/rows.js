@@ -6,6 +6,7 @@
 // wait behind the button "n new". What the person has just added comes in at once.
 
 const LEAVE_MS = 10_000; // after which a row that left the filter goes
+const AT_ONCE = 15; // rows that come in before a click or a key is heard
 
 const list = document.getElementById("rows");
 const button = document.getElementById("newer");
@@ -61,12 +62,16 @@ export function expect(ids) {
 // Let the held rows in and put all into their order, or say how many there are.
 export function settle() {
   const isCalm = !isInUse();
-  letIn(isCalm ? () => true : (id) => expected.has(id));
+  const isWelcome = ({ dataset }) => isCalm || expected.has(dataset.row);
+  const fresh = [...held.values()].filter(isWelcome).sort(byKey);
+  letIn(fresh.slice(0, AT_ONCE));
   if (isCalm) putInOrder();
+  if (fresh.length > AT_ONCE) return setTimeout(settle);
   for (const row of rows()) if ("unmatched" in row.dataset) leaveSoon(row);
   button.hidden = held.size === 0;
   const count = held.size < pageSize ? String(held.size) : `${pageSize}+`;
   if (held.size) document.getElementById("newer-count").textContent = count;
+  return undefined;
 }
 
 function isInUse() {
@@ -79,16 +84,15 @@ function isInUse() {
   );
 }
 
-function letIn(isWelcome) {
-  const fresh = [...held].filter(([id]) => isWelcome(id));
-  for (const [id, row] of fresh) {
-    held.delete(id);
-    expected.delete(id);
-    list.insertBefore(row, rows().find((other) => byKey(row, other) < 0) ?? null);
+function letIn(fresh) {
+  const shown = rows();
+  for (const row of fresh) {
+    held.delete(row.dataset.row);
+    expected.delete(row.dataset.row);
+    list.insertBefore(row, shown.find((other) => byKey(row, other) < 0) ?? null);
     globalThis.htmx?.process(row);
   }
   trim();
-  return fresh.map(([, row]) => row);
 }
 
 function putInOrder() {
@@ -135,8 +139,8 @@ if (exists) {
   button.addEventListener("click", (event) => {
     if (!takesNew) return; // a link to the first page
     event.preventDefault();
-    const newest = letIn(() => true).sort(byKey)[0];
-    putInOrder();
+    const [newest] = [...held.values()].sort(byKey);
+    expect(held.keys());
     settle();
     newest?.querySelector("a.title").focus();
   });
