@@ -233,6 +233,8 @@ class ProgressOut(Outgoing):
     total: int | None = Field(validation_alias="total_bytes")
     speed: float | None
     eta: float | None = Field(validation_alias="eta_seconds")
+    fragment: int = Field(description="The one of `fragments` that came last")
+    fragments: int = Field(description="Of the file that is fetched now; 0: it has none")
     entries: int = Field(description="How many of a list are read, in the phase `listing`")
     percent: float | None
 
@@ -268,6 +270,7 @@ class MediaOut(Outgoing):
     uploaded_at: datetime | None = None
     width: int | None = None
     height: int | None = Field(None, description="In pixels; 0: no picture")
+    format_id: str | None = Field(None, description="yt-dlp's name of what was chosen")
     video_codec: str | None = Field(None, description="Of what came; empty: no picture")
     audio_codec: str | None = Field(None, description="Of what came; empty: no sound")
     container: str | None = Field(None, description="Of what came")

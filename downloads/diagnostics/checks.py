@@ -3,6 +3,7 @@
 Reads rows, folders and versions; changes nothing. A check that cannot be made says so.
 """
 
+import re
 import stat
 import tempfile
 from datetime import date, datetime
@@ -36,13 +37,15 @@ from downloads.fetch.client import fault_of_plugins
 from downloads.rules.words import marked, say
 from downloads.sandbox import landlock, seccomp
 from downloads.sandbox.programs import find_deno, find_ffmpeg, media_tools
-from downloads.sandbox.trial import why_not
+from downloads.sandbox.trial import tried
 from downloads.updates.refusal import sentence_of
 from downloads.updates.state import Home, State, age_days, channel_of, version_of
 
 PROBLEMS_CACHED_SECONDS = 5
 EXAMINED_SECONDS = 300
 EXAMINATION = "downloads.examination"
+OLDEST_DENO = (2, 3)  # that yt-dlp takes
+DENO_VERSION = re.compile(r"deno (\d+)\.(\d+)")
 YT_DLP_WARNING_DAYS = 60
 YT_DLP_FAILURE_DAYS = 90
 CONFLICT_FIX = phrase("Set VNSITE_MEDIA_DIR and VNSITE_TEMP_DIR to two folders side by side.")
@@ -288,22 +291,34 @@ def check_impersonation(*, is_installed: bool) -> Check:
 
 
 def check_programs() -> list[Check]:
-    """Try ffmpeg, ffprobe and deno as a download runs them, and name those that do not work."""
+    """Try ffmpeg, ffprobe and deno as a download runs them, and name those that will not do."""
     ffmpeg, deno = find_ffmpeg(), find_deno()
     programs = [*(media_tools(ffmpeg) if ffmpeg else []), *([deno] if deno else [])]
-    return [
-        failure(
+    return [check for program in programs if (check := check_program(program))]
+
+
+def check_program(program: Path) -> Check | None:
+    fault, version = tried(program)
+    if fault:
+        return failure(
             program.name,
             phrase(
                 "{program} does not run inside a download's fence: {reason}.",
                 program=program,
-                reason=reason,
+                reason=fault,
             ),
             phrase("Install it, and what it needs, below /usr, /opt or /nix/store."),
         )
-        for program in programs
-        if (reason := why_not(program))
-    ]
+    found = DENO_VERSION.match(version)
+    if found and (int(found[1]), int(found[2])) < OLDEST_DENO:
+        sentence = phrase(
+            "{program} is deno {version}, which is too old: YouTube needs {oldest} or newer.",
+            program=program,
+            version=".".join(found.groups()),
+            oldest=".".join(map(str, OLDEST_DENO)),
+        )
+        return warning(program.name, sentence, phrase("Run bin/setup, or install a newer deno."))
+    return None
 
 
 def check_plugins() -> list[Check]:

@@ -53,6 +53,8 @@ class Forecast:
             total_bytes=total,
             speed=report.get("speed"),
             eta_seconds=self._seconds_left(received, total),
+            fragment=int(report.get("fragment_index") or 0),
+            fragments=int(report.get("fragment_count") or 0),
         )
 
     def _seconds_left(self, received: int, total: int | None) -> float | None:

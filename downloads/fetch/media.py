@@ -55,6 +55,7 @@ def _media(info: Mapping[str, Any]) -> list[tuple[str, Value | None]]:
         ("uploaded_at", _uploaded_at(info)),
         ("width", _pixels(info.get("width"))),
         ("height", _pixels(info.get("height"))),
+        ("format_id", _text(info.get("format_id")) or None),
         ("live", bool(info.get("is_live") or info.get("was_live"))),
     ]
 

@@ -116,6 +116,8 @@ class Advance:
     total_bytes: int | None = None
     speed: float | None = None
     eta_seconds: float | None = None
+    fragment: int = 0  # of `fragments`, the one that came last; both 0: it comes in one piece
+    fragments: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

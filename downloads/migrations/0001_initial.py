@@ -669,6 +669,8 @@ class Migration(migrations.Migration):
                 ("total_bytes", models.BigIntegerField(null=True)),
                 ("speed", models.FloatField(null=True)),
                 ("eta_seconds", models.FloatField(null=True)),
+                ("fragment", models.PositiveIntegerField(default=0)),
+                ("fragments", models.PositiveIntegerField(default=0)),
                 ("entries", models.PositiveIntegerField(default=0)),
                 ("updated_at", models.DateTimeField()),
             ],

@@ -16,6 +16,8 @@ class Progress(models.Model):
     total_bytes = models.BigIntegerField(null=True)  # None: the site did not say
     speed = models.FloatField(null=True)  # bytes per second; None: not known yet
     eta_seconds = models.FloatField(null=True)
+    fragment = models.PositiveIntegerField(default=0)  # came last; both 0: it comes in one piece
+    fragments = models.PositiveIntegerField(default=0)  # of the file that is fetched now
     entries = models.PositiveIntegerField(default=0)  # read of a list so far
     updated_at = models.DateTimeField()
 

@@ -8,14 +8,22 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 from downloads.sandbox import landlock, limits, seccomp
 
 TIMEOUT_SECONDS = 20
 
 
-def why_not(program: Path) -> str:
-    """Return why a program does not run inside the fence, in its own words, or ""."""
+class Trial(NamedTuple):
+    """What became of it: `fault`, in its own words, is "" when the program said its version."""
+
+    fault: str = ""
+    version: str = ""  # the line that it said
+
+
+def tried(program: Path) -> Trial:
+    """Have a program say its version inside the fence."""
     command = [sys.executable, "-P", "-s", "-m", __name__, str(program)]
     environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(Path(__file__).parents[2])}
     try:
@@ -23,9 +31,11 @@ def why_not(program: Path) -> str:
             command, env=environment, capture_output=True, text=True, timeout=TIMEOUT_SECONDS
         )
     except subprocess.TimeoutExpired:
-        return f"no answer within {TIMEOUT_SECONDS} s"
+        return Trial(fault=f"no answer within {TIMEOUT_SECONDS} s")
+    if done.returncode == 0:
+        return Trial(version="".join(done.stdout.splitlines()[:1]))
     last = done.stderr.strip().splitlines()[-1:]
-    return "" if done.returncode == 0 else " ".join(last) or f"exit code {done.returncode}"
+    return Trial(fault=" ".join(last) or f"exit code {done.returncode}")
 
 
 def main(program: str) -> None:

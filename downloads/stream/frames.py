@@ -40,6 +40,8 @@ PROGRESS = {
     "total": "total_bytes",
     "speed": "speed",
     "eta": "eta_seconds",
+    "fragment": "fragment",
+    "fragments": "fragments",
     "entries": "entries",
 }
 

@@ -156,6 +156,7 @@ def _technical(download: Download) -> list[tuple[str, str]]:
         (_("Options"), options_in_words(download.options)),
         (_("Attempt"), of_most if download.tries else none_yet),
         (_("Worker"), _worker(download)),
+        (_("Format at the site"), _code(download.media.get("format_id", ""))),
         (_("Name at the site"), _code(f"{download.extractor} {download.media_id}".strip())),
         (directory, _code(download.directory)),
         (_("Kept for the next attempt"), _code(download.carried)),

@@ -5,8 +5,10 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from django import forms
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.utils import timezone
+from django.utils.formats import number_format
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 
@@ -64,6 +66,11 @@ class OptionField(forms.Field):
             widget=_widget(option),
         )
         self.option = option
+        if option is OPTIONS["playlist"]:
+            most = settings.VNSITE.max_entries
+            self.help_text += " " + gettext("At most %(most)s are read.") % {
+                "most": number_format(most, force_grouping=True)
+            }
         if self._is_instant:
             zone = timezone.get_current_timezone_name()
             self.help_text += " " + gettext("In %(zone)s.") % {"zone": zone}

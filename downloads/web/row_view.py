@@ -59,6 +59,7 @@ class ProgressView:
     value: str = ""  # of the bar, 0 to 100
     percent: str = ""
     received: str = ""
+    fragments: str = ""
     speed: str = ""
     left: str = ""
     slow_at: datetime | None = None  # when it says that the site is slow to answer
@@ -89,6 +90,11 @@ class ProgressView:
             value="" if percent is None else f"{percent:.1f}",
             percent="" if percent is None else f"{int(percent)} %",
             received=_received(progress),
+            fragments=say(
+                "(fragment {number} of {all})", number=progress.fragment, all=progress.fragments
+            )
+            if progress.fragments
+            else "",
             speed="" if speed is None or not is_fresh else f"{size(speed)}/s",
             left=_left(left if is_fresh else None, silent=age if is_silent else None),
         )

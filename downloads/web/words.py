@@ -77,6 +77,7 @@ def words() -> Words:
 def _numbers() -> Words:
     return {
         "of": _("%(bytes)s of %(total)s"),
+        "fragment": _("(fragment %(n)s of %(all)s)"),
         "so_far": _("%(n)s so far"),
         "left": _("%(duration)s left"),
         "no_bytes": _("No bytes for %(duration)s"),

@@ -149,6 +149,8 @@ class ProgressReport:
                 total_bytes=self._advance.total_bytes,
                 speed=self._advance.speed,
                 eta_seconds=self._advance.eta_seconds,
+                fragment=self._advance.fragment,
+                fragments=self._advance.fragments,
                 entries=self._entries,
                 updated_at=Now(),
             )

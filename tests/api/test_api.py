@@ -519,7 +519,7 @@ def test_a_running_download_shows_its_progress(caller: Caller, user: User) -> No
     assert body["phase"] == "fetching"
     assert body["progress"] == {
         "bytes": 50, "resumed_bytes": 20, "total": 200, "speed": 12.5, "eta": 12.0, "percent": 25.0,
-        "entries": 0,
+        "entries": 0, "fragment": 0, "fragments": 0,
     }  # fmt: skip
     assert body["worker"] == download.worker.name
 

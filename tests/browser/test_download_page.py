@@ -176,11 +176,23 @@ def test_progress_has_its_numbers_until_they_are_too_old(page: Page, staff: User
     panel = page.locator("#part-now")
 
     Progress.objects.update(
-        phase=Phase.FETCHING, received_bytes=140 * 2**20, total_bytes=280 * 2**20, eta_seconds=26.0
+        phase=Phase.FETCHING,
+        received_bytes=140 * 2**20,
+        total_bytes=280 * 2**20,
+        eta_seconds=26.0,
+        fragment=12,
+        fragments=60,
     )
     report_speed(running, 6.2 * 2**20)
 
-    for words in ("Downloading", "50 %", "140 MiB of 280 MiB", "6.2 MiB/s", "26 s left"):
+    for words in (
+        "Downloading",
+        "50 %",
+        "140 MiB of 280 MiB",
+        "6.2 MiB/s",
+        "26 s left",
+        "(fragment 12 of 60)",
+    ):
         expect(panel).to_contain_text(words)
     bar = panel.get_by_role("progressbar", name="Progress")
     expect(bar).to_have_js_property("value", 50)
@@ -302,13 +314,21 @@ def test_technical_details_name_the_worker_and_what_the_site_calls_it(
     page: Page, staff: User
 ) -> None:
     running = lives.start(lives.submit(staff))
-    Download.objects.filter(pk=running.pk).update(extractor="vimeo", media_id="76979871")
+    Download.objects.filter(pk=running.pk).update(
+        extractor="vimeo", media_id="76979871", media={"format_id": "http-1080p+sound"}
+    )
     open_page(page, staff, running)
     technical = page.locator("#part-technical")
 
     technical.locator("summary").click()
 
-    for words in (running.correlation_id, running.url, "vimeo 76979871", "Best quality"):
+    for words in (
+        running.correlation_id,
+        running.url,
+        "vimeo 76979871",
+        "http-1080p+sound",
+        "Best quality",
+    ):
         expect(technical).to_contain_text(words)
     assert running.worker
     worker = running.worker.name

@@ -14,6 +14,7 @@ from django.core.management.base import SystemCheckError
 from django.db import connection
 from django.test import override_settings
 from django.utils import translation
+from yt_dlp.utils._jsruntime import DenoJsRuntime
 
 from downloads.diagnostics import checks
 from downloads.diagnostics.verdict import Check, Level
@@ -274,3 +275,23 @@ def test_a_check_that_was_kept_speaks_to_each_reader_in_their_language() -> None
             sentence = str(checks.problems()[0].sentence)
 
     assert sentence.endswith("hacen falta 1073741824,0 GiB.")
+
+
+@pytest.mark.parametrize(("version", "is_fine"), [("2.2.12", False), ("2.3.0", True)])
+def test_a_deno_that_yt_dlp_does_not_take_is_named(
+    tmp_path: Path, version: str, is_fine: bool
+) -> None:
+    deno = tmp_path / "deno"
+    deno.write_text(f"#!/bin/sh\necho 'deno {version} (stable)'\n")
+    deno.chmod(0o755)
+
+    check = checks.check_program(deno)
+
+    assert (check is None) is is_fine
+    if check is not None:
+        assert check.level is Level.WARNING
+        assert "is deno 2.2, which is too old: YouTube needs 2.3 or newer" in str(check.sentence)
+
+
+def test_the_oldest_deno_is_that_of_yt_dlp() -> None:
+    assert DenoJsRuntime.MIN_SUPPORTED_VERSION[:2] == checks.OLDEST_DENO

@@ -84,6 +84,14 @@ def test_bytes_of_an_earlier_attempt_do_not_count_as_speed(
     assert forecast.advance(report("v", 900, total_bytes=1000)).eta_seconds == 10.0
 
 
+def test_the_fragments_of_the_file_that_is_fetched_are_counted(forecast: Forecast) -> None:
+    whole = forecast.advance(report("v", 10))
+    piece = forecast.advance(report("v", 20, fragment_index=3, fragment_count=60))
+
+    assert (whole.fragment, whole.fragments) == (0, 0)
+    assert (piece.fragment, piece.fragments) == (3, 60)
+
+
 def test_an_estimate_stands_for_a_size(forecast: Forecast) -> None:
     assert forecast.advance(report("v", 10, total_bytes_estimate=99.5)).total_bytes == 99
     assert forecast.advance(report("v", 200, total_bytes_estimate=99.5)).total_bytes == 200

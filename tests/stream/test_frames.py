@@ -99,7 +99,13 @@ def test_a_deletion_is_a_frame_in_its_place_and_tells_whose_it_was(user: User) -
 def test_a_report_is_what_a_download_receives(user: User, clean_disk: None) -> None:
     download = lives.start(lives.submit(user))
     Progress.objects.update(
-        phase=Phase.FETCHING, received_bytes=10, total_bytes=100, speed=5.5, eta_seconds=18.0
+        phase=Phase.FETCHING,
+        received_bytes=10,
+        total_bytes=100,
+        speed=5.5,
+        eta_seconds=18.0,
+        fragment=3,
+        fragments=9,
     )
 
     (made,) = frames.read_reports({}, version=3).values()
@@ -113,6 +119,8 @@ def test_a_report_is_what_a_download_receives(user: User, clean_disk: None) -> N
         "total": 100,
         "speed": 5.5,
         "eta": 18.0,
+        "fragment": 3,
+        "fragments": 9,
         "entries": 0,
     }
 

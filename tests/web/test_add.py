@@ -353,6 +353,14 @@ def test_a_preview_gives_the_options_of_another_preset(browser: Client) -> None:
     assert "id_container" not in text_of(preview(browser, "", preset="best", shown=shown))
 
 
+def test_the_options_state_how_much_of_a_list_is_read(browser: Client) -> None:
+    shown = str(Shown("best", DownloadOptions()))
+
+    answer = preview(browser, "", preset="archive", shown=shown)
+
+    assert "At most 10,000 are read." in words_of(answer)
+
+
 def test_a_preview_leaves_folded_options_folded(browser: Client) -> None:
     shown = str(Shown("best", DownloadOptions(quality="480p"), is_folded=True))
 

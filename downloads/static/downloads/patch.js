@@ -104,6 +104,8 @@ export function patchProgress(element, item) {
   write(at("phase"), say(`phase_${item.phase}`));
   write(at("percent"), percent === null ? "" : `${Math.floor(percent)} %`);
   write(at("bytes"), received(item));
+  const { fragment: n, fragments: all } = item;
+  write(at("fragments"), all ? say("fragment", { n, all }) : "");
   write(at("resumed"), resumedAt(item));
   write(at("speed"), item.speed === null ? "" : `${size(item.speed)}/s`);
   write(at("eta"), item.eta === null ? "" : say("left", { duration: duration(item.eta) }));
