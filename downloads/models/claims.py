@@ -30,14 +30,24 @@ def claim(worker: Worker, *, slots: int) -> list[Download]:
     over, and sites whose breaker is open or that pause. None while the queue is paused,
     or the worker drains.
     """
+    if not _anything_waits():
+        return []  # nearly always
     # In the order of the queue: `exists` has none, and SQLite would look at all downloads.
     if Download.objects.claimable(database_now()).values("pk").first() is None:
-        return []  # nearly always: saves taking the mutex
+        return []  # saves taking the mutex
     if Worker.objects.filter(pk=worker.pk).exclude(draining_at=None).exists():
         return []
     with short_transaction():
         take_mutex()
         return [] if Queue.current().paused_at else _claim(worker, slots)
+
+
+def _anything_waits() -> bool:
+    """Say whether a download waits, due or not. A worker asks at each of its looks, for ever, and
+    the ORM takes ten times as long to write the question as the database to answer it."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM downloads_download WHERE state = 'created' LIMIT 1")
+        return cursor.fetchone() is not None
 
 
 def _claim(worker: Worker, slots: int) -> list[Download]:

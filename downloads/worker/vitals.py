@@ -6,7 +6,6 @@ hold up the heartbeat.
 
 import os
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -39,12 +38,14 @@ class Vitals:
 
 def tree() -> dict[int, list[bytes]]:
     """Return this process and all below it: their fields of /proc/PID/stat from the third on."""
-    stats = dict(_stats())
     found, below = {}, [os.getpid()]
     while below:
         pid = below.pop()
-        found[pid] = stats[pid]
-        below += [each for each, fields in stats.items() if int(fields[1]) == pid]
+        process = Path(f"/proc/{pid}")
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+            found[pid] = (process / "stat").read_bytes().rpartition(b") ")[2].split()
+            for task in (process / "task").iterdir():
+                below += map(int, (task / "children").read_bytes().split())
     return found
 
 
@@ -56,13 +57,6 @@ def cpu_seconds(processes: dict[int, list[bytes]]) -> float:
 def memory_bytes(processes: dict[int, list[bytes]]) -> int:
     """Return their memory together; what several share counts once."""
     return sum(map(_memory_of, processes))
-
-
-def _stats() -> Iterator[tuple[int, list[bytes]]]:
-    for path in Path("/proc").iterdir():
-        if path.name.isdecimal():
-            with suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
-                yield int(path.name), (path / "stat").read_bytes().rpartition(b") ")[2].split()
 
 
 def _memory_of(pid: int) -> int:

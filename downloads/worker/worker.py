@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 10.0
-UPDATE_SECONDS = 2.0
+UPDATE_SECONDS = 5.0
 FENCE_SECONDS = 0.25  # how often the worker looks whether its lease is over
 GRACE_SECONDS = 10.0
 # The longest sleep of the loop: no commit announces that a download's time has come, or that the
@@ -165,7 +165,7 @@ class DownloadManager:
                 # First of all: what follows may take longer than a short lease.
                 beat_seconds = heartbeat_seconds(settings.VNSITE.lease_seconds)
                 background.start(heartbeat.beat, seconds=beat_seconds)
-                background.start(Vitals(heartbeat).step, seconds=beat_seconds)
+                background.start(Vitals(heartbeat).step, seconds=2 * beat_seconds)
                 background.start(self._fence, seconds=FENCE_SECONDS)
                 background.start(self._sweep, seconds=SWEEP_SECONDS)
                 self._recover()
@@ -281,7 +281,7 @@ class DownloadManager:
     def _pass_on_requests(self) -> None:
         """Tell attempts whose cancel was asked, or whose row is not ours any more."""
         now = time.monotonic()
-        if now < self._requests_due_at:
+        if now < self._requests_due_at or not self._running:
             return
         self._requests_due_at = now + REQUESTS_SECONDS
         rows: dict[int, tuple[int, datetime | None, str]] = {

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from downloads import actions
 from downloads.models import Download, Site, TooManyWaiting, Worker, claims, submissions
@@ -396,17 +398,26 @@ class TestWaiting:
 @pytest.mark.sqlite
 @pytest.mark.django_db
 def test_a_claim_reads_only_what_waits() -> None:
-    """However many have ended: nearly always nothing waits."""
+    """However many have ended: nearly always nothing waits, or nothing is due."""
+    anything = "SEARCH downloads_download USING COVERING INDEX download_by_state (state=?)"
     lives.fail(lives.submit())
-    worker = lives.make_worker()
+
+    assert plans_of_a_claim() == [anything]
+
+    Download.objects.filter(pk=lives.submit().pk).update(
+        not_before=timezone.now() + timedelta(hours=1)
+    )
+    assert plans_of_a_claim() == [anything, "SCAN downloads_download USING INDEX download_queue"]
+
+
+def plans_of_a_claim() -> list[str]:
+    """How SQLite answers what a claim that finds nothing asks."""
+    worker = Worker.objects.first() or lives.make_worker()
     with CaptureQueriesContext(connection) as asked:
         assert claims.claim(worker, slots=1) == []
-
     with connection.cursor() as cursor:
-        plans = [
+        return [
             step
             for query in asked
             for (*_, step) in cursor.execute(f"EXPLAIN QUERY PLAN {query['sql']}").fetchall()
         ]
-
-    assert plans == ["SCAN downloads_download USING INDEX download_queue"]

@@ -1,5 +1,6 @@
 """`manage.py run_downloads`: wire signals and run the lifecycle worker."""
 
+import gc
 import signal
 import sys
 from argparse import ArgumentParser
@@ -63,6 +64,7 @@ class Command(BaseCommand):
             sys.stdin.read()  # ends when the parent has made the database ready
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: manager.stop())
+        gc.freeze()  # what is loaded stays: none of it is searched for garbage any more
         is_watched = sys.stderr.isatty() and not options["parent_pid"]
         with (
             errors_in_one_line("The worker cannot run", OSError, ChildFailed, Outdated),

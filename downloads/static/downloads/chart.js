@@ -2,11 +2,11 @@
 
 import { size } from "./format.js";
 import { serverNow } from "./patch.js";
-import { lang, say } from "./words.js";
+import { locale, say } from "./words.js";
 
 const ROW_S = 30; // of the table; between two sentences
 const FRESH_MS = 5_000;
-const CLOCK = new Intl.DateTimeFormat(lang, { timeStyle: "medium" });
+const CLOCK = new Intl.DateTimeFormat(locale, { timeStyle: "medium" });
 const SECONDS = [1, 2, 5, 10, 30, 60, 120, 300, 900, 3600, 14400];
 const byteSteps = Array.from({ length: 44 }, (_, power) => 2 ** power);
 

@@ -2,11 +2,9 @@
 // focus keeps it, and what did not change is not touched.
 
 import { ago, duration, size } from "./format.js";
-import { lang, say } from "./words.js";
+import { lang, locale, say } from "./words.js";
 
 const FRESH_MS = 10_000; // older speeds and remaining times say nothing about now
-// The page's language as the browser writes it: en-GB has other dates than en.
-const locale = navigator.languages.find((each) => each.startsWith(lang)) ?? lang;
 const LOCAL = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "medium" });
 const CLOCK = new Intl.DateTimeFormat(locale, { timeStyle: "short" });
 const ROUND_UP_MS = 59_000; // to the minute: what is said to end then has ended

@@ -2,7 +2,7 @@
 // messages, which stay in a list when they have gone.
 
 import { write } from "./patch.js";
-import { lang, say } from "./words.js";
+import { locale, say } from "./words.js";
 
 const POINTS = 60; // of the line, one a second
 const TOAST_MS = 8_000;
@@ -67,7 +67,7 @@ export function toast(sentence) {
     byId("toast").hidden = true;
   }, TOAST_MS);
   const item = document.createElement("li");
-  item.textContent = `${new Date().toLocaleTimeString(lang)} ${sentence}`;
+  item.textContent = `${new Date().toLocaleTimeString(locale)} ${sentence}`;
   byId("recent").hidden = false;
   byId("recent").querySelector("ol").prepend(item);
   byId("recent")

@@ -4,7 +4,7 @@ import { alarm } from "./announce.js";
 import * as patch from "./patch.js";
 import { changed, refreshAll } from "./refresh.js";
 import { toast } from "./signs.js";
-import { lang, say } from "./words.js";
+import { locale, say } from "./words.js";
 
 const AWAY_MS = 20_000; // what was missed in so long is told
 const REPLAY_MS = 2_000;
@@ -68,7 +68,7 @@ function sentence() {
   if (link.state === "signed-out") return say("signed_out");
   if (link.state === "live") return say("unanswered");
   if (!status.isOff || unanswered) {
-    return say("stopped", { time: new Date(link.lastAt).toLocaleTimeString(lang) });
+    return say("stopped", { time: new Date(link.lastAt).toLocaleTimeString(locale) });
   }
   return `${say("off")} ${link.why || say("held_back")} ${say("polling", { n: POLL_SECONDS })}`;
 }

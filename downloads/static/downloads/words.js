@@ -2,6 +2,8 @@
 
 const page = globalThis.document;
 export const lang = page?.documentElement.lang || "en";
+// That language as the browser writes it: en-GB has other dates than en.
+export const locale = globalThis.navigator?.languages.find((each) => each.startsWith(lang)) ?? lang;
 const words = globalThis.vnsiteWords ?? {}; // a script of the page's language, before all modules
 const plurals = new Intl.PluralRules(lang);
 
