@@ -14,11 +14,12 @@ import statistics
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import requests
 
+from benchmarks.crowd import Crowd, address_of, request_of, streams
 from benchmarks.latency import allow_many_connections
 from benchmarks.processes import cpu_seconds, resident_bytes
 from benchmarks.site import Site, media_site, running_site
@@ -56,7 +57,7 @@ def measure(site: Site, media: str, options: argparse.Namespace) -> dict[str, fl
     add(site, 2)  # so that what a batch itself leaves in memory is not counted
     figures["unread_stream_growth_mib"] = growth_of_unread_stream(site)
     with streams(site, options.streams) as opened:
-        figures["streams"] = opened
+        figures["streams"] = opened.greeted
         figures |= named("page_beside_streams", page_times(site, browser, PAGES))
     figures |= storm(site, browser, options.reconnects)
     return figures
@@ -132,23 +133,6 @@ def named(name: str, times: list[float]) -> dict[str, float]:
     return {f"{name}_median_seconds": statistics.median(times), f"{name}_max_seconds": max(times)}
 
 
-@contextmanager
-def streams(site: Site, number: int) -> Iterator[int]:
-    """So many open streams, each read by one loop in a thread."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    crowd = Crowd(site)
-    asyncio.run_coroutine_threadsafe(crowd.connect(number), loop).result(300)
-    try:
-        yield crowd.greeted
-    finally:
-        asyncio.run_coroutine_threadsafe(crowd.leave(), loop).result(60)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
-
-
 def storm(site: Site, browser: requests.Session, number: int) -> dict[str, float]:
     """All come back within a second, while somebody opens pages."""
     pages: list[float] = []
@@ -180,57 +164,6 @@ def storm(site: Site, browser: requests.Session, number: int) -> dict[str, float
         "pages_beside_reconnects": len(pages),
         **named("page_beside_reconnects", pages),
     }
-
-
-class Crowd:
-    """Many streams in one event loop."""
-
-    def __init__(self, site: Site) -> None:
-        self._host, self._port = address_of(site)
-        self._request = request_of(site, "/events/")
-        self._writers: list[asyncio.StreamWriter] = []
-        self._readers: set[asyncio.Task[None]] = set()
-        self.greeted = 0
-
-    async def connect(self, number: int, *, within_seconds: float = 0.0) -> None:
-        """Open so many; returns when each has been greeted."""
-        every_seconds = within_seconds / number
-        await asyncio.gather(*(self._open(each * every_seconds) for each in range(number)))
-
-    async def _open(self, delay_seconds: float) -> None:
-        await asyncio.sleep(delay_seconds)
-        reader, writer = await asyncio.open_connection(self._host, self._port)
-        self._writers.append(writer)
-        writer.write(self._request)
-        await reader.readuntil(b"event: hello")
-        self.greeted += 1
-        reading = asyncio.create_task(self._read(reader))
-        self._readers.add(reading)
-
-    @staticmethod
-    async def _read(reader: asyncio.StreamReader) -> None:
-        with suppress(OSError):
-            while await reader.read(2**16):
-                pass
-
-    async def leave(self) -> None:
-        for writer in self._writers:
-            writer.close()
-        for reading in self._readers:
-            reading.cancel()
-        await asyncio.gather(*self._readers, return_exceptions=True)
-
-
-def address_of(site: Site) -> tuple[str, int]:
-    address = urlsplit(site.url)
-    assert address.hostname
-    assert address.port
-    return address.hostname, address.port
-
-
-def request_of(site: Site, path: str) -> bytes:
-    lines = (f"GET {path} HTTP/1.1", "Host: 127.0.0.1", f"Authorization: Bearer {site.token}")
-    return "\r\n".join([*lines, "", ""]).encode()
 
 
 if __name__ == "__main__":

@@ -129,6 +129,7 @@ class Config(BaseSettings):
         10_000, ge=0, le=1_000_000, description="a whole number from 0 to 1000000"
     )
     max_entries: int = Field(10_000, ge=2, le=10_000, description="a whole number from 2 to 10000")
+    fragments_at_once: int = Field(6, ge=1, le=32, description="a whole number from 1 to 32")
     site_running: int = Field(0, ge=0, le=10_000, description="a whole number from 0 to 10000")
     site_pause_seconds: float = Field(
         0, ge=0, le=MAX_PAUSE_SECONDS, description="seconds from 0 to 86400"

@@ -27,6 +27,7 @@ from downloads.fetch.media import PROTOCOLS
 from downloads.fetch.memory import Memory
 from downloads.fetch.mending import mend
 from downloads.fetch.packing import Packing
+from downloads.fetch.parallel import AT_ONCE
 from downloads.fetch.pieces import Pieces, wanted_by
 from downloads.fetch.protocol import Job
 from downloads.fetch.read_limits import Pages, name_as_media, refuse_too_much
@@ -285,5 +286,7 @@ def fit(downloader: Downloader, job: Job) -> Recipe:
     downloader.wish_for_live = made.live
     rates = [rate for rate in (job.rate_limit, made.params.get("ratelimit")) if rate]
     downloader.params["ratelimit"] = min(rates, default=None)
+    # A limit of the speed is one of each fragment.
+    downloader.params[AT_ONCE] = 1 if rates else job.fragments_at_once
     downloader.format_selector = downloader.build_format_selector(made.params["format"])
     return made

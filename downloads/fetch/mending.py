@@ -14,13 +14,14 @@ from yt_dlp.downloader.hls import HlsFD
 from yt_dlp.extractor import generic
 from yt_dlp.extractor.common import InfoExtractor
 
-from downloads.fetch import fragments, hls, listing, master, periods
+from downloads.fetch import fragments, hls, listing, master, parallel, periods
 
 
 @functools.cache  # a function that is wrapped twice would judge its own work
 def mend() -> None:
     """Wrap functions of yt-dlp, for this process and those that are forked from it."""
     FileDownloader._report_progress_status = _show_nothing
+    FileDownloader._hook_progress = parallel.in_turn(FileDownloader._hook_progress)
     InfoExtractor._parse_m3u8_vod_duration = hls.vod_seconds
     InfoExtractor._parse_m3u8_formats_and_subtitles = master.with_sound(
         InfoExtractor._parse_m3u8_formats_and_subtitles
@@ -31,7 +32,12 @@ def mend() -> None:
     generic.unified_timestamp = listing.dating_feeds(generic.unified_timestamp)
     HlsFD.real_download = hls.clarifying(HlsFD.real_download)
     DashSegmentsFD.real_download = fragments.announcing(DashSegmentsFD.real_download)
-    FragmentFD._download_fragment = fragments.of_its_length(FragmentFD._download_fragment)
+    FragmentFD.download_and_append_fragments = parallel.where_it_may(
+        FragmentFD.download_and_append_fragments
+    )
+    FragmentFD._download_fragment = parallel.apart(
+        fragments.of_its_length(FragmentFD._download_fragment)
+    )
     FragmentFD.decrypter = fragments.leaving_clear(FragmentFD.decrypter)
     fragment.unpad_pkcs7 = fragments.unpadded
     FragmentFD._append_fragment = fragments.as_announced(FragmentFD._append_fragment)

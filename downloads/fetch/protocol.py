@@ -8,6 +8,7 @@ import json
 import select
 import socket
 import struct
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -35,6 +36,7 @@ class Job:
     min_free_bytes: int  # what a recording leaves free on the disk
     is_last_try: bool
     max_entries: int  # of a list
+    fragments_at_once: int  # of a stream
     may_list: bool  # False: its link is within as many lists as there may be
     title: str = ""  # in the list that it was found in; "": in none, or without one
     rate_limit: int | None = None  # bytes per second; None: as fast as it comes
@@ -289,7 +291,10 @@ Send = Callable[[Message], None]
 def sender(channel: socket.socket) -> Send:
     """Return a function that sends messages; it blocks while the worker does not read."""
 
+    turn = threading.Lock()  # fragments come in threads, and may say something
+
     def send(message: Message) -> None:
-        channel.sendall(encode(message))
+        with turn:
+            channel.sendall(encode(message))
 
     return send

@@ -107,6 +107,7 @@ class _Trial:
             min_free_bytes=0,
             is_last_try=True,
             max_entries=10,
+            fragments_at_once=1,
             may_list=True,
             is_examination=is_examination,
         )

@@ -6,6 +6,7 @@ import resource
 import signal
 import struct
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +20,8 @@ OVERRIDE_FILE_PERMISSIONS = 1 << 1 | 1 << 2  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SE
 
 MEMORY_BYTES = 2**30  # a child begins with 70 MiB
 OPEN_FILES = 256
+STACK_BYTES = 2**20  # of a thread; the system's 8 MiB count as used
+M_ARENA_MAX = -8  # mallopt(3)
 # Twice the limit of a download: merging holds two streams and their result.
 FILE_SIZE_FACTOR = 2
 
@@ -90,6 +93,9 @@ def confine(directory: Path, *, max_bytes: int, mark: str) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _lower(resource.RLIMIT_NOFILE, OPEN_FILES)
     _lower(resource.RLIMIT_AS, MEMORY_BYTES)
+    threading.stack_size(STACK_BYTES)
+    if hasattr(_libc, "mallopt"):  # else each thread reserves a heap of 64 MiB for itself
+        _libc.mallopt(M_ARENA_MAX, 1)
     _lower(resource.RLIMIT_FSIZE, min(max_bytes * FILE_SIZE_FACTOR, sys.maxsize))
 
 

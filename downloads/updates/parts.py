@@ -59,6 +59,12 @@ PARTS = {
     "yt_dlp.downloader.common.FileDownloader._report_progress_status": (
         "each report of progress would be rendered twice, for nobody"
     ),
+    "yt_dlp.downloader.common.FileDownloader._hook_progress": (
+        "the progress of fragments that come at once would be mixed up"
+    ),
+    "yt_dlp.downloader.fragment.FragmentFD.download_and_append_fragments": (
+        "pieces of one file would be fetched at once, each from its beginning"
+    ),
     "yt_dlp.downloader.hls.HlsFD.real_download": "HLS streams could not be checked",
     "yt_dlp.downloader.dash.DashSegmentsFD.real_download": "DASH streams could not be checked",
     "yt_dlp.downloader.fragment.unpad_pkcs7": "a wrong key would not be noticed",

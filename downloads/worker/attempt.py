@@ -266,6 +266,7 @@ class AttemptRun:
             memory=str(settings.VNSITE.memory_root) if self.epoch == 1 else "",
             asks_first=not (self.download.is_again or options.check),
             max_entries=settings.VNSITE.max_entries,
+            fragments_at_once=settings.VNSITE.fragments_at_once,
             may_list=self.download.list_depth < MAX_LIST_DEPTH,
             wants_preview=self.epoch == 1 or not self.row.ask(self._has_thumbnail),
         )

@@ -281,7 +281,7 @@ class DownloadManager:
     def _pass_on_requests(self) -> None:
         """Tell attempts whose cancel was asked, or whose row is not ours any more."""
         now = time.monotonic()
-        if now < self._requests_due_at or not self._running:
+        if now < self._requests_due_at:
             return
         self._requests_due_at = now + REQUESTS_SECONDS
         rows: dict[int, tuple[int, datetime | None, str]] = {

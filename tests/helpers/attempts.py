@@ -94,6 +94,7 @@ def job_for(url: str, directory: Path, **values: object) -> Job:
         min_free_bytes=0,
         is_last_try=False,
         max_entries=10_000,
+        fragments_at_once=6,
         may_list=True,
     )
     return replace(job, **values)  # type: ignore[arg-type]

@@ -69,6 +69,7 @@ DEFAULTS = {
     "user_running": 0,
     "user_waiting": 10_000,
     "max_entries": 10_000,
+    "fragments_at_once": 6,
     "site_running": 0,
     "site_pause_seconds": 0,
     "user_streams": 20,

@@ -48,6 +48,7 @@ def test_all_is_published_under_the_name_of_the_video_and_said(offer: Choices) -
         "uploaded_at": "2026-01-31T12:00:00+00:00",
         "width": 640,
         "height": 360,
+        "format_id": "400",
         "live": False,
         "video_codec": "h264",
         "audio_codec": "aac",
