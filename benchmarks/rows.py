@@ -23,9 +23,9 @@ from itertools import takewhile
 import requests
 
 from benchmarks import filled
+from benchmarks.claim import claim_delay
 from benchmarks.latency import resident_bytes
 from benchmarks.site import ROOT, Site, media_site, running_site
-from benchmarks.worker import claim_delay
 
 SIZES = (1_000, 100_000, 1_000_000, 10_000_000)
 FILTERS = ("active", "waiting", "completed", "failed", "cancelled", "not_cleaned")

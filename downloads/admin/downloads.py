@@ -12,8 +12,10 @@ from django.contrib import admin, messages
 from django.contrib.admin.actions import delete_selected
 from django.contrib.admin.models import DELETION, LogEntry
 from django.contrib.admin.utils import flatten_fieldsets
+from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -30,7 +32,7 @@ from downloads.actions import (
 from downloads.admin.cleaning import CleansUp
 from downloads.admin.read_only import NothingToWrite
 from downloads.admin.words import RESULTS, CodesInWords, state_in_words
-from downloads.models import AttemptLog, Download, DownloadQuerySet, Transition, user_actor
+from downloads.models import AttemptLog, Counts, Download, DownloadQuerySet, Transition, user_actor
 from downloads.rules.states import RUNNING, State
 from downloads.rules.words import grouped
 from downloads.web.actors import actor_in_words
@@ -87,6 +89,18 @@ class LogsInline(NothingToWrite, admin.StackedInline):
         return format_html("<pre>{}</pre>", log.text)
 
 
+class KeptCountPaginator(Paginator):
+    """Pages of downloads. The number of all downloads is kept, so it is counted only for some."""
+
+    object_list: DownloadQuerySet
+
+    @cached_property
+    def count(self) -> int:
+        if self.object_list.query.where:  # filtered, or searched
+            return self.object_list.count()
+        return sum(Counts.objects.by_state().values())
+
+
 @admin.register(Download)
 class DownloadAdmin(CleansUp):
     """Every download of everybody. Only the priority can be changed."""
@@ -103,6 +117,7 @@ class DownloadAdmin(CleansUp):
     list_select_related = ("owner",)
     search_fields = ("correlation_id",)  # any: what makes the admin show the field
     search_help_text = gettext_lazy("As on the dashboard: words, id:, host:, state: and others")
+    paginator = KeptCountPaginator
     show_full_result_count = False  # a second count of the whole table
     actions = ("cancel_selected", "retry_selected", "clean_up", "delete_selected")
     inlines = (HistoryInline, LogsInline)

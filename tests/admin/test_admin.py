@@ -10,8 +10,10 @@ import pytest
 from django.conf import settings
 from django.contrib.admin.models import CHANGE, DELETION, LogEntry
 from django.contrib.auth.models import Permission, User
+from django.db import connection
 from django.http import HttpResponse
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from downloads import actions
@@ -124,6 +126,26 @@ def test_a_page_of_the_list_costs_the_same_for_one_and_for_many(
 
     with django_assert_max_num_queries(8):
         browser.get(LIST)
+
+
+@pytest.mark.parametrize(
+    ("query", "shown"), [("", 3), ("?state__exact=created", 2), ("?q=example", 3)]
+)
+def test_the_list_counts_downloads_only_when_it_shows_some(
+    browser: Client, query: str, shown: int
+) -> None:
+    lives.fail(lives.submit())
+    lives.submit()
+    lives.submit()
+
+    with CaptureQueriesContext(connection) as asked:
+        page = browser.get(LIST + query)
+
+    counted = [
+        each for each in asked if re.match(r'SELECT COUNT.*"downloads_download"', each["sql"])
+    ]
+    assert page.context["cl"].result_count == shown
+    assert bool(counted) is bool(query)
 
 
 def test_the_options_are_shown_in_words(browser: Client) -> None:
