@@ -69,6 +69,16 @@ def page_of(
     return render(request, template, context, status=status)
 
 
+@require_safe
+@never_cache
+@login_required
+def menu(request: SignedInRequest, correlation_id: str) -> HttpResponse:
+    """Answer what the menu of a row holds: a list asks for it when one is opened."""
+    found = get_object_or_404(visible(request), correlation_id=correlation_id)
+    view = DownloadView(download=found, obstacles=Obstacles(), viewer=request.user)
+    return render(request, "downloads/partials/row_menu.html", {"view": view})
+
+
 def query_of(request: SignedInRequest) -> QueryDict:
     """Return the query of the page, also when one of its forms was posted.
 

@@ -147,14 +147,18 @@ class Page:
 
 
 def page_of(downloads: DownloadQuerySet, query: ListQuery) -> Page:
-    """Read the page of the downloads that `query` asks for: at most a query for each group."""
+    """Read the page of the downloads that `query` asks for.
+
+    At most a query for each group finds which they are; one more fetches all that `downloads` says.
+    """
     backwards = query.after is None and query.before is not None
     edge = query.before if backwards else query.after
     # One more than is shown: it tells whether there is a page behind this one.
-    found = slice_of(
+    keys = slice_of(
         query.select(downloads), query.sort, after=edge, backwards=backwards, count=query.rows + 1
     )
-    shown, has_more = found[: query.rows], len(found) > query.rows
+    has_more, found = len(keys) > query.rows, downloads.in_bulk(keys[: query.rows])
+    shown = [found[key] for key in keys if key in found]
     if backwards:
         shown.reverse()
     if not shown:

@@ -84,14 +84,14 @@ def is_key(text: str, sort: Sort) -> bool:
 
 def slice_of(
     downloads: DownloadQuerySet, sort: Sort, *, after: str | None, backwards: bool, count: int
-) -> list[Download]:
-    """Read the next `count` downloads behind a key, in the order or against it.
+) -> list[int]:
+    """Read the primary keys of the next `count` downloads behind a key, in the order or against it.
 
     One query for each group that has to be looked into.
     """
     groups: Sequence[tuple[int, Group]] = list(enumerate(ORDERS[sort]))
     groups = groups[::-1] if backwards else groups
-    found: list[Download] = []
+    found: list[int] = []
     for number, group in groups:
         rows = group.ordered(downloads, backwards=backwards)
         if after is not None:
@@ -100,7 +100,7 @@ def slice_of(
                 continue
             if number == first:
                 rows = rows.filter(group.behind(after[1:], backwards=backwards))
-        found += rows[: count - len(found)]
+        found += rows.values_list("pk", flat=True)[: count - len(found)]
         if len(found) == count:
             break
     return found

@@ -68,6 +68,7 @@ urlpatterns = [
     path("banners", dashboard.banners, name="banners"),
     path(ONE, detail.download, name="download"),
     path(f"{ONE}fragment", detail.download, PARTS, name="fragment"),
+    path(f"{ONE}menu", detail.menu, name="menu"),
     path(f"{ONE}cancel", detail.act, {"action": actions.cancel}, name="cancel"),
     path(f"{ONE}keep", detail.act, {"action": actions.stop_and_keep}, name="keep"),
     path(f"{ONE}retry", detail.act, {"action": actions.retry}, name="retry"),

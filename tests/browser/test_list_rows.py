@@ -210,6 +210,20 @@ def test_where_there_is_no_clipboard_the_link_of_a_row_is_selected(
     assert page.evaluate("getSelection().toString()") == ended[0].url
 
 
+def test_the_menu_of_a_row_that_is_gone_leads_to_its_page(
+    page: Page, user: User, ended: list[Download]
+) -> None:
+    open_list(page, user, width=1280, height=900)
+    gone = row_of(page, ended[0])
+    page.route("**/menu", lambda route: route.fulfill(status=404, body="Not found"))
+
+    with page.expect_response("**/menu"):
+        gone.locator(".more > summary").click()
+
+    page.wait_for_timeout(200)  # what comes must not be put there
+    expect(gone.locator(".more a")).to_have_text("Open its page")
+
+
 def test_without_javascript_the_list_is_filtered_searched_paged_and_acted_upon(
     browser: Browser, site: Serving, user: User
 ) -> None:

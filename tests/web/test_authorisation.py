@@ -49,6 +49,7 @@ ROUTES = {
     "banners": May.SIGNED_IN,
     "downloads/<correlation_id:correlation_id>/": May.OWNER,
     "downloads/<correlation_id:correlation_id>/fragment": May.OWNER,
+    "downloads/<correlation_id:correlation_id>/menu": May.OWNER,
     "downloads/<correlation_id:correlation_id>/cancel": May.OWNER,
     "downloads/<correlation_id:correlation_id>/keep": May.OWNER,
     "downloads/<correlation_id:correlation_id>/retry": May.OWNER,

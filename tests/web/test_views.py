@@ -13,7 +13,7 @@ from django.test import Client, RequestFactory
 from django.utils import timezone
 from django.views.defaults import server_error
 
-from downloads import actions
+from downloads import actions, queueing
 from downloads.accounts import first_admin
 from downloads.models import Download, Progress, StreamPosition, submissions
 from downloads.rules.errors import ADVICE, ErrorClass
@@ -459,6 +459,33 @@ def test_a_row_is_the_same_on_the_page_and_as_a_fragment(browser: Client, user: 
     fragment = browser.get("/downloads/rows", {"ids": download.correlation_id})
 
     assert row_of(page, download) == row_of(fragment, download)
+
+
+ALWAYS = ["Copy the link", "Open the source page"]
+
+
+@pytest.mark.parametrize(
+    ("bring", "more"),
+    [
+        (lambda download: None, ["Start next", "Pause", "Delete…"]),
+        (queueing.pause, ["Start next", "Resume", "Delete…"]),
+        (lives.start, []),
+        (lives.fail, ["Retry with changes…", "Delete…"]),
+        (lives.complete, ["Delete…"]),
+    ],
+    ids=["waiting", "paused", "running", "failed", "completed"],
+)
+def test_the_menu_of_a_row_has_what_can_be_done_now(
+    browser: Client, user: User, bring: Callable[..., object], more: list[str]
+) -> None:
+    download = lives.submit(user)
+    bring(download, **({"actor": "test"} if bring is queueing.pause else {}))
+
+    answer = browser.get(path_of(download, "menu"))
+
+    buttons = re.findall(r"<(?:a|button).*?</(?:a|button)>", text_of(answer), re.DOTALL)
+    assert [re.sub(r"<[^>]*>", "", each).strip() for each in buttons] == [*ALWAYS, *more]
+    assert "<html" not in text_of(answer)
 
 
 def test_rows_that_no_longer_match_are_marked(browser: Client, user: User) -> None:

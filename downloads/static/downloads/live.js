@@ -249,7 +249,7 @@ document.addEventListener("htmx:before:response", (event) => {
     event.preventDefault();
     refuse(ctx, say("failed_action", { status: response.status }));
     if (response.status === 403) refreshAll(); // its token may be of an older session
-  }
+  } else if (sourceElement.localName === "details" && response.status >= 400) event.preventDefault();
 });
 
 document.addEventListener("htmx:error", ({ detail: { ctx } }) => {

@@ -49,7 +49,7 @@ export function swap(fresh) {
   if (!old) return false;
   writeTimes(fresh);
   // As htmx marks what it has wired.
-  for (const button of fresh.querySelectorAll("[hx-post]")) button.dataset.htmxPowered = "true";
+  for (const asks of fresh.querySelectorAll("[hx-post], [hx-get]")) asks.dataset.htmxPowered = "true";
   if (old.isEqualNode(fresh)) return true;
   keepOpen(old, fresh);
   fresh.querySelector("[data-note]")?.append(...(old.querySelector("[data-note]")?.children ?? []));
