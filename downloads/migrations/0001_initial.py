@@ -268,6 +268,9 @@ class Migration(migrations.Migration):
                         max_length=12,
                     ),
                 ),
+                ("shows_pictures", models.BooleanField(default=True)),
+                ("shows_facts", models.BooleanField(default=True)),
+                ("shows_ages", models.BooleanField(default=True)),
                 (
                     "announcements",
                     models.CharField(

@@ -52,6 +52,9 @@ class Preferences(models.Model):
     language = models.CharField(max_length=8, blank=True, default="")  # "": the browser's
     theme = models.CharField(max_length=8, choices=choices(Theme), default=Theme.AUTO)
     density = models.CharField(max_length=12, choices=choices(Density), default=Density.COMPACT)
+    shows_pictures = models.BooleanField(default=True)  # in the rows of the list, as the next two
+    shows_facts = models.BooleanField(default=True)
+    shows_ages = models.BooleanField(default=True)
     announcements = models.CharField(
         max_length=8, choices=choices(Announcements), default=Announcements.ALL
     )
@@ -70,3 +73,13 @@ class Preferences(models.Model):
 
     def __str__(self) -> str:
         return str(self.user)
+
+    @property
+    def hidden_columns(self) -> str:
+        """The columns that rows are shown without, as the style sheet calls them; "": none."""
+        shown = {
+            "pictures": self.shows_pictures,
+            "facts": self.shows_facts,
+            "ages": self.shows_ages,
+        }
+        return " ".join(name for name, is_shown in shown.items() if not is_shown)

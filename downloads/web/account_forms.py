@@ -50,6 +50,11 @@ class PreferencesForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for
     language = forms.ChoiceField(label=_("Language"), choices=languages, required=False)
     theme = forms.ChoiceField(label=_("Theme"), choices=THEMES)
     density = forms.ChoiceField(label=_("Rows of the list"), choices=DENSITIES)
+    shows_pictures = forms.BooleanField(label=_("Pictures in rows of the list"), required=False)
+    shows_facts = forms.BooleanField(
+        label=_("Site, length and options in rows of the list"), required=False
+    )
+    shows_ages = forms.BooleanField(label=_("Ages in rows of the list"), required=False)
     announcements = forms.ChoiceField(
         label=_("Announcements to screen readers"), choices=ANNOUNCEMENTS
     )
@@ -88,8 +93,8 @@ class PreferencesForm(forms.ModelForm):  # type: ignore[type-arg]  # generic for
     class Meta:
         model = Preferences
         fields = (
-            *("language", "theme", "density", "motion"),
-            *("update_seconds", "starts_paused", "announcements"),
+            *("language", "theme", "density", "shows_pictures", "shows_facts", "shows_ages"),
+            *("motion", "update_seconds", "starts_paused", "announcements"),
             *("has_notifications", "has_keys", "rate_limit"),
         )
 

@@ -182,6 +182,23 @@ def test_a_row_that_is_drawn_again_moves_nothing(
     assert boxes(page) == before
 
 
+def test_a_column_that_is_not_wanted_leaves_its_room_to_the_others(
+    page: Page, user: User, ended: list[Download]
+) -> None:
+    open_list(page, user, width=1280, height=900)
+    row = row_of(page, ended[0])
+    before = row.locator(".row-name").bounding_box()
+    Preferences.objects.create(user=user, shows_pictures=False, shows_facts=False, shows_ages=False)
+
+    page.reload()
+
+    after = row.locator(".row-name").bounding_box()
+    assert before
+    assert after
+    assert after["width"] > before["width"] + 64 + 48
+    expect(row.locator(":is(.thumb, .row-name > .muted, .row-age):visible")).to_have_count(0)
+
+
 def test_the_link_of_a_row_is_copied(page: Page, user: User, ended: list[Download]) -> None:
     open_list(page, user, width=1280, height=900)
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])

@@ -69,6 +69,18 @@ def test_every_page_is_drawn_as_its_user_likes_it(browser: Client) -> None:
     assert 'data-keys="0"' in page  # the box was not ticked
 
 
+def test_the_list_has_the_columns_that_were_chosen(browser: Client) -> None:
+    all_of_them = text_of(browser.get("/"))
+    save(browser, shows_facts="on")
+
+    chosen = text_of(browser.get("/"))
+
+    assert "data-without" not in all_of_them
+    assert "columns." not in all_of_them
+    assert 'data-without="pictures ages"' in chosen
+    assert "downloads/columns." in chosen
+
+
 def test_who_wants_it_calm_is_told_less_often_and_nothing_moves(browser: Client) -> None:
     save(browser, motion="reduced", update_seconds="5", starts_paused="on")
 
