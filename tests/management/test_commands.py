@@ -17,6 +17,7 @@ from django.core.management.base import OutputWrapper
 from django.db import connection
 from django.utils import timezone
 
+from downloads import actions
 from downloads.accounts import tokens
 from downloads.management.commands.add_download import Command as AddDownload
 from downloads.management.commands.add_download import Watch
@@ -422,6 +423,7 @@ class Steps(threading.Thread):
     """Brings the only download to its end, as soon as there is one."""
 
     def __init__(self, *, ending: str) -> None:
+        """`ending`: an error class, "completed", or "cancelled", which needs no worker."""
         super().__init__()
         self.ending = ending
 
@@ -430,6 +432,8 @@ class Steps(threading.Thread):
             download = self._first()
             if self.ending == "completed":
                 lives.complete(download)
+            elif self.ending == "cancelled":
+                actions.cancel(download, actor="test")
             else:
                 lives.fail(download, ErrorClass(self.ending))
         finally:
@@ -530,7 +534,7 @@ def test_waiting_ends_when_the_download_is_forgotten(shared_db: None) -> None:
 def test_waiting_says_that_no_worker_is_running(shared_db: None) -> None:
     Worker.objects.all().delete()
 
-    _, _, err = wait(ending="drm")
+    _, _, err = wait(ending="cancelled")
 
     assert err == "No worker is running: the downloads wait until one is.\n"
 
