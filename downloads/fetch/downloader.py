@@ -182,6 +182,22 @@ class Downloader(yt_dlp.YoutubeDL):  # type: ignore[misc]
         response: Response = super().urlopen(request)
         return response
 
+    def warm_connections(self) -> None:
+        """Make what all connections share: building its TLS context takes 30 ms, even for http."""
+        self._session()
+
+    def close_connections(self) -> None:
+        """Close the connections that are kept for the next request; it makes a new one."""
+        if session := self._session():
+            session.close()
+
+    def _session(self) -> Any:
+        """Return the session of `requests` for all that is not special; None without `requests`."""
+        handler = self._request_director.handlers.get(RequestsRH.RH_KEY)
+        if handler is None:
+            return None
+        return handler._get_instance(cookiejar=self.cookiejar, legacy_ssl_support=None)
+
     def _open(self, request: Request) -> Response:
         rest = THE_REST.fullmatch(request.headers.get("Range", ""))
         if self.resume is not None and self.resume.follows(request):
@@ -256,10 +272,7 @@ def _warm_up(downloader: Downloader) -> None:
     for extractor in downloader._ies.values():
         extractor.suitable(NOWHERE)
     downloader.get_info_extractor("Generic")  # imports a fifth of yt-dlp
-    handler = downloader._request_director.handlers.get(RequestsRH.RH_KEY)
-    if handler is not None:
-        # Builds the TLS context: 30 ms, even for http.
-        handler._get_instance(cookiejar=downloader.cookiejar, legacy_ssl_support=None)
+    downloader.warm_connections()
     processor = FFmpegPostProcessor(downloader)
     _ = processor.available, processor.probe_available
     # Every date of a video is tried with some fifty formats; Python remembers five of them.

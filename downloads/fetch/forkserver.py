@@ -30,6 +30,7 @@ from downloads.fetch.lending import Lending
 from downloads.fetch.plugins import PluginFailed
 from downloads.fetch.plugins import load as load_plugins
 from downloads.fetch.protocol import Job, Lent, Wishes, receive_go, sender
+from downloads.fetch.rehearsal import rehearse
 from downloads.sandbox import guard as guarding
 from downloads.sandbox import landlock, limits, seccomp
 from downloads.sandbox.addresses import AllowedHosts
@@ -62,19 +63,26 @@ class Server:
         self.own: set[int] = set()  # children that were started here; others were adopted
 
     def serve(self) -> None:
-        """Answer requests until the worker closes the control socket."""
-        gc.collect()
-        gc.freeze()  # a collection in a child would touch, and so copy, every shared page
+        """Answer requests until the worker closes the control socket; rehearse before the first."""
+        self.freeze()
         waiting = select.poll()
         waiting.register(self.control, select.POLLIN)
         # The end of the socket says that the worker is gone: one that is stopped has to read it.
         limits.die_with_parent(signal.SIGCONT)
         self.control.send(json.dumps({"yt_dlp": importlib.metadata.version("yt-dlp")}).encode())
+        # What a child is asked for meanwhile waits for one film, which takes some 20 ms.
+        rehearse(self.downloader, may_go_on=lambda: not waiting.poll(0))
+        self.freeze()
         while True:
             ready = waiting.poll(REAP_INTERVAL_MS)
             self.reap()
             if ready and not self.answer():
                 return
+
+    def freeze(self) -> None:
+        """Leave what is there out of collections: one in a child would touch, and so copy, it."""
+        gc.collect()
+        gc.freeze()
 
     def answer(self) -> bool:
         """Answer one request; False when there will be no more."""
@@ -186,17 +194,12 @@ def carry_out(fork_server: Server, job: Job, channel: socket.socket, lent: Lent)
         landlock.confine(directory, readable=[*fork_server.readable, *known])
         seccomp.keep_session()
         confine_programs(stall_seconds=job.stall_seconds)
+        guard.install()
         if job.is_examination:
-            send(examination.run(fork_server.downloader, guard))
+            send(examination.run(fork_server.downloader))
             return
         wishes = Wishes(channel)
-        lending.lend(fork_server.downloader)
-        fetched = jobs.run(fork_server.downloader, job, guard, send=send, wishes=wishes)
-        for renewed in lending.renewed(fork_server.downloader):
-            send(renewed)
-        for learned in fork_server.downloader.memory.learned():
-            send(learned)
-        send(fetched)
+        jobs.fulfil(fork_server.downloader, job, guard, lending, send=send, wishes=wishes)
     except Exception as error:
         room.clear()
         traceback.clear_frames(error.__traceback__)

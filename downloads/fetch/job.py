@@ -13,6 +13,7 @@ from downloads.fetch import premiere, sponsors
 from downloads.fetch.assistance import Assistance
 from downloads.fetch.forecast import Forecast
 from downloads.fetch.found import chosen_of, found_in, measure, size_of
+from downloads.fetch.lending import Lending
 from downloads.fetch.listing import ListReader
 from downloads.fetch.live import Live
 from downloads.fetch.media import PROTOCOLS, came, chapters_of, is_compatible, media_of, title_of
@@ -197,6 +198,28 @@ def _is_one_file(report: dict[str, Any]) -> bool:
     return info.get("protocol") in ("http", "https") and "fragment_index" not in report
 
 
+def fulfil(
+    downloader: downloading.Downloader,
+    job: Job,
+    guard: Guard,
+    lending: Lending,
+    *,
+    send: Send,
+    wishes: Wishes,
+) -> None:
+    """Run the job with what it was lent; send what is to be kept for others, and how it ended.
+
+    Raises as `run` does.
+    """
+    lending.lend(downloader)
+    succeeded = run(downloader, job, guard, send=send, wishes=wishes)
+    for renewed in lending.renewed(downloader):
+        send(renewed)
+    for learned in downloader.memory.learned():
+        send(learned)
+    send(succeeded)
+
+
 def run(
     downloader: downloading.Downloader, job: Job, guard: Guard, *, send: Send, wishes: Wishes
 ) -> Succeeded:
@@ -206,7 +229,6 @@ def run(
 
     Raises whatever yt-dlp raises, and NotOneVideo, TooLarge, Incomplete, PolicyBlocked.
     """
-    guard.install()
     if (finished := take_finished(Path(job.directory))) is not None:
         return finished
     fetching = Fetching(job, send, downloader)
