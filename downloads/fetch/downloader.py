@@ -15,7 +15,7 @@ from yt_dlp.networking import Request, Response
 from yt_dlp.networking._requests import RequestsRH
 from yt_dlp.networking.exceptions import HTTPError
 from yt_dlp.postprocessor import FFmpegPostProcessor
-from yt_dlp.utils import DownloadError, determine_protocol, unified_timestamp
+from yt_dlp.utils import KNOWN_EXTENSIONS, DownloadError, determine_protocol, unified_timestamp
 
 from downloads.fetch import premiere
 from downloads.fetch.assistance import Assistance
@@ -85,12 +85,32 @@ class Downloader(yt_dlp.YoutubeDL):  # type: ignore[misc]
         self._is_fetching = False
         self.pieces: Pieces | None = None  # while a fragment is fetched
         self._validators: dict[str, str] = {}
+        self._selectors: dict[str, Any] = {}  # yt-dlp's functions, by what chooses formats
         super().__init__(params, auto_init="no_verbose_header")
         self.cache = self.memory = Memory(self)
 
     def _forceprint(self, key: str, info_dict: Any) -> Any:
         """Nothing is printed; yt-dlp renders every table seven times before it notices that."""
         return info_dict
+
+    def prepare_filename(
+        self, info_dict: dict[str, Any], dir_type: str = "", **kwargs: Any
+    ) -> str | None:
+        """As yt-dlp's, which renders a template for each name, even of files that it never writes.
+
+        There is one template, and of other types ("description", "infojson") nothing is written.
+        """
+        extension = info_dict.get("ext")
+        if kwargs.get("outtmpl") or extension not in KNOWN_EXTENSIONS:
+            name: str | None = super().prepare_filename(info_dict, dir_type, **kwargs)
+            return name
+        return f"{OUTPUT_NAME}.{extension}" if dir_type in ("", "temp") else ""
+
+    def build_format_selector(self, format_spec: str) -> Any:
+        """As yt-dlp's; the usual one is there since before the fork."""
+        if format_spec not in self._selectors:
+            self._selectors[format_spec] = super().build_format_selector(format_spec)
+        return self._selectors[format_spec]
 
     def save_cookies(self) -> None:
         """Write no cookie to a file, whatever yt-dlp's options say."""
@@ -275,6 +295,8 @@ def _warm_up(downloader: Downloader) -> None:
     downloader.warm_connections()
     processor = FFmpegPostProcessor(downloader)
     _ = processor.available, processor.probe_available
+    usual = recipe(DownloadOptions(), has_ffmpeg=processor.available)
+    downloader.build_format_selector(usual.params["format"])
     # Every date of a video is tried with some fifty formats; Python remembers five of them.
     _strptime._CACHE_MAX_SIZE = 200
     unified_timestamp("Thu, 01 Jan 1970 00:00:00 GMT")

@@ -225,7 +225,7 @@ KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(Message)
 
 
 def encode(message: Message) -> bytes:
-    return json.dumps([type(message).__name__, asdict(message)]).encode() + b"\n"
+    return json.dumps([type(message).__name__, vars(message)], default=vars).encode() + b"\n"
 
 
 def decode(line: bytes) -> Message:

@@ -96,17 +96,18 @@ def _fetch(downloader: Downloader, url: str, directory: Path, *, allowed: str) -
 @contextmanager
 def _as_it_was(downloader: Downloader) -> Iterator[None]:
     """Let the downloader be set as a child's is, and take all of that back."""
-    before = vars(downloader).copy()
+    values = downloader.__dict__
+    before = values.copy()
     containers = {
-        name: value.copy() for name, value in before.items() if isinstance(value, dict | list | set)
+        name: value.copy() for name, value in values.items() if isinstance(value, dict | list | set)
     }
-    vars(downloader).update(containers, pages=Pages())
+    values.update(containers, pages=Pages())
     downloader.params["logger"] = Voice()
     try:
         yield
     finally:
-        vars(downloader).clear()
-        vars(downloader).update(before)
+        values.clear()
+        values.update(before)
         downloader.close_connections()
 
 
