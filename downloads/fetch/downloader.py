@@ -69,7 +69,7 @@ class Downloader(yt_dlp.YoutubeDL):  # type: ignore[misc]
     """
 
     def __init__(self, params: dict[str, Any]) -> None:
-        # Set in the child, as the next five.
+        # Set in the child, as the next seven.
         self.resume: Resume | None = None
         self.live: Live | None = None
         self.assistance: Assistance | None = None  # None: no server is named
@@ -77,6 +77,7 @@ class Downloader(yt_dlp.YoutubeDL):  # type: ignore[misc]
         self.wish_for_live = "wait"  # the option `live`
         self.lists: ListReader | None = None
         self.enter: Callable[[Phase], None] = lambda phase: None
+        self.before_waiting: Callable[[], None] = lambda: None  # for an answer of the site
         self.pages = Pages()
         # Whether a body that was fetched ended with its connection, so that nothing proves its end.
         self.has_open_end = False
@@ -182,6 +183,7 @@ class Downloader(yt_dlp.YoutubeDL):  # type: ignore[misc]
                     raise
 
     def urlopen(self, req: Any) -> Response:
+        self.before_waiting()
         request = req if isinstance(req, Request) else Request(req)
         if self.assistance is not None and self.assistance.is_meant(request):
             return self.pages.limit(self.assistance.open(request))

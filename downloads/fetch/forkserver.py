@@ -15,7 +15,7 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from downloads.fetch.failure import facts_of
 from downloads.fetch.lending import Lending
 from downloads.fetch.plugins import PluginFailed
 from downloads.fetch.plugins import load as load_plugins
-from downloads.fetch.protocol import Job, Lent, Wishes, receive_go, sender
+from downloads.fetch.protocol import Job, Lent, Outbox, Wishes, receive_go
 from downloads.fetch.rehearsal import rehearse
 from downloads.sandbox import guard as guarding
 from downloads.sandbox import landlock, limits, seccomp
@@ -181,7 +181,8 @@ def carry_out(fork_server: Server, job: Job, channel: socket.socket, lent: Lent)
     # be filled with zeros, and cost a thousand page faults.
     room = [bytes(RESERVED_BYTES)]
     lending = Lending(lent)
-    send = lending.discreet(sender(channel))
+    outbox = Outbox(channel)
+    send = lending.discreet(outbox.send)
     guard = guarding.Guard(
         AllowedHosts.parse(job.allow_private_hosts),
         programs=fork_server.programs,
@@ -193,7 +194,8 @@ def carry_out(fork_server: Server, job: Job, channel: socket.socket, lent: Lent)
         known = [Path(job.memory)] if job.memory else []
         landlock.confine(directory, readable=[*fork_server.readable, *known])
         seccomp.keep_session()
-        confine_programs(stall_seconds=job.stall_seconds)
+        confine_programs(stall_seconds=job.stall_seconds, before_waiting=outbox.flush)
+        fork_server.downloader.before_waiting = outbox.flush
         guard.install()
         if job.is_examination:
             send(examination.run(fork_server.downloader))
@@ -206,14 +208,18 @@ def carry_out(fork_server: Server, job: Job, channel: socket.socket, lent: Lent)
         hints = fork_server.downloader.params["logger"].hints
         video = fork_server.downloader.video
         send(facts_of(error, refusals=guard.refusals, hints=hints, video=video))
+    finally:
+        outbox.flush()
 
 
-def confine_programs(*, stall_seconds: float) -> None:
+def confine_programs(*, stall_seconds: float, before_waiting: Callable[[], None]) -> None:
     """Every program that yt-dlp starts here dies with this process and gets no network; when one
-    is killed or hangs, the attempt breaks."""
+    is killed or hangs, the attempt breaks. `before_waiting` is called before one is waited for."""
     popen = yt_dlp.utils.Popen
     popen.__init__ = guarding.only_local_files(popen.__init__, limits.before_program(os.getpid()))
-    popen.communicate = watched(popen.communicate, stall_seconds=stall_seconds)
+    popen.communicate = watched(
+        popen.communicate, stall_seconds=stall_seconds, before_waiting=before_waiting
+    )
 
 
 def build(

@@ -14,11 +14,12 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self, get_args
 
-from downloads.rules.states import Role
+from downloads.rules.states import Phase, Role
 
 GO = b"go\n"
 LENGTH = struct.Struct("!I")  # of what is lent, in bytes
 KEEP = b"keep\n"  # stop recording a live stream or reading a list, and finish what is there
+MAX_WAITING_BYTES = 2**14
 TAKE = b"take\n"  # fetch the video: its owner has it not; as long as KEEP
 
 
@@ -288,13 +289,36 @@ class Wishes:
 Send = Callable[[Message], None]
 
 
-def sender(channel: socket.socket) -> Send:
-    """Return a function that sends messages; it blocks while the worker does not read."""
+class Outbox:
+    """Sends messages in their order, from any thread; blocks while the worker does not read.
 
-    turn = threading.Lock()  # fragments come in threads, and may say something
+    What is sent wakes the worker. So the lines of the log that are no warnings wait for the next
+    message or for `flush`, and so does the word that fetching begins: progress follows at once.
+    """
 
-    def send(message: Message) -> None:
-        with turn:
-            channel.sendall(encode(message))
+    def __init__(self, channel: socket.socket) -> None:
+        self._channel = channel
+        self._turn = threading.Lock()  # fragments come in threads, and may say something
+        self._waiting = b""
 
-    return send
+    def send(self, message: Message) -> None:
+        with self._turn:
+            self._waiting += encode(message)
+            if not _can_wait(message) or len(self._waiting) > MAX_WAITING_BYTES:
+                self._send_waiting()
+
+    def flush(self) -> None:
+        """Send what waits. Call it before what may take long, or may not come back."""
+        with self._turn:
+            if self._waiting:
+                self._send_waiting()
+
+    def _send_waiting(self) -> None:
+        content, self._waiting = self._waiting, b""
+        self._channel.sendall(content)
+
+
+def _can_wait(message: Message) -> bool:
+    if isinstance(message, Said):
+        return message.level in ("debug", "info")
+    return isinstance(message, PhaseBegan) and message.phase == Phase.FETCHING

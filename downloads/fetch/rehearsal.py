@@ -22,7 +22,7 @@ from downloads.fetch import job as jobs
 from downloads.fetch.downloader import Downloader
 from downloads.fetch.lending import Lending
 from downloads.fetch.log import Voice
-from downloads.fetch.protocol import Job, Lent, Wishes, sender
+from downloads.fetch.protocol import Job, Lent, Outbox, Wishes
 from downloads.fetch.read_limits import Pages
 from downloads.sandbox.addresses import AllowedHosts
 from downloads.sandbox.guard import Guard
@@ -89,7 +89,9 @@ def _fetch(downloader: Downloader, url: str, directory: Path, *, allowed: str) -
     ours, theirs = socket.socketpair()
     with ours, theirs:
         guard = Guard(AllowedHosts.parse(job.allow_private_hosts), programs=(), proxy=lending.proxy)
-        send = lending.discreet(sender(ours))
+        outbox = Outbox(ours)
+        downloader.before_waiting = outbox.flush
+        send = lending.discreet(outbox.send)
         jobs.fulfil(downloader, job, guard, lending, send=send, wishes=Wishes(ours))
 
 

@@ -26,7 +26,7 @@ from downloads.fetch.processes import (
     end_process,
     end_with_parent,
 )
-from downloads.fetch.protocol import Job, Message, PhaseBegan
+from downloads.fetch.protocol import Job, Message, PhaseBegan, Said
 from downloads.rules.errors import ErrorClass
 from tests.helpers.attempts import (
     Ended,
@@ -108,6 +108,18 @@ def test_nothing_happens_until_it_is_let_go(
         assert Path(f"/proc/{waiting.process.pid}/cwd").readlink() != Path(job("/").directory)
     finally:
         waiting.end(grace_seconds=0)
+
+
+def test_the_log_tells_what_a_child_waits_for(
+    fork_server: ForkServer, job: Callable[..., Job]
+) -> None:
+    def is_told(messages: list[Message]) -> bool:
+        said = [message.text for message in messages if isinstance(message, Said)]
+        return any("Downloading webpage" in text for text in said)
+
+    silent = job("/stalled-headers.mp4", stall_seconds=600)
+    with running(fork_server, silent) as child:
+        assert is_told(messages_until(child, is_told))
 
 
 def test_a_child_whose_worker_hangs_up_ends_without_beginning(
