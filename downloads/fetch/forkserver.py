@@ -23,7 +23,7 @@ from typing import Any
 import yt_dlp
 
 from downloads.fetch import downloader as downloading
-from downloads.fetch import examination, processes
+from downloads.fetch import examination, huge_pages, processes
 from downloads.fetch import job as jobs
 from downloads.fetch.failure import facts_of
 from downloads.fetch.lending import Lending
@@ -70,9 +70,10 @@ class Server:
         # The end of the socket says that the worker is gone: one that is stopped has to read it.
         limits.die_with_parent(signal.SIGCONT)
         self.control.send(json.dumps({"yt_dlp": importlib.metadata.version("yt-dlp")}).encode())
-        # What a child is asked for meanwhile waits for one film, which takes some 20 ms.
+        # The first child, when it is asked for meanwhile, waits for about 0.1 s.
         rehearse(self.downloader, may_go_on=lambda: not waiting.poll(0))
         self.freeze()
+        huge_pages.gather()
         while True:
             ready = waiting.poll(REAP_INTERVAL_MS)
             self.reap()

@@ -50,7 +50,7 @@ class TooSlow(Exception):
 def rehearse(downloader: Downloader, *, may_go_on: Callable[[], bool]) -> int:
     """Fetch our own film as a child does, again and again; return how often it came to the end.
 
-    Ends when `may_go_on` says so. For a process with one thread. `downloader` is afterwards as it
+    Once at least, and then while `may_go_on` allows it. For a process with one thread. `downloader` is afterwards as it
     was, but for what it remembers. After an error there is no more of it: then a child does itself
     what it would have found.
     """
@@ -60,7 +60,7 @@ def rehearse(downloader: Downloader, *, may_go_on: Callable[[], bool]) -> int:
         TemporaryDirectory(prefix="vnsite-rehearsal-") as folder,
         _serving(folder) as origin,
     ):
-        while rehearsed < TIMES and may_go_on():
+        while rehearsed == 0 or (rehearsed < TIMES and may_go_on()):
             directory = Path(folder, str(rehearsed))
             with _patience(), _working_in(directory), _as_it_was(downloader):
                 _fetch(downloader, f"http://{origin}/film.mp4", directory, allowed=origin)
