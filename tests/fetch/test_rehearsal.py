@@ -32,7 +32,7 @@ def run(program: str, folder: Path) -> subprocess.CompletedProcess[str]:
         env={**os.environ, "TMPDIR": str(folder)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
     )
 
 
