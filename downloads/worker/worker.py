@@ -40,6 +40,7 @@ from downloads.worker.attempt import AttemptRun
 from downloads.worker.background import Background, Heartbeat
 from downloads.worker.endings import NOT_BEGUN, StopRequest
 from downloads.worker.fork_servers import ForkServers
+from downloads.worker.retention import Retention
 from downloads.worker.updates import Updates
 from downloads.worker.version import Release
 from downloads.worker.vitals import Vitals
@@ -156,7 +157,7 @@ class DownloadManager:
         )
         self._heartbeat = heartbeat = Heartbeat(host=self.host, slots=self.slots)
         self._lease = heartbeat.lease
-        update = Updates(heartbeat, self._fork_servers, should_stop=lambda: self._stops > 0).step
+        update = Updates(heartbeat, self._fork_servers, should_stop=self._should_stop).step
         self._pool = ThreadPoolExecutor(self.slots, thread_name_prefix="attempt")
         name = heartbeat.worker.name
         background = Background(guard=self._database_may_be_gone, worker=name)
@@ -168,6 +169,11 @@ class DownloadManager:
                 background.start(Vitals(heartbeat).step, seconds=2 * beat_seconds)
                 background.start(self._fence, seconds=FENCE_SECONDS)
                 background.start(self._sweep, seconds=SWEEP_SECONDS)
+                if settings.VNSITE.history_days:
+                    retention = Retention(
+                        days=settings.VNSITE.history_days, should_stop=self._should_stop
+                    )
+                    background.start(retention.step, seconds=SWEEP_SECONDS)
                 self._recover()
                 self._fork_servers.start()
                 background.start(update, seconds=UPDATE_SECONDS)
@@ -182,6 +188,9 @@ class DownloadManager:
     @property
     def _worker(self) -> Worker:
         return self._heartbeat.worker
+
+    def _should_stop(self) -> bool:
+        return self._stops > 0
 
     def _work(self, doorbell: Doorbell, *, once: bool) -> None:
         while not self._stops:
