@@ -5,7 +5,7 @@ which recovery knows a directory on a machine that was away.
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import reduce
 from operator import or_
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from typing import NamedTuple
 from django.db.models import F, Max, Min, Q
 
 from downloads.models.attempt import Attempt
-from downloads.models.download import Download
+from downloads.models.download import Download, Likely
 from downloads.models.logs import AttemptLog
 from downloads.models.stream import StreamPosition, Transition
 from downloads.models.transactions import short_transaction
@@ -30,23 +30,28 @@ class Place(NamedTuple):
     pk: int
 
     @classmethod
+    def before_all(cls) -> "Place":
+        return cls(datetime.fromtimestamp(0, UTC), 0)
+
+    @classmethod
     def of(cls, download: Download) -> "Place":
         """Return that of a download that has ended."""
         assert download.finished_at is not None  # noqa: S101 — it has ended
         return cls(download.finished_at, download.pk)
 
 
-def ended_before(instant: datetime, *, after: Place | None, most: int) -> list[Download]:
+def ended_before(instant: datetime, *, after: Place, most: int) -> list[Download]:
     """Return downloads whose last move was before an instant, in the order in which they ended.
 
-    `after`: where to go on; None: from the first. Those of which nothing may go are left out, but
-    not those of which nothing is left to go.
+    Those of which nothing may go are left out, but not those of which nothing is left to go.
     """
-    found = Download.objects.filter(MAY_BE_PRUNED, finished_at__lt=instant, updated_at__lt=instant)
-    if after is not None:
-        is_later = Q(finished_at__gt=after.finished_at)
-        is_next = Q(finished_at=after.finished_at, pk__gt=after.pk)
-        found = found.filter(is_later | is_next, finished_at__gte=after.finished_at)
+    found = Download.objects.filter(
+        Likely(MAY_BE_PRUNED), finished_at__lt=instant, updated_at__lt=instant
+    )
+    is_later = Q(finished_at__gt=after.finished_at)
+    is_next = Q(finished_at=after.finished_at, pk__gt=after.pk)
+    # The first condition is not needed, but SQLite would sort all downloads without it.
+    found = found.filter(is_later | is_next, finished_at__gte=after.finished_at)
     columns = ("state", "attempt", "directory", "finished_at", "updated_at")
     return list(found.order_by("finished_at", "pk").only(*columns)[:most])
 
@@ -116,15 +121,15 @@ def _moves_before(kept: Mapping[int, int]) -> Q:
     return _any(Q(download=pk, seq__lt=seq) for pk, seq in kept.items())
 
 
-def _attempts_over(downloads: Iterable[Download], number: str) -> Q:
+def _attempts_over(downloads: Collection[Download], number: str) -> Q:
     """The attempts whose directories are gone; `number`: the column with the attempt's number."""
-    return _any(
-        Q(
-            ("download", download.pk),
-            (f"{number}__lt", download.attempt + (download.state == State.CLEANED)),
-        )
+    cleaned = [download.pk for download in downloads if download.state == State.CLEANED]
+    kept = (
+        Q(("download", download.pk), (f"{number}__lt", download.attempt))
         for download in downloads
+        if download.state != State.CLEANED
     )
+    return Q(download__in=cleaned) | _any(kept)
 
 
 def _any(conditions: Iterable[Q]) -> Q:

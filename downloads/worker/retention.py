@@ -17,7 +17,7 @@ from downloads.models.retention import Place
 logger = logging.getLogger(__name__)
 
 AGAIN_SECONDS = 24 * 3600.0  # until it begins with the first download again
-BATCH = 100  # downloads in one transaction
+BATCH = 25  # downloads in one transaction
 BATCHES = 20  # in one step
 PAUSE_SECONDS = 0.05  # between two of them: others write, too
 
@@ -30,7 +30,7 @@ class Retention:
         self._kept = timedelta(days=days)
         self._batch = batch
         self._should_stop = should_stop
-        self._place: Place | None = None  # None: before the first
+        self._place = Place.before_all()
         self._began_at = time.monotonic()
 
     def step(self) -> None:
@@ -40,7 +40,7 @@ class Retention:
         """Prune a part of what ended more than the days before `now`."""
         if time.monotonic() - self._began_at > AGAIN_SECONDS:
             # Some were cleaned, or retried and ended, after this had passed them.
-            self._place, self._began_at = None, time.monotonic()
+            self._place, self._began_at = Place.before_all(), time.monotonic()
         pruned = 0
         for _ in range(BATCHES):
             ended = retention.ended_before(now - self._kept, after=self._place, most=self._batch)

@@ -18,6 +18,7 @@ from django.utils import timezone
 from downloads import actions
 from downloads.diagnostics import invariants
 from downloads.models import AttemptLog, Download, StreamPosition, retention
+from downloads.models.retention import Place
 from downloads.rules.errors import ErrorClass
 from downloads.rules.states import Reason, State
 from downloads.worker.retention import Retention
@@ -252,7 +253,7 @@ def test_what_was_pruned_is_never_taken_back() -> None:
 def test_a_download_that_moved_meanwhile_keeps_its_history() -> None:
     download, other = lives.fail(lives.submit()), cleaned()
     actions.clean(download, actor="test")
-    chosen = retention.ended_before(later(), after=None, most=10)
+    chosen = retention.ended_before(later(), after=Place.before_all(), most=10)
     assert {each.pk for each in chosen} == {download.pk, other.pk}
 
     actions.retry(download, actor="test")
