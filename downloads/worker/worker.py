@@ -57,7 +57,8 @@ GRACE_SECONDS = 10.0
 # The longest sleep of the loop: no commit announces that a download's time has come, or that the
 # disk has room again.
 PATIENCE_SECONDS = 1.0
-# Between two looks for requests to cancel. Not at every ring: our own transitions ring as well.
+# Between two looks at all that may have been asked of running downloads. Not at every ring: our own
+# transitions ring as well. Then only cancels are looked for.
 REQUESTS_SECONDS = 0.1
 ROOM_SECONDS = 1.0
 
@@ -290,7 +291,7 @@ class DownloadManager:
     def _pass_on_requests(self) -> None:
         """Tell attempts whose cancel was asked, or whose row is not ours any more."""
         now = time.monotonic()
-        if now < self._requests_due_at:
+        if now < self._requests_due_at and not self._is_cancel_asked():
             return
         self._requests_due_at = now + REQUESTS_SECONDS
         rows: dict[int, tuple[int, datetime | None, str]] = {
@@ -310,6 +311,13 @@ class DownloadManager:
         # No attempt runs for them: the database hung up before it confirmed their claim, or their
         # end.
         self._abandoned |= {(key, rows[key][0]) for key in rows.keys() - self._running.keys()}
+
+    def _is_cancel_asked(self) -> bool:
+        """Whether a cancel was asked for that is not passed on yet."""
+        if not self._running:
+            return False
+        asked = claims.asked_to_cancel(self._worker)
+        return any(key in asked and not run.is_asked for key, (run, _) in self._running.items())
 
     def _drain(self, doorbell: Doorbell) -> None:
         """Wait for running attempts; when the grace is over or at the second stop, end them."""
