@@ -50,6 +50,21 @@ def _anything_waits() -> bool:
         return cursor.fetchone() is not None
 
 
+def asked_to_cancel(worker: Worker) -> set[int]:
+    """Return the keys of this worker's running downloads of which somebody asked to cancel.
+
+    Without the ORM, as above: it is asked at each commit.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id FROM downloads_download WHERE worker_id = %s"
+            " AND state IN ('downloading', 'initializing', 'ready')"
+            " AND cancel_requested_at IS NOT NULL",
+            [worker.pk],
+        )
+        return {key for (key,) in cursor.fetchall()}
+
+
 def _claim(worker: Worker, slots: int) -> list[Download]:
     now = database_now()
     # Nothing depends on it while one owner waits and nothing is limited: saves a query, mostly.

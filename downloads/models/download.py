@@ -209,6 +209,9 @@ class Download(models.Model):
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
     forgotten_at = models.DateTimeField(null=True, editable=False)  # set while it is deleted
+    # Its moves before the first that is there were pruned so many days after it had ended. None:
+    # its history is whole.
+    history_days = models.PositiveIntegerField(null=True, editable=False)
 
     objects = DownloadQuerySet.as_manager()
 

@@ -13,6 +13,7 @@ from asgiref.sync import sync_to_async
 from django.db import Error, connection
 from django.utils import timezone
 
+from downloads.models import StreamPosition
 from downloads.models.outage import is_outage
 from downloads.stream.cursor import Cursor
 from downloads.stream.events import HEARTBEAT_SECONDS, Bye, Resync, bye, heartbeat, resync
@@ -147,9 +148,13 @@ class Listener:
 
     async def _replay_batch(self, *, upto: int) -> bytes:
         """Take the next batch. The transitions that are missing are those of deleted downloads; the
-        deletion comes later, unless it is too old to be kept: then a page loads again."""
+        deletion comes later, unless it is too old to be kept: then a page loads again. It does so
+        too when histories were pruned beyond its place, and then misses what the ring lacks."""
         cursor = self._cursor
         missed = await sync_to_async(_read_missed)(after=cursor.seq, upto=upto)
+        if cursor.seq < missed.newest_pruned:
+            cursor.seq = upto
+            return resync(Resync.GAP)
         reached = missed.frames[-1].seq if len(missed.frames) == BATCH_FRAMES else upto
         has_gap = len(missed.frames) < reached - cursor.seq
         is_told = missed.deletions_since is not None and missed.deletions_since <= cursor.seq
@@ -161,11 +166,13 @@ class Listener:
 class _Missed(NamedTuple):
     frames: list[Frame]
     deletions_since: int | None  # the oldest that is kept; None: there is none
+    newest_pruned: int  # as of after the frames were read
 
 
 def _read_missed(*, after: int, upto: int) -> _Missed:
     """Read with a new connection: the thread's last one may be from before an outage."""
     try:
-        return _Missed(read_frames(after=after, upto=upto), oldest_deletion())
+        frames = read_frames(after=after, upto=upto)
+        return _Missed(frames, oldest_deletion(), StreamPosition.newest_pruned())
     finally:
         connection.close()

@@ -131,8 +131,13 @@ class Tailer(threading.Thread):
 
     def _read_transitions(self) -> None:
         while frames := read_frames(after=self._seq):
-            self._seq = frames[-1].seq
-            self._hand_over(self.news.add_frames, frames)
+            before, self._seq = self._seq, frames[-1].seq
+            has_gap = len(frames) < self._seq - before
+            if has_gap and before < StreamPosition.newest_pruned():
+                # This process was stopped for days: what all listeners missed is not there.
+                self._hand_over(self.news.begin, self._seq)
+            else:
+                self._hand_over(self.news.add_frames, frames)
             if len(frames) < BATCH_FRAMES:
                 return
 

@@ -45,7 +45,8 @@ def tree() -> dict[int, list[bytes]]:
         with suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
             found[pid] = (process / "stat").read_bytes().rpartition(b") ")[2].split()
             for task in (process / "task").iterdir():
-                below += map(int, (task / "children").read_bytes().split())
+                with suppress(FileNotFoundError, ProcessLookupError):  # this thread has ended
+                    below += map(int, (task / "children").read_bytes().split())
     return found
 
 

@@ -40,6 +40,7 @@ from downloads.worker.attempt import AttemptRun
 from downloads.worker.background import Background, Heartbeat
 from downloads.worker.endings import NOT_BEGUN, StopRequest
 from downloads.worker.fork_servers import ForkServers
+from downloads.worker.retention import Retention
 from downloads.worker.updates import Updates
 from downloads.worker.version import Release
 from downloads.worker.vitals import Vitals
@@ -56,7 +57,8 @@ GRACE_SECONDS = 10.0
 # The longest sleep of the loop: no commit announces that a download's time has come, or that the
 # disk has room again.
 PATIENCE_SECONDS = 1.0
-# Between two looks for requests to cancel. Not at every ring: our own transitions ring as well.
+# Between two looks at all that may have been asked of running downloads. Not at every ring: our own
+# transitions ring as well. Then only cancels are looked for.
 REQUESTS_SECONDS = 0.1
 ROOM_SECONDS = 1.0
 
@@ -156,7 +158,7 @@ class DownloadManager:
         )
         self._heartbeat = heartbeat = Heartbeat(host=self.host, slots=self.slots)
         self._lease = heartbeat.lease
-        update = Updates(heartbeat, self._fork_servers, should_stop=lambda: self._stops > 0).step
+        update = Updates(heartbeat, self._fork_servers, should_stop=self._should_stop).step
         self._pool = ThreadPoolExecutor(self.slots, thread_name_prefix="attempt")
         name = heartbeat.worker.name
         background = Background(guard=self._database_may_be_gone, worker=name)
@@ -168,6 +170,11 @@ class DownloadManager:
                 background.start(Vitals(heartbeat).step, seconds=2 * beat_seconds)
                 background.start(self._fence, seconds=FENCE_SECONDS)
                 background.start(self._sweep, seconds=SWEEP_SECONDS)
+                if settings.VNSITE.history_days:
+                    retention = Retention(
+                        days=settings.VNSITE.history_days, should_stop=self._should_stop
+                    )
+                    background.start(retention.step, seconds=SWEEP_SECONDS)
                 self._recover()
                 self._fork_servers.start()
                 background.start(update, seconds=UPDATE_SECONDS)
@@ -182,6 +189,9 @@ class DownloadManager:
     @property
     def _worker(self) -> Worker:
         return self._heartbeat.worker
+
+    def _should_stop(self) -> bool:
+        return self._stops > 0
 
     def _work(self, doorbell: Doorbell, *, once: bool) -> None:
         while not self._stops:
@@ -281,7 +291,7 @@ class DownloadManager:
     def _pass_on_requests(self) -> None:
         """Tell attempts whose cancel was asked, or whose row is not ours any more."""
         now = time.monotonic()
-        if now < self._requests_due_at:
+        if now < self._requests_due_at and not self._is_cancel_asked():
             return
         self._requests_due_at = now + REQUESTS_SECONDS
         rows: dict[int, tuple[int, datetime | None, str]] = {
@@ -301,6 +311,13 @@ class DownloadManager:
         # No attempt runs for them: the database hung up before it confirmed their claim, or their
         # end.
         self._abandoned |= {(key, rows[key][0]) for key in rows.keys() - self._running.keys()}
+
+    def _is_cancel_asked(self) -> bool:
+        """Whether a cancel was asked for that is not passed on yet."""
+        if not self._running:
+            return False
+        asked = claims.asked_to_cancel(self._worker)
+        return any(key in asked and not run.is_asked for key, (run, _) in self._running.items())
 
     def _drain(self, doorbell: Doorbell) -> None:
         """Wait for running attempts; when the grace is over or at the second stop, end them."""

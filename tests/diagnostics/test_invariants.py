@@ -32,6 +32,7 @@ from downloads.models import (
     Transition,
     Worker,
     add_entries,
+    retention,
 )
 from downloads.rules.cookies import Cookie
 from downloads.rules.options import DownloadOptions
@@ -325,6 +326,26 @@ def test_a_number_that_was_not_given_out_is_a_breach() -> None:
     StreamPosition.objects.update(value=1)
 
     assert found() == [("I11", "-", True)]
+
+
+def test_a_history_that_was_pruned_is_right() -> None:
+    download, whole = cleaned(), cleaned()
+
+    retention.prune([download], days=30)
+
+    assert found() == []
+    Download.objects.filter(pk=whole.pk).update(forgotten_at=timezone.now())
+    whole.transitions.filter(to_state="created").delete()
+    assert set(found()) == {("I2", whole.correlation_id, True), ("I11", "-", False)}
+
+
+def test_a_pruned_history_that_does_not_lead_to_its_row_is_a_breach() -> None:
+    download = cleaned()
+    retention.prune([download], days=30)
+
+    Download.objects.filter(pk=download.pk).update(attempt=7)
+
+    assert found() == [("I2", download.correlation_id, True)]
 
 
 def test_a_directory_that_no_row_names_is_a_note() -> None:

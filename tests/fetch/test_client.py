@@ -11,7 +11,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from downloads.fetch.processes import (
     Process,
     attempts_of_processes,
     end_attempt,
+    end_attempts,
     end_process,
     end_with_parent,
 )
@@ -718,6 +719,27 @@ def test_a_process_of_an_attempt_is_found_by_its_mark(
     end_attempt(directory.name)
 
     assert marked.wait() == -signal.SIGKILL
+
+
+def test_processes_of_several_attempts_are_ended_together(
+    marked: subprocess.Popen[bytes], directory: Path
+) -> None:
+    with ExitStack() as stack:
+        others = [
+            stack.enter_context(
+                subprocess.Popen(
+                    ["sleep", "1000"],
+                    env={**os.environ, "VNSITE_ATTEMPT": f"videonote_dl_abc_{number}"},
+                )
+            )
+            for number in range(2)
+        ]
+
+        end_attempts({directory.name: None, "videonote_dl_abc_0": None})
+
+        assert marked.wait() == others[0].wait() == -signal.SIGKILL
+        assert others[1].poll() is None
+        others[1].kill()
 
 
 @pytest.mark.parametrize("other", ["", "videonote_dl_abc_0", "{}0"])

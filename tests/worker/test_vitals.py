@@ -2,9 +2,11 @@
 
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 
@@ -69,6 +71,32 @@ def test_what_ended_and_was_collected_still_counts() -> None:
         pass
 
     assert vitals.cpu_seconds(vitals.tree()) - before >= 0.5
+
+
+def hold_child(started: "SimpleQueue[int]", until: threading.Event) -> None:
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as child:
+        started.put(child.pid)
+        until.wait()
+
+
+def test_threads_that_end_hide_no_child() -> None:
+    for _ in range(20):  # a thread must end between two looks
+        started: SimpleQueue[int] = SimpleQueue()
+        ending, releasing = threading.Event(), threading.Event()
+        # Older than the one with the child: they are looked at before it.
+        short = [threading.Thread(target=ending.wait) for _ in range(30)]
+        holder = threading.Thread(target=hold_child, args=(started, releasing))
+        for thread in (*short, holder):
+            thread.start()
+        pid = started.get()
+        ending.set()
+
+        found = vitals.tree()
+
+        releasing.set()
+        for thread in (*short, holder):
+            thread.join()
+        assert pid in found
 
 
 def test_a_clock_that_goes_with_the_database_is_not_ahead(heartbeat: Heartbeat) -> None:
