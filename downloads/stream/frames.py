@@ -85,6 +85,16 @@ def read_frames(*, after: int, upto: int | None = None) -> list[Frame]:
     return sorted(frames, key=attrgetter("seq"))[:BATCH_FRAMES]
 
 
+def reach_back(frames: list[Frame], *, newest: int) -> list[Frame]:
+    """Return the last of the frames, up to `newest`, without what is before a missing one."""
+    start = newest
+    for frame in reversed(frames):
+        if frame.seq != start:
+            break
+        start -= 1
+    return frames[len(frames) - (newest - start) :]
+
+
 def oldest_deletion() -> int | None:
     """Return the seq of the oldest deletion that is kept; None when there is none."""
     return Deletion.objects.order_by("seq").values_list("seq", flat=True).first()
