@@ -29,6 +29,7 @@ from vnsite.asgi import application
 reactor: Any = installed_reactor  # its type depends on which one is installed
 
 STOP_SECONDS = 5.0  # for answers to end when the server stops
+SAY_AGAIN_SECONDS = 0.2
 CANCEL_SECONDS = 2.0  # for cancelled requests to clean up
 BACKLOG = 1024  # after a restart every browser connects again at once
 OPEN_FILES = 65536
@@ -237,9 +238,9 @@ class WebServer(Server):  # type: ignore[misc]
     async def _stop_gracefully(self) -> None:
         ends_at = twisted_loop.time() + STOP_SECONDS
         await self._listener.stopListening().asFuture(twisted_loop)
-        STREAM.end(Bye.SHUTDOWN)
-        if answers := self._applications():
-            await asyncio.wait(answers, timeout=STOP_SECONDS)
+        while (answers := self._applications()) and twisted_loop.time() < ends_at:
+            STREAM.end(Bye.SHUTDOWN)  # those, too, that were just being let in
+            await asyncio.wait(answers, timeout=SAY_AGAIN_SECONDS)
         # Stopping the reactor would drop what is still in the buffers.
         for transport in _transports():
             transport.loseConnection()  # type: ignore[no-untyped-call]

@@ -6,7 +6,7 @@ import time
 class Budget:
     """Bounds the share of CPU time that some work of one thread takes; short bursts are free.
 
-    Whoever works asks `seconds_left` before, and measures the work by `spend`.
+    Whoever works asks `seconds_left` before, and tells what the work took by `spend`.
     """
 
     def __init__(self, share: float, *, burst_seconds: float) -> None:

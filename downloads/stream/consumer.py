@@ -6,6 +6,7 @@ says what is sent; no channel layer is used.
 
 import asyncio
 import logging
+import random
 import re
 from collections.abc import Callable
 from contextlib import aclosing, suppress
@@ -31,6 +32,7 @@ from downloads.accounts.tokens import find, look_up, token_in
 from downloads.models import ApiToken, Download, StreamPosition
 from downloads.models.outage import in_words, is_outage
 from downloads.stream import direct
+from downloads.stream.budget import Budget
 from downloads.stream.connection_limit import LIMIT, TooManyConnections
 from downloads.stream.cursor import Cursor
 from downloads.stream.events import HEARTBEAT_SECONDS, Bye, Resync, greeting, resync
@@ -43,6 +45,9 @@ logger = logging.getLogger(__name__)
 
 RECHECK_SECONDS = 2 * HEARTBEAT_SECONDS
 MAX_AGE_SECONDS = 15 * 60
+# When everybody comes back at once, half of the time is left to pages.
+BEGINNING = Budget(0.5, burst_seconds=0.02)
+BEGINNING_CPU_SECONDS = 0.00125  # of the event loop, about
 RETRY_LIMIT_SECONDS = 15  # somebody may have left by then; a page asks for its rows meanwhile
 SEQ_PATTERN = re.compile(r"[0-9]{1,18}", re.ASCII)
 
@@ -77,6 +82,10 @@ class EventStream(AsyncHttpConsumer):  # type: ignore[misc]
         self._counted: int | None = None  # the user for whom it counts in LIMIT
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        pause = BEGINNING.seconds_left()
+        BEGINNING.spend(BEGINNING_CPU_SECONDS)
+        if pause:
+            await asyncio.sleep(pause)
         try:
             await super().__call__(scope, receive, send)
         finally:
@@ -153,7 +162,8 @@ class EventStream(AsyncHttpConsumer):  # type: ignore[misc]
         now = asyncio.get_running_loop().time
         began_at = now()
         while True:
-            await asyncio.sleep(RECHECK_SECONDS)
+            # Those who came at once do not ask at once again.
+            await asyncio.sleep(RECHECK_SECONDS * random.uniform(0.7, 1.0))  # noqa: S311
             if STREAM.is_stale or (same := await self._has_same_rights(request, user)) is None:
                 continue
             if not same:
