@@ -161,6 +161,7 @@ def run_child(
     code = 1
     try:
         os.setsid()
+        limits.give_way()
         limits.adopt_orphans()
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # the others are as `main` reset them
         limits.die_with_parent(signal.SIGKILL)

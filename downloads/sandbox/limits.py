@@ -8,6 +8,7 @@ import struct
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from downloads.sandbox import seccomp
@@ -17,6 +18,8 @@ PR_SET_CHILD_SUBREAPER = 36
 PR_SET_NO_NEW_PRIVS = 38
 CAPABILITY_VERSION = 0x20080522  # _LINUX_CAPABILITY_VERSION_3
 OVERRIDE_FILE_PERMISSIONS = 1 << 1 | 1 << 2  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
+
+NICENESS = 5  # a third of the weight of others
 
 MEMORY_BYTES = 2**30  # a child begins with 70 MiB
 OPEN_FILES = 256
@@ -52,6 +55,18 @@ def die_with_parent(signal_number: int = signal.SIGKILL) -> None:
 def adopt_orphans() -> None:
     """Become the parent of every descendant whose own parent dies (PR_SET_CHILD_SUBREAPER)."""
     _set(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def give_way() -> None:
+    """Leave the processors to pages and to the worker when all want them; the caller leads a
+    session.
+
+    Linux schedules sessions as groups (sched(7), autogroup), and looks at niceness only within one:
+    each of four downloads would get as much as the server and the worker together.
+    """
+    os.nice(NICENESS)
+    with suppress(OSError):  # no such groups here, or another one was changed a moment ago
+        Path("/proc/self/autogroup").write_text(str(NICENESS))
 
 
 def reset_signals() -> None:

@@ -32,6 +32,7 @@ from downloads.models import (
 from downloads.rules.options import DownloadOptions
 from downloads.rules.states import Reason, State
 from downloads.stream import consumer, listener
+from downloads.stream.budget import Budget
 from downloads.stream.consumer import parse_seq
 from downloads.stream.events import Bye, bye
 from downloads.stream.listener import STREAM
@@ -473,6 +474,25 @@ def test_many_listeners_share_one_tailer(server: Serving, user: User) -> None:
 
         for listening in others:
             listening.close()
+
+
+async def test_those_who_come_at_once_are_let_in_one_after_another(
+    shared_db: None, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer, "BEGINNING", Budget(0.5, burst_seconds=0.0))
+    monkeypatch.setattr(consumer, "BEGINNING_CPU_SECONDS", 0.1)
+    began = time.monotonic()
+
+    async def come() -> float:
+        async with listening_here(user) as stream:
+            await next_event(stream, "hello")
+            return time.monotonic() - began
+
+    with configured(user_streams=0):
+        _, second, third = sorted(await asyncio.gather(come(), come(), come()))
+
+    assert second >= 0.19  # each has earned its place when twice its time has passed
+    assert third >= 0.39
 
 
 def test_a_listener_who_does_not_read_is_told_to_load_again(server: Serving, user: User) -> None:
