@@ -42,7 +42,7 @@ HOUSE: tuple[dict[str, frozenset[str]], ...] = (
         ),
     },
     {
-        "rows": frozenset({"downloads.migrations", "downloads.models"}),
+        "rows": frozenset({"downloads.migrations", "downloads.models", "downloads.subscriptions"}),
     },
     {
         "actions": frozenset(
@@ -51,6 +51,8 @@ HOUSE: tuple[dict[str, frozenset[str]], ...] = (
                 "downloads.many",
                 "downloads.queueing",
                 "downloads.submission",
+                "downloads.subscriptions.checks",
+                "downloads.subscriptions.preview",
                 "downloads.waiting",
             }
         ),
@@ -81,6 +83,7 @@ HOUSE: tuple[dict[str, frozenset[str]], ...] = (
                 "downloads.admin",
                 "downloads.apps",
                 "downloads.management",
+                "downloads.subscriptions.apps",
                 "vnsite.as_served",
                 "vnsite.asgi",
                 "vnsite.formats",
