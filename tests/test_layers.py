@@ -72,6 +72,9 @@ HOUSE: tuple[dict[str, frozenset[str]], ...] = (
                 "downloads.api",
                 "downloads.diagnostics",
                 "downloads.stream",
+                "downloads.subscriptions.forms",
+                "downloads.subscriptions.pages",
+                "downloads.subscriptions.view",
                 "downloads.templatetags",
                 "downloads.web",
             }

@@ -45,6 +45,7 @@ router = Router(by_alias=True)
 READ = {401: Problem, 404: Problem, 422: Invalid}
 WRITE = {**READ, 403: Problem, 413: Problem}
 SHOWN_IN_PREVIEW = 50
+OF_LISTS = {"playlist": DownloadOptions().playlist}  # a preset may say another one
 NOT_THERE = "There is no such subscription."
 
 Interval = Annotated[
@@ -310,7 +311,7 @@ def change_subscription(
     options = row.download_options()
     if wish.preset is not None:
         row.preset = find_preset(wish.preset, user=row.owner).key
-        options = chosen_options(wish.preset, {}, user=row.owner)
+        options = chosen_options(wish.preset, OF_LISTS, user=row.owner)
     row.store(options=options.with_overrides(**wish.options.chosen))
     if wish.paused is not None:
         row.pause() if wish.paused else row.resume()
@@ -347,7 +348,7 @@ def _shown(row: Subscription) -> SubscriptionOut:
 def _wished(wish: SubscriptionIn, user: "User") -> tuple[Subscription, DownloadOptions]:
     values: dict[str, Any] = {name: getattr(wish, name) for name in PLAIN}
     preset = "" if wish.preset is None else find_preset(wish.preset, user=user).key
-    options = chosen_options(wish.preset, wish.options.chosen, user=user)
+    options = chosen_options(wish.preset, {**OF_LISTS, **wish.options.chosen}, user=user)
     return Subscription(owner=user, preset=preset, **values), options
 
 
