@@ -41,11 +41,10 @@ from downloads.rules.schedule import (
     next_check_seconds,
 )
 from downloads.rules.states import Outcome, Result
-from downloads.subscriptions.models import Check, Key, SeenEntry, Subscription, key_of
+from downloads.subscriptions.models import ACTOR, Check, Key, SeenEntry, Subscription, key_of
 
 logger = logging.getLogger(__name__)
 
-ACTOR = "subscription"
 LOW_PRIORITY = -10  # behind what its owner added by hand
 LOOK = DownloadOptions(check=True)  # of a check: it leaves no files, whatever the link stands for
 CHECKS_AT_ONCE = 20  # of one owner: the others wait here and not in the queue

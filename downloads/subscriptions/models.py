@@ -29,6 +29,7 @@ from downloads.rules.words import say
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
+ACTOR = "subscription"  # of what checks add and try again
 MAX_SUBSCRIPTIONS = 1000  # of one user
 MAX_NAME_LENGTH = 200
 IDS_AT_ONCE = 500  # of one query
