@@ -8,10 +8,11 @@ Everybody may call every function at any time.
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.db import connection
@@ -40,7 +41,7 @@ from downloads.rules.schedule import (
     newest_of,
     next_check_seconds,
 )
-from downloads.rules.states import Outcome, Result
+from downloads.rules.states import RUNNING, Outcome, Result
 from downloads.subscriptions.models import ACTOR, Check, Key, SeenEntry, Subscription, key_of
 
 logger = logging.getLogger(__name__)
@@ -62,27 +63,32 @@ AGAIN_AT_ONCE = 20  # downloads tried again after one check
 def step() -> bool:
     """End the checks that are over, and begin those that are due.
 
-    True: some are under way or due, so that there is more to do soon. When nothing is, one
-    statement is all that it costs.
+    True: some ended, began or are being read, so that there is more to do soon. When none is due
+    or under way, one statement is all that it costs.
     """
     if not _anything_to_do(database_now()):
         return False
-    end_those_over()
-    begin_due()
-    return _anything_to_do(database_now())
+    ended, begun = end_those_over(), begin_due()
+    is_reading = Check.objects.under_way().filter(download__state__in=RUNNING)
+    return bool(ended or begun) or is_reading.exists()
 
 
 def end_those_over() -> int:
     """End the checks whose downloads have ended; return how many."""
-    ended = 0
-    for pk in Check.objects.under_way().values_list("pk", flat=True):
-        try:
-            ended += end_if_over(pk)
-        except Exception as error:
-            if is_outage(error):
-                raise
-            logger.exception("check %d cannot be ended; trying again", pk)  # the others go on
-    return ended
+    is_over = Q(download=None) | Q(download__outcome__isnull=False)
+    over = Check.objects.under_way().filter(is_over).values_list("pk", flat=True)
+    return sum(_try(end_if_over, pk) for pk in over)
+
+
+def _try(work: Callable[[Any], object], what: object) -> bool:
+    """Do the work for one of many; whether it did something. The others do not wait for it."""
+    try:
+        return bool(work(what))
+    except Exception as error:
+        if is_outage(error):
+            raise
+        logger.exception("%s of %s broke; trying again", work, what)
+        return False
 
 
 def _anything_to_do(now: datetime) -> bool:
@@ -109,7 +115,8 @@ def begin_due() -> int:
     due = Subscription.objects.due(database_now()).exclude(owner__in=full)
     begun = 0
     for subscription in due.select_related("owner")[:BEGUN_AT_ONCE]:
-        if busy[subscription.owner_id] < CHECKS_AT_ONCE and begin(subscription, only_due=True):
+        has_room = busy[subscription.owner_id] < CHECKS_AT_ONCE
+        if has_room and _try(partial(begin, only_due=True), subscription):
             busy[subscription.owner_id] += 1
             begun += 1
     return begun
@@ -142,7 +149,8 @@ def begin(
             actor=actor,
             priority=LOW_PRIORITY if priority is None else priority,
             columns=[{"title": subscription.title}],
-            purpose=f"check of subscription {subscription.pk}",
+            # Another one each time: somebody may have retried the download of an earlier check.
+            purpose=f"check of subscription {subscription.pk} at {now.isoformat()}",
         )
         if answer is None:
             _plan(subscription, now, seconds=FULL_QUEUE_SECONDS)

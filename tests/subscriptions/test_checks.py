@@ -435,6 +435,33 @@ def test_the_owners_own_look_at_the_list_is_another_download(
     assert download.pk != own.download.pk
 
 
+def test_a_check_whose_earlier_download_is_retried_is_another_one(
+    subscription: Subscription,
+) -> None:
+    failed = following.fail(subscription)
+    assert failed.download is not None
+    actions.retry(failed.download, actor="user:u")
+
+    download = checks.begin(subscription)
+
+    assert download is not None
+    assert download.pk != failed.download.pk
+
+
+def test_a_check_that_cannot_be_ended_does_not_hold_up_the_others(
+    user: User, subscription: Subscription
+) -> None:
+    lives.list_up(following.begin(subscription), lives.entry(1))
+    Subscription.objects.filter(pk=subscription.pk).update(interval_seconds=10**12)
+    other = following.subscribe(user)
+    lives.list_up(following.begin(other), lives.entry(2))
+
+    assert checks.end_those_over() == 1
+
+    assert following.added(other) == links(2)
+    assert Check.objects.under_way().get().subscription == subscription
+
+
 # What may be
 
 

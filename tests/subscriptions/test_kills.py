@@ -103,7 +103,7 @@ def test_a_feed_that_grows_while_its_worker_is_killed(
     subscription = following.subscribe(user, url=growing.url)
     environment = {
         "VNSITE_ALLOW_PRIVATE_HOSTS": scripted_site.origin,
-        "VNSITE_MAX_ATTEMPTS": "1000",
+        "VNSITE_MAX_ATTEMPTS": "100",
     }
     moments = list(MOMENTS)
     for number in range(ROUNDS_NIGHTLY if nightly else ROUNDS):
