@@ -76,7 +76,7 @@ def _invalid_field(
 
 
 def _too_slow(request: HttpRequest, refusal: TooSlow) -> HttpResponse:
-    return _problem(422, Invalid(detail=BY_CODE["slow_filter"].sentence, errors=[]))
+    return _invalid_fields([FieldProblem(field="include", reason=BY_CODE["slow_filter"].sentence)])
 
 
 def _invalid_name(request: HttpRequest, refusal: InvalidName) -> HttpResponse:

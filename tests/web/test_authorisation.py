@@ -87,8 +87,8 @@ ROUTES = {
     "subscriptions/<int:pk>/delete": May.SIGNED_IN,
     "api/v1/subscriptions": May.SIGNED_IN,
     "api/v1/subscriptions/preview": May.SIGNED_IN,
-    "api/v1/subscriptions/<int:id>": May.SIGNED_IN,
-    "api/v1/subscriptions/<int:id>/check": May.SIGNED_IN,
+    "api/v1/subscriptions/<id>": May.SIGNED_IN,
+    "api/v1/subscriptions/<id>/check": May.SIGNED_IN,
     "sites/try": May.STAFF,
     # Everybody's own.
     "cookies/": May.SIGNED_IN,
@@ -221,7 +221,6 @@ def address_of(route: str, download: Download) -> str:
         "<host>": "example.org",
         "<str:host>": "example.org",
         "<int:pk>": "1",
-        "<int:id>": "1",
         "<name>": "podcast",
         "<str:name>": "box-12-ab34",
         "^(?P<app_label>auth|axes|downloads)/$": "downloads/",
