@@ -9,7 +9,17 @@ from ninja import Header, NinjaAPI, Query, Router, Status
 from ninja.responses import Response
 
 from downloads import actions, queueing
-from downloads.api import archive, cookies, lists, many, presets, saved_views, schemas, sites
+from downloads.api import (
+    archive,
+    cookies,
+    lists,
+    many,
+    presets,
+    saved_views,
+    schemas,
+    sites,
+    subscriptions,
+)
 from downloads.api.auth import PageAuth, TokenAuth, user_of
 from downloads.api.errors import answer_errors
 from downloads.api.idempotency import answer_once
@@ -322,4 +332,5 @@ api.add_router("", many.router)
 api.add_router("", presets.router)
 api.add_router("", saved_views.router)
 api.add_router("/sites", sites.router)
+api.add_router("", subscriptions.router)
 answer_errors(api)

@@ -34,6 +34,7 @@ from downloads.models import (
 from downloads.models.counts import NOBODY, wrong_counts
 from downloads.models.listings import IN_VAIN
 from downloads.rules.states import RUNNING, Outcome, Result, State, can_move
+from downloads.subscriptions import faults as subscribed
 from downloads.worker import leftovers, recovery
 from downloads.worker.leftovers import Leftover
 
@@ -89,6 +90,8 @@ class _Look:
         yield from self._directories()
         yield from self._processes()
         yield from _count_faults()
+        for breach in subscribed.faults():
+            yield Finding(invariant="I17", **breach._asdict())
         for fault in secrecy.faults(self._downloads):
             yield Finding(invariant="I18", **fault._asdict())
 

@@ -45,6 +45,8 @@ class Job:
     memory: str = ""  # the folder of what is known of sites; "": nothing is read
     asks_first: bool = False  # waits for TAKE before it fetches a video that a site has an id for
     wants_preview: bool = False  # a small picture of the video, for its row
+    # Whatever its link stands for is a list, also one of a single video, or of none yet.
+    lists_all: bool = False
     is_examination: bool = False  # of the set of extractors; nothing is fetched
 
     @classmethod

@@ -5,6 +5,7 @@ from django.urls.converters import StringConverter
 
 from downloads import actions, queueing
 from downloads.many import Action
+from downloads.subscriptions import pages as subscriptions
 from downloads.web import (
     account,
     add,
@@ -56,6 +57,13 @@ urlpatterns = [
     path("presets/default", presets.make_default, name="default_preset"),
     path("presets/<int:pk>/", presets.edit, name="edit_preset"),
     path("presets/<int:pk>/delete", presets.delete, name="delete_preset"),
+    path("subscriptions/", subscriptions.index, name="subscriptions"),
+    path("subscriptions/new", subscriptions.new, name="new_subscription"),
+    path("subscriptions/<int:pk>/", subscriptions.edit, name="edit_subscription"),
+    path("subscriptions/<int:pk>/check", subscriptions.check_now, name="check_subscription"),
+    path("subscriptions/<int:pk>/pause", subscriptions.pause, name="pause_subscription"),
+    path("subscriptions/<int:pk>/resume", subscriptions.resume, name="resume_subscription"),
+    path("subscriptions/<int:pk>/delete", subscriptions.unsubscribe, name="unsubscribe"),
     path("downloads/rows", dashboard.rows, name="rows"),
     path("first-steps/hide", first_steps.hide, name="hide_first_steps"),
     path("demo", demo.try_demo, name="demo"),

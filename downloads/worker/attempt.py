@@ -51,6 +51,7 @@ from downloads.rules.media_id import GENERIC
 from downloads.rules.options import DownloadOptions
 from downloads.rules.proxies import InvalidProxy
 from downloads.rules.states import ENDED, Outcome, Phase, Reason, State
+from downloads.subscriptions.models import Check
 from downloads.worker import endings, had, publication, resume
 from downloads.worker.attempt_log import LogKeeper
 from downloads.worker.endings import Ending, Facts, Failure, StopRequest
@@ -268,6 +269,7 @@ class AttemptRun:
             max_entries=settings.VNSITE.max_entries,
             fragments_at_once=settings.VNSITE.fragments_at_once,
             may_list=self.download.list_depth < MAX_LIST_DEPTH,
+            lists_all=options.check and self.row.ask(self._is_check_of_subscription),
             wants_preview=self.epoch == 1 or not self.row.ask(self._has_thumbnail),
         )
 
@@ -276,6 +278,9 @@ class AttemptRun:
         is_demo = self._demo_link and self.download.url == self._demo_link
         also = (urlsplit(self._demo_link).netloc,) if is_demo else ()
         return (*settings.VNSITE.allow_private_hosts, *also)
+
+    def _is_check_of_subscription(self) -> bool:
+        return Check.objects.of_list(self.download) is not None
 
     def _has_thumbnail(self) -> bool:
         return Thumbnail.objects.filter(download=self.download).exists()

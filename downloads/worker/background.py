@@ -40,8 +40,11 @@ class Background:
         self._ended = threading.Event()
         self._threads: list[threading.Thread] = []
 
-    def start(self, step: Callable[[], None], *, seconds: float) -> None:
-        """Do a step every so often, the first time after `seconds`."""
+    def start(self, step: Callable[[], bool | None], *, seconds: float) -> None:
+        """Do a step every so often, the first time after `seconds`.
+
+        One that returns True has more to do, and is done again in a moment.
+        """
         thread = threading.Thread(target=self._repeat, args=(step, seconds), daemon=True)
         thread.start()
         self._threads.append(thread)
@@ -52,14 +55,14 @@ class Background:
         for thread in self._threads:
             thread.join()
 
-    def _repeat(self, step: Callable[[], None], seconds: float) -> None:
+    def _repeat(self, step: Callable[[], bool | None], seconds: float) -> None:
         pause_seconds = seconds
         while not self._ended.wait(pause_seconds):
             pause_seconds = min(seconds, AGAIN_SECONDS)
             try:
                 with logs.about(worker=self._worker), self._guard():
-                    step()
-                    pause_seconds = seconds
+                    has_more = step()
+                    pause_seconds = min(seconds, AGAIN_SECONDS) if has_more else seconds
             except Exception as error:
                 # Without heartbeat or sweep the worker would go on as if all were well.
                 logs.failed(logger, "a step in the background broke; trying again", error)

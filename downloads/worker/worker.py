@@ -34,6 +34,7 @@ from downloads.models.outage import in_words, is_damaged, is_outage
 from downloads.rules.lease import heartbeat_seconds
 from downloads.rules.links import clean_url
 from downloads.rules.options import DownloadOptions
+from downloads.subscriptions import checks
 from downloads.updates.state import Home
 from downloads.worker import free_space, recovery, resume
 from downloads.worker.attempt import AttemptRun
@@ -52,6 +53,7 @@ logger = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 10.0
 UPDATE_SECONDS = 5.0
+SUBSCRIPTION_SECONDS = 5.0
 FENCE_SECONDS = 0.25  # how often the worker looks whether its lease is over
 GRACE_SECONDS = 10.0
 # The longest sleep of the loop: no commit announces that a download's time has come, or that the
@@ -178,6 +180,7 @@ class DownloadManager:
                 self._recover()
                 self._fork_servers.start()
                 background.start(update, seconds=UPDATE_SECONDS)
+                background.start(checks.step, seconds=SUBSCRIPTION_SECONDS)
                 logger.info("worker %s is ready, %d slots", name, self.slots)
                 self._work(doorbell, once=once)
                 self._drain(doorbell)

@@ -963,6 +963,13 @@ def test_openapi_describes_every_path_of_the_contract(caller: Caller) -> None:
         ("get", "/api/v1/sites/{host}/cookies"),
         ("put", "/api/v1/sites/{host}/cookies"),
         ("delete", "/api/v1/sites/{host}/cookies"),
+        ("get", "/api/v1/subscriptions"),
+        ("post", "/api/v1/subscriptions"),
+        ("post", "/api/v1/subscriptions/preview"),
+        ("get", "/api/v1/subscriptions/{id}"),
+        ("patch", "/api/v1/subscriptions/{id}"),
+        ("delete", "/api/v1/subscriptions/{id}"),
+        ("post", "/api/v1/subscriptions/{id}/check"),
     }
 
 

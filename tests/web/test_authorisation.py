@@ -77,6 +77,18 @@ ROUTES = {
     "presets/default": May.SIGNED_IN,
     "presets/<int:pk>/": May.SIGNED_IN,  # one's own: tests/web/test_presets.py
     "presets/<int:pk>/delete": May.SIGNED_IN,
+    # One's own: tests/subscriptions/test_pages.py, tests/api/test_subscriptions.py
+    "subscriptions/": May.SIGNED_IN,
+    "subscriptions/new": May.SIGNED_IN,
+    "subscriptions/<int:pk>/": May.SIGNED_IN,
+    "subscriptions/<int:pk>/check": May.SIGNED_IN,
+    "subscriptions/<int:pk>/pause": May.SIGNED_IN,
+    "subscriptions/<int:pk>/resume": May.SIGNED_IN,
+    "subscriptions/<int:pk>/delete": May.SIGNED_IN,
+    "api/v1/subscriptions": May.SIGNED_IN,
+    "api/v1/subscriptions/preview": May.SIGNED_IN,
+    "api/v1/subscriptions/<id>": May.SIGNED_IN,
+    "api/v1/subscriptions/<id>/check": May.SIGNED_IN,
     "sites/try": May.STAFF,
     # Everybody's own.
     "cookies/": May.SIGNED_IN,
