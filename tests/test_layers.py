@@ -42,7 +42,7 @@ HOUSE: tuple[dict[str, frozenset[str]], ...] = (
         ),
     },
     {
-        "rows": frozenset({"downloads.migrations", "downloads.models"}),
+        "rows": frozenset({"downloads.library", "downloads.migrations", "downloads.models"}),
     },
     {
         "actions": frozenset(

@@ -40,6 +40,7 @@ from downloads.worker.attempt import AttemptRun
 from downloads.worker.background import Background, Heartbeat
 from downloads.worker.endings import NOT_BEGUN, StopRequest
 from downloads.worker.fork_servers import ForkServers
+from downloads.worker.reactions import Reactions
 from downloads.worker.updates import Updates
 from downloads.worker.version import Release
 from downloads.worker.vitals import Vitals
@@ -160,6 +161,7 @@ class DownloadManager:
         self._pool = ThreadPoolExecutor(self.slots, thread_name_prefix="attempt")
         name = heartbeat.worker.name
         background = Background(guard=self._database_may_be_gone, worker=name)
+        self._reactions = Reactions(guard=self._database_may_be_gone, worker=name)
         with logs.about(worker=name):
             try:
                 # First of all: what follows may take longer than a short lease.
@@ -171,6 +173,7 @@ class DownloadManager:
                 self._recover()
                 self._fork_servers.start()
                 background.start(update, seconds=UPDATE_SECONDS)
+                self._reactions.start()
                 logger.info("worker %s is ready, %d slots", name, self.slots)
                 self._work(doorbell, once=once)
                 self._drain(doorbell)
@@ -191,7 +194,8 @@ class DownloadManager:
                 patience_seconds = REQUESTS_SECONDS if self._running else PATIENCE_SECONDS
             if once and not has_claimed and not self._running:
                 return
-            doorbell.wait(patience_seconds)
+            if doorbell.wait(patience_seconds):
+                self._reactions.ring()
 
     def _step(self, doorbell: Doorbell) -> bool:
         """Look once at everything that may have changed; True when something was claimed."""
@@ -317,6 +321,7 @@ class DownloadManager:
 
     def _close(self, doorbell: Doorbell, background: Background) -> None:
         self._pool.shutdown()
+        self._reactions.end()
         background.end()
         self._fork_servers.close()
         # When it does not answer, the kernel or the lease says that this worker has stopped.
