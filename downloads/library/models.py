@@ -81,7 +81,7 @@ class Card(models.Model):
     objects = CardQuerySet.as_manager()
 
     class Meta:
-        ordering = ["-added_at", "-entry"]
+        ordering = ["-added_at", "-entry_id"]
         constraints = [
             models.CheckConstraint(condition=Q(kind__in=plain_values(Kind)), name="card_kind"),
         ]

@@ -70,6 +70,7 @@ ROUTES = {
     "downloads/<correlation_id:correlation_id>/entries/cancel": May.OWNER,
     "downloads/<correlation_id:correlation_id>/entries/retry": May.OWNER,
     "downloads/<correlation_id:correlation_id>/entries/cleanup": May.OWNER,
+    "library/": May.SIGNED_IN,  # with their own: tests/library/test_page.py
     "sites/": May.STAFF,
     "presets/": May.SIGNED_IN,
     "presets/new": May.SIGNED_IN,
