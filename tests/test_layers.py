@@ -48,6 +48,7 @@ HOUSE: tuple[dict[str, frozenset[str]], ...] = (
         "actions": frozenset(
             {
                 "downloads.actions",
+                "downloads.library.removal",
                 "downloads.many",
                 "downloads.queueing",
                 "downloads.submission",

@@ -18,9 +18,8 @@ from downloads.rules.states import Role, State
 
 BATCH = 200  # cards of one transaction
 MAX_NUMBER = 2**31 - 1  # of a column
-WRITTEN = [
-    field.name for field in Card._meta.concrete_fields if not field.primary_key
-]  # when a card is made anew
+NOT_MADE = {"entry", "missing_at"}
+WRITTEN = [field.name for field in Card._meta.concrete_fields if field.name not in NOT_MADE]
 
 
 def react(moves: Sequence[Transition]) -> None:

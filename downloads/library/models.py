@@ -25,6 +25,19 @@ class Kind(StrEnum):
     SOUND = "sound"
 
 
+class Step(StrEnum):
+    """How far a removal is."""
+
+    REMOVING = "removing"  # its rows are gone; its directory may still be in the library
+    REMOVED = "removed"  # its directory is in the trash
+    EMPTYING = "emptying"  # too late to undo it; its directory may still be in the trash
+    GONE = "gone"
+    RESTORED = "restored"
+
+
+UNDOABLE = frozenset({Step.REMOVING, Step.REMOVED})
+
+
 class CardQuerySet(models.QuerySet["Card"]):
     def visible_to(self, user: "User | AnonymousUser") -> Self:
         """Cards that a user may see: of their own entries, or all for staff."""
@@ -77,6 +90,8 @@ class Card(models.Model):
     tags = models.JSONField(blank=True, default=list)
     chapters = models.JSONField(blank=True, default=list)
     language = models.CharField(max_length=MAX_LANGUAGE_LENGTH, blank=True)
+    # When a file was found to be removed outside vnsite; None: all were there at the last look.
+    missing_at = models.DateTimeField(null=True)
 
     objects = CardQuerySet.as_manager()
 
@@ -108,7 +123,76 @@ class Card(models.Model):
                 condition=Q(listed_in__isnull=False),
                 name="card_list",
             ),
+            models.Index(
+                fields=["owner"], condition=Q(missing_at__isnull=False), name="card_missing"
+            ),
         ]
 
     def __str__(self) -> str:
         return self.title
+
+
+class RemovalQuerySet(models.QuerySet["Removal"]):
+    def visible_to(self, user: "User | AnonymousUser") -> Self:
+        """Removals that a user may see and undo: of their own entries, or all for staff."""
+        if not user.is_authenticated:
+            return self.none()
+        return self if user.is_staff else self.filter(owner=user)
+
+
+class Removal(models.Model):
+    """An entry that left the library: who wanted that, when, and what it takes to undo it.
+
+    The row stays when the files are gone: it is the record.
+    """
+
+    entry_number = models.BigIntegerField()  # the primary key that its entry had
+    correlation_id = models.CharField(max_length=64)
+    download = models.ForeignKey(
+        Download, null=True, on_delete=models.SET_NULL, related_name="removals"
+    )
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        on_delete=models.SET_NULL,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+    )
+    title = models.CharField(max_length=500)
+    path = models.CharField(max_length=255)  # in the library
+    size_bytes = models.BigIntegerField()
+    actor = models.CharField(max_length=200)
+    removed_at = models.DateTimeField()
+    step = models.CharField(max_length=10, choices=choices(Step))
+    # The rows of the entry, as Django writes them; "" when they are back, or it cannot be undone.
+    contents = models.TextField(blank=True)
+
+    objects = RemovalQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.CheckConstraint(condition=Q(step__in=plain_values(Step)), name="removal_step"),
+        ]
+        indexes = [
+            models.Index(F("owner").asc(), F("id").desc(), name="removal_by_owner"),
+            models.Index(fields=["entry_number"], name="removal_by_entry"),
+            models.Index(
+                fields=["step", "removed_at"],
+                condition=~Q(step__in=[Step.GONE.value, Step.RESTORED.value]),
+                name="removal_unfinished",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.title}: {self.step}"
+
+    @property
+    def key(self) -> str:
+        """The name of its directory in the trash."""
+        return f"{self.correlation_id}.{self.pk}"
+
+    @property
+    def is_undoable(self) -> bool:
+        return self.step in UNDOABLE

@@ -1,4 +1,4 @@
-"""The page of the library. Wiring only."""
+"""The pages of the library and of its storage. Wiring only."""
 
 from django.contrib.auth.decorators import login_required
 from django.db.models import Prefetch
@@ -12,6 +12,7 @@ from downloads.models import PublishedFile
 from downloads.web.library_list import LibraryQuery, page_of
 from downloads.web.library_view import library_view
 from downloads.web.requests import SignedInRequest, visible
+from downloads.web.storage_view import Storage
 
 COLUMNS = (
     *("kind", "title", "sort_title", "uploader", "site", "duration_seconds", "size_bytes"),
@@ -27,8 +28,19 @@ COLUMNS = (
 def library(request: SignedInRequest) -> HttpResponse:
     query = LibraryQuery.parse(request.GET.dict())
     page = page_of(for_page(Card.objects.visible_to(request.user)), query)
-    context = library_view(query, page, list_title=_title_of(request, query.list))
+    missing = Card.objects.visible_to(request.user).filter(missing_at__isnull=False).count()
+    title = _title_of(request, query.list)
+    context = library_view(query, page, list_title=title, missing=missing)
     return render(request, "downloads/library.html", context)
+
+
+@require_safe
+@never_cache
+@login_required
+def storage(request: SignedInRequest) -> HttpResponse:
+    """Show what takes the room, and what could leave."""
+    found = Storage.read(request.user, for_page(Card.objects.visible_to(request.user)))
+    return render(request, "downloads/library_storage.html", {"storage": found})
 
 
 def for_page(cards: CardQuerySet) -> CardQuerySet:

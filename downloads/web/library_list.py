@@ -56,13 +56,14 @@ ORDERS = {
     Sort.SIZE: Order("size_bytes", falls=True),
 }
 INSTANTS = frozenset({"added_at", "dated_at"})
-# What may be asked of a filter, and of which column; `list` is the correlation id of a list.
-FILTERS = {
+# The columns of filters; `list` is the correlation id of a list.
+COLUMNS = {
     "kind": "kind",
     "site": "site",
     "uploader": "uploader",
     "list": "listed_in__correlation_id",
 }
+FILTERS = (*COLUMNS, "missing")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +75,7 @@ class LibraryQuery:
     site: str = ""
     uploader: str = ""
     list: str = ""
+    missing: str = ""  # "1": only those of which files were removed outside vnsite
     sort: Sort = Sort.ADDED
     look: Look = Look.GRID
     after: str = ""  # show what follows this key of the order; "": from the beginning
@@ -95,6 +97,7 @@ class LibraryQuery:
             site=text_of("site"),
             uploader=text_of("uploader"),
             list=text_of("list"),
+            missing="1" if text_of("missing") else "",
             sort=Sort(sort) if sort in list(Sort) else Sort.ADDED,
             look=Look(look) if look in list(Look) else Look.GRID,
             after=text_of("after"),
@@ -139,7 +142,11 @@ class LibraryQuery:
 
     def select(self, cards: CardQuerySet) -> CardQuerySet:
         """Return the cards that filters and search let through, of all pages."""
-        conditions = [Q(**{FILTERS[name]: value}) for name, value in self.filters.items()]
+        wanted = self.filters
+        missing = wanted.pop("missing", "")
+        conditions = [Q(**{COLUMNS[name]: value}) for name, value in wanted.items()]
+        if missing:
+            conditions.append(Q(missing_at__isnull=False))
         return search.search(search.narrow(cards, conditions), self.text)
 
 

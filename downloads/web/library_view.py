@@ -12,9 +12,11 @@ from django.utils.translation import gettext, gettext_noop
 
 from downloads.disk import library
 from downloads.library import search
-from downloads.library.models import Card, Kind
+from downloads.library.models import Card, Kind, Removal, Step
 from downloads.models import Download, PublishedFile
 from downloads.rules.states import Role
+from downloads.rules.words import say_number
+from downloads.web.actors import actor_in_words
 from downloads.web.format import length, size
 from downloads.web.library_list import LibraryPage, LibraryQuery, Look, Sort
 from downloads.web.thumbnails import address_of
@@ -119,6 +121,8 @@ def chips(query: LibraryQuery, *, list_title: str) -> list[Chip]:
     ]
     words = {**query.filters, **({"list": list_title or query.list} if query.list else {})}
     words.pop("kind", None)  # has a control of its own
+    if query.missing:
+        words["missing"] = gettext("Removed outside vnsite")
     return found + [Chip(word, "", query.without(name).address) for name, word in words.items()]
 
 
@@ -158,10 +162,52 @@ def _everything() -> str:
     return reverse("library")
 
 
+def missing_in_words(count: int) -> str:
+    """Say how many entries lack files; "" when none does."""
+    if not count:
+        return ""
+    return say_number(
+        "Files of {number:,} entry were removed outside vnsite.",
+        "Files of {number:,} entries were removed outside vnsite.",
+        number=count,
+    )
+
+
+FATES = {
+    Step.REMOVING: gettext_noop("Kept for a day"),
+    Step.REMOVED: gettext_noop("Kept for a day"),
+    Step.EMPTYING: gettext_noop("Its files are gone"),
+    Step.GONE: gettext_noop("Its files are gone"),
+    Step.RESTORED: gettext_noop("It is in the library again"),
+}
+
+
+@dataclass(frozen=True)
+class RemovalView:
+    """An entry that left the library, as the record shows it."""
+
+    removal: Removal
+
+    @property
+    def size(self) -> str:
+        return size(self.removal.size_bytes)
+
+    @property
+    def who(self) -> str:
+        return actor_in_words(self.removal.actor)
+
+    @property
+    def fate(self) -> str:
+        return gettext(FATES[Step(self.removal.step)])
+
+
 def library_view(
-    query: LibraryQuery, page: LibraryPage, *, list_title: str = ""
+    query: LibraryQuery, page: LibraryPage, *, list_title: str = "", missing: int = 0
 ) -> dict[str, object]:
-    """Say what the page shows: the cards, the controls, and the pages beside this one."""
+    """Say what the page shows: the cards, the controls, and the pages beside this one.
+
+    `missing`: how many entries of the reader lack files.
+    """
     first = query.first_page
     kinds: Iterable[tuple[str, str]] = [("", gettext("Everything"))]
     kinds = [*kinds, *((kind, gettext(KINDS[kind])) for kind in Kind)]
@@ -180,4 +226,5 @@ def library_view(
         ],
         "without_search": replace(first, text="").address,
         "empty": empty_page(query),
+        "missing": missing_in_words(missing) if not query.missing else "",
     }

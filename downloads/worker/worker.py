@@ -42,6 +42,7 @@ from downloads.worker.endings import NOT_BEGUN, StopRequest
 from downloads.worker.fork_servers import ForkServers
 from downloads.worker.reactions import Reactions
 from downloads.worker.updates import Updates
+from downloads.worker.upkeep import UPKEEP_SECONDS, Upkeep
 from downloads.worker.version import Release
 from downloads.worker.vitals import Vitals
 
@@ -170,6 +171,7 @@ class DownloadManager:
                 background.start(Vitals(heartbeat).step, seconds=2 * beat_seconds)
                 background.start(self._fence, seconds=FENCE_SECONDS)
                 background.start(self._sweep, seconds=SWEEP_SECONDS)
+                background.start(Upkeep().step, seconds=UPKEEP_SECONDS)
                 self._recover()
                 self._fork_servers.start()
                 background.start(update, seconds=UPDATE_SECONDS)
