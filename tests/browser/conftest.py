@@ -195,12 +195,12 @@ def lived_in(site: Serving, staff: User) -> dict[str, str]:
     downloads["checked"] = checked
     removed = lives.complete(lives.submit(staff))
     (settings.VNSITE.media_root / removed.library_path / "clip.mp4").unlink()
-    listing = lives.list_up(lives.submit(staff), *(lives.entry(number) for number in range(3)))
-    downloads |= {"removed": removed, "list": listing.download, "waiting": lives.submit(staff)}
     left = lives.complete(lives.submit(staff))
     while catalogue.catch_up():
         pass
     removal.remove(Card.objects.filter(entry__download=left), actor="user:stefan")
+    listing = lives.list_up(lives.submit(staff), *(lives.entry(number) for number in range(3)))
+    downloads |= {"removed": removed, "list": listing.download, "waiting": lives.submit(staff)}
     view = SavedView(owner=staff, filter="all", text="example", sort="newest")
     view.store(name="Examples")
     preset = save(staff, "Mine")
