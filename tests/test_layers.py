@@ -42,12 +42,20 @@ HOUSE: tuple[dict[str, frozenset[str]], ...] = (
         ),
     },
     {
-        "rows": frozenset({"downloads.migrations", "downloads.models", "downloads.subscriptions"}),
+        "rows": frozenset(
+            {
+                "downloads.library",
+                "downloads.migrations",
+                "downloads.models",
+                "downloads.subscriptions",
+            }
+        ),
     },
     {
         "actions": frozenset(
             {
                 "downloads.actions",
+                "downloads.library.removal",
                 "downloads.many",
                 "downloads.queueing",
                 "downloads.submission",

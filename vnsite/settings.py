@@ -29,6 +29,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "axes",
     "downloads",
+    "downloads.library",
     "downloads.subscriptions",
 ]
 

@@ -12,6 +12,7 @@ from ninja.responses import Response
 from downloads import actions
 from downloads.accounts.tokens import token_in
 from downloads.api.idempotency import KeyOfAnotherRequest
+from downloads.api.lookup import NoSuchEntry
 from downloads.api.schemas import Conflict, FieldProblem, Invalid, Problem
 from downloads.models import TooManyWaiting
 from downloads.rules.cookie_texts import InvalidCookies
@@ -34,6 +35,10 @@ def answer_errors(api: NinjaAPI) -> None:
 
 def _not_found(request: HttpRequest, error: Http404) -> HttpResponse:
     return _problem(404, Problem(detail="There is no such download."))
+
+
+def _no_entry(request: HttpRequest, error: NoSuchEntry) -> HttpResponse:
+    return _problem(404, Problem(detail="There is no such entry in the library."))
 
 
 def _not_allowed(request: HttpRequest, refusal: actions.NotAllowed) -> HttpResponse:
@@ -124,6 +129,7 @@ def _reason(error: dict[str, Any]) -> str:
 
 _ANSWERS: dict[type[Exception], Any] = {
     Http404: _not_found,
+    NoSuchEntry: _no_entry,
     actions.NotAllowed: _not_allowed,
     AuthenticationError: _not_authenticated,
     RequestDataTooBig: _too_big,

@@ -20,6 +20,7 @@ from downloads.diagnostics.verdict import (
     tenths,
     warning,
 )
+from downloads.library import search
 from downloads.models import Site, StreamPosition, clock_ahead_seconds, database_now
 from downloads.models.outage import REMEDY, is_damaged
 from downloads.models.schema import migrations_on_disk, why_foreign
@@ -161,8 +162,8 @@ def check_sqlite(version: tuple[int, ...]) -> Check:
 
 
 def check_search() -> Check:
-    """Check that the database could make the index of the search."""
-    if has_trigrams():
+    """Check that the database could make the indexes of the searches."""
+    if has_trigrams() and has_trigrams(search.TABLE):
         return ok(marked("search"), phrase("Words are found in an index."))
     if connection.vendor == "postgresql":
         fix = phrase(

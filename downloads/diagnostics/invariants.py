@@ -321,7 +321,7 @@ def _entries_in(root: Path, *, known: Collection[str]) -> Iterator[Path]:
     folders = {str(parent) for name in known for parent in PurePath(name).parents} - {"."}
     pending = _directories_in(root)
     for path in pending:
-        if path == root / library.STAGING:
+        if path in (root / library.STAGING, root / library.TRASH):
             continue
         if str(path.relative_to(root)) in folders:
             pending += _directories_in(path)

@@ -43,6 +43,7 @@ from downloads.fetch.verify import (
     require_its_end,
     streams_in,
 )
+from downloads.rules.about import about_of
 from downloads.rules.media_id import GENERIC, media_id_of
 from downloads.rules.states import Phase
 from downloads.sandbox.guard import Guard, PolicyBlocked
@@ -338,7 +339,15 @@ def verified(info: Any, fetching: Fetching) -> Fetched:
         files=files,
         data=data_of(streams, fetching),
         media=came(streams, fetching.info, paths[0]),
+        about=about_of(said_of(fetching)),
     )
+
+
+def said_of(fetching: Fetching) -> dict[str, Any]:
+    """What the site said of the video; without its chapters when parts of it were left out."""
+    made = fetching.made
+    is_whole = made is None or not (made.pack.clip or made.sponsorblock == "remove")
+    return fetching.info if is_whole else {**fetching.info, "chapters": []}
 
 
 def data_of(streams: Streams | None, fetching: Fetching) -> dict[str, Any]:

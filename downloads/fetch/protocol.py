@@ -153,6 +153,7 @@ class Fetched:
     files: list[ManifestFile] = field(default_factory=list)
     data: dict[str, Any] = field(default_factory=dict)  # for the history: codes and numbers
     media: dict[str, Any] = field(default_factory=dict)  # of `Metadata`, as it came
+    about: dict[str, Any] = field(default_factory=dict)  # see `rules.about`
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -496,6 +496,16 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.CreateModel(
+            name="Reaction",
+            fields=[
+                (
+                    "name",
+                    models.CharField(max_length=40, primary_key=True, serialize=False),
+                ),
+                ("seq", models.BigIntegerField()),
+            ],
+        ),
+        migrations.CreateModel(
             name="LibraryEntry",
             fields=[
                 (

@@ -26,6 +26,7 @@ from downloads.models.preferences import Announcements, Density, Motion, Prefere
 from downloads.models.presets import Preset, PresetUse
 from downloads.models.progress import Progress
 from downloads.models.queue import Queue
+from downloads.models.reactions import Reaction
 from downloads.models.saved_views import SavedView
 from downloads.models.sites import Site, SiteStart
 from downloads.models.stream import Deletion, StreamPosition, Transition
@@ -68,6 +69,7 @@ __all__ = [
     "Progress",
     "PublishedFile",
     "Queue",
+    "Reaction",
     "Refusal",
     "SavedView",
     "Scope",

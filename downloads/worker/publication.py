@@ -96,6 +96,7 @@ def _finished(fetched: Fetched, *, title: str) -> Finished:
         published_as=file_names(title, suffixes, max_bytes=_max_name_bytes()),
         data=fetched.data,
         media=fetched.media,
+        about=fetched.about,
     )
 
 
@@ -112,6 +113,7 @@ def _manifest_of(finished: Finished) -> Manifest:
         "title": finished.title,
         "data": finished.data,
         "media": finished.media,
+        "about": finished.about,
         "files": files,
     }
 

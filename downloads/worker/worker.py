@@ -41,8 +41,10 @@ from downloads.worker.attempt import AttemptRun
 from downloads.worker.background import Background, Heartbeat
 from downloads.worker.endings import NOT_BEGUN, StopRequest
 from downloads.worker.fork_servers import ForkServers
+from downloads.worker.reactions import Reactions
 from downloads.worker.retention import Retention
 from downloads.worker.updates import Updates
+from downloads.worker.upkeep import UPKEEP_SECONDS, Upkeep
 from downloads.worker.version import Release
 from downloads.worker.vitals import Vitals
 
@@ -164,6 +166,7 @@ class DownloadManager:
         self._pool = ThreadPoolExecutor(self.slots, thread_name_prefix="attempt")
         name = heartbeat.worker.name
         background = Background(guard=self._database_may_be_gone, worker=name)
+        self._reactions = Reactions(guard=self._database_may_be_gone, worker=name)
         with logs.about(worker=name):
             try:
                 # First of all: what follows may take longer than a short lease.
@@ -177,10 +180,12 @@ class DownloadManager:
                         days=settings.VNSITE.history_days, should_stop=self._should_stop
                     )
                     background.start(retention.step, seconds=SWEEP_SECONDS)
+                background.start(Upkeep().step, seconds=UPKEEP_SECONDS)
                 self._recover()
                 self._fork_servers.start()
                 background.start(update, seconds=UPDATE_SECONDS)
                 background.start(checks.step, seconds=SUBSCRIPTION_SECONDS)
+                self._reactions.start()
                 logger.info("worker %s is ready, %d slots", name, self.slots)
                 self._work(doorbell, once=once)
                 self._drain(doorbell)
@@ -204,7 +209,8 @@ class DownloadManager:
                 patience_seconds = REQUESTS_SECONDS if self._running else PATIENCE_SECONDS
             if once and not has_claimed and not self._running:
                 return
-            doorbell.wait(patience_seconds)
+            if doorbell.wait(patience_seconds):
+                self._reactions.ring()
 
     def _step(self, doorbell: Doorbell) -> bool:
         """Look once at everything that may have changed; True when something was claimed."""
@@ -337,6 +343,7 @@ class DownloadManager:
 
     def _close(self, doorbell: Doorbell, background: Background) -> None:
         self._pool.shutdown()
+        self._reactions.end()
         background.end()
         self._fork_servers.close()
         # When it does not answer, the kernel or the lease says that this worker has stopped.

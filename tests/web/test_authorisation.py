@@ -70,6 +70,12 @@ ROUTES = {
     "downloads/<correlation_id:correlation_id>/entries/cancel": May.OWNER,
     "downloads/<correlation_id:correlation_id>/entries/retry": May.OWNER,
     "downloads/<correlation_id:correlation_id>/entries/cleanup": May.OWNER,
+    "library/": May.SIGNED_IN,  # with their own: tests/library/test_page.py
+    "library/storage/": May.SIGNED_IN,
+    "library/remove": May.SIGNED_IN,  # their own: tests/library/test_removal.py
+    "library/removed/": May.SIGNED_IN,
+    "library/removed/<int:pk>/restore": May.SIGNED_IN,
+    "library/removed/empty": May.SIGNED_IN,
     "sites/": May.STAFF,
     "presets/": May.SIGNED_IN,
     "presets/new": May.SIGNED_IN,
@@ -140,6 +146,9 @@ ROUTES = {
     "api/v1/downloads/<correlation_id>/entries/cancel": May.OWNER,
     "api/v1/downloads/<correlation_id>/entries/retry": May.OWNER,
     "api/v1/downloads/<correlation_id>/entries/cleanup": May.OWNER,
+    "api/v1/library": May.SIGNED_IN,  # their own: tests/api/test_library.py
+    "api/v1/library/<number>": May.SIGNED_IN,
+    "api/v1/library/<number>/restore": May.SIGNED_IN,
     "api/v1/stats": May.SIGNED_IN,
     "api/v1/archive": May.SIGNED_IN,
     "api/v1/sites": May.SIGNED_IN,
@@ -221,6 +230,7 @@ def address_of(route: str, download: Download) -> str:
         "<host>": "example.org",
         "<str:host>": "example.org",
         "<int:pk>": "1",
+        "<number>": "1",
         "<name>": "podcast",
         "<str:name>": "box-12-ab34",
         "^(?P<app_label>auth|axes|downloads)/$": "downloads/",
