@@ -115,6 +115,10 @@ class ProgressReport:
         known = self.known().items()
         return {name: value for name, value in known if getattr(self._download, name) != value}
 
+    def resumed(self) -> dict[str, int]:
+        """Return for the history how many bytes came from an earlier attempt."""
+        return {"resumed_bytes": self._resumed_bytes} if self._resumed_bytes else {}
+
     def due_in_seconds(self) -> float:
         """Seconds until something new may be written; one second when nothing is new."""
         if not self._is_new:
