@@ -512,7 +512,7 @@ class Download(models.Model):
                 media=self.media if media is None else dict(media),
             )
             self._archive(transition.at)
-            entry = LibraryEntry.objects.create(
+            entry = LibraryEntry(
                 correlation_id=self.correlation_id,
                 download=self,
                 owner_id=self.owner_id,
@@ -522,6 +522,7 @@ class Download(models.Model):
                 title=title,
                 published_at=transition.at,
             )
+            statements.insert(entry)
             statements.insert(*(PublishedFile(entry=entry, **file) for file in files))
 
     def complete_as_had(self, *, have: "Download", actor: str, **columns: Any) -> None:

@@ -8,33 +8,40 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
-from django.db import connection, models
+from django.db import DEFAULT_DB_ALIAS, connections, models
 
 Model = type[models.Model]
 
 
 def ask(sql: str, values: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
     """Carry out one statement, and return the rows that it answers with."""
-    with connection.cursor() as cursor:
+    with connections[DEFAULT_DB_ALIAS].cursor() as cursor:
         cursor.execute(sql, list(values))
         return cursor.fetchall() if cursor.description else []
 
 
 def insert(*rows: models.Model, or_else: str = "") -> None:
-    """Insert rows of one model, if there are any, in one statement; their instances get no keys.
+    """Insert rows of one model, if there are any, in one statement. Sends no signals.
 
-    `or_else`: an ON CONFLICT clause. Sends no signals.
+    They get the keys that the database makes, unless there is an ON CONFLICT clause, `or_else`.
     """
     if not rows:
         return
     model = type(rows[0])
-    fields = _fields(model, has_key=rows[0].pk is not None)
+    has_key = rows[0].pk is not None
+    fields = _fields(model, has_key=has_key)
+    database = connections[DEFAULT_DB_ALIAS]
     values = [
-        field.get_db_prep_save(getattr(row, field.attname), connection)
+        field.get_db_prep_save(getattr(row, field.attname), database)
         for row in rows
         for field in fields
     ]
-    ask(_insert(model, fields, len(rows)) + or_else, values)
+    sql = _insert(model, fields, len(rows))
+    if has_key or or_else:
+        ask(f"{sql} {or_else}", values)
+        return
+    for row, (key,) in zip(rows, ask(f"{sql} RETURNING id", values), strict=True):
+        row.pk = key
 
 
 def update(
@@ -45,18 +52,15 @@ def update(
     None in `where` means NULL. Columns are named as fields are, and take their instances.
     """
     fixed = tuple((name, value is None) for name, value in where.items())
+    given = [*columns.items(), *(pair for pair in where.items() if pair[1] is not None)]
+    database, fields = connections[DEFAULT_DB_ALIAS], _by_name(model)
     values = [
-        *(_prepared(model, name, value) for name, value in columns.items()),
-        *(_prepared(model, name, value) for name, value in where.items() if value is not None),
+        fields[name].get_db_prep_save(
+            value.pk if isinstance(value, models.Model) else value, database
+        )
+        for name, value in given
     ]
     return ask(_update(model, tuple(columns), fixed, returning), values)
-
-
-def _prepared(model: Model, name: str, value: Any) -> Any:
-    """Return a value as its column stores it."""
-    if isinstance(value, models.Model):
-        value = value.pk
-    return _by_name(model)[name].get_db_prep_save(value, connection)
 
 
 Fields = tuple["models.Field[Any, Any]", ...]
@@ -79,7 +83,7 @@ def _insert(model: Model, fields: Fields, number: int) -> str:
     names = ", ".join(f'"{field.column}"' for field in fields)
     row = f"({', '.join(['%s'] * len(fields))})"
     rows = ", ".join([row] * number)
-    return f"INSERT INTO {model._meta.db_table} ({names}) VALUES {rows} "  # noqa: S608
+    return f"INSERT INTO {model._meta.db_table} ({names}) VALUES {rows}"  # noqa: S608
 
 
 @cache
