@@ -98,7 +98,7 @@ class Finished:
 
     def write(self, directory: Path) -> None:
         """Write it down for as long as the machine runs."""
-        _write(directory / FINISHED, asdict(self), is_durable=False)
+        _write(directory / FINISHED, vars(self), is_durable=False)
 
     def gather(self, directory: Path, *, to: Path) -> bool:
         """Move the files into `to`, durably; False when one has another size.

@@ -10,7 +10,7 @@ from downloads.models.archive import ArchivedMedia
 from downloads.models.attempt import Attempt
 from downloads.models.cookies import SiteCookies
 from downloads.models.counts import Counts
-from downloads.models.download import Download, DownloadQuerySet
+from downloads.models.download import Download, DownloadQuerySet, Step
 from downloads.models.extractors import Extractors, Wanted
 from downloads.models.library import LibraryEntry, PublishedFile
 from downloads.models.listings import (
@@ -76,6 +76,7 @@ __all__ = [
     "Site",
     "SiteCookies",
     "SiteStart",
+    "Step",
     "StreamPosition",
     "Submitted",
     "Theme",

@@ -8,6 +8,7 @@ import os
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -33,12 +34,15 @@ from downloads.fetch.protocol import (
     Succeeded,
 )
 from downloads.models import (
+    Attempt,
     CancelWasAsked,
     Download,
     LostDownload,
     Site,
+    Step,
     Thumbnail,
     database_now,
+    short_transaction,
 )
 from downloads.models.listings import MAX_LIST_DEPTH
 from downloads.models.outage import in_words, is_outage
@@ -209,13 +213,17 @@ class AttemptRun:
             logs.failed(logger, f"{self.download}: the attempt broke", error)
             self._fail(_broke(error))
 
-    def _move_to_ready(self, child: Process) -> None:
-        """Write READY and the child, in the transaction of the move to DOWNLOADING."""
-        self.download.move(
-            State.READY, actor=self.row.actor, reason=Reason.DIRECTORY_MADE, carried=""
-        )
-        present = self.download.attempts.filter(number=self.epoch)
-        present.update(child_pid=child.pid, child_started=child.started)
+    def _write_started(self, child: Process) -> None:
+        """Move to READY and DOWNLOADING, and write which process the child is."""
+        with short_transaction():
+            steps = [
+                Step(to=State.READY, reason=Reason.DIRECTORY_MADE),
+                Step(to=State.DOWNLOADING, reason=Reason.CHILD_STARTED),
+            ]
+            self.download.move_on(steps, actor=self.row.actor, carried="")
+            Attempt.objects.note_child(
+                self.download.pk, self.epoch, pid=child.pid, started=child.started
+            )
 
     def _fetch(self, directory: Path) -> LastWord:
         """Run the child to its end, however it ends; no process of it is left after this."""
@@ -228,11 +236,9 @@ class AttemptRun:
         self._child = child = self.fork_server.fork(self._job(directory))
         last_word: LastWord | None = None
         try:
-            self.row.move(
-                State.DOWNLOADING,
-                Reason.CHILD_STARTED,
-                first=partial(self._move_to_ready, child.process),
-            )
+            started = partial(self._write_started, child.process)
+            self.row.write(started, state=State.DOWNLOADING)
+            logger.info("%s is %s (%s)", self.download, State.DOWNLOADING, Reason.CHILD_STARTED)
             child.go(self._loan.lent)
             last_word = self._listen(child, directory)
         finally:
@@ -338,7 +344,6 @@ class AttemptRun:
         match last_word:
             case Fetched():
                 self._log.note(f"fetched {len(last_word.files)} files")
-                self._log.write_unless_away()
                 self._publish(last_word, directory)
             case ListingEnded():
                 self._log.note(f"read a list: {last_word.title}")
@@ -369,21 +374,22 @@ class AttemptRun:
     def _publish(self, fetched: Fetched, directory: Path) -> None:
         self._has_ended = False
         self._progress.enter(Phase.PUBLISHING)
-        known = self._progress.unwritten()
         try:
-            self._complete(
-                partial(
-                    publication.publish,
-                    self.row,
-                    fetched,
-                    directory=directory,
-                    known=known,
-                    thumbnail=self._progress.thumbnail,
-                )
-            )
+            self._complete(partial(self._write_published, fetched, directory))
         except NotPublished as error:
             self._has_ended = True  # its files are where they were
             self._fail(_broke(error), ending_after=endings.after_refusal)
+
+    def _write_published(self, fetched: Fetched, directory: Path) -> None:
+        publication.publish(
+            self.row,
+            replace(fetched, data={**fetched.data, **self._progress.resumed()}),
+            directory=directory,
+            known=self._progress.unwritten(),
+            thumbnail=self._progress.thumbnail,
+            log=self._log.unwritten(),
+        )
+        self._log.was_written()
 
     def _complete(self, complete: Callable[[], object]) -> None:
         """Write COMPLETED and clean, unless a cancel was asked for before."""

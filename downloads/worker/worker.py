@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -303,23 +302,18 @@ class DownloadManager:
         if now < self._requests_due_at and not self._is_cancel_asked():
             return
         self._requests_due_at = now + REQUESTS_SECONDS
-        rows: dict[int, tuple[int, datetime | None, str]] = {
-            key: (attempt, cancelled_at, kept_by)
-            for key, attempt, cancelled_at, kept_by in Download.objects.running()
-            .filter(worker=self._worker)
-            .values_list("pk", "attempt", "cancel_requested_at", "keep_requested_by")
-        }
+        held = claims.held_by(self._worker)
         for key, (attempt, _) in self._running.items():
-            row = rows.get(key)
-            if row is None or row[0] != attempt.epoch:
+            row = held.get(key)
+            if row is None or row.attempt != attempt.epoch:
                 attempt.ask(StopRequest.LEAVE)
-            elif row[1] is not None:
+            elif row.is_cancel_asked:
                 attempt.ask(StopRequest.CANCEL)
-            elif row[2]:
+            elif row.is_keep_asked:
                 attempt.keep()
         # No attempt runs for them: the database hung up before it confirmed their claim, or their
         # end.
-        self._abandoned |= {(key, rows[key][0]) for key in rows.keys() - self._running.keys()}
+        self._abandoned |= {(key, held[key].attempt) for key in held.keys() - self._running.keys()}
 
     def _is_cancel_asked(self) -> bool:
         """Whether a cancel was asked for that is not passed on yet."""
