@@ -75,7 +75,8 @@ class Server:
         self.freeze()
         huge_pages.gather()
         while True:
-            ready = waiting.poll(REAP_INTERVAL_MS)
+            # Without a child nobody is there who could leave something.
+            ready = waiting.poll(REAP_INTERVAL_MS if self.has_children() else None)
             self.reap()
             if ready and not self.answer():
                 return
@@ -133,6 +134,10 @@ class Server:
         A child adopts what loses its parent while it lives: these were left by one that ended.
         """
         return processes.own_children() - self.own or processes.own_children() - self.own
+
+    def has_children(self) -> bool:
+        """Return whether it has children, its own or adopted."""
+        return bool(self.own or self.adopted())
 
     def collect(self, child: int) -> dict[str, Any]:
         """Kill what a child that ended has left: its wait status, and who is still there.

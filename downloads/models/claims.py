@@ -14,7 +14,7 @@ from django.db import connection
 
 from downloads.disk import isolation
 from downloads.models.attempt import Attempt
-from downloads.models.download import Download
+from downloads.models.download import Download, any_in
 from downloads.models.queue import Queue, take_mutex
 from downloads.models.sites import Manners, SiteStart
 from downloads.models.statements import ask, insert
@@ -22,7 +22,7 @@ from downloads.models.transactions import database_now, short_transaction
 from downloads.models.workers import Worker
 from downloads.rules.backoff import LONGEST_WAIT_SECONDS
 from downloads.rules.fairness import ConcurrencyLimits, Running, Turn, first_of
-from downloads.rules.states import Reason, State
+from downloads.rules.states import WAITING, Reason, State
 
 IN_ORDER = "ORDER BY place DESC, priority DESC, id"  # that of `download.QUEUE_ORDER`
 
@@ -36,18 +36,13 @@ def claim(worker: Worker, *, slots: int) -> list[Download]:
     over, and sites whose breaker is open or that pause. None while the queue is paused,
     or the worker drains.
     """
-    if not _anything_waits():
+    if not any_in(WAITING):
         return []  # nearly always
     if not _may_claim(worker, database_now()):
         return []  # saves taking the mutex
     with short_transaction():
         take_mutex()
         return [] if Queue.is_paused() else _claim(worker, slots)
-
-
-def _anything_waits() -> bool:
-    """Say whether a download waits, due or not. A worker asks at each of its looks, for ever."""
-    return bool(ask("SELECT 1 FROM downloads_download WHERE state = 'created' LIMIT 1"))
 
 
 def _may_claim(worker: Worker, now: datetime) -> bool:
@@ -79,16 +74,14 @@ def _due_at(now: datetime) -> list[Any]:
 def asked_to_cancel(worker: Worker) -> set[int]:
     """Return the keys of this worker's running downloads of which somebody asked to cancel.
 
-    Without the ORM, as above: it is asked at each commit.
+    It is asked at each commit.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT id FROM downloads_download WHERE worker_id = %s"
-            " AND state IN ('downloading', 'initializing', 'ready')"
-            " AND cancel_requested_at IS NOT NULL",
-            [worker.pk],
-        )
-        return {key for (key,) in cursor.fetchall()}
+    rows = ask(
+        "SELECT id FROM downloads_download WHERE worker_id = %s AND cancel_requested_at IS NOT NULL"
+        " AND state IN ('downloading', 'initializing', 'ready')",
+        [worker.pk],
+    )
+    return {key for (key,) in rows}
 
 
 def _claim(worker: Worker, slots: int) -> list[Download]:
