@@ -436,7 +436,7 @@ def test_a_cookie_in_what_is_told_of_its_download_is_a_breach(user: User, place:
     other = lives.submit(user, url="https://other.example/watch")
     for each in (download, other):
         text = f"GET /?x={SECRET}" if place == "log" else ""
-        AttemptLog.objects.keep(each.pk, 1, text=text, left_out=0)
+        AttemptLog.objects.keep(AttemptLog(download=each, attempt=1, text=text))
     if place == "title":
         Download.objects.update(title=f"Hello {SECRET}")
     if place == "entry":

@@ -213,7 +213,9 @@ def people(user: User, staff: User) -> People:
 def theirs(people: People) -> Download:
     completed = lives.complete(lives.submit(people.owner))
     Thumbnail.objects.keep(Thumbnail(download=completed, media_type="image/png", content=b"x"))
-    AttemptLog.objects.keep(completed.pk, completed.attempt, text="a line\n", left_out=0)
+    AttemptLog.objects.keep(
+        AttemptLog(download=completed, attempt=completed.attempt, text="a line\n")
+    )
     return completed
 
 

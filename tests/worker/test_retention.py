@@ -59,7 +59,7 @@ def cleaned() -> Download:
 
 
 def keep_log(download: Download) -> None:
-    AttemptLog.objects.keep(download.pk, download.attempt, text="a line", left_out=0)
+    AttemptLog.objects.keep(AttemptLog(download=download, attempt=download.attempt, text="a line"))
     download.attempts.filter(number=download.attempt).update(speeds=[[1, 1000.0]])
 
 
