@@ -146,6 +146,14 @@ class BoundedRequest(WebRequest):  # type: ignore[misc]
 
 
 class BoundedRequestFactory(HTTPFactory):  # type: ignore[misc]
+    # There is no log of requests, whose date Twisted would write anew every second.
+
+    def _updateLogDateTime(self) -> None:
+        pass
+
+    def log(self, request: Any) -> None:
+        pass
+
     def buildProtocol(self, addr: Any) -> Any:
         protocol = super().buildProtocol(addr)
         protocol.requestFactory = BoundedRequest

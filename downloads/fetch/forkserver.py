@@ -71,7 +71,8 @@ class Server:
         limits.die_with_parent(signal.SIGCONT)
         self.control.send(json.dumps({"yt_dlp": importlib.metadata.version("yt-dlp")}).encode())
         while True:
-            ready = waiting.poll(REAP_INTERVAL_MS)
+            # Without a child nobody is there who could leave something.
+            ready = waiting.poll(REAP_INTERVAL_MS if self.has_children() else None)
             self.reap()
             if ready and not self.answer():
                 return
@@ -124,6 +125,10 @@ class Server:
         A child adopts what loses its parent while it lives: these were left by one that ended.
         """
         return processes.own_children() - self.own or processes.own_children() - self.own
+
+    def has_children(self) -> bool:
+        """Return whether it has children, its own or adopted."""
+        return bool(self.own or self.adopted())
 
     def collect(self, child: int) -> dict[str, Any]:
         """Kill what a child that ended has left: its wait status, and who is still there.

@@ -10,7 +10,7 @@ from downloads.models.archive import ArchivedMedia
 from downloads.models.attempt import Attempt
 from downloads.models.cookies import SiteCookies
 from downloads.models.counts import Counts
-from downloads.models.download import Download, DownloadQuerySet
+from downloads.models.download import Download, DownloadQuerySet, any_in
 from downloads.models.extractors import Extractors, Wanted
 from downloads.models.library import LibraryEntry, PublishedFile
 from downloads.models.listings import (
@@ -83,6 +83,7 @@ __all__ = [
     "Wanted",
     "Worker",
     "add_entries",
+    "any_in",
     "clock_ahead_seconds",
     "complete_with_listing",
     "database_now",

@@ -1,12 +1,12 @@
 """A download: its row, its queries, and every write of its state."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
-from django.db import models
+from django.db import connection, models
 from django.db.models import F, Q
 from django.utils import timezone
 
@@ -68,6 +68,20 @@ class Likely(models.Func):
     def as_postgresql(self, compiler: "SQLCompiler", _connection: object) -> Any:
         """Compile the condition alone: PostgreSQL has statistics of its rows."""
         return compiler.compile(self.source_expressions[0])
+
+
+def any_in(states: Collection[State]) -> bool:
+    """Say whether a download is in one of these states, some of which are given.
+
+    A worker asks at each of its looks, for ever, and the ORM takes ten times as long to write the
+    question as the database to answer it.
+    """
+    those = ", ".join(f"'{state.value}'" for state in sorted(states))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT 1 FROM downloads_download WHERE state IN ({those}) LIMIT 1"  # noqa: S608
+        )
+        return cursor.fetchone() is not None
 
 
 class DownloadQuerySet(models.QuerySet["Download"]):

@@ -5,6 +5,7 @@ Wiring: `attempt` carries out an attempt, `recovery` mends what dead workers lef
 
 import logging
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -25,6 +26,7 @@ from downloads.models import (
     Download,
     LostDownload,
     Worker,
+    any_in,
     claims,
     database_now,
     submissions,
@@ -34,6 +36,7 @@ from downloads.models.outage import in_words, is_damaged, is_outage
 from downloads.rules.lease import heartbeat_seconds
 from downloads.rules.links import clean_url
 from downloads.rules.options import DownloadOptions
+from downloads.rules.states import WAITING
 from downloads.updates.state import Home
 from downloads.worker import free_space, recovery, resume
 from downloads.worker.attempt import AttemptRun
@@ -50,12 +53,15 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 10.0
+TIDYING_SECONDS = 600.0  # of rows that are kept for a day
 UPDATE_SECONDS = 5.0
 FENCE_SECONDS = 0.25  # how often the worker looks whether its lease is over
 GRACE_SECONDS = 10.0
-# The longest sleep of the loop: no commit announces that a download's time has come, or that the
-# disk has room again.
+# The longest sleep of the loop while downloads wait: no commit announces that the time of one has
+# come, or that the disk has room again.
 PATIENCE_SECONDS = 1.0
+# And while none waits and none runs. What begins that is committed, which rings.
+IDLE_PATIENCE_SECONDS = 5.0
 # Between two looks for requests to cancel. Not at every ring: our own transitions ring as well.
 REQUESTS_SECONDS = 0.1
 ROOM_SECONDS = 1.0
@@ -92,8 +98,10 @@ class DownloadManager:
         self._damage = ""  # why the database cannot be used any more
         self._requests_due_at = 0.0
         self._room_due_at = 0.0
+        self._tidying_due_at = 0.0
         self._obstacle = ""  # the last one that was said
         self._running: dict[int, tuple[AttemptRun, Future[None]]] = {}
+        self._runs_any = threading.Event()  # set while `_running` has any
         # (primary key, attempt) of downloads whose attempt ended without giving them an end.
         self._abandoned: set[tuple[int, int]] = set()
 
@@ -166,7 +174,7 @@ class DownloadManager:
                 beat_seconds = heartbeat_seconds(settings.VNSITE.lease_seconds)
                 background.start(heartbeat.beat, seconds=beat_seconds)
                 background.start(Vitals(heartbeat).step, seconds=2 * beat_seconds)
-                background.start(self._fence, seconds=FENCE_SECONDS)
+                background.start(self._fence, seconds=FENCE_SECONDS, needed=self._runs_any)
                 background.start(self._sweep, seconds=SWEEP_SECONDS)
                 self._recover()
                 self._fork_servers.start()
@@ -188,10 +196,16 @@ class DownloadManager:
             has_claimed, patience_seconds = False, PATIENCE_SECONDS
             with self._database_may_be_gone():
                 has_claimed = self._step(doorbell)
-                patience_seconds = REQUESTS_SECONDS if self._running else PATIENCE_SECONDS
+                patience_seconds = self._patience_seconds()
             if once and not has_claimed and not self._running:
                 return
             doorbell.wait(patience_seconds)
+
+    def _patience_seconds(self) -> float:
+        if self._running:
+            return REQUESTS_SECONDS
+        is_busy = self._fork_servers.is_changing() or any_in(WAITING)
+        return PATIENCE_SECONDS if is_busy else IDLE_PATIENCE_SECONDS
 
     def _step(self, doorbell: Doorbell) -> bool:
         """Look once at everything that may have changed; True when something was claimed."""
@@ -269,6 +283,7 @@ class DownloadManager:
             # `_pass_on_requests` will see that no attempt runs for it, and the sweep recover it.
             logs.failed(logger, f"{download} was claimed and cannot begin", error)
             return
+        self._runs_any.set()
         future = self._pool.submit(attempt.run)
         self._running[download.pk] = (attempt, future)
         future.add_done_callback(lambda _: doorbell.interrupt())
@@ -277,6 +292,8 @@ class DownloadManager:
         for key, (_, future) in list(self._running.items()):
             if future.done():
                 del self._running[key]
+        if not self._running:
+            self._runs_any.clear()
 
     def _pass_on_requests(self) -> None:
         """Tell attempts whose cancel was asked, or whose row is not ours any more."""
@@ -342,9 +359,12 @@ class DownloadManager:
             logger.warning("worker %s stops, to be started again: %s", self._worker.name, reason)
             self.stop()
         self._recover()
-        resume.make_room()
-        recovery.forget_old_workers(database_now(), host=self.host)
-        Deletion.objects.forget_old(timezone.now())
+        if any_in(WAITING):
+            resume.make_room()
+        if time.monotonic() >= self._tidying_due_at:
+            self._tidying_due_at = time.monotonic() + TIDYING_SECONDS
+            recovery.forget_old_workers(database_now(), host=self.host)
+            Deletion.objects.forget_old(timezone.now())
 
     def _recover(self) -> None:
         orphans = recovery.recover(

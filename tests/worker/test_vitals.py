@@ -62,6 +62,31 @@ def test_what_a_worker_started_counts(heartbeat: Heartbeat) -> None:
     assert after.cpu_percent > 0
 
 
+def test_at_rest_nothing_is_measured_at_each_step(heartbeat: Heartbeat) -> None:
+    measured = Vitals(heartbeat)
+    measured.step()
+
+    def step_leaves_the_row() -> bool:
+        Worker.objects.update(memory_bytes=1)
+        measured.step()
+        return Worker.objects.get().memory_bytes == 1
+
+    # Time has to pass in which this process does nothing.
+    wait_for(step_leaves_the_row, what="a step at rest")
+
+
+def test_a_process_more_or_less_is_measured_although_it_rests(heartbeat: Heartbeat) -> None:
+    measured = Vitals(heartbeat)
+    measured.step()
+    Worker.objects.update(memory_bytes=1)
+
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        measured.step()
+        process.communicate(b"\n")
+
+    assert Worker.objects.get().memory_bytes > 1
+
+
 def test_what_ended_and_was_collected_still_counts() -> None:
     before = vitals.cpu_seconds(vitals.tree())
 
