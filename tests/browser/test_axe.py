@@ -214,7 +214,7 @@ def select_rows(page: Page) -> None:
 
 def open_row_menu(page: Page) -> None:
     page.locator(".row .more > summary").first.click()
-    page.locator(".row .more").first.get_by_role("link", name="Delete…").wait_for()
+    page.locator(".row .more [data-copy]").first.wait_for()
 
 
 def open_options(page: Page) -> None:
