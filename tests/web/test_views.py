@@ -468,7 +468,10 @@ ALWAYS = ["Copy the link", "Open the source page"]
     ("bring", "more"),
     [
         (lambda download: None, ["Start next", "Pause", "Delete…"]),
-        (queueing.pause, ["Start next", "Resume", "Delete…"]),
+        (
+            lambda download: queueing.pause(download, actor="test"),
+            ["Start next", "Resume", "Delete…"],
+        ),
         (lives.start, []),
         (lives.fail, ["Retry with changes…", "Delete…"]),
         (lives.complete, ["Delete…"]),
@@ -479,7 +482,7 @@ def test_the_menu_of_a_row_has_what_can_be_done_now(
     browser: Client, user: User, bring: Callable[..., object], more: list[str]
 ) -> None:
     download = lives.submit(user)
-    bring(download, **({"actor": "test"} if bring is queueing.pause else {}))
+    bring(download)
 
     answer = browser.get(path_of(download, "menu"))
 

@@ -249,7 +249,9 @@ document.addEventListener("htmx:before:response", (event) => {
     event.preventDefault();
     refuse(ctx, say("failed_action", { status: response.status }));
     if (response.status === 403) refreshAll(); // its token may be of an older session
-  } else if (sourceElement.localName === "details" && response.status >= 400) event.preventDefault();
+  } else if (sourceElement.localName === "details" && response.status >= 400) {
+    event.preventDefault(); // a menu keeps what it holds: the way to the page
+  }
 });
 
 document.addEventListener("htmx:error", ({ detail: { ctx } }) => {
