@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import pytest
 from django.conf import settings
@@ -23,11 +23,23 @@ from tests.helpers.serving import Serving
 from tests.helpers.serving import sign_in as session_of
 
 AXE = Path(__file__).resolve().parent.parent.parent / "node_modules/axe-core/axe.min.js"
-LANGUAGES = [code for code, _ in settings.LANGUAGES]
 WIDTHS = (1280, 768, 360)
-# What a page is asked to look like, and what the machine looks like.
-LIGHT = ("light", "light")
-THEMES = (LIGHT, ("auto", "dark"), ("contrast", "light"), ("contrast", "dark"))
+
+
+class Look(NamedTuple):
+    """The language of a page, what it is asked to look like, and what the machine looks like."""
+
+    language: str
+    theme: str
+    scheme: Literal["light", "dark"]
+
+
+LOOKS = (
+    *(Look(language, "light", "light") for language, _ in settings.LANGUAGES),
+    Look("en", "auto", "dark"),
+    Look("en", "contrast", "light"),
+    Look("en", "contrast", "dark"),
+)
 OPTIONS = {"resultTypes": ["violations"], "iframes": False}
 AT_REST = {**OPTIONS, "rules": {"target-size": {"enabled": True}}}  # an open menu covers targets
 # Another theme changes colours alone, and another language words.
@@ -56,84 +68,83 @@ def _patience() -> None:
     expect.set_options(timeout=TIMEOUT_MS)
 
 
-@pytest.fixture(scope="module")
-def axe() -> str:
-    if not AXE.exists():
-        pytest.skip("axe-core is not installed: npm ci")
-    return AXE.read_text()
-
-
 @pytest.fixture
 def site_settings() -> dict[str, str]:
     # Nothing is claimed, so that only the tests move downloads.
     return {"VNSITE_MIN_FREE_BYTES": str(2**60)}
 
 
-def complaints(page: Page, name: str, language: str, rules: dict[str, Any]) -> Iterator[str]:
-    """What axe has against the page as it stands, in every width; in English in every theme."""
-    for theme, scheme in THEMES if language == "en" else [LIGHT]:
+class Auditor:
+    """What axe has against pages as they stand, in every width."""
+
+    def __init__(self, page: Page, axe: str, look: Look) -> None:
+        self.found: list[str] = []
+        self._page, self._axe, self._look = page, axe, look
+
+    def sign_in(self, user: User) -> None:
+        language = self._look.language
+        Preferences.objects.update_or_create(user=user, defaults={"language": language})
+        sign_in(self._page, user)
+
+    def examine(self, name: str, rules: dict[str, Any] = AT_REST) -> None:
+        page, look = self._page, self._look
         # What fades in has no contrast yet.
-        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-        page.evaluate("theme => { document.documentElement.dataset.theme = theme }", theme)
+        page.emulate_media(color_scheme=look.scheme, reduced_motion="reduce")
+        page.evaluate("theme => { document.documentElement.dataset.theme = theme }", look.theme)
+        page.evaluate(self._axe)
+        options = rules if look.theme == "light" else OF_COLOURS
         for width in WIDTHS:
             page.set_viewport_size({"width": width, "height": 800})
-            options = rules if theme == "light" else OF_COLOURS
-            for complaint in page.evaluate(CHECK, options):
-                yield f"{name}, {theme} on {scheme}, {width}: {complaint}"
+            self.found += [f"{name}, {width}: {each}" for each in page.evaluate(CHECK, options)]
 
 
-def speak(page: Page, user: User, language: str) -> None:
-    Preferences.objects.update_or_create(user=user, defaults={"language": language})
-    sign_in(page, user)
+@pytest.fixture(params=LOOKS, ids="-".join)
+def auditor(request: pytest.FixtureRequest, page: Page, site: Serving) -> Auditor:
+    """Of pages in one look, before anybody has signed in."""
+    if not AXE.exists():
+        pytest.skip("axe-core is not installed: npm ci")
+    look: Look = request.param
+    name = settings.LANGUAGE_COOKIE_NAME
+    page.context.add_cookies([{"name": name, "value": look.language, "url": site.url}])
+    return Auditor(page, AXE.read_text(), look)
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
 def test_every_page_at_rest(
-    page: Page, staff: User, lived_in: dict[str, str], axe: str, language: str
+    auditor: Auditor, page: Page, staff: User, lived_in: dict[str, str]
 ) -> None:
-    speak(page, staff, language)
-    found: list[str] = []
+    auditor.sign_in(staff)
 
     for name, path in lived_in.items():
         page.goto(path)
-        page.evaluate(axe)
-        found += complaints(page, name, language, AT_REST)
+        auditor.examine(name)
     sign_out(page)
-    page.evaluate(axe)
-    found += complaints(page, "sign-in", language, AT_REST)
+    auditor.examine("sign-in")
 
-    assert not found, "\n".join(found)
+    assert auditor.found == []
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_pages_for_who_is_not_signed_in(page: Page, site: Serving, axe: str, language: str) -> None:
-    cookie = {"name": settings.LANGUAGE_COOKIE_NAME, "value": language, "url": site.url}
-    page.context.add_cookies([cookie])
-    found: list[str] = []
-
-    def look(name: str, path: str = "") -> None:
-        if path:
-            page.goto(path)
-        page.evaluate(axe)
-        found.extend(complaints(page, name, language, AT_REST))
-
-    look("setup", str(first_admin.setup_path()))
+def test_pages_for_who_is_not_signed_in(auditor: Auditor, page: Page) -> None:
+    page.goto(str(first_admin.setup_path()))
+    auditor.examine("setup")
     page.locator("#id_username").fill("ada")
     page.locator("main button.primary").click()
     expect(page.locator("[aria-invalid=true]").first).to_be_visible()
-    look("refused setup")
-    look("old link", "setup/?token=old")
-    look("no user yet", "login/")
+    auditor.examine("refused setup")
+    page.goto("setup/?token=old")
+    auditor.examine("old link")
+    page.goto("login/")
+    auditor.examine("no user yet")
     User.objects.create_user("ada")
     page.goto("login/")
     page.locator("#id_username").fill("ada")
     page.locator("#id_password").fill("wrong")
     page.keyboard.press("Enter")
     expect(page.locator("main [role=alert], main .errors").first).to_be_visible()
-    look("refused sign-in")
-    look("help", "help/")
+    auditor.examine("refused sign-in")
+    page.goto("help/")
+    auditor.examine("help")
 
-    assert not found, "\n".join(found)
+    assert auditor.found == []
 
 
 @contextmanager
@@ -158,22 +169,17 @@ def workers_of_all_kinds(staff: User) -> Iterator[None]:
     Worker.objects.filter(pk__in=[each.pk for each in (late, lost, draining)]).delete()
 
 
-@pytest.mark.parametrize("language", [code for code, _ in settings.LANGUAGES])
-def test_workers_in_every_state(
-    page: Page, site: Serving, staff: User, axe: str, language: str
-) -> None:
+def test_workers_in_every_state(auditor: Auditor, page: Page, staff: User) -> None:
     page.emulate_media(reduced_motion="reduce")
-    speak(page, staff, language)
-    found: list[str] = []
+    auditor.sign_in(staff)
 
     for name, are_there in {"none": no_worker(), "all": workers_of_all_kinds(staff)}.items():
         with are_there:
             page.goto("workers/?again=1")
             open_details(page)
-            page.evaluate(axe)
-            found += complaints(page, f"workers, {name}", language, AT_REST)
+            auditor.examine(f"workers, {name}")
 
-    assert not found, "\n".join(found)
+    assert auditor.found == []
 
 
 def open_menu(page: Page) -> None:
@@ -272,21 +278,16 @@ USES: dict[str, tuple[str, Callable[[Page], None]]] = {
 }
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_pages_in_use(
-    page: Page, staff: User, lived_in: dict[str, str], axe: str, language: str
-) -> None:
-    speak(page, staff, language)
-    found: list[str] = []
+def test_pages_in_use(auditor: Auditor, page: Page, staff: User, lived_in: dict[str, str]) -> None:
+    auditor.sign_in(staff)
 
     for name, (place, use) in USES.items():
         page.set_viewport_size({"width": 1280, "height": 800})
         page.goto(lived_in[place])
         use(page)
-        page.evaluate(axe)
-        found += complaints(page, name, language, OPTIONS)
+        auditor.examine(name, OPTIONS)
 
-    assert not found, "\n".join(found)
+    assert auditor.found == []
 
 
 def test_no_page_is_forgotten(site: Serving, staff: User, lived_in: dict[str, str]) -> None:

@@ -241,14 +241,15 @@ def test_an_action_that_came_too_late_is_refused_and_its_row_shows_why(
     page.get_by_role("button", name="Pause live updates").click()
     running.move(State.CANCELLED, actor="test", reason=Reason.CANCELLED)
     actions.clean(running, actor="test")
-    lives.complete(actions.retry(running, actor="test"))
+    completed = lives.complete(actions.retry(running, actor="test"))
+    actions.clean(completed, actor="test")  # the site's worker is about to do it
     row = row_of(page, running)
     expect(row).to_have_attribute("data-state", "downloading")
 
     with page.expect_response(lambda answer: answer.status == HTTPStatus.CONFLICT):
         row.get_by_role("button", name="Cancel").click()
 
-    expect(row.get_by_role("alert")).to_have_text("It cannot be cancelled: it is completed.")
+    expect(row.get_by_role("alert")).to_have_text("It cannot be cancelled: it is cleaned.")
     expect(row.locator(".badge")).to_have_text("Completed")
     expect(row.get_by_role("button", name="Cancel")).to_have_count(0)
 

@@ -14,6 +14,7 @@ const byId = (id) => document.getElementById(id);
 let link = null;
 let unanswered = 0; // refreshes since the last that was answered
 let shown = "connecting";
+let wasOut = false; // signed out, and not heard since
 let awaySince = null; // when this page began to miss events
 let missed = 0; // transitions since it hears again
 
@@ -48,8 +49,10 @@ function leave() {
 function show(tell) {
   const { state } = link;
   document.body.classList.toggle("is-lost", status.isLost);
+  wasOut ||= state === "signed-out";
   if (state === "live") {
-    if (shown === "signed-out") refreshAll();
+    if (wasOut) refreshAll(); // another session may be signed in: its forms have other tokens
+    wasOut = false;
     const away = awaySince ? Date.now() - awaySince : 0;
     if (away > AWAY_MS) setTimeout(() => missed && toast(say("missed", { n: missed })), REPLAY_MS);
     awaySince = null;
