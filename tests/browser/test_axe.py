@@ -16,11 +16,14 @@ from playwright.sync_api import Page, expect
 
 from downloads.accounts import first_admin
 from downloads.models import Preferences, Worker
+from downloads.rules.states import Reason, State
 from downloads.web import urls
 from tests.browser.conftest import TIMEOUT_MS, sign_in, sign_out
 from tests.helpers import lives
 from tests.helpers.serving import Serving
 from tests.helpers.serving import sign_in as session_of
+
+pytestmark = pytest.mark.timeout(900)  # minutes beside other tests on a slow machine
 
 AXE = Path(__file__).resolve().parent.parent.parent / "node_modules/axe-core/axe.min.js"
 WIDTHS = (1280, 768, 360)
@@ -75,11 +78,16 @@ def site_settings() -> dict[str, str]:
 
 
 class Auditor:
-    """What axe has against pages as they stand, in every width."""
+    """What axe has against pages in one look as they stand, in every width."""
 
     def __init__(self, page: Page, axe: str, look: Look) -> None:
         self.found: list[str] = []
         self._page, self._axe, self._look = page, axe, look
+
+    def ask_for_language(self, url: str) -> None:
+        """For pages before a sign-in."""
+        cookie = {"name": settings.LANGUAGE_COOKIE_NAME, "value": self._look.language, "url": url}
+        self._page.context.add_cookies([cookie])
 
     def sign_in(self, user: User) -> None:
         language = self._look.language
@@ -99,14 +107,10 @@ class Auditor:
 
 
 @pytest.fixture(params=LOOKS, ids="-".join)
-def auditor(request: pytest.FixtureRequest, page: Page, site: Serving) -> Auditor:
-    """Of pages in one look, before anybody has signed in."""
+def auditor(request: pytest.FixtureRequest, page: Page) -> Auditor:
     if not AXE.exists():
         pytest.skip("axe-core is not installed: npm ci")
-    look: Look = request.param
-    name = settings.LANGUAGE_COOKIE_NAME
-    page.context.add_cookies([{"name": name, "value": look.language, "url": site.url}])
-    return Auditor(page, AXE.read_text(), look)
+    return Auditor(page, AXE.read_text(), request.param)
 
 
 def test_every_page_at_rest(
@@ -123,7 +127,8 @@ def test_every_page_at_rest(
     assert auditor.found == []
 
 
-def test_pages_for_who_is_not_signed_in(auditor: Auditor, page: Page) -> None:
+def test_pages_for_who_is_not_signed_in(auditor: Auditor, page: Page, site: Serving) -> None:
+    auditor.ask_for_language(site.url)
     page.goto(str(first_admin.setup_path()))
     auditor.examine("setup")
     page.locator("#id_username").fill("ada")
@@ -161,11 +166,13 @@ def workers_of_all_kinds(staff: User) -> Iterator[None]:
     now = timezone.now()
     late = lives.make_worker(heartbeat_at=now - timedelta(seconds=20))
     lost = lives.make_worker(heartbeat_at=lives.long_ago())
-    draining = lives.make_worker(cpu_percent=150.2, memory_bytes=2**30)
-    lives.start(lives.submit(staff), draining)
+    in_an_hour = now + timedelta(hours=1)  # it is not missed while axe looks
+    draining = lives.make_worker(heartbeat_at=in_an_hour, cpu_percent=150.2, memory_bytes=2**30)
+    running = lives.start(lives.submit(staff), draining)
     Worker.objects.let_drain(draining.name)
     lives.submit(staff)
     yield
+    running.move(State.CANCELLED, actor="test", reason=Reason.CANCELLED)
     Worker.objects.filter(pk__in=[each.pk for each in (late, lost, draining)]).delete()
 
 
