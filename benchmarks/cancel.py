@@ -1,51 +1,89 @@
-"""From asking to cancel a running download to an empty disk.
+"""From asking to cancel a running download to a dead process tree, and to an empty disk.
 
-`.venv/bin/python -m benchmarks.cancel [--count 20] [--json]`
+`.venv/bin/python -m benchmarks.cancel [--kinds KIND …] [--count 20] [--rounds 1] [--json]`
 
-Each of them fetches slowly; the time runs from the request until the download is CLEANED, its
-child is gone and its directory too.
+Three kinds, one after the other: a file that comes slowly; HLS, six fragments at once, each answer
+late; and post-processing, while ffmpeg encodes. The time runs from the request; `tree_gone` ends
+when no process of the attempt exists, `cleaned` when the API says CLEANED and nothing is on the
+disk.
 """
 
 import argparse
-import json
-import statistics
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks import nginx
+from benchmarks.figures import Figures, quantile, rounds, show
+from benchmarks.hls import delaying
 from benchmarks.site import Site, media_site, running_site, wait_until
+
+KINDS = ("file", "hls", "post_processing")
+SEGMENTS = 150  # encoding their sound takes a second or more
+LATE_SECONDS = 0.5
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS)
     parser.add_argument("--count", type=int, default=20)
+    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    with media_site() as origin, running_site(allow=origin) as site:
-        times = [cancel_one(site, origin, number) for number in range(options.count)]
-    figures = {
-        "count": len(times),
-        "median_seconds": statistics.median(times),
-        "max_seconds": max(times),
-    }
-    if options.json:
-        print(json.dumps(figures, indent=2))
-    else:
-        print("  ".join(f"{name} {value:.3f}" for name, value in figures.items()))
+    with (
+        media_site() as slow,
+        nginx.media_site(segments=SEGMENTS) as fast,
+        delaying(fast, LATE_SECONDS) as late,
+        running_site(allow=f"{slow},{fast},{late}") as site,
+    ):
+        kinds: dict[str, Callable[[str], tuple[float, float]]] = {
+            "file": lambda key: cancel_one(site, f"http://{slow}/slow.mp4?rate=50000&{key}"),
+            "hls": lambda key: cancel_one(site, f"http://{late}/hls/index.m3u8?{key}"),
+            "post_processing": lambda key: cancel_one(
+                site, f"http://{fast}/hls/index.m3u8?{key}", audio="mp3"
+            ),
+        }
+
+        def measure(number: int) -> Figures:
+            figures: Figures = {}
+            for kind in options.kinds:
+                times = [kinds[kind](f"{number}-{turn}") for turn in range(options.count)]
+                for index, name in enumerate(("tree_gone", "cleaned")):
+                    values = [each[index] for each in times]
+                    figures[f"{kind}_{name}_p50_ms"] = 1000 * quantile(values, 0.5)
+                    figures[f"{kind}_{name}_p95_ms"] = 1000 * quantile(values, 0.95)
+            return figures
+
+        figures = rounds(measure, options.rounds)
+    show(figures, as_json=options.json)
 
 
-def cancel_one(site: Site, origin: str, number: int) -> float:
-    url = f"http://{origin}/slow.mp4?rate=50000&cancel={number}"
-    path = f"/downloads/{site.ask('/downloads', {'url': url})['correlation_id']}"
-    wait_until(lambda: (site.ask(path)["progress"] or {}).get("bytes", 0) > 0, seconds=30)
-    children = marked_processes(site)
+def cancel_one(site: Site, url: str, **options: str) -> tuple[float, float]:
+    """Return the seconds until its processes were gone, and until it was cleaned."""
+    added = site.ask("/downloads", {"url": url, "options": options})
+    path = f"/downloads/{added['correlation_id']}"
+
+    def is_busy() -> bool:
+        download = site.ask(path)
+        if options:
+            return download["phase"] == "post-processing"
+        return (download["progress"] or {}).get("bytes", 0) > 0
+
+    wait_until(is_busy, seconds=60)
+    processes = marked_processes(site)
+    assert processes
     began = time.monotonic()
     site.ask(f"{path}/cancel", {}, method="POST")
+    wait_until(lambda: not any(map(exists, processes)), seconds=30, every_seconds=0.001)
+    gone = time.monotonic() - began
     wait_until(lambda: site.ask(path)["state"] == "cleaned", seconds=30, every_seconds=0.005)
-    took = time.monotonic() - began
+    cleaned = time.monotonic() - began
     assert not list((site.data_dir / "tmp").iterdir())
-    assert children
-    assert not any(Path(f"/proc/{pid}").exists() for pid in children)
-    return took
+    return gone, cleaned
+
+
+def exists(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
 
 
 def marked_processes(site: Site) -> list[int]:

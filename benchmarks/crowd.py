@@ -1,80 +1,101 @@
-"""Many clients of the event stream at once, in one event loop."""
+"""Many clients of the event stream at once, in a process of their own."""
 
-import asyncio
-import threading
-import time
+import json
+import subprocess
+import sys
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from typing import Any
 from urllib.parse import urlsplit
 
-from benchmarks.site import Site
+from benchmarks.processes import cpu_seconds
+from benchmarks.site import ROOT, Site
 
-NOTED_EVERY = 20  # to look at every event of all would cost more than to send them
+Arrivals = list[dict[int, float]]  # of each listener that notes them: when each event came
 
 
 class Crowd:
-    """Many streams in one event loop. Of a few it notes when each event arrived."""
+    """So many browsers of one user, none yet. Use it in a `with` block."""
 
     def __init__(self, site: Site) -> None:
-        self.arrivals: dict[bytes, list[float]] = defaultdict(list)  # of each id, at whom
-        self._host, self._port = address_of(site)
-        self._request = request_of(site, "/events/")
-        self._writers: list[asyncio.StreamWriter] = []
-        self._readers: set[asyncio.Task[None]] = set()
-        self.greeted = 0
+        self.number = 0
+        host, port = address_of(site)
+        cookies = "; ".join(f"{name}={value}" for name, value in site.browser().cookies.items())
+        lines = ("GET /events/ HTTP/1.1", "Host: 127.0.0.1", f"Cookie: {cookies}", "")
+        self._address = [host, port, "\r\n".join(lines)]
 
-    async def connect(self, number: int, *, within_seconds: float = 0.0) -> None:
-        """Open so many; returns when each has been greeted."""
-        every_seconds = within_seconds / number
-        await asyncio.gather(*(self._open(each * every_seconds) for each in range(number)))
+    def __enter__(self) -> "Crowd":
+        self._process = subprocess.Popen(
+            [sys.executable, "-S", "benchmarks/listeners.py", json.dumps(self._address)],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            bufsize=1,
+        )
+        return self
 
-    async def _open(self, delay_seconds: float) -> None:
-        await asyncio.sleep(delay_seconds)
-        reader, writer = await asyncio.open_connection(self._host, self._port)
-        self._writers.append(writer)
-        writer.write(self._request)
-        await reader.readuntil(b"event: hello")
-        self.greeted += 1
-        is_noted = len(self._readers) % NOTED_EVERY == 0
-        reading = asyncio.create_task(self._note(reader) if is_noted else self._read(reader))
-        self._readers.add(reading)
+    def __exit__(self, *_: object) -> None:
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.close()
+        self._process.wait(60)
+        self._process.stdout.close()
 
-    @staticmethod
-    async def _read(reader: asyncio.StreamReader) -> None:
-        with suppress(OSError):
-            while await reader.read(2**16):
-                pass
+    @property
+    def cpu_seconds(self) -> float:
+        """CPU that the crowd itself has used."""
+        return cpu_seconds(self._process.pid)
 
-    async def _note(self, reader: asyncio.StreamReader) -> None:
-        with suppress(OSError):
-            while line := await reader.readline():
-                if line.startswith(b"id:"):
-                    self.arrivals[line].append(time.perf_counter())
+    def connect(self, number: int, *, within_seconds: float = 0.0) -> float:
+        """Open so many; return the seconds until the last has been greeted."""
+        self.number += number
+        return float(self._ask(f"open {number} {within_seconds}"))
 
-    async def leave(self) -> None:
-        for writer in self._writers:
-            writer.close()
-        for reading in self._readers:
-            reading.cancel()
-        await asyncio.gather(*self._readers, return_exceptions=True)
+    def come_back(self) -> float:
+        """Have all connect again at once, after the server was stopped, each with its last id;
+        return the seconds until the last has been greeted."""
+        return float(self._ask("again"))
+
+    def forget(self) -> None:
+        """Forget the arrivals up to now."""
+        self._ask("forget")
+
+    def arrivals(self) -> Arrivals:
+        """Return what has arrived since `forget`."""
+        return [{int(seq): at for seq, at in each.items()} for each in self._ask("tell")]
+
+    def _ask(self, command: str) -> Any:
+        assert self._process.stdin
+        assert self._process.stdout
+        print(command, file=self._process.stdin)
+        answer = self._process.stdout.readline()
+        if not answer:
+            raise SystemExit(f"the listeners ended: {command}")
+        return json.loads(answer)
+
+
+def spreads(arrivals: Arrivals) -> list[float]:
+    """Return the seconds from the first listener that has an event to the last, of each event."""
+    at: dict[int, list[float]] = defaultdict(list)
+    for each in arrivals:
+        for seq, instant in each.items():
+            at[seq].append(instant)
+    return [max(instants) - min(instants) for instants in at.values()]
+
+
+def missed(arrivals: Arrivals) -> int:
+    """Count the events that a listener did not get although it got an earlier and a later one."""
+    return sum(max(each) - min(each) + 1 - len(each) for each in arrivals if each)
 
 
 @contextmanager
 def streams(site: Site, number: int) -> Iterator[Crowd]:
-    """So many open streams, each read by one loop in a thread."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    crowd = Crowd(site)
-    asyncio.run_coroutine_threadsafe(crowd.connect(number), loop).result(300)
-    try:
+    """So many open streams."""
+    with Crowd(site) as crowd:
+        crowd.connect(number)
         yield crowd
-    finally:
-        asyncio.run_coroutine_threadsafe(crowd.leave(), loop).result(60)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
 
 
 def address_of(site: Site) -> tuple[str, int]:

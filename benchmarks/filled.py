@@ -184,8 +184,9 @@ def statements(newest: int, *, seq: int) -> "list[tuple[str, list[Any]]]":
         ),
         (
             "INSERT INTO downloads_attempt (download_id, number, host, directory, started_at,"
-            " boot_id, speeds) SELECT id, 1, 'benchmark', correlation_id || '-filled', started_at,"
-            " '', '[]' FROM downloads_download WHERE id > %s AND attempt = 1",
+            " boot_id, speeds) SELECT id, 1, 'benchmark',"
+            " 'videonote_dl_' || correlation_id || '_filled', started_at, '', '[]'"
+            " FROM downloads_download WHERE id > %s AND attempt = 1",
             [newest],
         ),
         (

@@ -6,7 +6,6 @@ The memory is that of the web process, read from the kernel; a page is the dashb
 """
 
 import argparse
-import asyncio
 import json
 import os
 import socket
@@ -57,7 +56,7 @@ def measure(site: Site, media: str, options: argparse.Namespace) -> dict[str, fl
     add(site, 2)  # so that what a batch itself leaves in memory is not counted
     figures["unread_stream_growth_mib"] = growth_of_unread_stream(site)
     with streams(site, options.streams) as opened:
-        figures["streams"] = opened.greeted
+        figures["streams"] = opened.number
         figures |= named("page_beside_streams", page_times(site, browser, PAGES))
     figures |= storm(site, browser, options.reconnects)
     return figures
@@ -144,23 +143,16 @@ def storm(site: Site, browser: requests.Session, number: int) -> dict[str, float
 
     opening = threading.Thread(target=open_pages)
     opening.start()
-    crowd = Crowd(site)
-    cpu_before = cpu_seconds(site.process.pid)
-
-    async def come_back() -> float:
-        began = time.perf_counter()
-        await crowd.connect(number, within_seconds=STORM_SECONDS)
-        took = time.perf_counter() - began
-        await crowd.leave()
-        return took
-
-    took = asyncio.run(come_back())
+    with Crowd(site) as crowd:
+        cpu_before = cpu_seconds(site.process.pid)
+        took = crowd.connect(number, within_seconds=STORM_SECONDS)
+        cpu_used = cpu_seconds(site.process.pid) - cpu_before
     ended.set()
     opening.join()
     return {
-        "reconnects": crowd.greeted,
+        "reconnects": number,
         "reconnects_all_greeted_seconds": took,
-        "reconnects_server_cpu_seconds": cpu_seconds(site.process.pid) - cpu_before,
+        "reconnects_server_cpu_seconds": cpu_used,
         "pages_beside_reconnects": len(pages),
         **named("page_beside_reconnects", pages),
     }

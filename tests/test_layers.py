@@ -42,15 +42,25 @@ HOUSE: tuple[dict[str, frozenset[str]], ...] = (
         ),
     },
     {
-        "rows": frozenset({"downloads.migrations", "downloads.models"}),
+        "rows": frozenset(
+            {
+                "downloads.library",
+                "downloads.migrations",
+                "downloads.models",
+                "downloads.subscriptions",
+            }
+        ),
     },
     {
         "actions": frozenset(
             {
                 "downloads.actions",
+                "downloads.library.removal",
                 "downloads.many",
                 "downloads.queueing",
                 "downloads.submission",
+                "downloads.subscriptions.checks",
+                "downloads.subscriptions.preview",
                 "downloads.waiting",
             }
         ),
@@ -70,6 +80,9 @@ HOUSE: tuple[dict[str, frozenset[str]], ...] = (
                 "downloads.api",
                 "downloads.diagnostics",
                 "downloads.stream",
+                "downloads.subscriptions.forms",
+                "downloads.subscriptions.pages",
+                "downloads.subscriptions.view",
                 "downloads.templatetags",
                 "downloads.web",
             }
@@ -81,6 +94,7 @@ HOUSE: tuple[dict[str, frozenset[str]], ...] = (
                 "downloads.admin",
                 "downloads.apps",
                 "downloads.management",
+                "downloads.subscriptions.apps",
                 "vnsite.as_served",
                 "vnsite.asgi",
                 "vnsite.formats",

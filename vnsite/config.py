@@ -138,6 +138,7 @@ class Config(BaseSettings):
     streams: int = Field(1000, ge=0, le=100_000, description="a whole number from 0 to 100000")
     max_bytes: int = Field(10 * 2**30, ge=1, description="a number of bytes from 1")
     min_free_bytes: int = Field(2**30, ge=0, description="a number of bytes from 0")
+    history_days: int = Field(0, ge=0, le=36_500, description="a number of days from 0 to 36500")
     lease_seconds: int = Field(60, ge=5, le=3600, description="seconds from 5 to 3600")
     max_seconds: float = Field(6 * 3600, ge=1, description="a number of seconds from 1")
     min_bytes_per_second: int = Field(1024, ge=0, description="a number of bytes from 0")

@@ -4,6 +4,7 @@ Only `serve` imports this module: the import installs Twisted's asyncio reactor.
 """
 
 import asyncio
+import ctypes
 import errno
 import resource
 import socket
@@ -19,6 +20,8 @@ from twisted.internet.error import CannotListenError
 from twisted.logger import STDLibLogObserver, globalLogBeginner
 from twisted.web.http import NO_BODY_CODES
 
+from downloads.stream import direct
+from downloads.stream.direct import Chunk
 from downloads.stream.events import Bye
 from downloads.stream.listener import STREAM
 from vnsite.asgi import application
@@ -26,12 +29,20 @@ from vnsite.asgi import application
 reactor: Any = installed_reactor  # its type depends on which one is installed
 
 STOP_SECONDS = 5.0  # for answers to end when the server stops
+SAY_AGAIN_SECONDS = 0.2
 CANCEL_SECONDS = 2.0  # for cancelled requests to clean up
 BACKLOG = 1024  # after a restart every browser connects again at once
 OPEN_FILES = 65536
 # A connection that broke silently is noticed after 20 + 3 · 10 seconds.
 KEEPALIVE_IDLE_SECONDS, KEEPALIVE_INTERVAL_SECONDS, KEEPALIVE_PROBES = 20, 10, 3
 UNACKNOWLEDGED_SECONDS = 45
+
+
+# send(2) without giving up the interpreter's lock, which Python's own does: a thread that draws a
+# page would take it, and keep it for 5 ms, after each of a thousand calls of 10 microseconds.
+_send = ctypes.PyDLL(None).send
+_send.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int)
+_send.restype = ctypes.c_ssize_t
 
 
 class CannotListen(Exception):
@@ -84,6 +95,22 @@ class BoundedRequest(WebRequest):  # type: ignore[misc]
         self.channel.loseConnection()
 
     # Outgoing.
+
+    @property
+    def has_room(self) -> bool:
+        return self._room.is_set() and self.channel is not None
+
+    def write_chunk(self, chunk: Chunk) -> None:
+        """Part of downloads.stream.direct.Direct. Tell the kernel at once instead of the reactor,
+        which would wait until the socket can be written, write, and end waiting: four calls of the
+        kernel for one."""
+        if self.channel is None or self.finished:
+            return
+        data, transport = chunk.framed if self.chunked else chunk.body, self.transport
+        is_buffering = transport.dataBuffer or transport._tempDataLen
+        sent = 0 if is_buffering else _send(transport.fileno(), data, len(data), 0)
+        if sent < len(data):  # -1: the reactor will find out why
+            transport.write(data[max(0, sent) :])
 
     def handle_reply(self, message: dict[str, Any]) -> None:
         if message["type"] == "http.response.body" and self.method == b"HEAD":
@@ -146,6 +173,14 @@ class BoundedRequest(WebRequest):  # type: ignore[misc]
 
 
 class BoundedRequestFactory(HTTPFactory):  # type: ignore[misc]
+    # There is no log of requests, whose date Twisted would write anew every second.
+
+    def _updateLogDateTime(self) -> None:
+        pass
+
+    def log(self, request: Any) -> None:
+        pass
+
     def buildProtocol(self, addr: Any) -> Any:
         protocol = super().buildProtocol(addr)
         protocol.requestFactory = BoundedRequest
@@ -211,9 +246,9 @@ class WebServer(Server):  # type: ignore[misc]
     async def _stop_gracefully(self) -> None:
         ends_at = twisted_loop.time() + STOP_SECONDS
         await self._listener.stopListening().asFuture(twisted_loop)
-        STREAM.end(Bye.SHUTDOWN)
-        if answers := self._applications():
-            await asyncio.wait(answers, timeout=STOP_SECONDS)
+        while (answers := self._applications()) and twisted_loop.time() < ends_at:
+            STREAM.end(Bye.SHUTDOWN)  # those, too, that were just being let in
+            await asyncio.wait(answers, timeout=SAY_AGAIN_SECONDS)
         # Stopping the reactor would drop what is still in the buffers.
         for transport in _transports():
             transport.loseConnection()  # type: ignore[no-untyped-call]
@@ -222,6 +257,10 @@ class WebServer(Server):  # type: ignore[misc]
             await asyncio.sleep(0.01)
         if reactor.running:
             reactor.stop()
+
+    def create_application(self, protocol: BoundedRequest, scope: dict[str, Any]) -> Any:
+        extensions = {direct.EXTENSION: protocol}
+        return super().create_application(protocol, {**scope, "extensions": extensions})
 
     async def handle_reply(self, protocol: BoundedRequest, message: dict[str, Any]) -> None:
         await super().handle_reply(protocol, message)

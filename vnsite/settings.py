@@ -29,6 +29,8 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "axes",
     "downloads",
+    "downloads.library",
+    "downloads.subscriptions",
 ]
 
 MIDDLEWARE = [

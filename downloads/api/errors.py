@@ -12,15 +12,19 @@ from ninja.responses import Response
 from downloads import actions
 from downloads.accounts.tokens import token_in
 from downloads.api.idempotency import KeyOfAnotherRequest
+from downloads.api.lookup import NoSuchEntry
 from downloads.api.schemas import Conflict, FieldProblem, Invalid, Problem
 from downloads.models import TooManyWaiting
 from downloads.rules.cookie_texts import InvalidCookies
+from downloads.rules.errors import BY_CODE
+from downloads.rules.filters import TooSlow
 from downloads.rules.links import InvalidLink
 from downloads.rules.names import InvalidName
 from downloads.rules.options import InvalidOption
 from downloads.rules.presets import InvalidPreset, UnknownPreset, UnusablePreset
 from downloads.rules.proxies import InvalidProxy
 from downloads.rules.states import State
+from downloads.subscriptions.models import InvalidSubscription
 
 
 def answer_errors(api: NinjaAPI) -> None:
@@ -31,6 +35,10 @@ def answer_errors(api: NinjaAPI) -> None:
 
 def _not_found(request: HttpRequest, error: Http404) -> HttpResponse:
     return _problem(404, Problem(detail="There is no such download."))
+
+
+def _no_entry(request: HttpRequest, error: NoSuchEntry) -> HttpResponse:
+    return _problem(404, Problem(detail="There is no such entry in the library."))
 
 
 def _not_allowed(request: HttpRequest, refusal: actions.NotAllowed) -> HttpResponse:
@@ -66,8 +74,14 @@ def _no_preset(request: HttpRequest, refusal: UnknownPreset | UnusablePreset) ->
     return _invalid_fields([FieldProblem(field="preset", reason=str(refusal))])
 
 
-def _invalid_preset(request: HttpRequest, refusal: InvalidPreset) -> HttpResponse:
+def _invalid_field(
+    request: HttpRequest, refusal: InvalidPreset | InvalidSubscription
+) -> HttpResponse:
     return _invalid_fields([FieldProblem(field=refusal.field, reason=str(refusal))])
+
+
+def _too_slow(request: HttpRequest, refusal: TooSlow) -> HttpResponse:
+    return _invalid_fields([FieldProblem(field="include", reason=BY_CODE["slow_filter"].sentence)])
 
 
 def _invalid_name(request: HttpRequest, refusal: InvalidName) -> HttpResponse:
@@ -115,6 +129,7 @@ def _reason(error: dict[str, Any]) -> str:
 
 _ANSWERS: dict[type[Exception], Any] = {
     Http404: _not_found,
+    NoSuchEntry: _no_entry,
     actions.NotAllowed: _not_allowed,
     AuthenticationError: _not_authenticated,
     RequestDataTooBig: _too_big,
@@ -123,7 +138,9 @@ _ANSWERS: dict[type[Exception], Any] = {
     InvalidOption: _invalid_option,
     UnknownPreset: _no_preset,
     UnusablePreset: _no_preset,
-    InvalidPreset: _invalid_preset,
+    InvalidPreset: _invalid_field,
+    InvalidSubscription: _invalid_field,
+    TooSlow: _too_slow,
     InvalidName: _invalid_name,
     InvalidProxy: _invalid_proxy,
     KeyOfAnotherRequest: _key_of_another,

@@ -8,6 +8,10 @@ from downloads.api.schemas import with_neighbours
 from downloads.models import Download
 
 
+class NoSuchEntry(Http404):
+    """The library has no entry of this number that the user may see."""
+
+
 def find(request: HttpRequest, correlation_id: str) -> Download:
     """Return the download, or raise Http404 for an unknown, a malformed and a foreign id alike."""
     if "\0" in correlation_id:  # PostgreSQL refuses to look for it

@@ -9,7 +9,18 @@ from ninja import Header, NinjaAPI, Query, Router, Status
 from ninja.responses import Response
 
 from downloads import actions, queueing
-from downloads.api import archive, cookies, lists, many, presets, saved_views, schemas, sites
+from downloads.api import (
+    archive,
+    cookies,
+    library,
+    lists,
+    many,
+    presets,
+    saved_views,
+    schemas,
+    sites,
+    subscriptions,
+)
 from downloads.api.auth import PageAuth, TokenAuth, user_of
 from downloads.api.errors import answer_errors
 from downloads.api.idempotency import answer_once
@@ -317,9 +328,11 @@ def _detail(download: Download) -> schemas.DownloadDetail:
 
 api.add_router("", archive.router)
 api.add_router("", cookies.router)
+api.add_router("", library.router)
 api.add_router("", lists.router)
 api.add_router("", many.router)
 api.add_router("", presets.router)
 api.add_router("", saved_views.router)
 api.add_router("/sites", sites.router)
+api.add_router("", subscriptions.router)
 answer_errors(api)

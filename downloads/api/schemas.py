@@ -380,6 +380,10 @@ class DownloadDetail(DownloadOut):
     media: MediaOut | None = Field(description="null: the page of the video was not read yet")
     files: list[FileOut]
     history: list[TransitionOut]
+    history_days: int | None = Field(
+        description="Moves before the first of `history` were removed so many days after it ended;"
+        " null: it is whole"
+    )
 
     @classmethod
     def of(cls, download: Download, obstacles: Obstacles, became: Became | None) -> Self:
@@ -388,6 +392,7 @@ class DownloadDetail(DownloadOut):
             media=MediaOut.of(download),
             files=[FileOut.of(file, download) for file in download.files],
             history=list(download.transitions.all()),
+            history_days=download.history_days,
         )
 
 

@@ -4,12 +4,24 @@ import math
 import sqlite3
 import time
 
+from django.conf import settings
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
 from downloads.diagnostics import stats
-from downloads.diagnostics.verdict import Check, Words, failure, listed, ok, phrase, tenths, warning
-from downloads.models import Site, clock_ahead_seconds, database_now
+from downloads.diagnostics.verdict import (
+    Check,
+    Words,
+    failure,
+    listed,
+    ok,
+    phrase,
+    phrase_number,
+    tenths,
+    warning,
+)
+from downloads.library import search
+from downloads.models import Site, StreamPosition, clock_ahead_seconds, database_now
 from downloads.models.outage import REMEDY, is_damaged
 from downloads.models.schema import migrations_on_disk, why_foreign
 from downloads.models.search import has_trigrams
@@ -44,6 +56,9 @@ def check_database(*, whole: bool = False) -> list[Check]:
             check_worker(),
             check_orphans(),
             check_sites(),
+            check_history(
+                settings.VNSITE.history_days, newest_pruned=StreamPosition.newest_pruned()
+            ),
         ]
     except DatabaseError as error:
         if is_damaged(error):
@@ -51,6 +66,33 @@ def check_database(*, whole: bool = False) -> list[Check]:
         sentence = phrase("The database does not answer: {reason}.", reason=str(error).strip())
         fix = phrase("Look at VNSITE_DATABASE_URL, and whether the data folder can be written.")
         return [failure(marked("database"), sentence, fix)]
+
+
+def check_history(days: int, *, newest_pruned: int) -> Check:
+    """Say how long histories are kept, and up to which number they were pruned (0: none was)."""
+    name = marked("history")
+    if not days:
+        return ok(name, phrase("Histories and logs are kept as long as their downloads."))
+    if not newest_pruned:
+        return ok(
+            name,
+            phrase_number(
+                "Histories and logs are removed {number} day after a download has ended.",
+                "Histories and logs are removed {number} days after a download has ended.",
+                number=days,
+            ),
+        )
+    return ok(
+        name,
+        phrase_number(
+            "Histories and logs are removed {number} day after a download has ended. The newest"
+            " event that was removed has the number {newest}.",
+            "Histories and logs are removed {number} days after a download has ended. The newest"
+            " event that was removed has the number {newest}.",
+            number=days,
+            newest=newest_pruned,
+        ),
+    )
 
 
 def unapplied_migrations() -> list[str]:
@@ -120,8 +162,8 @@ def check_sqlite(version: tuple[int, ...]) -> Check:
 
 
 def check_search() -> Check:
-    """Check that the database could make the index of the search."""
-    if has_trigrams():
+    """Check that the database could make the indexes of the searches."""
+    if has_trigrams() and has_trigrams(search.TABLE):
         return ok(marked("search"), phrase("Words are found in an index."))
     if connection.vendor == "postgresql":
         fix = phrase(

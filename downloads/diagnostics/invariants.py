@@ -34,6 +34,7 @@ from downloads.models import (
 from downloads.models.counts import NOBODY, wrong_counts
 from downloads.models.listings import IN_VAIN
 from downloads.rules.states import RUNNING, Outcome, Result, State, can_move
+from downloads.subscriptions import faults as subscribed
 from downloads.worker import leftovers, recovery
 from downloads.worker.leftovers import Leftover
 
@@ -89,6 +90,8 @@ class _Look:
         yield from self._directories()
         yield from self._processes()
         yield from _count_faults()
+        for breach in subscribed.faults():
+            yield Finding(invariant="I17", **breach._asdict())
         for fault in secrecy.faults(self._downloads):
             yield Finding(invariant="I18", **fault._asdict())
 
@@ -115,20 +118,23 @@ class _Look:
     def _histories(self) -> Iterator[Finding]:
         """I2, I11: each history is a chain of legal moves to its row's state, without a gap."""
         position = StreamPosition.current()  # first: moves that come meanwhile do not count
+        pruned = StreamPosition.newest_pruned()  # what is missing up to here may be pruned
         entries = Transition.objects.order_by("download_id", "seq").iterator()
         by_key = {download.pk: download for download in self._downloads}
         count = 0
         for key, history in groupby(entries, key=lambda entry: entry.download_id):
+            owner = by_key.get(key)
             last: Transition | None = None
             for entry in history:
-                yield from _link_faults(last, entry, name=str(by_key.get(key, "-")))
-                last, count = entry, count + (entry.seq <= position)
+                is_cut = last is None and owner is not None and owner.history_days is not None
+                yield from _link_faults(last, entry, name=str(owner or "-"), is_cut=is_cut)
+                last, count = entry, count + (pruned < entry.seq <= position)
             if last and (download := by_key.pop(key, None)):
                 yield from _ending_faults(last, download)
         for download in by_key.values():
             yield _breach("I2", download, "It has no history.")
-        count += Deletion.objects.filter(seq__lte=position).count()
-        yield from _numbering_faults(missing=position - count)
+        count += Deletion.objects.filter(seq__gt=pruned, seq__lte=position).count()
+        yield from _numbering_faults(missing=position - pruned - count)
 
     def _published(self) -> Iterator[Finding]:
         """I3: the files of completed downloads are in the library as their rows say."""
@@ -254,11 +260,14 @@ def _sentence_of(leftover: Leftover) -> str:
     return f"{leftover.path} is of no download: left as it is."
 
 
-def _link_faults(before: Transition | None, entry: Transition, *, name: str) -> Iterator[Finding]:
-    """Compare one move of a history with the move before it."""
-    expected = before.to_state if before else None
+def _link_faults(
+    before: Transition | None, entry: Transition, *, name: str, is_cut: bool
+) -> Iterator[Finding]:
+    """Compare one move of a history with the move before it; `is_cut`: that was pruned."""
+    expected = before.to_state if before else entry.from_state if is_cut else None
     outcome = Outcome(before.outcome) if before and before.outcome else None
-    attempt = (before.attempt if before else 0) + (entry.to_state == State.INITIALIZING)
+    begun = entry.to_state == State.INITIALIZING
+    attempt = entry.attempt if is_cut else (before.attempt if before else 0) + begun
     if entry.from_state != expected:
         sentence = f"Move {entry.seq} begins at {entry.from_state}, not at {expected}."
     elif not can_move(
@@ -312,7 +321,7 @@ def _entries_in(root: Path, *, known: Collection[str]) -> Iterator[Path]:
     folders = {str(parent) for name in known for parent in PurePath(name).parents} - {"."}
     pending = _directories_in(root)
     for path in pending:
-        if path == root / library.STAGING:
+        if path in (root / library.STAGING, root / library.TRASH):
             continue
         if str(path.relative_to(root)) in folders:
             pending += _directories_in(path)

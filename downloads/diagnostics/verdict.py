@@ -10,9 +10,10 @@ from enum import StrEnum
 from django.utils.formats import number_format
 from django.utils.functional import Promise, lazy
 
-from downloads.rules.words import say
+from downloads.rules.words import say, say_number
 
 phrase = lazy(say, str)
+phrase_number = lazy(say_number, str)
 Words = str | Promise
 
 

@@ -202,8 +202,8 @@ def is_owned(root: StrPath, name: str) -> bool:
     False when there is no such directory, or none with a lock file. ValueError for a name that does
     not parse. Knows only the processes of this host.
     """
-    path = _path_of(root, final_name(name))
-    return any(_is_owned(path.with_name(path.name + suffix)) for suffix in ("", MAKING, REMOVING))
+    path = str(_path_of(root, final_name(name)))
+    return any(_is_owned(path + suffix) for suffix in ("", MAKING, REMOVING))
 
 
 def is_there(root: StrPath, name: str) -> bool:
@@ -274,17 +274,15 @@ def directory_size(path: StrPath) -> int:
     What cannot be read, or vanishes meanwhile, counts as nothing.
     """
     size = 0
-    pending = [Path(path)]
+    pending = [os.fspath(path)]
     while pending:
-        directory = pending.pop()
-        with suppress(OSError):
-            for entry in directory.iterdir():
+        with suppress(OSError), os.scandir(pending.pop()) as entries:
+            for entry in entries:
                 with suppress(OSError):
-                    status = entry.lstat()
-                    if stat.S_ISDIR(status.st_mode):
-                        pending.append(entry)
-                    elif stat.S_ISREG(status.st_mode):
-                        size += status.st_size
+                    if entry.is_dir(follow_symlinks=False):
+                        pending.append(entry.path)
+                    elif entry.is_file(follow_symlinks=False):
+                        size += entry.stat(follow_symlinks=False).st_size
     return size
 
 
@@ -294,13 +292,13 @@ def _path_of(root: StrPath, name: str) -> Path:
     return Path(root) / name
 
 
-def _is_owned(path: Path) -> bool:
+def _is_owned(path: StrPath) -> bool:
     with _lock_of(path, fcntl.LOCK_SH) as is_free:
         return not is_free
 
 
 @contextmanager
-def _lock_of(path: Path, kind: int) -> Iterator[bool]:
+def _lock_of(path: StrPath, kind: int) -> Iterator[bool]:
     """Hold the lock of a directory meanwhile; False, without it, when somebody else has it."""
     owner = _open_owner(path)
     if owner is None:
@@ -312,7 +310,7 @@ def _lock_of(path: Path, kind: int) -> Iterator[bool]:
         os.close(owner)
 
 
-def _open_owner(path: Path) -> int | None:
+def _open_owner(path: StrPath) -> int | None:
     """None when there is no lock file: then there is no owner, by the rule of this module."""
     try:
         directory = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW)

@@ -20,6 +20,7 @@ from typing import Any
 from downloads.disk import shares
 
 STAGING = ".staging"
+TRASH = ".trash"
 BLOCK_BYTES = 2**20
 # Others may pass through a folder to the library inside it, but not list it.
 PASS_THROUGH = 0o711
@@ -320,16 +321,26 @@ def remove(root: Path, name: str) -> int:
 
     Raises ValueError for a name that is not an entry's: nothing outside the library is removed.
     """
-    parts = name.split("/")
-    if parts[0] == STAGING or {"", ".", ".."} & set(parts) or "\0" in name:
-        raise ValueError(f"not an entry of the library: {name!r}")
-    entry = root / name
+    entry = entry_path(root, name)
     if not entry.is_dir() or entry.is_symlink():
         return 0
     freed = sum(path.lstat().st_size for path in entry.rglob("*") if not path.is_dir())
     shutil.rmtree(entry)
-    _remove_empty(_folders_of(root, entry))
+    remove_empty_folders(root, entry)
     return freed
+
+
+def entry_path(root: Path, name: str) -> Path:
+    """Return the path of an entry. Raises ValueError for a name that is not an entry's."""
+    parts = name.split("/")
+    if parts[0] in (STAGING, TRASH) or {"", ".", ".."} & set(parts) or "\0" in name:
+        raise ValueError(f"not an entry of the library: {name!r}")
+    return root / name
+
+
+def remove_empty_folders(root: Path, entry: Path) -> None:
+    """Remove the folders around an entry that is gone, if they are empty."""
+    _remove_empty(_folders_of(root, entry))
 
 
 def _remove_empty(folders: list[Path]) -> None:

@@ -78,8 +78,9 @@ class Finished:
     title: str
     files: list[dict[str, Any]]  # as `downloads.fetch.protocol.ManifestFile`
     published_as: list[str]  # the files' names in the library, in the same order
-    data: dict[str, Any]  # this and `media` as of `downloads.fetch.protocol.Fetched`
+    data: dict[str, Any]  # this and those below as of `downloads.fetch.protocol.Fetched`
     media: dict[str, Any] = field(default_factory=dict)
+    about: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def read(cls, directory: Path) -> Self | None:
@@ -97,7 +98,7 @@ class Finished:
 
     def write(self, directory: Path) -> None:
         """Write it down for as long as the machine runs."""
-        _write(directory / FINISHED, asdict(self), is_durable=False)
+        _write(directory / FINISHED, vars(self), is_durable=False)
 
     def gather(self, directory: Path, *, to: Path) -> bool:
         """Move the files into `to`, durably; False when one has another size.

@@ -88,7 +88,7 @@ def _move_up(name: str, directory: int, top: int) -> str:
 def _make_accessible(name: StrPath, *, dir_fd: int | None = None) -> None:
     """Give the owner every right on a directory, never on what a link of that name points to."""
     with _opened(name, os.O_PATH | os.O_DIRECTORY, dir_fd=dir_fd) as directory:
-        set_mode(Path(f"/proc/self/fd/{directory}"), 0o700)
+        set_mode(f"/proc/self/fd/{directory}", 0o700)
 
 
 @contextmanager

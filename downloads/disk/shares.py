@@ -33,7 +33,7 @@ def _unless_unsupported() -> Iterator[None]:
             raise
 
 
-def set_mode(place: Path | int, mode: int) -> None:
+def set_mode(place: Path | str | int, mode: int) -> None:
     """Give a path or an open file its mode, where its file system has modes."""
     with _unless_unsupported():
         os.chmod(place, mode)  # noqa: PTH101 - an open file as well

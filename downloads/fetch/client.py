@@ -15,7 +15,6 @@ import threading
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
@@ -189,7 +188,7 @@ class ForkServer:
         ours, theirs = socket.socketpair()
         try:
             with theirs:
-                reply = self._ask({"start": asdict(job)}, [theirs.fileno()])
+                reply = self._ask({"start": vars(job)}, [theirs.fileno()])
             if "error" in reply:
                 raise ChildFailed(f"no process could be started: {reply['error']}")
             process = Process.of(reply["pid"])

@@ -15,7 +15,7 @@ from yt_dlp.networking import Request, Response
 from yt_dlp.networking._requests import RequestsRH
 from yt_dlp.networking.exceptions import HTTPError
 from yt_dlp.postprocessor import FFmpegPostProcessor
-from yt_dlp.utils import DownloadError, determine_protocol, unified_timestamp
+from yt_dlp.utils import KNOWN_EXTENSIONS, DownloadError, determine_protocol, unified_timestamp
 
 from downloads.fetch import premiere
 from downloads.fetch.assistance import Assistance
@@ -69,7 +69,7 @@ class Downloader(yt_dlp.YoutubeDL):  # type: ignore[misc]
     """
 
     def __init__(self, params: dict[str, Any]) -> None:
-        # Set in the child, as the next five.
+        # Set in the child, as the next seven.
         self.resume: Resume | None = None
         self.live: Live | None = None
         self.assistance: Assistance | None = None  # None: no server is named
@@ -77,6 +77,7 @@ class Downloader(yt_dlp.YoutubeDL):  # type: ignore[misc]
         self.wish_for_live = "wait"  # the option `live`
         self.lists: ListReader | None = None
         self.enter: Callable[[Phase], None] = lambda phase: None
+        self.before_waiting: Callable[[], None] = lambda: None  # for an answer of the site
         self.pages = Pages()
         # Whether a body that was fetched ended with its connection, so that nothing proves its end.
         self.has_open_end = False
@@ -85,12 +86,32 @@ class Downloader(yt_dlp.YoutubeDL):  # type: ignore[misc]
         self._is_fetching = False
         self.pieces: Pieces | None = None  # while a fragment is fetched
         self._validators: dict[str, str] = {}
+        self._selectors: dict[str, Any] = {}  # yt-dlp's functions, by what chooses formats
         super().__init__(params, auto_init="no_verbose_header")
         self.cache = self.memory = Memory(self)
 
     def _forceprint(self, key: str, info_dict: Any) -> Any:
         """Nothing is printed; yt-dlp renders every table seven times before it notices that."""
         return info_dict
+
+    def prepare_filename(
+        self, info_dict: dict[str, Any], dir_type: str = "", **kwargs: Any
+    ) -> str | None:
+        """As yt-dlp's, which renders a template for each name, even of files that it never writes.
+
+        There is one template, and of other types ("description", "infojson") nothing is written.
+        """
+        extension = info_dict.get("ext")
+        if kwargs.get("outtmpl") or extension not in KNOWN_EXTENSIONS:
+            name: str | None = super().prepare_filename(info_dict, dir_type, **kwargs)
+            return name
+        return f"{OUTPUT_NAME}.{extension}" if dir_type in ("", "temp") else ""
+
+    def build_format_selector(self, format_spec: str) -> Any:
+        """As yt-dlp's; the usual one is there since before the fork."""
+        if format_spec not in self._selectors:
+            self._selectors[format_spec] = super().build_format_selector(format_spec)
+        return self._selectors[format_spec]
 
     def save_cookies(self) -> None:
         """Write no cookie to a file, whatever yt-dlp's options say."""
@@ -162,6 +183,7 @@ class Downloader(yt_dlp.YoutubeDL):  # type: ignore[misc]
                     raise
 
     def urlopen(self, req: Any) -> Response:
+        self.before_waiting()
         request = req if isinstance(req, Request) else Request(req)
         if self.assistance is not None and self.assistance.is_meant(request):
             return self.pages.limit(self.assistance.open(request))
@@ -181,6 +203,22 @@ class Downloader(yt_dlp.YoutubeDL):  # type: ignore[misc]
         """Open what is not a part of the download, from any thread; to be read in blocks."""
         response: Response = super().urlopen(request)
         return response
+
+    def warm_connections(self) -> None:
+        """Make what all connections share: building its TLS context takes 30 ms, even for http."""
+        self._session()
+
+    def close_connections(self) -> None:
+        """Close the connections that are kept for the next request; it makes a new one."""
+        if session := self._session():
+            session.close()
+
+    def _session(self) -> Any:
+        """Return the session of `requests` for all that is not special; None without `requests`."""
+        handler = self._request_director.handlers.get(RequestsRH.RH_KEY)
+        if handler is None:
+            return None
+        return handler._get_instance(cookiejar=self.cookiejar, legacy_ssl_support=None)
 
     def _open(self, request: Request) -> Response:
         rest = THE_REST.fullmatch(request.headers.get("Range", ""))
@@ -256,12 +294,11 @@ def _warm_up(downloader: Downloader) -> None:
     for extractor in downloader._ies.values():
         extractor.suitable(NOWHERE)
     downloader.get_info_extractor("Generic")  # imports a fifth of yt-dlp
-    handler = downloader._request_director.handlers.get(RequestsRH.RH_KEY)
-    if handler is not None:
-        # Builds the TLS context: 30 ms, even for http.
-        handler._get_instance(cookiejar=downloader.cookiejar, legacy_ssl_support=None)
+    downloader.warm_connections()
     processor = FFmpegPostProcessor(downloader)
     _ = processor.available, processor.probe_available
+    usual = recipe(DownloadOptions(), has_ffmpeg=processor.available)
+    downloader.build_format_selector(usual.params["format"])
     # Every date of a video is tried with some fifty formats; Python remembers five of them.
     _strptime._CACHE_MAX_SIZE = 200
     unified_timestamp("Thu, 01 Jan 1970 00:00:00 GMT")

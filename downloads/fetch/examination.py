@@ -11,7 +11,6 @@ import yt_dlp_ejs.yt.solver
 
 from downloads.fetch.downloader import Downloader
 from downloads.fetch.protocol import Broke, Fetched
-from downloads.sandbox.guard import Guard
 from downloads.updates.parts import PARTS
 
 # Links with the key of the extractor that must be found for them.
@@ -58,9 +57,8 @@ def part_in(error: Exception) -> str:
     return next((part for part in PARTS if part.rpartition(".")[2] == name), "")
 
 
-def run(downloader: Downloader, guard: Guard) -> Fetched | Broke:
+def run(downloader: Downloader) -> Fetched | Broke:
     """Match known links, and have the runtime read the scripts, inside the fence of a download."""
-    guard.install()
     for url, key in KNOWN_LINKS.items():
         if downloader.matcher.find(url) != key:
             return Broke(kinds=["NotMatched"], message=url)

@@ -6,6 +6,11 @@ each pattern is reduced, once, to literal texts of which every match contains on
 whose text is in the URL are asked. Their own `suitable` still decides.
 """
 
+import ast
+import inspect
+import linecache
+import textwrap
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from re import _compiler, _constants, _parser  # type: ignore[attr-defined]  # private, but where patterns are taken apart
 from typing import Any
@@ -13,9 +18,13 @@ from typing import Any
 from yt_dlp.extractor.lazy_extractors import LazyLoadExtractor
 
 ANYTHING = frozenset({""})
+NEARLY_EVERY_LINK = "https://www."
+GRAM = 4  # characters of a needle by which it is looked up
 Parsed = Iterable[tuple[Any, Any]]
 # Zero-width: their neighbours are adjacent in a match.
 WITHOUT_WIDTH = frozenset({_constants.ASSERT, _constants.ASSERT_NOT, _constants.AT})
+# Calls in a `suitable` that ask the pattern of its own class.
+OF_THE_PATTERN = frozenset({"super().suitable", "cls._match_valid_url"})
 
 
 class Matcher:
@@ -24,11 +33,18 @@ class Matcher:
     def __init__(self, extractors: dict[str, Any]) -> None:
         self._extractors = extractors
         self._keys = list(extractors)
-        self._places: dict[str, list[int]] = {}  # positions of the extractors that need a text
-        for place, extractor in enumerate(extractors.values()):
-            for needle in needs_of(extractor):
-                self._places.setdefault(needle, []).append(place)
-        self._lengths = {len(needle) for needle in self._places}
+        needs = [needs_of(extractor) for extractor in extractors.values()]
+        linecache.clearcache()  # the source of all lazy extractors
+        grams = Counter(gram for needles in needs for each in needles for gram in _grams(each))
+        # By the rarest part of each needle: where it is in the needle, the needle, and the position
+        # of an extractor that needs it.
+        self._places: dict[str, list[tuple[int, str, int]]] = {}
+        for place, needles in enumerate(needs):
+            for needle in needles:
+                gram = min(_grams(needle), key=grams.__getitem__)
+                entry = (needle.index(gram), needle, place)
+                self._places.setdefault(gram, []).append(entry)
+        self._lengths = {len(gram) for gram in self._places}
 
     def find(self, url: str) -> str | None:
         """Return the key of the first suitable extractor, or None."""
@@ -41,30 +57,71 @@ class Matcher:
     def _places_for(self, text: str) -> set[int]:
         """Return the positions of extractors that need a substring of `text`.
 
-        Looks up each substring instead of searching for each needle, so that needles that do not
-        match are not touched.
+        Looks up parts of the text instead of searching for each needle, so that needles that do
+        not match are not touched.
         """
         return {
             place
             for length in self._lengths
             for start in range(len(text) - length + 1)
-            for place in self._places.get(text[start : start + length], ())
+            for offset, needle, place in self._places.get(text[start : start + length], ())
+            if start >= offset and text.startswith(needle, start - offset)
         }
+
+
+def _grams(needle: str) -> list[str]:
+    """Return the parts of a needle by one of which it is looked up; a short one is its only."""
+    return [needle[start : start + GRAM] for start in range(max(len(needle) - GRAM, 0) + 1)]
 
 
 def needs_of(extractor: Any) -> frozenset[str]:
     """Return texts of which every suitable URL contains at least one; "" is in every URL.
 
-    An extractor with a `suitable` of its own is always asked. The patterns of the others are left
-    compiled where yt-dlp looks for them: it would parse each once more.
+    An extractor whose own `suitable` may take what its pattern does not match is always asked. The
+    patterns of the others are left compiled where yt-dlp looks for them: it would parse each once
+    more.
     """
-    if extractor.suitable.__func__ is not LazyLoadExtractor.suitable.__func__:
+    if not all(map(_only_narrows, _judges_of(extractor))):
         return ANYTHING
     patterns = extractor._VALID_URL or ()
     patterns = [patterns] if isinstance(patterns, str) else patterns
     parsed = [_parser.parse(pattern) for pattern in patterns]
     extractor._VALID_URL_RE = tuple(map(_compiler.compile, parsed))
     return frozenset().union(*map(needles_of, parsed))
+
+
+def _judges_of(extractor: Any) -> Iterator[Any]:
+    """Yield the functions `suitable` of a class and of those that it inherits from."""
+    for each in extractor.__mro__:
+        if each is not LazyLoadExtractor and "suitable" in vars(each):
+            yield vars(each)["suitable"].__func__
+
+
+def _only_narrows(suitable: Any) -> bool:
+    """Say whether a `suitable` refuses whatever the pattern does not match, judged by its source.
+
+    Most are the inherited one, but for what another extractor takes.
+    """
+    try:
+        source = ast.parse(textwrap.dedent(inspect.getsource(suitable)))
+    except OSError:
+        return False
+    ends = [node for node in ast.walk(source) if isinstance(node, ast.Return)]
+    return bool(ends) and all(_needs_a_match(end.value) for end in ends)
+
+
+def _needs_a_match(value: ast.expr | None) -> bool:
+    """Say whether an expression is true only if the pattern matches."""
+    match value:
+        case ast.Constant(value=False):
+            return True
+        case ast.IfExp(body=body, orelse=other):
+            return _needs_a_match(body) and _needs_a_match(other)
+        case ast.BoolOp(op=ast.And(), values=values):
+            return any(map(_needs_a_match, values))
+        case ast.Call(func=function):
+            return ast.unparse(function) in OF_THE_PATTERN
+    return False
 
 
 def needles_of(parsed: Parsed) -> frozenset[str]:
@@ -74,7 +131,11 @@ def needles_of(parsed: Parsed) -> frozenset[str]:
 
 def _strictest(parsed: Parsed) -> frozenset[str]:
     """Pick the requirement that the fewest URLs meet: usually the longest."""
-    return max(_required(parsed), key=lambda needles: min(map(len, needles)))
+    return max(_required(parsed), key=lambda needles: min(map(_worth, needles)))
+
+
+def _worth(needle: str) -> int:
+    return 0 if needle in NEARLY_EVERY_LINK else len(needle)
 
 
 def _required(parsed: Parsed) -> Iterator[frozenset[str]]:

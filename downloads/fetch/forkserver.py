@@ -15,7 +15,7 @@ import signal
 import socket
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -23,13 +23,14 @@ from typing import Any
 import yt_dlp
 
 from downloads.fetch import downloader as downloading
-from downloads.fetch import examination, processes
+from downloads.fetch import examination, huge_pages, processes
 from downloads.fetch import job as jobs
 from downloads.fetch.failure import facts_of
 from downloads.fetch.lending import Lending
 from downloads.fetch.plugins import PluginFailed
 from downloads.fetch.plugins import load as load_plugins
-from downloads.fetch.protocol import Job, Lent, Wishes, receive_go, sender
+from downloads.fetch.protocol import Job, Lent, Outbox, Wishes, receive_go
+from downloads.fetch.rehearsal import rehearse
 from downloads.sandbox import guard as guarding
 from downloads.sandbox import landlock, limits, seccomp
 from downloads.sandbox.addresses import AllowedHosts
@@ -62,19 +63,28 @@ class Server:
         self.own: set[int] = set()  # children that were started here; others were adopted
 
     def serve(self) -> None:
-        """Answer requests until the worker closes the control socket."""
-        gc.collect()
-        gc.freeze()  # a collection in a child would touch, and so copy, every shared page
+        """Answer requests until the worker closes the control socket; rehearse before the first."""
+        self.freeze()
         waiting = select.poll()
         waiting.register(self.control, select.POLLIN)
         # The end of the socket says that the worker is gone: one that is stopped has to read it.
         limits.die_with_parent(signal.SIGCONT)
         self.control.send(json.dumps({"yt_dlp": importlib.metadata.version("yt-dlp")}).encode())
+        # The first child, when it is asked for meanwhile, waits for about 0.1 s.
+        rehearse(self.downloader, may_go_on=lambda: not waiting.poll(0))
+        self.freeze()
+        huge_pages.gather()
         while True:
-            ready = waiting.poll(REAP_INTERVAL_MS)
+            # Without a child nobody is there who could leave something.
+            ready = waiting.poll(REAP_INTERVAL_MS if self.has_children() else None)
             self.reap()
             if ready and not self.answer():
                 return
+
+    def freeze(self) -> None:
+        """Leave what is there out of collections: one in a child would touch, and so copy, it."""
+        gc.collect()
+        gc.freeze()
 
     def answer(self) -> bool:
         """Answer one request; False when there will be no more."""
@@ -125,6 +135,10 @@ class Server:
         """
         return processes.own_children() - self.own or processes.own_children() - self.own
 
+    def has_children(self) -> bool:
+        """Return whether it has children, its own or adopted."""
+        return bool(self.own or self.adopted())
+
     def collect(self, child: int) -> dict[str, Any]:
         """Kill what a child that ended has left: its wait status, and who is still there.
 
@@ -152,6 +166,7 @@ def run_child(
     code = 1
     try:
         os.setsid()
+        limits.give_way()
         limits.adopt_orphans()
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # the others are as `main` reset them
         limits.die_with_parent(signal.SIGKILL)
@@ -173,7 +188,8 @@ def carry_out(fork_server: Server, job: Job, channel: socket.socket, lent: Lent)
     # be filled with zeros, and cost a thousand page faults.
     room = [bytes(RESERVED_BYTES)]
     lending = Lending(lent)
-    send = lending.discreet(sender(channel))
+    outbox = Outbox(channel)
+    send = lending.discreet(outbox.send)
     guard = guarding.Guard(
         AllowedHosts.parse(job.allow_private_hosts),
         programs=fork_server.programs,
@@ -185,32 +201,32 @@ def carry_out(fork_server: Server, job: Job, channel: socket.socket, lent: Lent)
         known = [Path(job.memory)] if job.memory else []
         landlock.confine(directory, readable=[*fork_server.readable, *known])
         seccomp.keep_session()
-        confine_programs(stall_seconds=job.stall_seconds)
+        confine_programs(stall_seconds=job.stall_seconds, before_waiting=outbox.flush)
+        fork_server.downloader.before_waiting = outbox.flush
+        guard.install()
         if job.is_examination:
-            send(examination.run(fork_server.downloader, guard))
+            send(examination.run(fork_server.downloader))
             return
         wishes = Wishes(channel)
-        lending.lend(fork_server.downloader)
-        fetched = jobs.run(fork_server.downloader, job, guard, send=send, wishes=wishes)
-        for renewed in lending.renewed(fork_server.downloader):
-            send(renewed)
-        for learned in fork_server.downloader.memory.learned():
-            send(learned)
-        send(fetched)
+        jobs.fulfil(fork_server.downloader, job, guard, lending, send=send, wishes=wishes)
     except Exception as error:
         room.clear()
         traceback.clear_frames(error.__traceback__)
         hints = fork_server.downloader.params["logger"].hints
         video = fork_server.downloader.video
         send(facts_of(error, refusals=guard.refusals, hints=hints, video=video))
+    finally:
+        outbox.flush()
 
 
-def confine_programs(*, stall_seconds: float) -> None:
+def confine_programs(*, stall_seconds: float, before_waiting: Callable[[], None]) -> None:
     """Every program that yt-dlp starts here dies with this process and gets no network; when one
-    is killed or hangs, the attempt breaks."""
+    is killed or hangs, the attempt breaks. `before_waiting` is called before one is waited for."""
     popen = yt_dlp.utils.Popen
     popen.__init__ = guarding.only_local_files(popen.__init__, limits.before_program(os.getpid()))
-    popen.communicate = watched(popen.communicate, stall_seconds=stall_seconds)
+    popen.communicate = watched(
+        popen.communicate, stall_seconds=stall_seconds, before_waiting=before_waiting
+    )
 
 
 def build(

@@ -13,6 +13,7 @@ from downloads.fetch import premiere, sponsors
 from downloads.fetch.assistance import Assistance
 from downloads.fetch.forecast import Forecast
 from downloads.fetch.found import chosen_of, found_in, measure, size_of
+from downloads.fetch.lending import Lending
 from downloads.fetch.listing import ListReader
 from downloads.fetch.live import Live
 from downloads.fetch.media import PROTOCOLS, came, chapters_of, is_compatible, media_of, title_of
@@ -42,6 +43,7 @@ from downloads.fetch.verify import (
     require_its_end,
     streams_in,
 )
+from downloads.rules.about import about_of
 from downloads.rules.media_id import GENERIC, media_id_of
 from downloads.rules.states import Phase
 from downloads.sandbox.guard import Guard, PolicyBlocked
@@ -197,6 +199,28 @@ def _is_one_file(report: dict[str, Any]) -> bool:
     return info.get("protocol") in ("http", "https") and "fragment_index" not in report
 
 
+def fulfil(
+    downloader: downloading.Downloader,
+    job: Job,
+    guard: Guard,
+    lending: Lending,
+    *,
+    send: Send,
+    wishes: Wishes,
+) -> None:
+    """Run the job with what it was lent; send what is to be kept for others, and how it ended.
+
+    Raises as `run` does.
+    """
+    lending.lend(downloader)
+    succeeded = run(downloader, job, guard, send=send, wishes=wishes)
+    for renewed in lending.renewed(downloader):
+        send(renewed)
+    for learned in downloader.memory.learned():
+        send(learned)
+    send(succeeded)
+
+
 def run(
     downloader: downloading.Downloader, job: Job, guard: Guard, *, send: Send, wishes: Wishes
 ) -> Succeeded:
@@ -206,7 +230,6 @@ def run(
 
     Raises whatever yt-dlp raises, and NotOneVideo, TooLarge, Incomplete, PolicyBlocked.
     """
-    guard.install()
     if (finished := take_finished(Path(job.directory))) is not None:
         return finished
     fetching = Fetching(job, send, downloader)
@@ -316,7 +339,15 @@ def verified(info: Any, fetching: Fetching) -> Fetched:
         files=files,
         data=data_of(streams, fetching),
         media=came(streams, fetching.info, paths[0]),
+        about=about_of(said_of(fetching)),
     )
+
+
+def said_of(fetching: Fetching) -> dict[str, Any]:
+    """What the site said of the video; without its chapters when parts of it were left out."""
+    made = fetching.made
+    is_whole = made is None or not (made.pack.clip or made.sponsorblock == "remove")
+    return fetching.info if is_whole else {**fetching.info, "chapters": []}
 
 
 def data_of(streams: Streams | None, fetching: Fetching) -> dict[str, Any]:

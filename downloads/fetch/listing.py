@@ -76,6 +76,7 @@ class ListReader:
         self._downloader = downloader
         self._options = DownloadOptions.from_mapping(job.options)
         self._may_list = job.may_list
+        self._lists_all = job.lists_all
         self._send = send
         self._wishes = wishes
         self._own_links: set[str | None] = {job.url}
@@ -86,11 +87,12 @@ class ListReader:
     def reads(self, result: dict[str, Any]) -> bool:
         """Read what an extractor returned as a list; False when it has at most one video.
 
-        Raises IsList when no list is wanted, TooDeep, and what the extractor raises on its pages.
+        A job that `lists_all` has such a list read as well. Raises IsList when no list is wanted,
+        TooDeep, and what the extractor raises on its pages.
         """
         entries = flat(result.get("entries"))
         first = list(islice(entries, 2))
-        if len(first) < 2:
+        if len(first) < 2 and not self._lists_all:
             result["entries"] = first
             return False
         if self._options.playlist == "no":
@@ -113,7 +115,7 @@ class ListReader:
     def _read(self, entries: Iterator[dict[str, Any]]) -> tuple[int, ListEnd]:
         """Send the entries in batches: (how many had no usable link, why the reading ended).
 
-        Raises NotOneVideo when there is nothing to send.
+        Raises NotOneVideo when there is nothing to send, unless the job `lists_all`.
         """
         batch = Batch(self._send)
         left_out = in_vain = 0
@@ -135,7 +137,7 @@ class ListReader:
                 end = ListEnd.KNOWN
                 break
         batch.flush()
-        if not self._seen:
+        if not self._seen and not self._lists_all:
             raise NotOneVideo("No video was found")
         return left_out, end
 

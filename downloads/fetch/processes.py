@@ -11,9 +11,10 @@ import os
 import select
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Self
 
@@ -49,6 +50,7 @@ class Process:
         return Process.of(self.pid) == self
 
 
+@cache
 def boot_id() -> str:
     """Return the name of this run of the machine's kernel; "" where the kernel does not say."""
     with suppress(OSError):
@@ -81,20 +83,27 @@ def end_process(process: Process, *, grace_seconds: float = 0) -> None:
 
 
 def end_attempt(name: str, child: Process | None = None) -> None:
-    """Kill every process of the attempt with this directory whose fork server is dead.
+    """End one attempt as `end_attempts` does."""
+    end_attempts({name: child})
 
-    `child`: the attempt's, when it ran on this machine since its last boot; its whole session
-    ends. Without it only what bears the mark of the attempt in its environment is found. Looks
+
+def end_attempts(children: Mapping[str, Process | None]) -> None:
+    """Kill every process of the attempts with these directories, whose fork servers are dead.
+
+    To each its child, when it ran on this machine since its last boot; its whole session ends.
+    Without it (None) only what bears the mark of the attempt in its environment is found. Looks
     again until nothing is left. Raises ChildFailed when something survives.
+
+    One look at all processes of the machine costs as much as removing many small directories.
     """
+    known = {child for child in children.values() if child is not None}
     # A pid is not given to another process while somebody is in a session of that number.
-    is_named = child is not None and Process.of(child.pid) in (None, child)
-    session = child.pid if child and is_named else None
+    sessions = {child.pid for child in known if Process.of(child.pid) in (None, child)}
     give_up_at = time.monotonic() + KILL_TIMEOUT_SECONDS
     while members := [
         process
         for process in _processes()
-        if process == child or _is_left_in(process, session) or _mark_of(process) == name
+        if process in known or _is_left_in(process, sessions) or _mark_of(process) in children
     ]:
         if time.monotonic() >= give_up_at:
             raise ChildFailed(f"process {members[0].pid} does not die")
@@ -160,10 +169,10 @@ def _processes() -> list[Process]:
     return [process for process in map(Process.of, pids) if process is not None]
 
 
-def _is_left_in(process: Process, session: int | None) -> bool:
-    """Say whether it is in this session, and confined as everything is that a child starts."""
+def _is_left_in(process: Process, sessions: Set[int]) -> bool:
+    """Say whether it is in one of these, and confined as everything is that a child starts."""
     with suppress(OSError):  # it ended, or belongs to another user
-        if os.getsid(process.pid) == session:
+        if os.getsid(process.pid) in sessions:
             os.kill(process.pid, 0)
             return "\nNoNewPrivs:\t1\n" in Path(f"/proc/{process.pid}/status").read_text()
     return False
@@ -172,7 +181,10 @@ def _is_left_in(process: Process, session: int | None) -> bool:
 def _mark_of(process: Process) -> str | None:
     """Return the name of the directory in its environment; None when there is no such name."""
     with suppress(OSError):
-        for variable in Path(f"/proc/{process.pid}/environ").read_bytes().split(b"\0"):
+        environment = Path(f"/proc/{process.pid}/environ").read_bytes()
+        if MARK not in environment:  # as of nearly all processes of a machine
+            return None
+        for variable in environment.split(b"\0"):
             if variable.startswith(MARK):
                 return _name_in(variable.removeprefix(MARK).decode(errors="replace"))
     return None

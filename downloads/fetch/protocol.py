@@ -14,11 +14,12 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self, get_args
 
-from downloads.rules.states import Role
+from downloads.rules.states import Phase, Role
 
 GO = b"go\n"
 LENGTH = struct.Struct("!I")  # of what is lent, in bytes
 KEEP = b"keep\n"  # stop recording a live stream or reading a list, and finish what is there
+MAX_WAITING_BYTES = 2**14
 TAKE = b"take\n"  # fetch the video: its owner has it not; as long as KEEP
 
 
@@ -44,6 +45,8 @@ class Job:
     memory: str = ""  # the folder of what is known of sites; "": nothing is read
     asks_first: bool = False  # waits for TAKE before it fetches a video that a site has an id for
     wants_preview: bool = False  # a small picture of the video, for its row
+    # Whatever its link stands for is a list, also one of a single video, or of none yet.
+    lists_all: bool = False
     is_examination: bool = False  # of the set of extractors; nothing is fetched
 
     @classmethod
@@ -150,6 +153,7 @@ class Fetched:
     files: list[ManifestFile] = field(default_factory=list)
     data: dict[str, Any] = field(default_factory=dict)  # for the history: codes and numbers
     media: dict[str, Any] = field(default_factory=dict)  # of `Metadata`, as it came
+    about: dict[str, Any] = field(default_factory=dict)  # see `rules.about`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,7 +229,7 @@ KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(Message)
 
 
 def encode(message: Message) -> bytes:
-    return json.dumps([type(message).__name__, asdict(message)]).encode() + b"\n"
+    return json.dumps([type(message).__name__, vars(message)], default=vars).encode() + b"\n"
 
 
 def decode(line: bytes) -> Message:
@@ -288,13 +292,36 @@ class Wishes:
 Send = Callable[[Message], None]
 
 
-def sender(channel: socket.socket) -> Send:
-    """Return a function that sends messages; it blocks while the worker does not read."""
+class Outbox:
+    """Sends messages in their order, from any thread; blocks while the worker does not read.
 
-    turn = threading.Lock()  # fragments come in threads, and may say something
+    What is sent wakes the worker. So the lines of the log that are no warnings wait for the next
+    message or for `flush`, and so does the word that fetching begins: progress follows at once.
+    """
 
-    def send(message: Message) -> None:
-        with turn:
-            channel.sendall(encode(message))
+    def __init__(self, channel: socket.socket) -> None:
+        self._channel = channel
+        self._turn = threading.Lock()  # fragments come in threads, and may say something
+        self._waiting = b""
 
-    return send
+    def send(self, message: Message) -> None:
+        with self._turn:
+            self._waiting += encode(message)
+            if not _can_wait(message) or len(self._waiting) > MAX_WAITING_BYTES:
+                self._send_waiting()
+
+    def flush(self) -> None:
+        """Send what waits. Call it before what may take long, or may not come back."""
+        with self._turn:
+            if self._waiting:
+                self._send_waiting()
+
+    def _send_waiting(self) -> None:
+        content, self._waiting = self._waiting, b""
+        self._channel.sendall(content)
+
+
+def _can_wait(message: Message) -> bool:
+    if isinstance(message, Said):
+        return message.level in ("debug", "info")
+    return isinstance(message, PhaseBegan) and message.phase == Phase.FETCHING

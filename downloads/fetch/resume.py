@@ -42,7 +42,11 @@ def take_finished(directory: Path) -> Fetched | None:
         files = [ManifestFile(**file) for file in finished.files]
         if finished.gather(carried, to=directory):
             return Fetched(
-                title=finished.title, files=files, data=finished.data, media=finished.media
+                title=finished.title,
+                files=files,
+                data=finished.data,
+                media=finished.media,
+                about=finished.about,
             )
     return None
 

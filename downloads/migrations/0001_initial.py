@@ -176,6 +176,7 @@ class Migration(migrations.Migration):
                 ("started_at", models.DateTimeField(blank=True, null=True)),
                 ("finished_at", models.DateTimeField(blank=True, null=True)),
                 ("forgotten_at", models.DateTimeField(editable=False, null=True)),
+                ("history_days", models.PositiveIntegerField(editable=False, null=True)),
                 (
                     "have",
                     models.ForeignKey(
@@ -391,6 +392,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("value", models.BigIntegerField(default=0)),
+                ("pruned", models.BigIntegerField(default=0)),
             ],
         ),
         migrations.CreateModel(
@@ -491,6 +493,16 @@ class Migration(migrations.Migration):
                 ),
                 ("media_type", models.CharField(max_length=32)),
                 ("content", models.BinaryField()),
+            ],
+        ),
+        migrations.CreateModel(
+            name="Reaction",
+            fields=[
+                (
+                    "name",
+                    models.CharField(max_length=40, primary_key=True, serialize=False),
+                ),
+                ("seq", models.BigIntegerField()),
             ],
         ),
         migrations.CreateModel(

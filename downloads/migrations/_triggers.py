@@ -1,7 +1,8 @@
 """Triggers of the database: the history is append-only, changes ring the notifier, and the index
 of the search (`_search`) follows its downloads.
 
-A transition is never changed, and is deleted only together with its download.
+A transition is never changed, and is deleted only together with its download, or pruned: when its
+download has ended and is marked so, the counter row allows it, and a later one stays.
 
 On PostgreSQL, changes notify the listeners of `downloads.models.notifier`, so that no code can
 forget to; SQLite counts its commits by itself. Notifications of one transaction are merged into
@@ -19,7 +20,18 @@ from downloads.migrations import _search, _statistics
 logger = logging.getLogger("downloads.migrations")
 
 UPDATE_REFUSED = "a transition is never changed"
-DELETE_REFUSED = "a transition is deleted only with its download"
+DELETE_REFUSED = "a transition is deleted only with its download, or pruned"
+KEPT = """
+    EXISTS (SELECT 1 FROM downloads_download WHERE id = OLD.download_id AND forgotten_at IS NULL)
+    AND NOT EXISTS (
+        SELECT 1 FROM downloads_download AS download
+        JOIN downloads_streamposition AS position ON position.pruned >= OLD.seq
+        JOIN downloads_transition AS later
+            ON later.download_id = download.id AND later.seq > OLD.seq
+        WHERE download.id = OLD.download_id AND download.history_days IS NOT NULL
+            AND download.state IN ('completed', 'cleaned')
+    )
+"""
 
 SQLITE = [
     f"""
@@ -28,9 +40,7 @@ SQLITE = [
     """,
     f"""
     CREATE TRIGGER downloads_transition_no_delete BEFORE DELETE ON downloads_transition
-    WHEN EXISTS (
-        SELECT 1 FROM downloads_download WHERE id = OLD.download_id AND forgotten_at IS NULL
-    )
+    WHEN {KEPT}
     BEGIN SELECT RAISE(ABORT, '{DELETE_REFUSED}'); END
     """,
 ]
@@ -42,9 +52,7 @@ POSTGRESQL = [
         IF TG_OP = 'UPDATE' THEN
             RAISE EXCEPTION '{UPDATE_REFUSED}' USING ERRCODE = 'integrity_constraint_violation';
         END IF;
-        IF EXISTS (
-            SELECT 1 FROM downloads_download WHERE id = OLD.download_id AND forgotten_at IS NULL
-        ) THEN
+        IF {KEPT} THEN
             RAISE EXCEPTION '{DELETE_REFUSED}' USING ERRCODE = 'integrity_constraint_violation';
         END IF;
         RETURN OLD;

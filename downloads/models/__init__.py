@@ -10,7 +10,7 @@ from downloads.models.archive import ArchivedMedia
 from downloads.models.attempt import Attempt
 from downloads.models.cookies import SiteCookies
 from downloads.models.counts import Counts
-from downloads.models.download import Download, DownloadQuerySet
+from downloads.models.download import Download, DownloadQuerySet, Step, any_in
 from downloads.models.extractors import Extractors, Wanted
 from downloads.models.library import LibraryEntry, PublishedFile
 from downloads.models.listings import (
@@ -26,6 +26,7 @@ from downloads.models.preferences import Announcements, Density, Motion, Prefere
 from downloads.models.presets import Preset, PresetUse
 from downloads.models.progress import Progress
 from downloads.models.queue import Queue
+from downloads.models.reactions import Reaction
 from downloads.models.saved_views import SavedView
 from downloads.models.sites import Site, SiteStart
 from downloads.models.stream import Deletion, StreamPosition, Transition
@@ -68,12 +69,14 @@ __all__ = [
     "Progress",
     "PublishedFile",
     "Queue",
+    "Reaction",
     "Refusal",
     "SavedView",
     "Scope",
     "Site",
     "SiteCookies",
     "SiteStart",
+    "Step",
     "StreamPosition",
     "Submitted",
     "Theme",
@@ -83,6 +86,7 @@ __all__ = [
     "Wanted",
     "Worker",
     "add_entries",
+    "any_in",
     "clock_ahead_seconds",
     "complete_with_listing",
     "database_now",

@@ -6,6 +6,8 @@ from typing import Self
 
 from django.db import models
 
+from downloads.models import statements
+
 FORGET_AFTER = timedelta(days=1)
 
 
@@ -14,6 +16,14 @@ class AttemptQuerySet(models.QuerySet["Attempt"]):
         """Return the attempts whose directories bear these names, by name."""
         found = self.filter(directory__in=list(names)).select_related("download")
         return {attempt.directory: attempt for attempt in found}
+
+    def note_child(self, download_id: int, number: int, *, pid: int, started: int) -> None:
+        """Write which process the child of an attempt is."""
+        statements.ask(
+            "UPDATE downloads_attempt SET child_pid = %s, child_started = %s"
+            " WHERE download_id = %s AND number = %s",
+            [pid, started, download_id, number],
+        )
 
     def forgettable(self, now: datetime, *, host: str) -> Self:
         """Attempts of deleted downloads that began on this host more than a day ago."""

@@ -4,21 +4,27 @@
 and the mutex behind which they do: one claim at a time, on all machines.
 """
 
-from datetime import datetime
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.db import connection
-from django.db.models import OuterRef, Subquery
 
 from downloads.disk import isolation
 from downloads.models.attempt import Attempt
-from downloads.models.download import Download
+from downloads.models.download import Download, any_in
 from downloads.models.queue import Queue, take_mutex
 from downloads.models.sites import Manners, SiteStart
+from downloads.models.statements import ask, insert
 from downloads.models.transactions import database_now, short_transaction
 from downloads.models.workers import Worker
+from downloads.rules.backoff import LONGEST_WAIT_SECONDS
 from downloads.rules.fairness import ConcurrencyLimits, Running, Turn, first_of
-from downloads.rules.states import Reason, State
+from downloads.rules.states import WAITING, Reason, State
+
+IN_ORDER = "ORDER BY place DESC, priority DESC, id"  # that of `download.QUEUE_ORDER`
 
 
 def claim(worker: Worker, *, slots: int) -> list[Download]:
@@ -30,24 +36,52 @@ def claim(worker: Worker, *, slots: int) -> list[Download]:
     over, and sites whose breaker is open or that pause. None while the queue is paused,
     or the worker drains.
     """
-    if not _anything_waits():
+    if not any_in(WAITING):
         return []  # nearly always
-    # In the order of the queue: `exists` has none, and SQLite would look at all downloads.
-    if Download.objects.claimable(database_now()).values("pk").first() is None:
+    if not _may_claim(worker, database_now()):
         return []  # saves taking the mutex
-    if Worker.objects.filter(pk=worker.pk).exclude(draining_at=None).exists():
-        return []
     with short_transaction():
         take_mutex()
-        return [] if Queue.current().paused_at else _claim(worker, slots)
+        return [] if Queue.is_paused() else _claim(worker, slots)
 
 
-def _anything_waits() -> bool:
-    """Say whether a download waits, due or not. A worker asks at each of its looks, for ever, and
-    the ORM takes ten times as long to write the question as the database to answer it."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1 FROM downloads_download WHERE state = 'created' LIMIT 1")
-        return cursor.fetchone() is not None
+def _may_claim(worker: Worker, now: datetime) -> bool:
+    """Say whether a download is due, and the worker does not drain."""
+    drains = "EXISTS (SELECT 1 FROM downloads_worker WHERE id = %s AND draining_at IS NOT NULL)"
+    # In the order of the queue: without one SQLite would look at all downloads.
+    sql = (
+        f"SELECT 1 FROM downloads_download WHERE {_claimable()} AND NOT {drains}"  # noqa: S608
+        f" {IN_ORDER} LIMIT 1"
+    )
+    return bool(ask(sql, [*_due_at(now), worker.pk]))
+
+
+def _claimable() -> str:
+    """Return the condition of `DownloadQuerySet.claimable`, with the values of `_due_at`."""
+    waits = "state = 'created'"
+    if connection.vendor == "sqlite":
+        waits = f"LIKELY({waits})"  # see `download.Likely`
+    is_due = "not_before IS NULL OR not_before <= %s OR (attempt > 0 AND not_before > %s)"
+    return f"{waits} AND paused_at IS NULL AND ({is_due})"
+
+
+def _due_at(now: datetime) -> list[Any]:
+    longest = timedelta(seconds=LONGEST_WAIT_SECONDS)
+    adapt = connection.ops.adapt_datetimefield_value
+    return [adapt(now), adapt(now + longest)]
+
+
+def asked_to_cancel(worker: Worker) -> set[int]:
+    """Return the keys of this worker's running downloads of which somebody asked to cancel.
+
+    It is asked at each commit.
+    """
+    rows = ask(
+        "SELECT id FROM downloads_download WHERE worker_id = %s AND cancel_requested_at IS NOT NULL"
+        " AND state IN ('downloading', 'initializing', 'ready')",
+        [worker.pk],
+    )
+    return {key for (key,) in rows}
 
 
 def _claim(worker: Worker, slots: int) -> list[Download]:
@@ -79,6 +113,29 @@ def _claim(worker: Worker, slots: int) -> list[Download]:
     return claimed
 
 
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """A running download of a worker, as its row says."""
+
+    attempt: int
+    is_cancel_asked: bool
+    is_keep_asked: bool
+
+
+def held_by(worker: Worker) -> dict[int, Held]:
+    """Return the running downloads of a worker by their keys, with what they were asked for."""
+    rows = ask(
+        "SELECT id, attempt, cancel_requested_at IS NOT NULL, keep_requested_by <> ''"
+        " FROM downloads_download"
+        " WHERE worker_id = %s AND state IN ('downloading', 'initializing', 'ready')",
+        [worker.pk],
+    )
+    return {
+        key: Held(attempt=attempt, is_cancel_asked=bool(cancel), is_keep_asked=bool(keep))
+        for key, attempt, cancel, keep in rows
+    }
+
+
 def running_now() -> Running:
     return Running.count(Download.objects.running().order_by().values_list("owner_id", "site"))
 
@@ -95,22 +152,21 @@ def _turns(
 
     One index look-up a user, however many downloads wait.
     """
+    sites = shut | running.full_sites(limits)
+    may_begin = " AND ".join([_claimable(), *_none_of("site", sites), *_none_of("id", passed_over)])
+
+    first = (
+        "SELECT id FROM downloads_download"  # noqa: S608
+        f" WHERE owner_id {{}} AND {may_begin} {IN_ORDER} LIMIT 1"
+    )
+    users = get_user_model()._meta.db_table
+    sql = (
+        f"SELECT id, ({first.format('= users.id')}) FROM {users} users"  # noqa: S608
+        f" UNION ALL SELECT NULL, ({first.format('IS NULL')})"
+    )
+    found = ask(sql, 2 * [*_due_at(now), *sites, *passed_over])
     full = running.full_owners(limits)
-    candidates = Download.objects.claimable(now)
-    if sites := shut | running.full_sites(limits):
-        candidates = candidates.exclude(site__in=sites)
-    if passed_over:
-        candidates = candidates.exclude(pk__in=passed_over)
-    first = candidates.filter(owner=OuterRef("pk")).values("pk")[:1]
-    users = get_user_model().objects.exclude(
-        pk__in=[owner_id for owner_id in full if owner_id is not None]
-    )
-    found: dict[int | None, int | None] = dict(
-        users.annotate(first=Subquery(first)).values_list("pk", "first")
-    )
-    if None not in full:
-        found[None] = candidates.filter(owner=None).values_list("pk", flat=True).first()
-    keys = {owner_id: key for owner_id, key in found.items() if key is not None}
+    keys = {owner: key for owner, key in found if key is not None and owner not in full}
     priorities = (
         dict(Download.objects.filter(pk__in=keys.values()).values_list("pk", "priority"))
         if len(keys) > 1  # else there is nothing to compare
@@ -122,16 +178,23 @@ def _turns(
     ]
 
 
+def _none_of(column: str, values: Collection[Any]) -> list[str]:
+    """Return the condition that a column has none of these values, if there are any."""
+    return [f"{column} NOT IN ({', '.join(['%s'] * len(values))})"] if values else []
+
+
 def _locked(key: int) -> Download | None:
     """Lock a waiting download; None when somebody else locks it, cancelled it or paused it.
 
     Waiting for that lock could deadlock: its holder may wait for the counter of seqs, which this
     claim holds.
     """
-    rows = Download.objects.filter(pk=key, state=State.CREATED, paused_at=None)
+    sql = (
+        "SELECT * FROM downloads_download WHERE id = %s AND state = 'created' AND paused_at IS NULL"
+    )
     if connection.features.has_select_for_update_skip_locked:
-        rows = rows.select_for_update(skip_locked=True)
-    return rows.first()
+        sql += " FOR UPDATE SKIP LOCKED"
+    return next(iter(Download.objects.raw(sql, [key])), None)
 
 
 def _send(download: Download, worker: Worker, now: datetime) -> None:
@@ -147,7 +210,7 @@ def _send(download: Download, worker: Worker, now: datetime) -> None:
         error_class=None,
         error_data={},
     )
-    Attempt.objects.create(
+    attempt = Attempt(
         download=download,
         number=download.attempt,
         host=worker.host,
@@ -155,3 +218,4 @@ def _send(download: Download, worker: Worker, now: datetime) -> None:
         directory=download.directory,
         started_at=now,
     )
+    insert(attempt)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 NOBODY = 0  # the owner of downloads without one; no user has this key
 Group = tuple[int, str, str]  # owner or NOBODY, state, outcome or ""
+Standing = tuple[str, str | None]  # state and outcome of a download
 
 
 class CountsQuerySet(models.QuerySet["Counts"]):
@@ -70,18 +71,13 @@ class Counts(models.Model):
         cls._add("VALUES (%s, %s, %s, %s)", values)
 
     @classmethod
-    def move(cls, download_id: int, *, state: str, outcome: str | None) -> None:
-        """Count a download as its row says, and no longer in the given state and outcome.
+    def move(cls, owner_id: int | None, *, before: Standing, after: Standing) -> None:
+        """Count one download of an owner no longer as before a move, but as after it.
 
-        The owner is the row's: the user may have been deleted since somebody read it. The caller
-        has written the row and locked the counter of seqs.
+        The owner is the row's, as the move found it. The caller has locked the counter of seqs.
         """
-        cls._add(
-            f"SELECT COALESCE(owner_id, {NOBODY}), %s, %s, -1 {_DOWNLOAD}"
-            f" UNION ALL SELECT COALESCE(owner_id, {NOBODY}), state, COALESCE(outcome, ''), 1"
-            f" {_DOWNLOAD}",
-            [str(state), str(outcome or ""), download_id, download_id],
-        )
+        values = [(owner_id or NOBODY, *map(_word, each)) for each in (before, after)]
+        cls._add("VALUES (%s, %s, %s, -1), (%s, %s, %s, 1)", [*values[0], *values[1]])
 
     @classmethod
     def remove(cls, download_id: int) -> None:
@@ -110,6 +106,10 @@ class Counts(models.Model):
                 " DO UPDATE SET number = downloads_counts.number + excluded.number",
                 values,
             )
+
+
+def _word(word: str | None) -> str:
+    return str(word or "")
 
 
 _DOWNLOAD = "FROM downloads_download WHERE id = %s"

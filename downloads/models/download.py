@@ -1,6 +1,7 @@
 """A download: its row, its queries, and every write of its state."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
@@ -10,9 +11,11 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 
+from downloads.models import statements
 from downloads.models.archive import ArchivedMedia
 from downloads.models.counts import Counts
 from downloads.models.library import LibraryEntry, PublishedFile
+from downloads.models.logs import AttemptLog
 from downloads.models.progress import Progress
 from downloads.models.search import condition_of, few_among, few_of
 from downloads.models.stream import Deletion, StreamPosition, Transition
@@ -22,6 +25,7 @@ from downloads.models.transactions import (
     IllegalMove,
     LostDownload,
     choices,
+    joined_transaction,
     plain_values,
     short_transaction,
     storable,
@@ -68,6 +72,26 @@ class Likely(models.Func):
     def as_postgresql(self, compiler: "SQLCompiler", _connection: object) -> Any:
         """Compile the condition alone: PostgreSQL has statistics of its rows."""
         return compiler.compile(self.source_expressions[0])
+
+
+def any_in(states: Collection[State]) -> bool:
+    """Say whether a download is in one of these states, some of which are given.
+
+    A worker asks at each of its looks, for ever, and the ORM takes ten times as long to write the
+    question as the database to answer it.
+    """
+    those = ", ".join(f"'{state.value}'" for state in sorted(states))
+    sql = f"SELECT 1 FROM downloads_download WHERE state IN ({those}) LIMIT 1"  # noqa: S608
+    return bool(statements.ask(sql))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One change of state, of several that are written together."""
+
+    to: State
+    reason: str
+    data: Mapping[str, Any] = field(default_factory=dict)  # as of `Download.move`
 
 
 class DownloadQuerySet(models.QuerySet["Download"]):
@@ -209,6 +233,9 @@ class Download(models.Model):
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
     forgotten_at = models.DateTimeField(null=True, editable=False)  # set while it is deleted
+    # Its moves before the first that is there were pruned so many days after it had ended. None:
+    # its history is whole.
+    history_days = models.PositiveIntegerField(null=True, editable=False)
 
     objects = DownloadQuerySet.as_manager()
 
@@ -423,33 +450,55 @@ class Download(models.Model):
         `data` are codes and numbers for the history, and at most a `message` that somebody else
         wrote. `columns` are written along. On success this instance shows the new values.
         """
-        origin = State(self.state)
-        if not can_move(origin, to, outcome=Outcome(self.outcome) if self.outcome else None):
-            raise IllegalMove(f"{self.correlation_id}: {origin} → {to}")
+        step = Step(to=to, reason=reason, data=data or {})
+        return self.move_on([step], actor=actor, **columns)
+
+    def move_on(self, steps: Sequence[Step], *, actor: str, **columns: Any) -> "Transition":
+        """Change the state once or several times, at one instant; see `move`.
+
+        Nobody sees the states between, and no crash leaves one. Returns the last transition.
+        """
         now = timezone.now()
         if "error_data" in columns:
             columns["error_data"] = tellable(columns["error_data"])
-        values = {**_columns_of(to, now), **columns, "state": to, "updated_at": now}
-        with short_transaction():
-            self._write(values)
-            self._begin_or_end_progress(origin, to, now)
-            entry = Transition(
-                seq=StreamPosition.take(1),
-                download=self,
-                from_state=origin,
-                to_state=to,
-                at=now,
-                actor=actor,
-                reason=reason,
-                data=tellable(data or {}),
-                attempt=values.get("attempt", self.attempt),
-                outcome=values.get("outcome", self.outcome),
-                error_class=values.get("error_class", self.error_class),
-            )
-            entry.save(force_insert=True)
-            Counts.move(self.pk, state=origin, outcome=self.outcome)
-        self._show(values)
-        return entry
+        before = self.state, self.outcome
+        values: dict[str, Any] = {"updated_at": now}
+        entries = []
+        for step in steps:
+            origin = State(values.get("state", self.state))
+            outcome = values.get("outcome", self.outcome)
+            if not can_move(origin, step.to, outcome=Outcome(outcome) if outcome else None):
+                raise IllegalMove(f"{self.correlation_id}: {origin} → {step.to}")
+            values |= {**_columns_of(step.to, now), **columns, "state": step.to}
+            entries.append(self._transition(origin, step, values, actor=actor, at=now))
+        with joined_transaction():
+            owner_id = self._write(values)
+            self._begin_or_end_progress(State(before[0]), steps[-1].to, now)
+            first = StreamPosition.take(len(entries))
+            for number, entry in enumerate(entries):
+                entry.seq = first + number
+            statements.insert(*entries)
+            after = values["state"], values.get("outcome", self.outcome)
+            Counts.move(owner_id, before=before, after=after)
+        self._show({**values, "owner_id": owner_id})
+        return entries[-1]
+
+    def _transition(
+        self, origin: State, step: Step, values: Mapping[str, Any], *, actor: str, at: datetime
+    ) -> Transition:
+        """Make the entry of the history for a step; `values`: columns as they are after it."""
+        return Transition(
+            download=self,
+            from_state=origin,
+            to_state=step.to,
+            at=at,
+            actor=actor,
+            reason=step.reason,
+            data=tellable(step.data),
+            attempt=values.get("attempt", self.attempt),
+            outcome=values.get("outcome", self.outcome),
+            error_class=values.get("error_class", self.error_class),
+        )
 
     def complete(
         self,
@@ -476,20 +525,19 @@ class Download(models.Model):
                 error_data={},
                 media=self.media if media is None else dict(media),
             )
-            # The owner is the row's: the user may have been deleted meanwhile.
-            row = Download.objects.only("owner_id", "extractor", "media_id").get(pk=self.pk)
-            row._archive(transition.at)
-            entry = LibraryEntry.objects.create(
+            self._archive(transition.at)
+            entry = LibraryEntry(
                 correlation_id=self.correlation_id,
                 download=self,
-                owner_id=row.owner_id,
+                owner_id=self.owner_id,
                 path=self.library_path,
                 url=self.url,
                 site=self.site,
                 title=title,
                 published_at=transition.at,
             )
-            PublishedFile.objects.bulk_create(PublishedFile(entry=entry, **file) for file in files)
+            statements.insert(entry)
+            statements.insert(*(PublishedFile(entry=entry, **file) for file in files))
 
     def complete_as_had(self, *, have: "Download", actor: str, **columns: Any) -> None:
         """Move to COMPLETED without files: its owner has those of another download.
@@ -522,7 +570,7 @@ class Download(models.Model):
 
         Raises LostDownload when the row has another state or attempt by now.
         """
-        with short_transaction():
+        with joined_transaction():
             self._write(columns)
         self._show(columns)
 
@@ -531,13 +579,13 @@ class Download(models.Model):
 
         In the caller's transaction no cancel can be asked for before its commit.
         """
-        with short_transaction():
-            values = {name: storable(value) for name, value in columns.items()}
-            updated = self._fenced().filter(cancel_requested_at=None).update(**values)
-        if not updated:
-            if self._fenced().exists():
-                raise CancelWasAsked(self.correlation_id)
-            raise LostDownload(self.correlation_id)
+        try:
+            with joined_transaction():
+                self._write(columns, cancel_requested_at=None)
+        except LostDownload:
+            if Download.objects.filter(pk=self.pk, **self._fence()).exists():
+                raise CancelWasAsked(self.correlation_id) from None
+            raise
         self._show(columns)
 
     def decide_to_publish(
@@ -546,17 +594,20 @@ class Download(models.Model):
         library_path: str,
         manifest: dict[str, Any],
         thumbnail: Thumbnail | None = None,
+        log: AttemptLog | None = None,
         **columns: Any,
     ) -> None:
         """Record under which name the files will appear: from here on a cancel has lost.
 
-        `columns` are written along, and a `thumbnail` that is not written yet. Raises
+        `columns` are written along, and a `thumbnail` and a `log` that are not written yet. Raises
         CancelWasAsked when the cancel was first, LostDownload when the row is not ours.
         """
         with short_transaction():
             self.note_unless_cancelled(library_path=library_path, manifest=manifest, **columns)
             if thumbnail is not None:
                 Thumbnail.objects.keep(thumbnail)
+            if log is not None:
+                AttemptLog.objects.write(log)
 
     def ask_to_cancel(self, *, actor: str) -> bool:
         """Ask the worker of a running download to stop it. A request, not a transition.
@@ -607,33 +658,41 @@ class Download(models.Model):
     def _begin_or_end_progress(self, origin: State, to: State, now: datetime) -> None:
         """Make the progress row with DOWNLOADING, and delete it after that."""
         if to is State.DOWNLOADING:
-            Progress.objects.create(
-                download=self, attempt=self.attempt, phase=Phase.EXTRACTING, updated_at=now
+            phase = Phase.EXTRACTING
+            statements.insert(
+                Progress(download=self, attempt=self.attempt, phase=phase, updated_at=now)
             )
         elif origin is State.DOWNLOADING:
-            Progress.objects.filter(download=self).delete()
+            statements.ask("DELETE FROM downloads_progress WHERE download_id = %s", [self.pk])
 
     def _archive(self, at: datetime) -> None:
         """Remember that its owner has the video, if its site has an id for it."""
         if self.media_id:
             known = {"extractor": self.extractor, "media_id": self.media_id}
             media = ArchivedMedia(owner_id=self.owner_id, added_at=at, **known)
-            ArchivedMedia.objects.bulk_create([media], ignore_conflicts=True)
+            statements.insert(media, or_else="ON CONFLICT DO NOTHING")
 
-    def _fenced(self) -> DownloadQuerySet:
+    def _fence(self) -> dict[str, Any]:
+        """Return what the row must still show."""
         # The outcome tells CLEANED from CLEANED after a retry that was cancelled at once.
-        rows = Download.objects.filter(
-            pk=self.pk, state=self.state, attempt=self.attempt, outcome=self.outcome
-        )
+        shown = {"attempt": self.attempt, "state": self.state, "outcome": self.outcome}
         # A recovery that read the row before the decision to publish must not write it: the files
         # may be in the library by now.
-        return rows.filter(library_path=self.library_path) if self.is_running else rows
+        return shown | ({"library_path": self.library_path} if self.is_running else {})
 
-    def _write(self, columns: dict[str, Any]) -> None:
-        """Write columns, fenced, in the caller's transaction."""
+    def _write(self, columns: Mapping[str, Any], **also: Any) -> int | None:
+        """Write columns, fenced, in the caller's transaction; return the key of the row's owner.
+
+        The owner may be another than this instance shows: a user may have been deleted. `also` are
+        more columns that the row must show. Raises LostDownload.
+        """
         values = {name: storable(value) for name, value in columns.items()}
-        if self._fenced().update(**values) != 1:
+        where = {"id": self.pk, **self._fence(), **also}
+        owners = statements.update(Download, values, where=where, returning="owner")
+        if not owners:
             raise LostDownload(self.correlation_id)
+        owner_id: int | None = owners[0][0]
+        return owner_id
 
     def _show(self, columns: dict[str, Any]) -> None:
         for name, value in columns.items():

@@ -1,35 +1,32 @@
 """The logs of attempts: one row for each, kept as long as its download."""
 
+from contextlib import suppress
+
 from django.db import IntegrityError, models
 
+from downloads.models.statements import insert
 from downloads.models.transactions import database_now, short_transaction, storable
 from downloads.rules.words import say
 
 
 class AttemptLogQuerySet(models.QuerySet["AttemptLog"]):
-    def keep(self, download_id: int, attempt: int, *, text: str, left_out: int) -> None:
+    def keep(self, row: "AttemptLog") -> None:
         """Write the log of an attempt over what was written of it before.
 
         Only the worker of the attempt writes its row, so that a worker that lost its download
         cannot touch the log of a later attempt. Nothing is kept of a download that was deleted.
         """
-        row = AttemptLog(
-            download_id=download_id,
-            attempt=attempt,
-            text=storable(text),
-            left_out=left_out,
-            updated_at=database_now(),
+        with suppress(IntegrityError), short_transaction():
+            self.write(row)
+
+    def write(self, row: "AttemptLog") -> None:
+        """Write it as `keep` does, in the caller's transaction, in which its download is there."""
+        row.text, row.updated_at = storable(row.text), database_now()
+        insert(
+            row,
+            or_else="ON CONFLICT (download_id, attempt) DO UPDATE SET text = excluded.text,"
+            " left_out = excluded.left_out, updated_at = excluded.updated_at",
         )
-        try:
-            with short_transaction():
-                self.bulk_create(
-                    [row],
-                    update_conflicts=True,
-                    unique_fields=["download", "attempt"],
-                    update_fields=["text", "left_out", "updated_at"],
-                )
-        except IntegrityError:
-            return
 
 
 class AttemptLog(models.Model):

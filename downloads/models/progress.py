@@ -1,8 +1,20 @@
 """The progress of running downloads."""
 
+from typing import Any
+
 from django.db import models
 
+from downloads.models.statements import update
 from downloads.rules.states import Phase
+
+
+class ProgressManager(models.Manager["Progress"]):
+    """The progress of all downloads."""
+
+    def note(self, download_id: int, attempt: int, **columns: Any) -> bool:
+        """Write the progress of an attempt; False when it has ended."""
+        present = {"download": download_id, "attempt": attempt}
+        return bool(update(Progress, columns, where=present, returning="download"))
 
 
 class Progress(models.Model):
@@ -20,6 +32,8 @@ class Progress(models.Model):
     fragments = models.PositiveIntegerField(default=0)  # of the file that is fetched now
     entries = models.PositiveIntegerField(default=0)  # read of a list so far
     updated_at = models.DateTimeField()
+
+    objects = ProgressManager()
 
     class Meta:
         verbose_name_plural = "progress"

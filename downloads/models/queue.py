@@ -4,6 +4,7 @@ from typing import Self
 
 from django.db import connection, models
 
+from downloads.models.statements import ask
 from downloads.models.transactions import database_now, short_transaction
 
 MUTEX = 0x766E73697465  # of pg_advisory_xact_lock, in this database: "vnsite"
@@ -32,6 +33,10 @@ class Queue(models.Model):
     def current(cls) -> Self:
         """Return the row, or an open queue that is not saved."""
         return cls.objects.filter(pk=1).first() or cls(pk=1)
+
+    @classmethod
+    def is_paused(cls) -> bool:
+        return bool(ask("SELECT 1 FROM downloads_queue WHERE id = 1 AND paused_at IS NOT NULL"))
 
     @classmethod
     def pause(cls, *, actor: str) -> bool:

@@ -1,5 +1,6 @@
 """Compares the migrations of the database with those of this code, and tells its version."""
 
+import functools
 import tomllib
 from pathlib import Path
 
@@ -25,9 +26,12 @@ def applied_migrations(known: Migrations) -> Migrations:
     return frozenset((app, name) for app, name in applied if app in apps)
 
 
-def why_foreign(known: Migrations) -> str:
-    """Return why this database is not this code's, or "". Raises DatabaseError."""
-    unknown = applied_migrations(known) - known
+def why_foreign(known: Migrations, *, applied: Migrations | None = None) -> str:
+    """Return why this database is not this code's, or "". Raises DatabaseError.
+
+    `applied`: what the database has seen; None: it is asked.
+    """
+    unknown = (applied_migrations(known) if applied is None else applied) - known
     if not unknown:
         return ""
     return f"the database was made by another version of vnsite ({named(unknown)})"
@@ -42,8 +46,15 @@ def named(migrations: Migrations) -> str:
 
 def version_on_disk() -> str:
     """Return the version in pyproject.toml; "" while that cannot be read or is half written."""
+    path = Path(settings.BASE_DIR, "pyproject.toml")
     try:
-        project = tomllib.loads(Path(settings.BASE_DIR, "pyproject.toml").read_text())["project"]
-        return str(project["version"])
+        now = path.stat()
+        return _version_in(path, now.st_ino, now.st_mtime_ns, now.st_size)
     except (OSError, KeyError, tomllib.TOMLDecodeError):
         return ""
+
+
+@functools.lru_cache(maxsize=1)
+def _version_in(path: Path, *_: int) -> str:
+    """Read the version, once for each content of the file: a worker asks for ever."""
+    return str(tomllib.loads(path.read_text())["project"]["version"])

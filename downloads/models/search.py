@@ -42,14 +42,14 @@ def few_among(downloads: QuerySet[Any], search: Search) -> Q:
     return Q()
 
 
-def few_of(downloads: QuerySet[Any]) -> Q:
-    """Return the condition that names the keys of these downloads, if they are few."""
-    keys = _keys(downloads)
+def few_of(rows: QuerySet[Any]) -> Q:
+    """Return the condition that names the keys of these rows, if they are few."""
+    keys = _keys(rows)
     return Q(pk__in=keys) if len(keys) <= FEW else Q()
 
 
-def _keys(downloads: QuerySet[Any]) -> list[int]:
-    return list(downloads.order_by().values_list("pk", flat=True)[: FEW + 1])
+def _keys(rows: QuerySet[Any]) -> list[int]:
+    return list(rows.order_by().values_list("pk", flat=True)[: FEW + 1])
 
 
 def _sensible(search: Search) -> list[Part]:
@@ -78,23 +78,24 @@ def _with_trigrams_of(words: list[str]) -> Iterator[list[int]]:
         cursor.execute(
             "SELECT rowid FROM downloads_search WHERE downloads_search MATCH %s UNION ALL"  # noqa: S608
             f" SELECT id FROM downloads_download WHERE correlation_id IN ({places}) LIMIT %s",
-            [" AND ".join(f'"{_quoted(word)}"' for word in words), *map(str.lower, words), FEW + 1],
+            [" AND ".join(f'"{quoted(word)}"' for word in words), *map(str.lower, words), FEW + 1],
         )
         yield [key for (key,) in cursor.fetchall()]
 
 
-def has_trigrams() -> bool:
-    """Return whether the database could make the index of words: see `migrations._search`."""
+def has_trigrams(table: str = "downloads_search") -> bool:
+    """Return whether the database could make an index of words: see `migrations._search`."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT to_regclass('downloads_search')"
+            "SELECT to_regclass(%s)"
             if connection.vendor == "postgresql"
-            else "SELECT MAX(name) FROM sqlite_master WHERE name = 'downloads_search'"
+            else "SELECT MAX(name) FROM sqlite_master WHERE name = %s",
+            [table],
         )
         return cursor.fetchone()[0] is not None
 
 
-def _quoted(word: str) -> str:
+def quoted(word: str) -> str:
     """Return a word as it stands in a phrase of FTS5, where nothing else has a meaning."""
     return word.replace('"', '""')
 
@@ -112,13 +113,13 @@ def _text(text: str) -> Q:
     return in_texts | Q(correlation_id=text.lower())
 
 
-def _host(host: str) -> Q:
+def of_host(host: str) -> Q:
     """Those of a site, of its subdomains, and with whatever port."""
     return Q(site=host) | Q(site__startswith=f"{host}:") | Q(site__endswith=f".{host}")
 
 
 def _sites_of(host: str) -> Q:
-    """As `_host`, by the names of the sites that there are."""
+    """As `of_host`, by the names of the sites that there are."""
     with connection.cursor() as cursor:
         cursor.execute(SITES)
         sites = [site for (site,) in cursor.fetchall() if site is not None]
@@ -146,7 +147,7 @@ def _id(start: str) -> Q:
     return Q(correlation_id__gte=start, correlation_id__lt=f"{start}{chr(0x10FFFF)}")
 
 
-def _owner(name: str) -> Q:
+def owned_by(name: str) -> Q:
     owners = get_user_model().objects.filter(username__iexact=name)
     return Q(owner__in=list(owners.values_list("pk", flat=True)))
 
@@ -163,7 +164,7 @@ def _is(value: Is) -> Q:
     }[value]
 
 
-def _instant(value: date | timedelta) -> datetime:
+def instant_of(value: date | timedelta) -> datetime:
     """Return the beginning of a day, where the reader is, or the instant so long ago."""
     if isinstance(value, timedelta):
         return timezone.now() - value
@@ -172,13 +173,13 @@ def _instant(value: date | timedelta) -> datetime:
 
 CONDITIONS: dict[str, Callable[[Any], Q]] = {
     "": _text,
-    "host": _host,
+    "host": of_host,
     "state": _state,
     "error": lambda value: Q(error_class=value),
     "id": _id,
-    "after": lambda value: Q(created_at__gte=_instant(value)),
-    "before": lambda value: Q(created_at__lt=_instant(value)),
-    "owner": _owner,
+    "after": lambda value: Q(created_at__gte=instant_of(value)),
+    "before": lambda value: Q(created_at__lt=instant_of(value)),
+    "owner": owned_by,
     "batch": lambda value: Q(batch=value),
     "is": _is,
 }

@@ -12,6 +12,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
+from downloads.models.statements import ask
 from downloads.models.transactions import choices, database_now, short_transaction
 from downloads.rules.breaker import Breaker, latest_end
 from downloads.rules.errors import ErrorClass
@@ -26,11 +27,16 @@ class SiteQuerySet(models.QuerySet["Site"]):
         """Sites whose breaker is open at `now` (of `database_now`)."""
         return self.filter(waits_until__gt=now, waits_until__lte=latest_end(now)).order_by("host")
 
-    def all_particular(self, now: datetime) -> Self:
-        """Sites that wait at `now`, and those with limits of their own."""
+    def all_particular(self, now: datetime) -> list["Site"]:
+        """Return the sites that wait at `now`, and those with limits of their own."""
+        if not ask(
+            "SELECT 1 FROM downloads_site WHERE pause_seconds IS NOT NULL"
+            " OR running_limit IS NOT NULL OR waits_until IS NOT NULL LIMIT 1"
+        ):
+            return []  # nearly always
         has_limits = Q(pause_seconds__isnull=False) | Q(running_limit__isnull=False)
         is_open = Q(waits_until__gt=now, waits_until__lte=latest_end(now))
-        return self.filter(has_limits | is_open).order_by("host")
+        return list(self.filter(has_limits | is_open).order_by("host"))
 
     def refused(
         self,
@@ -61,13 +67,14 @@ class SiteQuerySet(models.QuerySet["Site"]):
 
     def answered(self, host: str) -> bool:
         """Close a site's breaker and forget its failures; return whether it had been opened."""
-        failing = self.filter(host=host, failures__gt=0)
-        site = failing.first()
-        if site is None:  # nearly always: saves a write, which has to queue
-            return False
-        now = database_now()
-        failing.update(failures=0, error_class=None, waits_until=None, changed_at=now)
-        return site.waits_until is not None
+        found = ask(
+            "SELECT waits_until IS NOT NULL FROM downloads_site WHERE host = %s AND failures > 0",
+            [host],
+        )
+        if found:  # seldom: a write has to queue
+            now, failing = database_now(), self.filter(host=host, failures__gt=0)
+            failing.update(failures=0, error_class=None, waits_until=None, changed_at=now)
+        return any(was_opened for (was_opened,) in found)
 
     def set_limits(self, host: str, **limits: Any) -> None:
         """Write limits of a site, and nothing else: its breaker moves by itself meanwhile.
@@ -151,7 +158,7 @@ class Manners:
     @classmethod
     def read(cls, now: datetime) -> Self:
         """Read them at `now` (of `database_now`), with one query while no site has a pause."""
-        sites = list(Site.objects.all_particular(now))
+        sites = Site.objects.all_particular(now)
         pauses = Pauses(
             usual_seconds=settings.VNSITE.site_pause_seconds,
             of_sites={

@@ -13,13 +13,15 @@ DELETIONS_KEPT = timedelta(days=30)
 
 
 class StreamPosition(models.Model):
-    """The counter row: the seq of the newest transition or deletion.
+    """The counter row: the seq of the newest transition or deletion, and of the newest pruned one.
 
     An ordinary row and not a sequence of the database: its lock is held until the transaction
     commits, so that seqs become visible in their order and without gaps.
     """
 
     value = models.BigIntegerField(default=0)
+    # No transition with a higher seq was pruned: whoever is that far has missed none of them.
+    pruned = models.BigIntegerField(default=0)
 
     def __str__(self) -> str:
         return str(self.value)
@@ -28,6 +30,16 @@ class StreamPosition(models.Model):
     def current(cls) -> int:
         """Return the seq of the newest committed transition; 0 when there is none."""
         return cls.objects.filter(pk=1).values_list("value", flat=True).first() or 0
+
+    @classmethod
+    def newest_pruned(cls) -> int:
+        """Return the highest seq that a pruned transition may have had; 0 when there is none."""
+        return cls.objects.filter(pk=1).values_list("pruned", flat=True).first() or 0
+
+    @classmethod
+    def prune_to(cls, seq: int) -> None:
+        """Allow to prune transitions up to this seq, before that is done; never takes it back."""
+        cls.objects.filter(pk=1, pruned__lt=seq).update(pruned=seq)
 
     @classmethod
     def take(cls, count: int) -> int:
@@ -58,8 +70,11 @@ class StreamPosition(models.Model):
 
 
 class Transition(models.Model):
-    """One stored change of state. Append-only: triggers refuse UPDATE, and DELETE without its
-    download. The table is the event stream."""
+    """One stored change of state. The table is the event stream.
+
+    Append-only: triggers refuse UPDATE, and DELETE unless its download goes too or `retention`
+    prunes it.
+    """
 
     seq = models.BigIntegerField(primary_key=True)
     download = models.ForeignKey("Download", on_delete=models.CASCADE, related_name="transitions")

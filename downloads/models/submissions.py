@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -130,20 +130,25 @@ def submit_what_fits(
     priority: int = 0,
     is_again: bool = False,
     columns: Sequence[Mapping[str, Any]] = (),
+    purpose: str = "",
 ) -> list[Submitted | None]:
     """Like `submit`, with None for each wish for which the owner has too many waiting.
 
     `columns` are further ones of each wish's new download; with them `is_again` does not count.
-    The new downloads of several wishes have a `batch` in common.
+    The new downloads of several wishes have a `batch` in common. Equal wishes with another
+    `purpose` are not the same.
     """
     columns = columns or [{"is_again": is_again}] * len(wishes)
+    submit_once = partial(
+        _submit, wishes, columns, owner=owner, actor=actor, priority=priority, purpose=purpose
+    )
     try:
         with short_transaction():
-            return _submit(wishes, columns, owner=owner, actor=actor, priority=priority)
+            return submit_once()
     except IntegrityError:
         # PostgreSQL: the same wish was retried while we looked. Now we see it.
         with short_transaction():
-            return _submit(wishes, columns, owner=owner, actor=actor, priority=priority)
+            return submit_once()
 
 
 def take_turn(owner_id: int | None) -> None:
@@ -169,12 +174,13 @@ def _submit(
     owner: "User | None",
     actor: str,
     priority: int,
+    purpose: str,
 ) -> list[Submitted | None]:
     take_turn(owner.pk if owner else None)
     now = timezone.now()
     batch = secrets.token_hex(6) if len(wishes) > 1 else None
     wishes = [(url, without_past(options, now)) for url, options in wishes]
-    fingerprints = [fingerprint(url, options) for url, options in wishes]
+    fingerprints = [fingerprint(url, options, purpose=purpose) for url, options in wishes]
     waiting = Download.objects.active().filter(owner=owner, fingerprint__in=set(fingerprints))
     present = {download.fingerprint: download for download in waiting} if owner else {}
     room = _room_to_wait(owner)
@@ -234,9 +240,9 @@ def without_past(options: DownloadOptions, now: datetime) -> DownloadOptions:
     return options.with_overrides(start_at=None)
 
 
-def fingerprint(url: str, options: DownloadOptions) -> str:
+def fingerprint(url: str, options: DownloadOptions, *, purpose: str = "") -> str:
     """Return a hash of URL and chosen options, equal for two wishes that are the same."""
-    text = f"[{json.dumps(url)},{_chosen(options)}]"
+    text = f"[{json.dumps(url)},{_chosen(options)}]{purpose}"
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -41,6 +41,17 @@ def short_transaction() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def joined_transaction() -> Iterator[None]:
+    """Be in the caller's transaction, or open a short one.
+
+    Without a savepoint, which costs two statements: what raises here after its first write must
+    end the caller's transaction as well.
+    """
+    with nullcontext() if connection.in_atomic_block else short_transaction():
+        yield
+
+
 def database_now() -> datetime:
     """Return the instant by the clock that all machines share: that of PostgreSQL.
 

@@ -39,8 +39,8 @@ class Worker(models.Model):
     slots = models.PositiveIntegerField()
     version = models.CharField(max_length=64, default="")  # of vnsite; "": it is not known
     yt_dlp = models.CharField(max_length=64, default="")  # version of its next attempts; "": none
-    # What it and all that it started use, between two heartbeats and at the last of them. None: it
-    # is not known yet.
+    # What it and all that it started use, between two measurements and at the last of them. None:
+    # it is not known yet.
     cpu_percent = models.FloatField(null=True)  # of one core
     memory_bytes = models.BigIntegerField(null=True)
     clock_ahead_seconds = models.FloatField(default=0.0)  # its clock, compared with the database's

@@ -194,6 +194,10 @@ BY_CODE: dict[str, Advice] = {
         sentence=marked("The video has no sound."),
         next_step=marked("Retry as a video."),
     ),
+    "not_a_list": Advice(
+        sentence=marked("The link is of one video, not of a list."),
+        next_step=marked("Give the subscription the link of a channel, playlist or feed."),
+    ),
     "not_decrypted": Advice(
         sentence=marked("A part of the encrypted stream could not be decrypted."),
         next_step=marked("Retry. If it happens again, the site's key does not fit its stream."),
@@ -225,6 +229,14 @@ BY_CODE: dict[str, Advice] = {
     "server_error": Advice(
         sentence=marked("The site answered that it has an error of its own."),
         next_step=marked("Retry later; such errors are usually mended soon."),
+    ),
+    "slow_filter": Advice(
+        sentence=marked("A regular expression of the subscription takes too long."),
+        next_step=marked("Make it simpler, or use words."),
+    ),
+    "unusable_options": Advice(
+        sentence=marked("The options of the subscription are not those of this version."),
+        next_step=marked("Edit the subscription and save it anew."),
     ),
     "wrong_address": Advice(
         sentence=marked("The page gives an address for its video that cannot be right."),

@@ -7,6 +7,7 @@ database nor the secret key nor another download's files, and can signal no proc
 
 import ctypes
 import os
+import stat
 import struct
 import sys
 import sysconfig
@@ -64,12 +65,13 @@ SYSTEM = (
 )
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full")
 
-_libc = ctypes.CDLL(None, use_errno=True)
+# Looked up here, once for all children.
+_syscall = ctypes.CDLL(None, use_errno=True).syscall
 
 
 def version() -> int:
     """Return the kernel's Landlock version, from 1; 0 when Landlock is missing or disabled."""
-    answer = int(_libc.syscall(CREATE_RULESET, None, 0, VERSION))
+    answer = int(_syscall(CREATE_RULESET, None, 0, VERSION))
     return max(answer, 0)
 
 
@@ -92,12 +94,12 @@ def confine(directory: Path, *, readable: Iterable[Path]) -> bool:
     handled = KNOWN.get(abi, NEWEST_KNOWN)
     ruleset = _create(handled, scoped=abi > NEWEST_WITHOUT_SCOPES)
     try:
-        _allow(ruleset, directory, handled)
+        _allow(ruleset, str(directory), handled)
         for device in DEVICES:
-            _allow(ruleset, Path(device), handled & (READ_FILE | WRITE_FILE | TRUNCATE))
-        for place in (*map(Path, SYSTEM), *readable):
+            _allow(ruleset, device, handled & (READ_FILE | WRITE_FILE | TRUNCATE))
+        for place in (*SYSTEM, *map(str, readable)):
             _allow(ruleset, place, handled & READ)
-        _check(_libc.syscall(RESTRICT_SELF, ruleset, 0))
+        _check(_syscall(RESTRICT_SELF, ruleset, 0))
     finally:
         os.close(ruleset)
     return True
@@ -107,17 +109,17 @@ def _create(handled: int, *, scoped: bool) -> int:
     scopes = NO_ABSTRACT_SOCKETS | NO_SIGNALS
     # handled_access_fs, handled_access_net (none: the guard judges addresses), scoped
     attributes = struct.pack("=QQQ", handled, 0, scopes) if scoped else struct.pack("=Q", handled)
-    return _check(_libc.syscall(CREATE_RULESET, attributes, len(attributes), 0))
+    return _check(_syscall(CREATE_RULESET, attributes, len(attributes), 0))
 
 
-def _allow(ruleset: int, place: Path, rights: int) -> None:
+def _allow(ruleset: int, place: str, rights: int) -> None:
     with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
         descriptor = os.open(place, os.O_PATH | os.O_CLOEXEC)
         try:
-            if not place.is_dir():
+            if not stat.S_ISDIR(os.fstat(descriptor).st_mode):
                 rights &= ON_FILES
             rule = struct.pack("=Qi", rights, descriptor)
-            _check(_libc.syscall(ADD_RULE, ruleset, RULE_PATH_BENEATH, rule, 0))
+            _check(_syscall(ADD_RULE, ruleset, RULE_PATH_BENEATH, rule, 0))
         finally:
             os.close(descriptor)
 

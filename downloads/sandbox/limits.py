@@ -8,6 +8,7 @@ import struct
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from downloads.sandbox import seccomp
@@ -18,6 +19,8 @@ PR_SET_NO_NEW_PRIVS = 38
 CAPABILITY_VERSION = 0x20080522  # _LINUX_CAPABILITY_VERSION_3
 OVERRIDE_FILE_PERMISSIONS = 1 << 1 | 1 << 2  # CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
 
+NICENESS = 5  # a third of the weight of others
+
 MEMORY_BYTES = 2**30  # a child begins with 70 MiB
 OPEN_FILES = 256
 STACK_BYTES = 2**20  # of a thread; the system's 8 MiB count as used
@@ -26,10 +29,13 @@ M_ARENA_MAX = -8  # mallopt(3)
 FILE_SIZE_FACTOR = 2
 
 _libc = ctypes.CDLL(None, use_errno=True)
+# Looked up here, once for all children. Only glibc has `mallopt`.
+_prctl, _capget, _capset = _libc.prctl, _libc.capget, _libc.capset
+_mallopt = getattr(_libc, "mallopt", None)
 
 
-def _prctl(option: int, value: int) -> None:
-    _check(_libc.prctl(option, value, 0, 0, 0), "prctl")
+def _set(option: int, value: int) -> None:
+    _check(_prctl(option, value, 0, 0, 0), "prctl")
 
 
 def _check(answer: int, what: str) -> None:
@@ -43,12 +49,24 @@ def die_with_parent(signal_number: int = signal.SIGKILL) -> None:
     The caller must check afterwards that its parent is still alive: a parent that died before the
     call sends nothing (prctl(2), PR_SET_PDEATHSIG).
     """
-    _prctl(PR_SET_PDEATHSIG, signal_number)
+    _set(PR_SET_PDEATHSIG, signal_number)
 
 
 def adopt_orphans() -> None:
     """Become the parent of every descendant whose own parent dies (PR_SET_CHILD_SUBREAPER)."""
-    _prctl(PR_SET_CHILD_SUBREAPER, 1)
+    _set(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def give_way() -> None:
+    """Leave the processors to pages and to the worker when all want them; the caller leads a
+    session.
+
+    Linux schedules sessions as groups (sched(7), autogroup), and looks at niceness only within one:
+    each of four downloads would get as much as the server and the worker together.
+    """
+    os.nice(NICENESS)
+    with suppress(OSError):  # no such groups here, or another one was changed a moment ago
+        Path("/proc/self/autogroup").write_text(str(NICENESS))
 
 
 def reset_signals() -> None:
@@ -73,11 +91,11 @@ def drop_capabilities() -> None:
     """
     header = struct.pack("=Ii", CAPABILITY_VERSION, 0)
     held = ctypes.create_string_buffer(24)  # effective, permitted, inheritable: twice 32 bits each
-    _check(_libc.capget(header, held), "capget")
+    _check(_capget(header, held), "capget")
     effective, permitted, *_ = struct.unpack("=6I", held)
     kept = (effective & OVERRIDE_FILE_PERMISSIONS, permitted & OVERRIDE_FILE_PERMISSIONS)
-    _check(_libc.capset(header, struct.pack("=6I", *kept, 0, 0, 0, 0)), "capset")
-    _prctl(PR_SET_NO_NEW_PRIVS, 1)  # an exec does not restore them
+    _check(_capset(header, struct.pack("=6I", *kept, 0, 0, 0, 0)), "capset")
+    _set(PR_SET_NO_NEW_PRIVS, 1)  # an exec does not restore them
 
 
 def confine(directory: Path, *, max_bytes: int, mark: str) -> None:
@@ -94,8 +112,8 @@ def confine(directory: Path, *, max_bytes: int, mark: str) -> None:
     _lower(resource.RLIMIT_NOFILE, OPEN_FILES)
     _lower(resource.RLIMIT_AS, MEMORY_BYTES)
     threading.stack_size(STACK_BYTES)
-    if hasattr(_libc, "mallopt"):  # else each thread reserves a heap of 64 MiB for itself
-        _libc.mallopt(M_ARENA_MAX, 1)
+    if _mallopt is not None:  # else each thread reserves a heap of 64 MiB for itself
+        _mallopt(M_ARENA_MAX, 1)
     _lower(resource.RLIMIT_FSIZE, min(max_bytes * FILE_SIZE_FACTOR, sys.maxsize))
 
 

@@ -94,7 +94,12 @@ def media_tools(ffmpeg: Path) -> list[Path]:
     return [tool.resolve() for tool in tools if tool.exists()]
 
 
-def watched(wrapped: Callable[..., Any], *, stall_seconds: float) -> Any:
+def watched(
+    wrapped: Callable[..., Any],
+    *,
+    stall_seconds: float,
+    before_waiting: Callable[[], None] = lambda: None,
+) -> Any:
     """Wrap `communicate` of yt-dlp's `Popen`: raises ProgramKilled after a program was killed,
     ProgramWroteTooMuch when that was for the size of its file, ProgramHangs when it read and
     wrote nothing for so long, and DoesNotFit when ffmpeg failed at that.
@@ -104,6 +109,7 @@ def watched(wrapped: Callable[..., Any], *, stall_seconds: float) -> Any:
     """
 
     def communicate(self: Any, input: Any = None, timeout: float | None = None) -> Any:
+        before_waiting()
         name = Path(os.fsdecode(self.args[0])).name
         end_at = math.inf if timeout is None else time.monotonic() + timeout
         did, did_at = b"", time.monotonic()

@@ -72,6 +72,8 @@ def _instructions(machine: Machine, numbers: tuple[int, ...], answer: int) -> by
 # Looked up before the guard is installed, which forbids loading C functions.
 _syscall = ctypes.CDLL(None, use_errno=True).syscall
 _machine = MACHINES.get(platform.machine())
+_no_network = _instructions(_machine, _machine.refused, REFUSED) if _machine else b""
+_staying = _instructions(_machine, _machine.leaving, PRETENDED) if _machine else b""
 
 
 def is_available() -> bool:
@@ -91,7 +93,7 @@ def refuse_network() -> bool:
     Needs PR_SET_NO_NEW_PRIVS or root. False where the kernel or this module cannot: then only the
     programs' own options keep them off the network.
     """
-    return _machine is not None and _install(_machine, _machine.refused, REFUSED)
+    return _machine is not None and _install(_machine, _no_network)
 
 
 def keep_session() -> bool:
@@ -101,11 +103,10 @@ def keep_session() -> bool:
     on, where it can be found and ended. Needs and answers the same as `refuse_network`; without it
     a process that leaves is ended by who adopts it, and not at all if that was killed as well.
     """
-    return _machine is not None and _install(_machine, _machine.leaving, PRETENDED)
+    return _machine is not None and _install(_machine, _staying)
 
 
-def _install(machine: Machine, numbers: tuple[int, ...], answer: int) -> bool:
-    instructions = _instructions(machine, numbers, answer)
+def _install(machine: Machine, instructions: bytes) -> bool:
     buffer = ctypes.create_string_buffer(instructions)
     program = struct.pack("@HP", len(instructions) // 8, ctypes.addressof(buffer))
     refusal: int = _syscall(machine.seccomp, SET_MODE_FILTER, ALLOW_SPECULATION, program)

@@ -81,8 +81,27 @@ def read_frames(*, after: int, upto: int | None = None) -> list[Frame]:
     if newest <= after:
         return []
     span = {"seq__gt": after, "seq__lte": newest}
-    frames = [*_transitions(span), *_deletions(span)]
+    frames = _transitions(span)
+    if not _is_whole(frames, after=after, upto=newest):
+        frames += _deletions(span)
     return sorted(frames, key=attrgetter("seq"))[:BATCH_FRAMES]
+
+
+def _is_whole(frames: list[Frame], *, after: int, upto: int) -> bool:
+    """Look whether no seq is missing: then there is nothing else to read."""
+    reached = after + len(frames)
+    is_gapless = bool(frames) and frames[-1].seq == reached
+    return is_gapless and (reached == upto or len(frames) == BATCH_FRAMES)
+
+
+def reach_back(frames: list[Frame], *, newest: int) -> list[Frame]:
+    """Return the last of the frames, up to `newest`, without what is before a missing one."""
+    start = newest
+    for frame in reversed(frames):
+        if frame.seq != start:
+            break
+        start -= 1
+    return frames[len(frames) - (newest - start) :]
 
 
 def oldest_deletion() -> int | None:

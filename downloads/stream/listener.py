@@ -1,5 +1,9 @@
 """Who listens in this process, and what each of them is sent next.
 
+What is new is told to all in one go: whoever is at the same place of the stream and may see the
+same gets the same bytes, made once. Those who missed something, or whose connection is full, go
+their own way until they have caught up.
+
 Knows asyncio and, to replay what was missed, rows; must not import channels, Twisted or requests.
 """
 
@@ -7,20 +11,28 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator
 from contextlib import suppress
+from functools import partial
 from typing import NamedTuple
 
-from asgiref.sync import sync_to_async
-from django.db import Error, connection
+from django.db import Error
 from django.utils import timezone
 
+from downloads.models import StreamPosition
 from downloads.models.outage import is_outage
-from downloads.stream.cursor import Cursor
+from downloads.stream.budget import Budget
+from downloads.stream.cursor import Cursor, Place
+from downloads.stream.direct import Chunk, Direct
 from downloads.stream.events import HEARTBEAT_SECONDS, Bye, Resync, bye, heartbeat, resync
 from downloads.stream.frames import BATCH_FRAMES, Frame, oldest_deletion, read_frames
 from downloads.stream.ring import News
 from downloads.stream.tailer import Tailer
+from downloads.stream.together import TOGETHER
 
 REPLAY_AGAIN_SECONDS = 1.0  # after an outage
+# To tell a thousand listeners takes 10 ms: then they are told of several transitions at once.
+TELLING_SHARE, TELLING_BURST_SECONDS = 0.08, 0.02
+
+Told = dict[Place, tuple[Chunk | None, Place]]  # what is new at a place, and where it leads
 
 
 class Stream:
@@ -30,6 +42,8 @@ class Stream:
     def __init__(self) -> None:
         self._listeners: set[Listener] = set()
         self._tailer: Tailer | None = None
+        self._telling: asyncio.TimerHandle | None = None
+        self._budget = Budget(TELLING_SHARE, burst_seconds=TELLING_BURST_SECONDS)
 
     @property
     def is_stale(self) -> bool:
@@ -45,7 +59,8 @@ class Stream:
     def join(self, listener: "Listener") -> News:
         self._listeners.add(listener)
         if self._tailer is None:
-            self._tailer = Tailer(self._wake_all, asyncio.get_running_loop())
+            loop = asyncio.get_running_loop()
+            self._tailer = Tailer(partial(self._tell_soon, loop), loop)
             self._tailer.start()
         return self._tailer.news
 
@@ -54,15 +69,30 @@ class Stream:
         if self._tailer is not None and not self._listeners:
             self._tailer.stop()
             self._tailer = None
+            if self._telling is not None:
+                self._telling.cancel()
+                self._telling = None
 
     def end(self, why: Bye) -> None:
         """Say goodbye to all listeners."""
         for listener in self._listeners:
             listener.end(why)
 
-    def _wake_all(self) -> None:
+    def _tell_soon(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Tell all, once for all changes until then. Many listeners are told less often, so that
+        pages and downloads go on beside them."""
+        if self._telling is None and self._listeners:
+            self._telling = loop.call_later(self._budget.seconds_left(), self._tell_all)
+
+    def _tell_all(self) -> None:
+        self._telling = None
+        if self._tailer is None:
+            return
+        began_at = time.thread_time()
+        told: Told = {}
         for listener in self._listeners:
-            listener.wake()
+            listener.tell(self._tailer.news, told)
+        self._budget.spend(time.thread_time() - began_at)
 
 
 STREAM = Stream()
@@ -71,9 +101,12 @@ STREAM = Stream()
 class Listener:
     """One connection: follows the stream from where its cursor is."""
 
-    def __init__(self, cursor: Cursor) -> None:
+    def __init__(self, cursor: Cursor, direct: Direct | None = None) -> None:
+        """With `direct` it also writes by itself, while nobody waits for a chunk of `follow`."""
         self._cursor = cursor
+        self._direct = direct
         self._is_replaying = True  # until the ring has all that is missing
+        self._is_idle = False  # has caught up, and waits in `follow`
         self._was_stale = False
         self._beat_at = 0.0
         self._ending: Bye | None = None
@@ -81,6 +114,25 @@ class Listener:
 
     def wake(self) -> None:
         self._woken.set()
+
+    def tell(self, news: News, told: Told) -> None:
+        """Write what is new, if that is possible at once; else `follow` yields it. `told` is what
+        was made for others before, in the same state of the news."""
+        direct = self._direct
+        if direct is None or not self._is_idle or self._woken.is_set() or not direct.has_room:
+            return self.wake()
+        if news.is_stale != self._was_stale:
+            return self.wake()
+        place = self._cursor.place
+        if place not in told:
+            body = self._cursor.take(news)
+            told[place] = Chunk(body) if body else None, self._cursor.place
+        chunk, after = told[place]
+        self._cursor.go_to(after)
+        if chunk is not None:
+            direct.write_chunk(chunk)
+        if news.ring is not None and after.seq < news.ring.newest:
+            self.wake()  # there is more than is sent at once
 
     def end(self, why: Bye) -> None:
         """Make `follow` say goodbye and return."""
@@ -100,8 +152,10 @@ class Listener:
                 if chunk := await self._take(news) + self._take_heartbeat(news):
                     yield chunk
                     continue
+                self._is_idle = not self._is_replaying
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._woken.wait(), self._patience())
+                self._is_idle = False
             yield bye(self._ending)
         finally:
             STREAM.leave(self)
@@ -129,10 +183,7 @@ class Listener:
             self._is_replaying = cursor.seq < news.ring.start
             if chunk or self._is_replaying:
                 return chunk
-        if transitions := cursor.take_transitions(news.ring):
-            return transitions
-        reports = cursor.take_reports(news.reports.values())
-        return reports + cursor.take_stats(news.stats) + cursor.take_waiting(news.stats)
+        return cursor.take(news)
 
     async def _replay(self, news: News, *, upto: int) -> bytes:
         """Take what was missed, a batch at a time; b"" also while the database is away."""
@@ -147,9 +198,14 @@ class Listener:
 
     async def _replay_batch(self, *, upto: int) -> bytes:
         """Take the next batch. The transitions that are missing are those of deleted downloads; the
-        deletion comes later, unless it is too old to be kept: then a page loads again."""
+        deletion comes later, unless it is too old to be kept: then a page loads again. It does so
+        too when histories were pruned beyond its place, and then misses what the ring lacks."""
         cursor = self._cursor
-        missed = await sync_to_async(_read_missed)(after=cursor.seq, upto=upto)
+        read = partial(_read_missed, after=cursor.seq, upto=upto)
+        missed = await TOGETHER.ask(read, key=(_read_missed, cursor.seq, upto))
+        if cursor.seq < missed.newest_pruned:
+            cursor.seq = upto
+            return resync(Resync.GAP)
         reached = missed.frames[-1].seq if len(missed.frames) == BATCH_FRAMES else upto
         has_gap = len(missed.frames) < reached - cursor.seq
         is_told = missed.deletions_since is not None and missed.deletions_since <= cursor.seq
@@ -161,11 +217,9 @@ class Listener:
 class _Missed(NamedTuple):
     frames: list[Frame]
     deletions_since: int | None  # the oldest that is kept; None: there is none
+    newest_pruned: int  # as of after the frames were read
 
 
 def _read_missed(*, after: int, upto: int) -> _Missed:
-    """Read with a new connection: the thread's last one may be from before an outage."""
-    try:
-        return _Missed(read_frames(after=after, upto=upto), oldest_deletion())
-    finally:
-        connection.close()
+    frames = read_frames(after=after, upto=upto)
+    return _Missed(frames, oldest_deletion(), StreamPosition.newest_pruned())

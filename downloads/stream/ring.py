@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from itertools import takewhile
 
-from downloads.stream.frames import Frame, Report, Stats
+from downloads.stream.frames import Frame, Report, Stats, reach_back
 
 RING_FRAMES = 4096  # about 1 MB
 
@@ -51,21 +51,24 @@ class News:
         """Whether the database does not answer."""
         return time.monotonic() >= self._fresh_until
 
-    def begin(self, start: int) -> None:
-        self.ring = Ring(start)
+    def begin(self, newest: int, recent: list[Frame]) -> None:
+        """Begin with the frames up to `newest`, as far back as none is missing: most of those who
+        come back after a restart find in them what they missed."""
+        known = reach_back(recent, newest=newest)
+        self.ring = Ring(newest - len(known))
+        self.ring.add(known)
         self._wake()
 
-    def add_frames(self, frames: list[Frame]) -> None:
+    def add(
+        self, frames: list[Frame], reports: dict[int, Report] | None, stats: Stats | None
+    ) -> None:
+        """Take what one reading found; None is what has not changed."""
         if self.ring is not None:
             self.ring.add(frames)
-        self._wake()
-
-    def set_reports(self, reports: dict[int, Report]) -> None:
-        self.reports = reports
-        self._wake()
-
-    def set_stats(self, stats: Stats) -> None:
-        self.stats = stats
+        if reports is not None:
+            self.reports = reports
+        if stats is not None:
+            self.stats = stats
         self._wake()
 
     def set_fresh(self, seconds: float) -> None:

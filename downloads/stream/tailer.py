@@ -15,13 +15,16 @@ from django.db import Error, connection
 from downloads.models import StreamPosition
 from downloads.models.notifier import Doorbell, open_doorbell
 from downloads.models.outage import in_words, is_outage
-from downloads.stream.frames import BATCH_FRAMES, Report, Stats, read_frames, read_reports
+from downloads.stream.budget import Budget
+from downloads.stream.frames import BATCH_FRAMES, Frame, Report, Stats, read_frames, read_reports
 from downloads.stream.ring import News
 
 logger = logging.getLogger(__name__)
 
 PROGRESS_SECONDS = 0.25
 STATS_SECONDS = 1.0
+# While downloads run, something is committed all the time. Two lone downloads are a burst.
+READING_SHARE, READING_BURST_SECONDS = 0.06, 0.06
 # A worker that dies, or a disk that fills, commits nothing that would ring.
 STATS_IDLE_SECONDS = 5.0
 AFTER_ERROR_SECONDS = 1.0
@@ -68,6 +71,8 @@ class Tailer(threading.Thread):
         self._reports_version = 0
         self._progress = Throttle(PROGRESS_SECONDS)
         self._stats = Throttle(STATS_SECONDS)
+        self._budget = Budget(READING_SHARE, burst_seconds=READING_BURST_SECONDS)
+        self._told_fresh_at = -math.inf
 
     def stop(self) -> None:
         """Ask the thread to end; it does soon. Call this in the loop, which may close after it."""
@@ -101,10 +106,14 @@ class Tailer(threading.Thread):
         try:
             if self._seq < 0:
                 self._seq = StreamPosition.current()
-                self._hand_over(self.news.begin, self._seq)
+                recent = read_frames(after=max(0, self._seq - BATCH_FRAMES), upto=self._seq)
+                self._hand_over(self.news.begin, self._seq, recent)
             rang = True
             while not self._stopping.is_set():
+                began_at = time.thread_time()
                 self._read(rang)
+                self._budget.spend(time.thread_time() - began_at)
+                self._stopping.wait(self._budget.seconds_left())
                 rang = self._bell.wait(self._patience())
         finally:
             bell, self._bell = self._bell, None
@@ -114,34 +123,56 @@ class Tailer(threading.Thread):
         return min(self._progress.seconds_left(), self._stats.seconds_left(), STATS_IDLE_SECONDS)
 
     def _read(self, rang: bool) -> None:
+        frames: list[Frame] = []
         if rang:
-            self._read_transitions()
+            frames = self._read_transitions()
             self._progress.want()
             self._stats.want()
         elif not (self._progress.is_wanted or self._stats.is_wanted):
             self._stats.want()
-        if self._progress.take():
-            self._read_progress()
-        if self._stats.take():
-            self._hand_over(self.news.set_stats, Stats.read())
-        self._hand_over(self.news.set_fresh, STALE_SECONDS)
+        stats = Stats.read() if self._stats.take() else None
+        reports = self._read_progress() if self._progress.take() else None
+        # Only now: after an error before this line, all is read again.
+        if frames or reports is not None or stats is not None:
+            self._take(frames, reports, stats)
+        self._tell_fresh()
         if self._is_away:
             self._is_away = False
             logger.warning("The event stream goes on")
 
-    def _read_transitions(self) -> None:
-        while frames := read_frames(after=self._seq):
-            self._seq = frames[-1].seq
-            self._hand_over(self.news.add_frames, frames)
-            if len(frames) < BATCH_FRAMES:
-                return
+    def _tell_fresh(self) -> None:
+        """At most once a second: to tell it wakes the loop up."""
+        now = time.monotonic()
+        if self._is_away or now >= self._told_fresh_at + STATS_SECONDS:
+            self._told_fresh_at = now
+            self._hand_over(self.news.set_fresh, STALE_SECONDS)
 
-    def _read_progress(self) -> None:
+    def _read_transitions(self) -> list[Frame]:
+        """Read what is new; of very much, the last is returned and all before it handed over."""
+        while len(frames := read_frames(after=self._seq)) == BATCH_FRAMES:
+            self._take(frames, None, None)
+        return frames
+
+    def _take(
+        self, frames: list[Frame], reports: dict[int, Report] | None, stats: Stats | None
+    ) -> None:
+        if frames:
+            before, self._seq = self._seq, frames[-1].seq
+            has_gap = len(frames) < self._seq - before
+            if has_gap and before < StreamPosition.newest_pruned():
+                # This process was stopped for days: what all listeners missed is not there.
+                self._hand_over(self.news.begin, self._seq, frames)
+                frames = []
+        self._hand_over(self.news.add, frames, reports, stats)
+
+    def _read_progress(self) -> dict[int, Report] | None:
+        """Read the progress of all; None when it has not changed."""
         version = self._reports_version + 1
         reports = read_reports(self._reports, version=version)
-        if reports != self._reports:
-            self._reports, self._reports_version = reports, version
-            self._hand_over(self.news.set_reports, reports)
+        if reports == self._reports:
+            return None
+        self._reports, self._reports_version = reports, version
+        return reports
 
     def _hand_over(self, receive: Callable[..., None], *news: object) -> None:
         if not self._stopping.is_set():  # else the loop may be closed by now

@@ -18,6 +18,9 @@ PARTS = {
     "yt_dlp.YoutubeDL.YoutubeDL.dl": "an interrupted download could not go on",
     "yt_dlp.YoutubeDL.YoutubeDL.extract_info": "the extractor of a link could not be found",
     "yt_dlp.YoutubeDL.YoutubeDL.post_process": "what ffmpeg has to do could not be done at once",
+    "yt_dlp.YoutubeDL.YoutubeDL.prepare_filename": (
+        "the name of each file would be rendered several times"
+    ),
     "yt_dlp.YoutubeDL.YoutubeDL.process_ie_result": "a list could not be told from a video",
     "yt_dlp.YoutubeDL.YoutubeDL.process_info": "a live stream could not be recorded",
     "yt_dlp.YoutubeDL.YoutubeDL.process_video_result": (

@@ -45,7 +45,11 @@ class DemoSite(ThreadingHTTPServer):
         self.url = f"http://127.0.0.1:{self.server_port}/{self.secret}/"
 
     def start(self) -> None:
-        threading.Thread(target=self.serve_forever, name="demo", daemon=True).start()
+        # Nobody calls `shutdown`, for which it would look twice a second.
+        forever = {"poll_interval": 24 * 3600}
+        threading.Thread(
+            target=self.serve_forever, kwargs=forever, name="demo", daemon=True
+        ).start()
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -39,6 +39,7 @@ def detail_view(view: DownloadView) -> dict[str, object]:
         "chart": chart_of(download, entries),
         "steps": steps_of(entries),
         "attempts": history_of(download, entries),
+        "history_was_pruned": _pruned(download.history_days),
         # What somebody has to do before it can begin.
         "remedy": start_a_worker() if waiting and waiting.why == Why.NO_WORKER else "",
         "waiting_site": waiting.site if waiting and waiting.why == Why.SITE else "",
@@ -137,6 +138,17 @@ def _warnings(history: list[Transition]) -> list[str]:
     """Say what the newest attempt could not get beside the video."""
     completed = [entry for entry in history if entry.to_state == State.COMPLETED]
     return warnings_of(completed[-1].data) if completed else []
+
+
+def _pruned(days: int | None) -> str:
+    """Say that the first moves were removed; "" when they were not."""
+    if days is None:
+        return ""
+    return say_number(
+        "Earlier history was removed after {number} day.",
+        "Earlier history was removed after {number} days.",
+        number=days,
+    )
 
 
 def _together(count: int, size_bytes: int) -> str:

@@ -31,6 +31,7 @@ SHORTCUTS = (
     Shortcut(("p",), _("Pause or resume live updates")),
     Shortcut(("t",), _("Next theme")),
     Shortcut(("g", "d"), _("Go to the downloads")),
+    Shortcut(("g", "l"), _("Go to the library")),
     Shortcut(("g", "w"), _("Go to the workers")),
     Shortcut(("g", "s"), _("Go to your account")),
     Shortcut(("?",), _("List these shortcuts")),

@@ -37,9 +37,11 @@ def steps_of(history: Sequence[Transition]) -> list[Step]:
     """Return every state in the order of a life, with what the present way took of it.
 
     `history` is the oldest first. The present way begins where the download last became CREATED:
-    by being submitted, or by being tried again.
+    by being submitted, or by being tried again. When that was pruned there are no steps.
     """
     starts = [index for index, entry in enumerate(history) if entry.to_state == State.CREATED]
+    if history and not starts:
+        return []
     way = history[starts[-1] if starts else 0 :]
     entered = {State(entry.to_state): entry for entry in way}
     lasted = {

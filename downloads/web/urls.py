@@ -5,6 +5,7 @@ from django.urls.converters import StringConverter
 
 from downloads import actions, queueing
 from downloads.many import Action
+from downloads.subscriptions import pages as subscriptions
 from downloads.web import (
     account,
     add,
@@ -15,6 +16,8 @@ from downloads.web import (
     detail,
     first_steps,
     help,
+    library,
+    library_removal,
     list_actions,
     many,
     presets,
@@ -56,6 +59,13 @@ urlpatterns = [
     path("presets/default", presets.make_default, name="default_preset"),
     path("presets/<int:pk>/", presets.edit, name="edit_preset"),
     path("presets/<int:pk>/delete", presets.delete, name="delete_preset"),
+    path("subscriptions/", subscriptions.index, name="subscriptions"),
+    path("subscriptions/new", subscriptions.new, name="new_subscription"),
+    path("subscriptions/<int:pk>/", subscriptions.edit, name="edit_subscription"),
+    path("subscriptions/<int:pk>/check", subscriptions.check_now, name="check_subscription"),
+    path("subscriptions/<int:pk>/pause", subscriptions.pause, name="pause_subscription"),
+    path("subscriptions/<int:pk>/resume", subscriptions.resume, name="resume_subscription"),
+    path("subscriptions/<int:pk>/delete", subscriptions.unsubscribe, name="unsubscribe"),
     path("downloads/rows", dashboard.rows, name="rows"),
     path("first-steps/hide", first_steps.hide, name="hide_first_steps"),
     path("demo", demo.try_demo, name="demo"),
@@ -89,6 +99,12 @@ urlpatterns = [
     path(f"{ONE}entries/cancel", list_actions.act_on_all, {"action": CANCEL}, name="cancel_all"),
     path(f"{ONE}entries/retry", list_actions.act_on_all, {"action": RETRY}, name="retry_all"),
     path(f"{ONE}entries/cleanup", list_actions.act_on_all, {"action": CLEAN}, name="clean_all"),
+    path("library/", library.library, name="library"),
+    path("library/storage/", library.storage, name="library_storage"),
+    path("library/remove", library_removal.remove, name="library_remove"),
+    path("library/removed/", library_removal.removed, name="library_removed"),
+    path("library/removed/<int:pk>/restore", library_removal.restore, name="restore_removed"),
+    path("library/removed/empty", library_removal.empty, name="empty_trash"),
     path("cookies/", cookies.sites, name="cookies"),
     path("sites/<str:host>/cookies", cookies.site, name="site_cookies"),
     path("sites/<str:host>/cookies/delete", cookies.delete, name="delete_cookies"),

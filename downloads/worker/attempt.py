@@ -8,6 +8,7 @@ import os
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -33,12 +34,15 @@ from downloads.fetch.protocol import (
     Succeeded,
 )
 from downloads.models import (
+    Attempt,
     CancelWasAsked,
     Download,
     LostDownload,
     Site,
+    Step,
     Thumbnail,
     database_now,
+    short_transaction,
 )
 from downloads.models.listings import MAX_LIST_DEPTH
 from downloads.models.outage import in_words, is_outage
@@ -51,6 +55,7 @@ from downloads.rules.media_id import GENERIC
 from downloads.rules.options import DownloadOptions
 from downloads.rules.proxies import InvalidProxy
 from downloads.rules.states import ENDED, Outcome, Phase, Reason, State
+from downloads.subscriptions.models import Check
 from downloads.worker import endings, had, publication, resume
 from downloads.worker.attempt_log import LogKeeper
 from downloads.worker.endings import Ending, Facts, Failure, StopRequest
@@ -208,13 +213,17 @@ class AttemptRun:
             logs.failed(logger, f"{self.download}: the attempt broke", error)
             self._fail(_broke(error))
 
-    def _move_to_ready(self, child: Process) -> None:
-        """Write READY and the child, in the transaction of the move to DOWNLOADING."""
-        self.download.move(
-            State.READY, actor=self.row.actor, reason=Reason.DIRECTORY_MADE, carried=""
-        )
-        present = self.download.attempts.filter(number=self.epoch)
-        present.update(child_pid=child.pid, child_started=child.started)
+    def _write_started(self, child: Process) -> None:
+        """Move to READY and DOWNLOADING, and write which process the child is."""
+        with short_transaction():
+            steps = [
+                Step(to=State.READY, reason=Reason.DIRECTORY_MADE),
+                Step(to=State.DOWNLOADING, reason=Reason.CHILD_STARTED),
+            ]
+            self.download.move_on(steps, actor=self.row.actor, carried="")
+            Attempt.objects.note_child(
+                self.download.pk, self.epoch, pid=child.pid, started=child.started
+            )
 
     def _fetch(self, directory: Path) -> LastWord:
         """Run the child to its end, however it ends; no process of it is left after this."""
@@ -227,11 +236,9 @@ class AttemptRun:
         self._child = child = self.fork_server.fork(self._job(directory))
         last_word: LastWord | None = None
         try:
-            self.row.move(
-                State.DOWNLOADING,
-                Reason.CHILD_STARTED,
-                first=partial(self._move_to_ready, child.process),
-            )
+            started = partial(self._write_started, child.process)
+            self.row.write(started, state=State.DOWNLOADING)
+            logger.info("%s is %s (%s)", self.download, State.DOWNLOADING, Reason.CHILD_STARTED)
             child.go(self._loan.lent)
             last_word = self._listen(child, directory)
         finally:
@@ -268,6 +275,7 @@ class AttemptRun:
             max_entries=settings.VNSITE.max_entries,
             fragments_at_once=settings.VNSITE.fragments_at_once,
             may_list=self.download.list_depth < MAX_LIST_DEPTH,
+            lists_all=options.check and self.row.ask(self._is_check_of_subscription),
             wants_preview=self.epoch == 1 or not self.row.ask(self._has_thumbnail),
         )
 
@@ -276,6 +284,9 @@ class AttemptRun:
         is_demo = self._demo_link and self.download.url == self._demo_link
         also = (urlsplit(self._demo_link).netloc,) if is_demo else ()
         return (*settings.VNSITE.allow_private_hosts, *also)
+
+    def _is_check_of_subscription(self) -> bool:
+        return Check.objects.of_list(self.download) is not None
 
     def _has_thumbnail(self) -> bool:
         return Thumbnail.objects.filter(download=self.download).exists()
@@ -333,7 +344,6 @@ class AttemptRun:
         match last_word:
             case Fetched():
                 self._log.note(f"fetched {len(last_word.files)} files")
-                self._log.write_unless_away()
                 self._publish(last_word, directory)
             case ListingEnded():
                 self._log.note(f"read a list: {last_word.title}")
@@ -364,21 +374,22 @@ class AttemptRun:
     def _publish(self, fetched: Fetched, directory: Path) -> None:
         self._has_ended = False
         self._progress.enter(Phase.PUBLISHING)
-        known = self._progress.unwritten()
         try:
-            self._complete(
-                partial(
-                    publication.publish,
-                    self.row,
-                    fetched,
-                    directory=directory,
-                    known=known,
-                    thumbnail=self._progress.thumbnail,
-                )
-            )
+            self._complete(partial(self._write_published, fetched, directory))
         except NotPublished as error:
             self._has_ended = True  # its files are where they were
             self._fail(_broke(error), ending_after=endings.after_refusal)
+
+    def _write_published(self, fetched: Fetched, directory: Path) -> None:
+        publication.publish(
+            self.row,
+            replace(fetched, data={**fetched.data, **self._progress.resumed()}),
+            directory=directory,
+            known=self._progress.unwritten(),
+            thumbnail=self._progress.thumbnail,
+            log=self._log.unwritten(),
+        )
+        self._log.was_written()
 
     def _complete(self, complete: Callable[[], object]) -> None:
         """Write COMPLETED and clean, unless a cancel was asked for before."""

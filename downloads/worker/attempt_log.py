@@ -83,6 +83,14 @@ class LogKeeper:
         if not self._is_away:
             self.write()
 
+    def unwritten(self) -> AttemptLog | None:
+        """Return the row to write with a move, or None: nothing is new. Then call `was_written`."""
+        return self._row() if self._is_new else None
+
+    def was_written(self) -> None:
+        """Say that the row of `unwritten` is in the database now."""
+        self._is_new = self._is_away = False
+
     def write(self) -> None:
         """Write what is new. A failure is logged, not raised: the attempt matters more.
 
@@ -91,19 +99,22 @@ class LogKeeper:
         if not self._is_new:
             return
         try:
-            AttemptLog.objects.keep(
-                self._download.pk,
-                self._attempt,
-                text=self._lines.text(),
-                left_out=self._lines.left_out,
-            )
+            AttemptLog.objects.keep(self._row())
         except (DatabaseError, InterfaceError) as error:
             logger.warning("%s: its log was not written: %s", self._download, in_words(error))
             connection.close()
             self._is_away = True
         else:
-            self._is_new = self._is_away = False
+            self.was_written()
         self._due_at = time.monotonic() + (AWAY_SECONDS if self._is_away else WRITE_SECONDS)
+
+    def _row(self) -> AttemptLog:
+        return AttemptLog(
+            download_id=self._download.pk,
+            attempt=self._attempt,
+            text=self._lines.text(),
+            left_out=self._lines.left_out,
+        )
 
     def _add(self, level: str, text: str) -> None:
         self._lines.add(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} {level:7} {text}")

@@ -28,43 +28,67 @@ MAX_HOST_LENGTH = 90  # in a worker's name
 
 
 class Background:
-    """Repeats steps, each in a thread and on a connection of its own.
+    """Repeats steps, each in a thread and on a connection of its own, which it keeps.
 
-    A thread for each: one that waits for the database must not hold up the others.
+    A thread for each: one that waits for the database must not hold up the others. A step that
+    broke gets a new connection.
     """
 
     def __init__(self, *, guard: Callable[[], AbstractContextManager[None]], worker: str) -> None:
-        """`guard` is entered for each step, and takes what the database raises."""
+        """`guard` is entered for each step, takes what the database raises, and closes that
+        connection."""
         self._guard = guard
         self._worker = worker
         self._ended = threading.Event()
         self._threads: list[threading.Thread] = []
+        self._needed: list[threading.Event] = []
 
-    def start(self, step: Callable[[], None], *, seconds: float) -> None:
-        """Do a step every so often, the first time after `seconds`."""
-        thread = threading.Thread(target=self._repeat, args=(step, seconds), daemon=True)
+    def start(
+        self,
+        step: Callable[[], bool | None],
+        *,
+        seconds: float,
+        needed: threading.Event | None = None,
+    ) -> None:
+        """Do a step every so often, the first time after `seconds`.
+
+        One that returns True has more to do, and is done again in a moment. `needed`: the step is
+        left out while this is not set, and its thread sleeps; `end` sets it. None: the step is
+        always needed.
+        """
+        thread = threading.Thread(target=self._repeat, args=(step, seconds, needed), daemon=True)
         thread.start()
         self._threads.append(thread)
+        if needed is not None:
+            self._needed.append(needed)
 
     def end(self) -> None:
         """Let the present steps come to their ends."""
         self._ended.set()
+        for needed in self._needed:
+            needed.set()
         for thread in self._threads:
             thread.join()
 
-    def _repeat(self, step: Callable[[], None], seconds: float) -> None:
+    def _repeat(
+        self, step: Callable[[], bool | None], seconds: float, needed: threading.Event | None
+    ) -> None:
         pause_seconds = seconds
         while not self._ended.wait(pause_seconds):
+            if needed is not None:
+                needed.wait()
+                if self._ended.is_set():
+                    break
             pause_seconds = min(seconds, AGAIN_SECONDS)
             try:
                 with logs.about(worker=self._worker), self._guard():
-                    step()
-                    pause_seconds = seconds
+                    has_more = step()
+                    pause_seconds = min(seconds, AGAIN_SECONDS) if has_more else seconds
             except Exception as error:
                 # Without heartbeat or sweep the worker would go on as if all were well.
                 logs.failed(logger, "a step in the background broke; trying again", error)
-            finally:
                 connections.close_all()
+        connections.close_all()
 
 
 class Heartbeat:

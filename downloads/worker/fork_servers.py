@@ -88,6 +88,10 @@ class ForkServers:
             if wanted != self._name:
                 self._launch(wanted)
 
+    def is_changing(self) -> bool:
+        """Return whether the one of a newer set gets warm, or one before it is not closed yet."""
+        return self._next is not None or bool(self._before)
+
     def close(self) -> None:
         """End all of them, with their children."""
         for each in (*self._before, self._current, *([self._next[1]] if self._next else [])):

@@ -5,6 +5,7 @@ that needs it, of one that is over, or of none.
 """
 
 import logging
+import os
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,13 +13,15 @@ from pathlib import Path
 from django.conf import settings
 
 from downloads.disk import isolation, library
-from downloads.fetch.processes import ChildFailed, Process, boot_id, end_attempt
+from downloads.fetch.processes import ChildFailed, Process, boot_id, end_attempt, end_attempts
 from downloads.models import Attempt, Download
 
 logger = logging.getLogger(__name__)
 
 DIRECTORY, STAGING = "directory", "staging"
 REPORTED = "reported: no attempt names it"
+REMOVE = "remove"
+BATCH = 500  # directories whose processes are looked for at once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,19 +96,41 @@ def find(*, only: frozenset[str] | None = None) -> list[Leftover]:
 
 def remove(*, host: str, only: frozenset[str] | None, dry_run: bool) -> list[Orphan]:
     """Remove what attempts left that are over; return that, and what is of none."""
-    orphans = []
-    for leftover in find(only=only):
-        if not leftover.path.exists():
-            continue  # its worker has just removed it
-        if leftover.attempt is None:
-            is_mended = not leftover.is_fault
-            orphans.append(_orphan(leftover, REPORTED, is_mended=is_mended))
-        elif leftover.what == STAGING or not isolation.is_owned(
-            settings.VNSITE.temp_root, leftover.name
-        ):
-            child = child_of(leftover.attempt, host=host)
-            orphans.append(_remove_one(leftover, child=child, dry_run=dry_run))
+    orphans, found = [], find(only=only)
+    for start in range(0, len(found), BATCH):
+        batch = [leftover for leftover in found[start : start + BATCH] if _is_left(leftover)]
+        is_ended = not dry_run and _end_all(batch, host=host)
+        for leftover in batch:
+            if leftover.attempt is None:
+                is_mended = not leftover.is_fault
+                orphans.append(_orphan(leftover, REPORTED, is_mended=is_mended))
+            elif dry_run:
+                orphans.append(_orphan(leftover, REMOVE))
+            else:
+                orphans.append(_remove_one(leftover, leftover.attempt, host, is_ended=is_ended))
     return orphans
+
+
+def _is_left(leftover: Leftover) -> bool:
+    """Whether it is still there, and nobody works in it."""
+    if not os.path.lexists(leftover.path):
+        return False  # its worker has just removed it
+    is_of_attempt = leftover.attempt is not None and leftover.what == DIRECTORY
+    return not (is_of_attempt and isolation.is_owned(settings.VNSITE.temp_root, leftover.name))
+
+
+def _end_all(leftovers: list[Leftover], *, host: str) -> bool:
+    """End the processes that may write in any of these; False when one of them survives."""
+    children = {
+        leftover.name: child_of(leftover.attempt, host=host)
+        for leftover in leftovers
+        if leftover.attempt is not None and leftover.what == DIRECTORY
+    }
+    try:
+        end_attempts(children)
+    except ChildFailed:
+        return False
+    return True
 
 
 def child_of(attempt: Attempt, *, host: str) -> Process | None:
@@ -122,16 +147,16 @@ def forget_attempts(now: datetime, *, host: str) -> None:
             attempt.delete()
 
 
-def _remove_one(leftover: Leftover, *, child: Process | None, dry_run: bool) -> Orphan:
-    orphan = _orphan(leftover, "remove")
-    if dry_run:
-        return orphan
+def _remove_one(leftover: Leftover, attempt: Attempt, host: str, *, is_ended: bool) -> Orphan:
+    """Remove a directory; unless `is_ended`, look first for processes that write in it."""
+    orphan = _orphan(leftover, REMOVE)
     logger.info("%s is removed: its attempt is over", leftover.path)
     try:
         if leftover.what == STAGING:
             library.discard(settings.VNSITE.media_root, leftover.path.name)
         else:
-            end_attempt(leftover.name, child)
+            if not is_ended:
+                end_attempt(leftover.name, child_of(attempt, host=host))
             isolation.remove_directory(settings.VNSITE.temp_root, leftover.name)
     except (OSError, ChildFailed) as error:
         logger.warning("%s could not be removed: %s", leftover.path, error)
@@ -159,9 +184,11 @@ def _roots() -> list[tuple[str, Path]]:
 
 def _directories_in(root: Path) -> list[Path]:
     try:
-        return sorted(path for path in root.iterdir() if path.is_dir() and not path.is_symlink())
+        with os.scandir(root) as entries:
+            names = sorted(each.name for each in entries if each.is_dir(follow_symlinks=False))
     except (FileNotFoundError, NotADirectoryError):
         return []
+    return [root / name for name in names]
 
 
 def _needed_names() -> dict[str, set[str]]:

@@ -13,13 +13,12 @@ from django.conf import settings
 from downloads.fetch.protocol import ListedEntry, ListingEnded
 from downloads.models import ArchivedMedia, Download, Entry, Listing, complete_with_listing
 from downloads.models.outage import is_outage
+from downloads.rules.schedule import ENOUGH_KNOWN
 from downloads.rules.states import ListEnd, Reason, State
+from downloads.subscriptions.models import Check, Key, key_of
 from downloads.worker.owned import OwnedRow
 
 logger = logging.getLogger(__name__)
-
-# So many in a row that the owner has: the rest is older, and known as well.
-ENOUGH_KNOWN = 30
 
 
 class ListBeingRead:
@@ -28,6 +27,8 @@ class ListBeingRead:
     def __init__(self, download: Download) -> None:
         self._download = download
         self._wants_new = download.options.get("playlist") == "new"
+        self._check: Check | None = None  # of a subscription; stops where all is known
+        self._has_looked = False  # for that check
         self._entries: list[ListedEntry] = []
         self._known_in_a_row = 0
 
@@ -38,22 +39,27 @@ class ListBeingRead:
 
     def take(self, entries: Sequence[ListedEntry]) -> None:
         self._entries += entries[: settings.VNSITE.max_entries - len(self._entries)]
-        if self._wants_new:
-            known = self._known_of(entries)
-            for entry in entries:
-                is_known = (entry.extractor, entry.media_id) in known
-                self._known_in_a_row = self._known_in_a_row + 1 if is_known else 0
-
-    def _known_of(self, entries: Sequence[ListedEntry]) -> set[tuple[str, str]]:
-        """Return those that the archive of the owner has; none while the database is away."""
-        ids = [entry.media_id for entry in entries if entry.media_id]
-        archive = ArchivedMedia.objects.filter(owner=self._download.owner_id, media_id__in=ids)
         try:
-            return set(archive.values_list("extractor", "media_id"))
+            known = self._known_among(entries)
         except Exception as error:
             if not is_outage(error):
                 raise
-            return set()
+            known = set()
+        for entry in entries:
+            is_known = key_of(entry) in known
+            self._known_in_a_row = self._known_in_a_row + 1 if is_known else 0
+
+    def _known_among(self, entries: Sequence[ListedEntry]) -> set[Key]:
+        """Return those that need not be read again; none when all of the list is wanted."""
+        if self._wants_new:
+            ids = [entry.media_id for entry in entries if entry.media_id]
+            archive = ArchivedMedia.objects.filter(owner=self._download.owner_id, media_id__in=ids)
+            return {Key(*row) for row in archive.values_list("extractor", "media_id")}
+        if not self._has_looked:
+            check = Check.objects.of_list(self._download)
+            self._check = check if check is not None and not check.is_whole else None
+            self._has_looked = True
+        return self._check.subscription.known_among(entries) if self._check else set()
 
     def complete(self, row: OwnedRow, ended: ListingEnded) -> None:
         """Write the listing, and add of its entries what the options say; → COMPLETED.

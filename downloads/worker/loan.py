@@ -14,6 +14,7 @@ from django.db.models import Sum
 
 from downloads.fetch.protocol import Lent, Renewed
 from downloads.models import Download, Preferences, Site, SiteCookies, Worker
+from downloads.models.statements import ask
 from downloads.rules.cookies import MAX_COOKIES, Cookie, hosts_serving
 from downloads.rules.proxies import Proxy
 from downloads.rules.sealing import Unreadable
@@ -43,6 +44,8 @@ class Loan:
     @classmethod
     def of(cls, download: Download) -> Self:
         """Read what a download is lent. Raises InvalidProxy."""
+        if not _is_anything_lent(download):
+            return cls([], proxy="")  # nearly always
         site = Site.objects.filter(host=download.site).first()
         hosts = hosts_serving(download.url)
         rows = SiteCookies.objects.for_hosts(download.owner_id, hosts)
@@ -79,6 +82,18 @@ class Loan:
             self._rows[row.host] = row
             self.notes.append(f"with the owner's cookies of {row}")
             yield row, cookies
+
+
+def _is_anything_lent(download: Download) -> bool:
+    """Say whether the site or the owner has anything of which more is to be read."""
+    [(is_lent,)] = ask(
+        "SELECT EXISTS (SELECT 1 FROM downloads_site WHERE host = %s"
+        " AND (proxy <> '' OR rate_limit IS NOT NULL))"
+        " OR EXISTS (SELECT 1 FROM downloads_sitecookies WHERE owner_id = %s)"
+        " OR EXISTS (SELECT 1 FROM downloads_preferences WHERE user_id = %s AND rate_limit > 0)",
+        [download.site, download.owner_id, download.owner_id],
+    )
+    return bool(is_lent)
 
 
 def _share_of(owner_id: int | None) -> int | None:

@@ -8,7 +8,6 @@ from dataclasses import asdict
 from typing import Any
 
 from django.db import InterfaceError, OperationalError, connection
-from django.db.models.functions import Now
 
 from downloads.fetch.protocol import (
     Advance,
@@ -19,7 +18,7 @@ from downloads.fetch.protocol import (
     Pictured,
     Resumed,
 )
-from downloads.models import Download, Progress, Thumbnail, short_transaction
+from downloads.models import Download, Progress, Thumbnail, database_now, short_transaction
 from downloads.models.outage import in_words
 from downloads.rules.states import Phase
 from downloads.worker.speeds import Speeds
@@ -115,6 +114,10 @@ class ProgressReport:
         known = self.known().items()
         return {name: value for name, value in known if getattr(self._download, name) != value}
 
+    def resumed(self) -> dict[str, int]:
+        """Return for the history how many bytes came from an earlier attempt."""
+        return {"resumed_bytes": self._resumed_bytes} if self._resumed_bytes else {}
+
     def due_in_seconds(self) -> float:
         """Seconds until something new may be written; one second when nothing is new."""
         if not self._is_new:
@@ -138,22 +141,22 @@ class ProgressReport:
         self._written_at = time.monotonic()
 
     def _write(self) -> None:
-        if columns := self.unwritten():
-            self._download.note(**columns)
-        row = Progress.objects.filter(download_id=self._download.pk, attempt=self._download.attempt)
+        if unwritten := self.unwritten():
+            self._download.note(**unwritten)
+        columns = {
+            "phase": self._phase,
+            "received_bytes": self._advance.received_bytes,
+            "resumed_bytes": self._resumed_bytes,
+            "total_bytes": self._advance.total_bytes,
+            "speed": self._advance.speed,
+            "eta_seconds": self._advance.eta_seconds,
+            "fragment": self._advance.fragment,
+            "fragments": self._advance.fragments,
+            "entries": self._entries,
+            "updated_at": database_now(),
+        }
         with short_transaction():
-            is_ours = row.update(
-                phase=self._phase,
-                received_bytes=self._advance.received_bytes,
-                resumed_bytes=self._resumed_bytes,
-                total_bytes=self._advance.total_bytes,
-                speed=self._advance.speed,
-                eta_seconds=self._advance.eta_seconds,
-                fragment=self._advance.fragment,
-                fragments=self._advance.fragments,
-                entries=self._entries,
-                updated_at=Now(),
-            )
+            is_ours = Progress.objects.note(self._download.pk, self._download.attempt, **columns)
             if is_ours and self.thumbnail is not None:
                 Thumbnail.objects.keep(self.thumbnail)
         self.thumbnail = None

@@ -21,7 +21,7 @@ from downloads.disk.names import MAX_NAME_BYTES, entry_name, file_names, suffix_
 from downloads.disk.partial import Finished
 from downloads.disk.shares import longest_name_bytes
 from downloads.fetch.protocol import Fetched, ManifestFile
-from downloads.models import Download, Progress, Thumbnail
+from downloads.models import AttemptLog, Download, Thumbnail
 from downloads.models.outage import is_outage
 from downloads.rules.states import Reason, Role, State, Stop
 from downloads.worker.owned import LeaseOver, OwnedRow, Row
@@ -50,11 +50,12 @@ def publish(
     directory: Path,
     known: Mapping[str, Any] | None = None,
     thumbnail: Thumbnail | None = None,
+    log: AttemptLog | None = None,
 ) -> None:
     """Put what was fetched into the library and say so; DOWNLOADING → COMPLETED.
 
-    `known` are columns that are written with the decision: the archive needs them. So is a
-    `thumbnail`.
+    `known` are columns that are written with the decision: the archive needs them. So are a
+    `thumbnail` and the `log`.
 
     Raises CancelWasAsked or LostDownload before anything is visible, NotMedia for a type that is
     not published, RefusedFile when a file is not the verified one, NotPublished when the disk does
@@ -73,7 +74,7 @@ def publish(
             mode=settings.VNSITE.library_mode,
             require=row.require,
         )
-        _decide(row, _manifest_of(finished), known or {}, thumbnail=thumbnail)
+        _decide(row, _manifest_of(finished), known or {}, thumbnail=thumbnail, log=log)
         finish(row)
     except BaseException as error:
         if isinstance(error, LeaseOver) or is_outage(error):
@@ -96,6 +97,7 @@ def _finished(fetched: Fetched, *, title: str) -> Finished:
         published_as=file_names(title, suffixes, max_bytes=_max_name_bytes()),
         data=fetched.data,
         media=fetched.media,
+        about=fetched.about,
     )
 
 
@@ -112,6 +114,7 @@ def _manifest_of(finished: Finished) -> Manifest:
         "title": finished.title,
         "data": finished.data,
         "media": finished.media,
+        "about": finished.about,
         "files": files,
     }
 
@@ -150,8 +153,9 @@ def _decide(
     known: Mapping[str, Any],
     *,
     copy: int = 1,
-    thumbnail: Thumbnail | None = None,
+    **also: Any,
 ) -> None:
+    """Write the name of the entry; `also`: see `Download.decide_to_publish`."""
     name = entry_name(
         manifest["title"],
         row.download.correlation_id,
@@ -162,9 +166,7 @@ def _decide(
         max_bytes=_max_name_bytes(),
     )
     columns = {**known, "library_path": name}
-    decide = partial(
-        row.download.decide_to_publish, manifest=manifest, thumbnail=thumbnail, **columns
-    )
+    decide = partial(row.download.decide_to_publish, manifest=manifest, **also, **columns)
     row.write(decide, **columns)
 
 
@@ -194,20 +196,12 @@ def finish(row: Row) -> None:
                 raise
     files, title = manifest["files"], manifest["title"]
     media = download.media | manifest.get("media", {})
-    data = manifest.get("data", {}) | _resumed(row) | _stopped_by(row, manifest)
+    data = manifest.get("data", {}) | _stopped_by(row, manifest)
     row.write(
         lambda: download.complete(files, actor=row.actor, title=title, data=data, media=media),
         state=State.COMPLETED,
     )
     logger.info("%s is %s (%s)", download, State.COMPLETED, Reason.PUBLISHED)
-
-
-def _resumed(row: Row) -> dict[str, int]:
-    """Return the resumed bytes for the history; the progress row is deleted by the move."""
-    download = row.download
-    rows = Progress.objects.filter(download_id=download.pk, attempt=download.attempt)
-    resumed_bytes = row.ask(rows.values_list("resumed_bytes", flat=True).first)
-    return {"resumed_bytes": resumed_bytes} if resumed_bytes else {}
 
 
 def _stopped_by(row: Row, manifest: Manifest) -> dict[str, str]:

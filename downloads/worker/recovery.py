@@ -15,8 +15,8 @@ from django.conf import settings
 from downloads import actions, logs
 from downloads.disk import isolation, library, partial
 from downloads.fetch.processes import ChildFailed, Process, boot_id, end_attempt
-from downloads.models import Attempt, Download, LostDownload, Worker, database_now
-from downloads.rules.states import Outcome, State
+from downloads.models import Attempt, Download, LostDownload, Worker, any_in, database_now
+from downloads.rules.states import ENDED, RUNNING, Outcome, State
 from downloads.worker import endings, leftovers, publication, resume
 from downloads.worker.attempt import should_clean
 from downloads.worker.endings import Ending, Facts
@@ -103,6 +103,8 @@ def _orphaned_rows(
     older_than: timedelta | None,
     abandoned: Collection[tuple[int, int]],
 ) -> Iterator[Download]:
+    if not any_in(RUNNING | ENDED):
+        return  # nearly always
     now = database_now()
     rows = Download.objects.select_related("worker").order_by("id")
     if only is not None:

@@ -30,9 +30,10 @@ class Release:
 
     def why_not_current(self) -> str:
         """Return why a process of this release must not go on, or "". Raises DatabaseError."""
-        if reason := why_foreign(self.migrations):
+        applied = applied_migrations(self.migrations)
+        if reason := why_foreign(self.migrations, applied=applied):
             return reason
-        if missing := self.migrations - applied_migrations(self.migrations):
+        if missing := self.migrations - applied:
             return f"migrations are not applied ({named(missing)}): run manage.py migrate"
         version = version_on_disk()
         # Unknown is not another one: it may be half written, or this process short of descriptors.

@@ -14,6 +14,8 @@ from downloads.worker.background import Heartbeat
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 KIB = 1024
+RESTING_CPU_PERCENT = 2.0  # of a core: a worker that does no more, with the same processes, rests
+RESTING_SECONDS = 60.0  # between two measurements at rest
 
 
 class Vitals:
@@ -22,15 +24,25 @@ class Vitals:
     def __init__(self, heartbeat: Heartbeat) -> None:
         self._heartbeat = heartbeat
         self._seen = (time.monotonic(), cpu_seconds(tree()))
+        self._measured: set[int] = set()  # the processes whose memory was measured last
 
     def step(self) -> None:
-        """Write what was used since the last step into the worker's row."""
+        """Write what was used since the last writing into the worker's row.
+
+        At rest that is done now and then: to measure memory costs more than all else that an idle
+        worker does.
+        """
         processes = tree()
         before_at, before = self._seen
-        self._seen = now, used = time.monotonic(), cpu_seconds(processes)
+        now, used = time.monotonic(), cpu_seconds(processes)
+        # What a process used is forgotten when nobody collects it.
+        cpu_percent = 100 * max(0.0, used - before) / (now - before_at)
+        rests = cpu_percent < RESTING_CPU_PERCENT and self._measured == processes.keys()
+        if rests and now - before_at < RESTING_SECONDS:
+            return
+        self._seen, self._measured = (now, used), set(processes)
         Worker.objects.filter(pk=self._heartbeat.worker.pk).update(
-            # What a process used is forgotten when nobody collects it.
-            cpu_percent=round(100 * max(0.0, used - before) / (now - before_at), 1),
+            cpu_percent=round(cpu_percent, 1),
             memory_bytes=memory_bytes(processes),
             clock_ahead_seconds=round(clock_ahead_seconds(), 3),
         )
@@ -45,7 +57,8 @@ def tree() -> dict[int, list[bytes]]:
         with suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
             found[pid] = (process / "stat").read_bytes().rpartition(b") ")[2].split()
             for task in (process / "task").iterdir():
-                below += map(int, (task / "children").read_bytes().split())
+                with suppress(FileNotFoundError, ProcessLookupError):  # this thread has ended
+                    below += map(int, (task / "children").read_bytes().split())
     return found
 
 

@@ -5,11 +5,11 @@ Wiring: `attempt` carries out an attempt, `recovery` mends what dead workers lef
 
 import logging
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ from downloads.models import (
     Download,
     LostDownload,
     Worker,
+    any_in,
     claims,
     database_now,
     submissions,
@@ -34,13 +35,18 @@ from downloads.models.outage import in_words, is_damaged, is_outage
 from downloads.rules.lease import heartbeat_seconds
 from downloads.rules.links import clean_url
 from downloads.rules.options import DownloadOptions
+from downloads.rules.states import WAITING
+from downloads.subscriptions import checks
 from downloads.updates.state import Home
 from downloads.worker import free_space, recovery, resume
 from downloads.worker.attempt import AttemptRun
 from downloads.worker.background import Background, Heartbeat
 from downloads.worker.endings import NOT_BEGUN, StopRequest
 from downloads.worker.fork_servers import ForkServers
+from downloads.worker.reactions import Reactions
+from downloads.worker.retention import Retention
 from downloads.worker.updates import Updates
+from downloads.worker.upkeep import UPKEEP_SECONDS, Upkeep
 from downloads.worker.version import Release
 from downloads.worker.vitals import Vitals
 
@@ -50,13 +56,18 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 10.0
+TIDYING_SECONDS = 600.0  # of rows that are kept for a day
 UPDATE_SECONDS = 5.0
+SUBSCRIPTION_SECONDS = 5.0
 FENCE_SECONDS = 0.25  # how often the worker looks whether its lease is over
 GRACE_SECONDS = 10.0
-# The longest sleep of the loop: no commit announces that a download's time has come, or that the
-# disk has room again.
+# The longest sleep of the loop while downloads wait: no commit announces that the time of one has
+# come, or that the disk has room again.
 PATIENCE_SECONDS = 1.0
-# Between two looks for requests to cancel. Not at every ring: our own transitions ring as well.
+# And while none waits and none runs. What begins that is committed, which rings.
+IDLE_PATIENCE_SECONDS = 5.0
+# Between two looks at all that may have been asked of running downloads. Not at every ring: our own
+# transitions ring as well. Then only cancels are looked for.
 REQUESTS_SECONDS = 0.1
 ROOM_SECONDS = 1.0
 
@@ -92,8 +103,10 @@ class DownloadManager:
         self._damage = ""  # why the database cannot be used any more
         self._requests_due_at = 0.0
         self._room_due_at = 0.0
+        self._tidying_due_at = 0.0
         self._obstacle = ""  # the last one that was said
         self._running: dict[int, tuple[AttemptRun, Future[None]]] = {}
+        self._runs_any = threading.Event()  # set while `_running` has any
         # (primary key, attempt) of downloads whose attempt ended without giving them an end.
         self._abandoned: set[tuple[int, int]] = set()
 
@@ -156,21 +169,30 @@ class DownloadManager:
         )
         self._heartbeat = heartbeat = Heartbeat(host=self.host, slots=self.slots)
         self._lease = heartbeat.lease
-        update = Updates(heartbeat, self._fork_servers, should_stop=lambda: self._stops > 0).step
+        update = Updates(heartbeat, self._fork_servers, should_stop=self._should_stop).step
         self._pool = ThreadPoolExecutor(self.slots, thread_name_prefix="attempt")
         name = heartbeat.worker.name
         background = Background(guard=self._database_may_be_gone, worker=name)
+        self._reactions = Reactions(guard=self._database_may_be_gone, worker=name)
         with logs.about(worker=name):
             try:
                 # First of all: what follows may take longer than a short lease.
                 beat_seconds = heartbeat_seconds(settings.VNSITE.lease_seconds)
                 background.start(heartbeat.beat, seconds=beat_seconds)
                 background.start(Vitals(heartbeat).step, seconds=2 * beat_seconds)
-                background.start(self._fence, seconds=FENCE_SECONDS)
+                background.start(self._fence, seconds=FENCE_SECONDS, needed=self._runs_any)
                 background.start(self._sweep, seconds=SWEEP_SECONDS)
+                if settings.VNSITE.history_days:
+                    retention = Retention(
+                        days=settings.VNSITE.history_days, should_stop=self._should_stop
+                    )
+                    background.start(retention.step, seconds=SWEEP_SECONDS)
+                background.start(Upkeep().step, seconds=UPKEEP_SECONDS)
                 self._recover()
                 self._fork_servers.start()
                 background.start(update, seconds=UPDATE_SECONDS)
+                background.start(checks.step, seconds=SUBSCRIPTION_SECONDS)
+                self._reactions.start()
                 logger.info("worker %s is ready, %d slots", name, self.slots)
                 self._work(doorbell, once=once)
                 self._drain(doorbell)
@@ -183,15 +205,25 @@ class DownloadManager:
     def _worker(self) -> Worker:
         return self._heartbeat.worker
 
+    def _should_stop(self) -> bool:
+        return self._stops > 0
+
     def _work(self, doorbell: Doorbell, *, once: bool) -> None:
         while not self._stops:
             has_claimed, patience_seconds = False, PATIENCE_SECONDS
             with self._database_may_be_gone():
                 has_claimed = self._step(doorbell)
-                patience_seconds = REQUESTS_SECONDS if self._running else PATIENCE_SECONDS
+                patience_seconds = self._patience_seconds()
             if once and not has_claimed and not self._running:
                 return
-            doorbell.wait(patience_seconds)
+            if doorbell.wait(patience_seconds):
+                self._reactions.ring()
+
+    def _patience_seconds(self) -> float:
+        if self._running:
+            return REQUESTS_SECONDS
+        is_busy = self._fork_servers.is_changing() or any_in(WAITING)
+        return PATIENCE_SECONDS if is_busy else IDLE_PATIENCE_SECONDS
 
     def _step(self, doorbell: Doorbell) -> bool:
         """Look once at everything that may have changed; True when something was claimed."""
@@ -269,6 +301,7 @@ class DownloadManager:
             # `_pass_on_requests` will see that no attempt runs for it, and the sweep recover it.
             logs.failed(logger, f"{download} was claimed and cannot begin", error)
             return
+        self._runs_any.set()
         future = self._pool.submit(attempt.run)
         self._running[download.pk] = (attempt, future)
         future.add_done_callback(lambda _: doorbell.interrupt())
@@ -277,30 +310,34 @@ class DownloadManager:
         for key, (_, future) in list(self._running.items()):
             if future.done():
                 del self._running[key]
+        if not self._running:
+            self._runs_any.clear()
 
     def _pass_on_requests(self) -> None:
         """Tell attempts whose cancel was asked, or whose row is not ours any more."""
         now = time.monotonic()
-        if now < self._requests_due_at:
+        if now < self._requests_due_at and not self._is_cancel_asked():
             return
         self._requests_due_at = now + REQUESTS_SECONDS
-        rows: dict[int, tuple[int, datetime | None, str]] = {
-            key: (attempt, cancelled_at, kept_by)
-            for key, attempt, cancelled_at, kept_by in Download.objects.running()
-            .filter(worker=self._worker)
-            .values_list("pk", "attempt", "cancel_requested_at", "keep_requested_by")
-        }
+        held = claims.held_by(self._worker)
         for key, (attempt, _) in self._running.items():
-            row = rows.get(key)
-            if row is None or row[0] != attempt.epoch:
+            row = held.get(key)
+            if row is None or row.attempt != attempt.epoch:
                 attempt.ask(StopRequest.LEAVE)
-            elif row[1] is not None:
+            elif row.is_cancel_asked:
                 attempt.ask(StopRequest.CANCEL)
-            elif row[2]:
+            elif row.is_keep_asked:
                 attempt.keep()
         # No attempt runs for them: the database hung up before it confirmed their claim, or their
         # end.
-        self._abandoned |= {(key, rows[key][0]) for key in rows.keys() - self._running.keys()}
+        self._abandoned |= {(key, held[key].attempt) for key in held.keys() - self._running.keys()}
+
+    def _is_cancel_asked(self) -> bool:
+        """Whether a cancel was asked for that is not passed on yet."""
+        if not self._running:
+            return False
+        asked = claims.asked_to_cancel(self._worker)
+        return any(key in asked and not run.is_asked for key, (run, _) in self._running.items())
 
     def _drain(self, doorbell: Doorbell) -> None:
         """Wait for running attempts; when the grace is over or at the second stop, end them."""
@@ -317,6 +354,7 @@ class DownloadManager:
 
     def _close(self, doorbell: Doorbell, background: Background) -> None:
         self._pool.shutdown()
+        self._reactions.end()
         background.end()
         self._fork_servers.close()
         # When it does not answer, the kernel or the lease says that this worker has stopped.
@@ -342,9 +380,12 @@ class DownloadManager:
             logger.warning("worker %s stops, to be started again: %s", self._worker.name, reason)
             self.stop()
         self._recover()
-        resume.make_room()
-        recovery.forget_old_workers(database_now(), host=self.host)
-        Deletion.objects.forget_old(timezone.now())
+        if any_in(WAITING):
+            resume.make_room()
+        if time.monotonic() >= self._tidying_due_at:
+            self._tidying_due_at = time.monotonic() + TIDYING_SECONDS
+            recovery.forget_old_workers(database_now(), host=self.host)
+            Deletion.objects.forget_old(timezone.now())
 
     def _recover(self) -> None:
         orphans = recovery.recover(

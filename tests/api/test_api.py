@@ -17,8 +17,9 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
+from downloads import actions
 from downloads.accounts import tokens
-from downloads.models import Download, IdempotentAnswer, Progress, Transition
+from downloads.models import Download, IdempotentAnswer, Progress, Transition, retention
 from downloads.rules.errors import ErrorClass
 from downloads.rules.options import OPTIONS, DownloadOptions
 from downloads.rules.states import Outcome, Phase, State
@@ -82,7 +83,7 @@ def test_adding_answers_201_with_the_download(caller: Caller) -> None:
 
     assert response.status_code == 201
     body = response.json()
-    assert body.keys() == DOWNLOAD_FIELDS | {"history", "files", "media"}
+    assert body.keys() == DOWNLOAD_FIELDS | {"history", "history_days", "files", "media"}
     assert (body["url"], body["state"], body["owner"]) == (URL, "created", "ursula")
     assert body["outcome"] is body["error"] is body["progress"] is body["worker"] is None
     assert body["files"] == []
@@ -819,6 +820,20 @@ def test_an_action_that_the_state_does_not_allow_is_409(
     assert Transition.objects.count() == seqs
 
 
+def test_a_history_that_was_pruned_says_so(caller: Caller, user: User) -> None:
+    download = lives.complete(lives.submit(user))
+    actions.clean(download, actor="test")
+    address = f"/downloads/{download.correlation_id}"
+    assert caller.get(address).json()["history_days"] is None
+
+    retention.prune([download], days=30)
+
+    body = caller.get(address).json()
+    assert body["history_days"] == 30
+    assert [(entry["from"], entry["to"]) for entry in body["history"]] == [("completed", "cleaned")]
+    assert len(body["files"]) == 1
+
+
 def test_deleting_forgets_row_and_history(caller: Caller, user: User) -> None:
     download = lives.fail(lives.submit(user))
 
@@ -929,6 +944,10 @@ def test_openapi_describes_every_path_of_the_contract(caller: Caller) -> None:
         ("post", "/api/v1/downloads/{correlation_id}/entries/cancel"),
         ("post", "/api/v1/downloads/{correlation_id}/entries/retry"),
         ("post", "/api/v1/downloads/{correlation_id}/entries/cleanup"),
+        ("get", "/api/v1/library"),
+        ("get", "/api/v1/library/{number}"),
+        ("delete", "/api/v1/library/{number}"),
+        ("post", "/api/v1/library/{number}/restore"),
         ("get", "/api/v1/archive"),
         ("post", "/api/v1/archive"),
         ("get", "/api/v1/stats"),
@@ -948,6 +967,13 @@ def test_openapi_describes_every_path_of_the_contract(caller: Caller) -> None:
         ("get", "/api/v1/sites/{host}/cookies"),
         ("put", "/api/v1/sites/{host}/cookies"),
         ("delete", "/api/v1/sites/{host}/cookies"),
+        ("get", "/api/v1/subscriptions"),
+        ("post", "/api/v1/subscriptions"),
+        ("post", "/api/v1/subscriptions/preview"),
+        ("get", "/api/v1/subscriptions/{id}"),
+        ("patch", "/api/v1/subscriptions/{id}"),
+        ("delete", "/api/v1/subscriptions/{id}"),
+        ("post", "/api/v1/subscriptions/{id}/check"),
     }
 
 
@@ -958,6 +984,7 @@ def test_openapi_has_the_names_of_the_contract(caller: Caller) -> None:
     assert schemas["DownloadDetail"]["properties"].keys() == DOWNLOAD_FIELDS | {
         "files",
         "history",
+        "history_days",
         "media",
     }
     assert "from" in schemas["TransitionOut"]["properties"]

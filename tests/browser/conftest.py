@@ -17,6 +17,8 @@ from pytest_django import DjangoDbBlocker
 
 from downloads import actions
 from downloads.accounts import tokens
+from downloads.library import catalogue, removal
+from downloads.library.models import Card
 from downloads.models import Download, LostDownload, SavedView
 from downloads.rules.errors import ErrorClass
 from downloads.rules.states import Reason, State
@@ -193,6 +195,10 @@ def lived_in(site: Serving, staff: User) -> dict[str, str]:
     downloads["checked"] = checked
     removed = lives.complete(lives.submit(staff))
     (settings.VNSITE.media_root / removed.library_path / "clip.mp4").unlink()
+    left = lives.complete(lives.submit(staff))
+    while catalogue.catch_up():
+        pass
+    removal.remove(Card.objects.filter(entry__download=left), actor="user:stefan")
     listing = lives.list_up(lives.submit(staff), *(lives.entry(number) for number in range(3)))
     downloads |= {"removed": removed, "list": listing.download, "waiting": lives.submit(staff)}
     view = SavedView(owner=staff, filter="all", text="example", sort="newest")
@@ -204,6 +210,11 @@ def lived_in(site: Serving, staff: User) -> dict[str, str]:
         "dashboard": "",
         "nothing found": "?q=nothing",
         "view": "?q=example&sort=newest",
+        "library": "library/",
+        "library as a list": "library/?view=list&q=state:x",
+        "library without a match": "library/?q=nothing",
+        "storage": "library/storage/",
+        "removed from the library": "library/removed/",
         "account": "account/",
         "help": "help/",
         "presets": "presets/",

@@ -11,7 +11,7 @@ from django.utils import timezone
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from downloads import actions
-from downloads.models import Attempt, Download, Progress
+from downloads.models import Attempt, AttemptLog, Download, Progress
 from downloads.rules.errors import ErrorClass
 from downloads.rules.states import Phase, Reason, State
 from tests.browser.conftest import TIMEOUT_MS, sign_in
@@ -71,7 +71,7 @@ def failed(owner: User, *, is_clean: bool = True) -> Download:
         error_data={"message": f"HTTP Error {LONG}"},
         data={"message": f"HTTP Error {LONG}"},
     )
-    running.logs.keep(running.pk, 2, text="line 1\nline 2\n", left_out=0)
+    AttemptLog.objects.keep(AttemptLog(download=running, attempt=2, text="line 1\nline 2\n"))
     if is_clean:  # else the worker cleans it up, some time
         actions.clean(running, actor="test")
     return running

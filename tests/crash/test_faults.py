@@ -44,8 +44,8 @@ COMPLETED = [
 def test_when_the_database_fails_at_the_end_it_is_written_again(
     media_server: MediaServer, tmp_path: Path
 ) -> None:
-    # The fourth commit is that of COMPLETED, after READY, DOWNLOADING and the decision.
-    with fault_in_the_attempt("fdatasync:error=EIO:when=4", media_server, tmp_path):
+    # The third commit is that of COMPLETED, after DOWNLOADING with READY, and the decision.
+    with fault_in_the_attempt("fdatasync:error=EIO:when=3", media_server, tmp_path):
         download = submit(media_server.url("/small/2.mp4?once"))
         wait_for_state(download, State.CLEANED)
 

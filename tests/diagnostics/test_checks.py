@@ -52,8 +52,8 @@ def test_doctor_looks_at_everything() -> None:
     of_sqlite = {"SQLite"} if connection.vendor == "sqlite" else set()
     assert names_of(found) == of_sqlite | {
         "database", "worker", "sites", "VNSITE_DATA_DIR", "VNSITE_MEDIA_DIR", "VNSITE_TEMP_DIR",
-        "clocks", "search", "orphans", "curl_cffi", "free space", "library", "names", "yt-dlp",
-        "ffmpeg", "deno", "fence", "secret key",
+        "clocks", "search", "orphans", "history", "curl_cffi", "free space", "library", "names",
+        "yt-dlp", "ffmpeg", "deno", "fence", "secret key",
     }  # fmt: skip
 
 

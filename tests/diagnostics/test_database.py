@@ -96,3 +96,22 @@ def test_orphans_that_cannot_be_mended_are_warned_of_while_their_worker_lives() 
     worker.stopped_at = worker.heartbeat_at
     worker.save()
     assert database.check_orphans().level is Level.OK
+
+
+@pytest.mark.parametrize(
+    ("days", "newest_pruned", "sentence"),
+    [
+        (0, 0, "Histories and logs are kept as long as their downloads."),
+        (1, 0, "Histories and logs are removed 1 day after a download has ended."),
+        (
+            30,
+            12,
+            "Histories and logs are removed 30 days after a download has ended. The newest event"
+            " that was removed has the number 12.",
+        ),
+    ],
+)
+def test_how_long_histories_are_kept_is_said(days: int, newest_pruned: int, sentence: str) -> None:
+    check = database.check_history(days, newest_pruned=newest_pruned)
+
+    assert (check.level, str(check.sentence)) == (Level.OK, sentence)

@@ -32,6 +32,7 @@ from downloads.models import (
     Transition,
     Worker,
     add_entries,
+    retention,
 )
 from downloads.rules.cookies import Cookie
 from downloads.rules.options import DownloadOptions
@@ -327,6 +328,26 @@ def test_a_number_that_was_not_given_out_is_a_breach() -> None:
     assert found() == [("I11", "-", True)]
 
 
+def test_a_history_that_was_pruned_is_right() -> None:
+    download, whole = cleaned(), cleaned()
+
+    retention.prune([download], days=30)
+
+    assert found() == []
+    Download.objects.filter(pk=whole.pk).update(forgotten_at=timezone.now())
+    whole.transitions.filter(to_state="created").delete()
+    assert set(found()) == {("I2", whole.correlation_id, True), ("I11", "-", False)}
+
+
+def test_a_pruned_history_that_does_not_lead_to_its_row_is_a_breach() -> None:
+    download = cleaned()
+    retention.prune([download], days=30)
+
+    Download.objects.filter(pk=download.pk).update(attempt=7)
+
+    assert found() == [("I2", download.correlation_id, True)]
+
+
 def test_a_directory_that_no_row_names_is_a_note() -> None:
     with isolated_as("0123456789ab"):
         assert found() == [("I6", "0123456789ab", False)]
@@ -415,7 +436,7 @@ def test_a_cookie_in_what_is_told_of_its_download_is_a_breach(user: User, place:
     other = lives.submit(user, url="https://other.example/watch")
     for each in (download, other):
         text = f"GET /?x={SECRET}" if place == "log" else ""
-        AttemptLog.objects.keep(each.pk, 1, text=text, left_out=0)
+        AttemptLog.objects.keep(AttemptLog(download=each, attempt=1, text=text))
     if place == "title":
         Download.objects.update(title=f"Hello {SECRET}")
     if place == "entry":

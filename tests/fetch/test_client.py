@@ -11,7 +11,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -23,10 +23,11 @@ from downloads.fetch.processes import (
     Process,
     attempts_of_processes,
     end_attempt,
+    end_attempts,
     end_process,
     end_with_parent,
 )
-from downloads.fetch.protocol import Job, Message, PhaseBegan
+from downloads.fetch.protocol import Job, Message, PhaseBegan, Said
 from downloads.rules.errors import ErrorClass
 from tests.helpers.attempts import (
     Ended,
@@ -108,6 +109,18 @@ def test_nothing_happens_until_it_is_let_go(
         assert Path(f"/proc/{waiting.process.pid}/cwd").readlink() != Path(job("/").directory)
     finally:
         waiting.end(grace_seconds=0)
+
+
+def test_the_log_tells_what_a_child_waits_for(
+    fork_server: ForkServer, job: Callable[..., Job]
+) -> None:
+    def is_told(messages: list[Message]) -> bool:
+        said = [message.text for message in messages if isinstance(message, Said)]
+        return any("Downloading webpage" in text for text in said)
+
+    silent = job("/stalled-headers.mp4", stall_seconds=600)
+    with running(fork_server, silent) as child:
+        assert is_told(messages_until(child, is_told))
 
 
 def test_a_child_whose_worker_hangs_up_ends_without_beginning(
@@ -706,6 +719,27 @@ def test_a_process_of_an_attempt_is_found_by_its_mark(
     end_attempt(directory.name)
 
     assert marked.wait() == -signal.SIGKILL
+
+
+def test_processes_of_several_attempts_are_ended_together(
+    marked: subprocess.Popen[bytes], directory: Path
+) -> None:
+    with ExitStack() as stack:
+        others = [
+            stack.enter_context(
+                subprocess.Popen(
+                    ["sleep", "1000"],
+                    env={**os.environ, "VNSITE_ATTEMPT": f"videonote_dl_abc_{number}"},
+                )
+            )
+            for number in range(2)
+        ]
+
+        end_attempts({directory.name: None, "videonote_dl_abc_0": None})
+
+        assert marked.wait() == others[0].wait() == -signal.SIGKILL
+        assert others[1].poll() is None
+        others[1].kill()
 
 
 @pytest.mark.parametrize("other", ["", "videonote_dl_abc_0", "{}0"])

@@ -7,8 +7,9 @@ import pytest
 import yt_dlp
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from yt_dlp.extractor.lazy_extractors import LazyLoadExtractor
 
-from downloads.fetch.extractors import Matcher, needles_of
+from downloads.fetch.extractors import ANYTHING, Matcher, needles_of, needs_of
 
 URLS = [
     "https://www.youtube.com/watch?v=BaW_jenozKc",
@@ -25,6 +26,14 @@ URLS = [
     "https://www.bbc.co.uk/iplayer/episode/b039g8p7/x",
     "https://www.arte.tv/en/videos/088501-000-A/x/",
     "https://peertube.cpy.re/videos/watch/9c9de5e8-0a1e-484a-b099-e80766180a6d",
+    # Two extractors match these; the `suitable` of one of them leaves the link to the other.
+    "https://www.youtube.com/watch?v=BaW_jenozKc&list=PLwiyx1dc3P2JR9N8gQaQN_BCvlSlap7re",
+    "https://play.acast.com/s/shutupandplay/episode-1",
+    "https://benprunty.bandcamp.com/track/lanius-battle",
+    "https://benprunty.bandcamp.com/album/c-mix",
+    "https://tv.nrk.no/serie/20-spoersmaal-tv/MUHH48000314/23-05-2014",
+    "https://www.twitch.tv/spamfish/videos?filter=collections",
+    "https://wykop.pl/link/6912923/najbardziej/komentarz/113895601",
     "https://example.org/video.mp4",
     "http://127.0.0.1:8000/page.html",
     "https://xn--bcher-kva.example/stra\u00dfe/\u017f",
@@ -77,11 +86,64 @@ def test_the_patterns_are_left_compiled_as_yt_dlp_would_compile_them(
         (r"(?:abcdef)+\d", {"abcdef"}),
         (r"(?:abcdef|\d)", {""}),
         (r"ab(?=cd)ef", {"abef"}),
+        (r"https?://\w+\.(?:one|two)\.tv/", {".tv/"}),
+        (r"https?://\w+(?:one|two)\d", {"one", "two"}),
         (r".*", {""}),
     ],
 )
 def test_what_a_pattern_needs(pattern: str, needles: set[str]) -> None:
     assert needles_of(_parser.parse(pattern)) == needles
+
+
+class ByItsPattern(LazyLoadExtractor):
+    _VALID_URL = r"https?://example\.org/v/\d+"
+
+
+class LeavingSome(ByItsPattern):
+    @classmethod
+    def suitable(cls, url: str) -> bool:
+        if url.endswith("0"):
+            return False
+        return False if url.endswith("1") else super().suitable(url)
+
+
+class LeavingSomeElse(ByItsPattern):
+    @classmethod
+    def suitable(cls, url: str) -> bool:
+        return not url.endswith("0") and cls._match_valid_url(url) is not None
+
+
+class TakingMore(ByItsPattern):
+    @classmethod
+    def suitable(cls, url: str) -> bool:
+        return url.endswith("0") or super().suitable(url)
+
+
+class OfOneThatTakesMore(TakingMore):
+    @classmethod
+    def suitable(cls, url: str) -> bool:
+        return super().suitable(url)
+
+
+@pytest.mark.parametrize(
+    ("extractor", "needles"),
+    [
+        (ByItsPattern, {"://example.org/v/"}),
+        (LeavingSome, {"://example.org/v/"}),
+        (LeavingSomeElse, ANYTHING),  # its source is not understood
+        (TakingMore, ANYTHING),
+        (OfOneThatTakesMore, ANYTHING),
+    ],
+)
+def test_what_an_extractor_needs(extractor: type, needles: set[str]) -> None:
+    assert needs_of(extractor) == needles
+
+
+def test_hardly_an_extractor_is_asked_for_every_link(downloader: yt_dlp.YoutubeDL) -> None:
+    asked = [key for key, each in downloader._ies.items() if needs_of(each) == ANYTHING]
+
+    assert "Generic" in asked
+    assert len(asked) < 10
 
 
 PATTERNS = [

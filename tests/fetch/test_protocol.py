@@ -1,20 +1,22 @@
 import socket
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
 from downloads.fetch.protocol import (
+    MAX_WAITING_BYTES,
     Advance,
     Broke,
     Fetched,
     ManifestFile,
     Message,
     Metadata,
+    Outbox,
     PhaseBegan,
     Said,
     decode,
     encode,
-    sender,
 )
 from downloads.rules.states import Role
 
@@ -65,16 +67,73 @@ def test_anything_else_is_refused(line: bytes) -> None:
         decode(line)
 
 
-def test_messages_are_sent_one_after_the_other() -> None:
+@pytest.fixture
+def worker_and_child() -> Iterator[tuple[socket.socket, socket.socket]]:
     worker, child = socket.socketpair()
     with worker, child:
-        send = sender(child)
-        send(PhaseBegan(phase="extracting"))
-        send(Advance(received_bytes=7))
+        worker.setblocking(False)
+        yield worker, child
 
-        lines = worker.recv(65536).splitlines()
 
-    assert [decode(line) for line in lines] == [
-        PhaseBegan(phase="extracting"),
-        Advance(received_bytes=7),
-    ]
+def came(worker: socket.socket) -> list[Message]:
+    """What can be read, without waiting."""
+    try:
+        return [decode(line) for line in worker.recv(65536).splitlines()]
+    except BlockingIOError:
+        return []
+
+
+Ends = tuple[socket.socket, socket.socket]
+LINE = Said(level="info", text="[generic] Downloading webpage")
+
+
+def test_messages_are_sent_one_after_the_other(worker_and_child: Ends) -> None:
+    worker, child = worker_and_child
+    outbox = Outbox(child)
+    outbox.send(PhaseBegan(phase="extracting"))
+    outbox.send(Advance(received_bytes=7))
+
+    assert came(worker) == [PhaseBegan(phase="extracting"), Advance(received_bytes=7)]
+
+
+@pytest.mark.parametrize(
+    "first", [LINE, Said(level="debug", text="[debug] x"), PhaseBegan(phase="fetching")]
+)
+def test_what_can_wait_comes_with_the_next_message(worker_and_child: Ends, first: Message) -> None:
+    worker, child = worker_and_child
+    outbox = Outbox(child)
+    outbox.send(first)
+    before = came(worker)
+    outbox.send(Advance(received_bytes=7))
+
+    assert before == []
+    assert came(worker) == [first, Advance(received_bytes=7)]
+
+
+@pytest.mark.parametrize("level", ["warning", "error"])
+def test_a_warning_does_not_wait(worker_and_child: Ends, level: str) -> None:
+    worker, child = worker_and_child
+    outbox = Outbox(child)
+    outbox.send(LINE)
+    outbox.send(Said(level=level, text="careful"))
+
+    assert came(worker) == [LINE, Said(level=level, text="careful")]
+
+
+def test_what_waits_is_sent_when_it_is_asked_for(worker_and_child: Ends) -> None:
+    worker, child = worker_and_child
+    outbox = Outbox(child)
+    outbox.send(LINE)
+    outbox.flush()
+    outbox.flush()
+
+    assert came(worker) == [LINE]
+
+
+def test_many_lines_do_not_wait_for_ever(worker_and_child: Ends) -> None:
+    worker, child = worker_and_child
+    outbox = Outbox(child)
+    for _ in range(MAX_WAITING_BYTES // 60):
+        outbox.send(LINE)
+
+    assert came(worker)

@@ -6,6 +6,8 @@ from xml.sax.saxutils import escape
 
 from tests.helpers.scripted_site import Answer, ScriptedSite
 
+DESCRIPTION = "What it is about.\nIn two lines."  # of all videos of a catalogue
+
 
 def feed(*links: str, title: str = "A feed") -> str:
     """An RSS feed; each link is one item, whose title is "Item n"."""
@@ -36,7 +38,8 @@ class Catalogue:
         base = "/Mediasite/PlayerService/PlayerService.svc/json/GetPlayerOptions"
         video = {"Location": site.serve("/film.mp4", Answer(body=film, media_type="video/mp4"))}
         stream = {"StreamType": 0, "VideoUrls": [{**video, "MimeType": "video/mp4"}]}
-        told = {"d": {"Presentation": {"Title": "A talk", "Streams": [stream]}}}
+        said = {"Title": "A talk", "Description": DESCRIPTION, "Streams": [stream]}
+        told = {"d": {"Presentation": said}}
         site.serve(base, Answer(body=json.dumps(told)))
 
     def video(self, number: int) -> str:

@@ -31,6 +31,7 @@ KEYWORDS = {
     "say_number": (1, 2),
     "_": None,
     "phrase": None,
+    "phrase_number": (1, 2),
 }
 Extracted = tuple[int, str, Any, list[str]]
 

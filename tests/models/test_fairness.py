@@ -407,7 +407,12 @@ def test_a_claim_reads_only_what_waits() -> None:
     Download.objects.filter(pk=lives.submit().pk).update(
         not_before=timezone.now() + timedelta(hours=1)
     )
-    assert plans_of_a_claim() == [anything, "SCAN downloads_download USING INDEX download_queue"]
+    assert plans_of_a_claim() == [
+        anything,
+        "SCAN downloads_download USING INDEX download_queue",
+        "SCALAR SUBQUERY 1",
+        "SEARCH downloads_worker USING INTEGER PRIMARY KEY (rowid=?)",
+    ]
 
 
 def plans_of_a_claim() -> list[str]:

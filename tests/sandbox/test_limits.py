@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from downloads import actions
 from downloads.fetch.processes import attempts_of_processes
 from downloads.rules.states import State
+from downloads.sandbox.limits import NICENESS
 from tests.helpers.media_server import MediaServer
 from tests.helpers.scripted_site import Answer, ScriptedSite
 from tests.helpers.waiting import wait_for
@@ -120,3 +122,20 @@ def test_whatever_a_site_says_of_itself_the_row_is_sane(
     assert (file.media_type, file.name[-4:]) == ("video/mp4", ".mp4")
     assert len(file.name.encode()) <= 255
     assert len(download.library_path.encode()) <= 255
+
+
+def test_a_download_gives_way_to_pages_and_to_the_worker(
+    media_server: MediaServer, allowed: dict[str, str]
+) -> None:
+    download = submit(media_server.url("/slow.mp4?rate=100000"))
+
+    with running_worker(**allowed) as worker:
+        wait_for_state(download, State.DOWNLOADING, seconds=LONG)
+        pid = download.attempts.get().child_pid
+        assert pid is not None
+        niceness = os.getpriority(os.PRIO_PROCESS, pid)
+        assert niceness == os.getpriority(os.PRIO_PROCESS, worker.process.pid) + NICENESS
+        group = Path(f"/proc/{pid}/autogroup")
+        assert not group.exists() or group.read_text().split()[-1] == str(NICENESS)
+        actions.cancel(download, actor="test")
+        wait_for_state(download, State.CLEANED, seconds=LONG)

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import signal
 import socket
 import threading
 import time
@@ -18,15 +19,25 @@ from django.contrib.sessions.models import Session
 from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 
+from downloads import actions
 from downloads.accounts import tokens
-from downloads.models import Progress, StreamPosition, Transition, submissions
+from downloads.models import (
+    Download,
+    Progress,
+    StreamPosition,
+    Transition,
+    retention,
+    submissions,
+)
 from downloads.rules.options import DownloadOptions
 from downloads.rules.states import Reason, State
 from downloads.stream import consumer, listener
+from downloads.stream.budget import Budget
 from downloads.stream.consumer import parse_seq
 from downloads.stream.events import Bye, bye
 from downloads.stream.listener import STREAM
 from tests.helpers import lives
+from tests.helpers.processes import is_stopped
 from tests.helpers.serving import Event, Listening, Serving, headers_of, serving, sign_in
 from tests.helpers.waiting import DEADLINE_SECONDS, wait_for
 from tests.listening import listening_here
@@ -379,6 +390,47 @@ def test_everything_forgotten_is_answered_with_resync(server: Serving, user: Use
         assert heard(listening, 1) == stored(after=1)
 
 
+def test_whoever_was_away_since_before_what_was_pruned_loads_again(
+    server: Serving, user: User, clean_disk: None
+) -> None:
+    download = lives.complete(lives.submit(user))
+    actions.clean(download, actor="test")
+    lives.submit(user)
+    highest = StreamPosition.current() - 2
+
+    retention.prune([download], days=1)
+
+    assert StreamPosition.newest_pruned() == highest
+    for after in (0, highest - 1):
+        with server.listen(f"?after={after}", user=user) as listening:
+            listening.next("hello")
+            assert listening.next() == Event("resync", None, {"why": "gap"})
+            lives.submit(user)
+            assert heard(listening, 1) == stored(after=StreamPosition.current() - 1)
+    with server.listen(f"?after={highest}", user=user) as listening:
+        listening.next("hello")
+        assert heard(listening, 4) == stored(after=highest)
+
+
+def test_a_server_that_was_stopped_while_others_pruned_has_its_listeners_load_again(
+    server: Serving, user: User, clean_disk: None
+) -> None:
+    with server.listen(user=user) as listening:
+        listening.next("hello")
+        lives.submit(user)
+        assert heard(listening, 1) == stored()
+        server.send(signal.SIGSTOP)
+        wait_for(lambda: is_stopped(server.process.pid), what="the server to be stopped")
+        download = lives.complete(Download.objects.get())
+        actions.clean(download, actor="test")
+        retention.prune([download], days=1)
+        server.send(signal.SIGCONT)
+
+        assert listening.next("resync").data == {"why": "gap"}
+        lives.submit(user)
+        assert heard(listening, 1) == stored(after=StreamPosition.current() - 1)
+
+
 # Reconnecting, many, and slow
 
 
@@ -422,6 +474,25 @@ def test_many_listeners_share_one_tailer(server: Serving, user: User) -> None:
 
         for listening in others:
             listening.close()
+
+
+async def test_those_who_come_at_once_are_let_in_one_after_another(
+    shared_db: None, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer, "BEGINNING", Budget(0.5, burst_seconds=0.0))
+    monkeypatch.setattr(consumer, "BEGINNING_CPU_SECONDS", 0.1)
+    began = time.monotonic()
+
+    async def come() -> float:
+        async with listening_here(user) as stream:
+            await next_event(stream, "hello")
+            return time.monotonic() - began
+
+    with configured(user_streams=0):
+        _, second, third = sorted(await asyncio.gather(come(), come(), come()))
+
+    assert second >= 0.19  # each has earned its place when twice its time has passed
+    assert third >= 0.39
 
 
 def test_a_listener_who_does_not_read_is_told_to_load_again(server: Serving, user: User) -> None:

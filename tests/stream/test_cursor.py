@@ -3,7 +3,7 @@
 from downloads.stream.cursor import Cursor
 from downloads.stream.events import Resync, deleted, resync
 from downloads.stream.frames import Frame, Report
-from downloads.stream.ring import Ring
+from downloads.stream.ring import News, Ring
 from tests.stream.test_frames import numbers
 from tests.stream.test_ring import frame, ring_of
 
@@ -121,3 +121,54 @@ def test_a_cursor_takes_stats_only_when_its_own_are_different() -> None:
     assert cursor.take_stats(numbers()) == b""
     assert cursor.take_stats(numbers(counts={(1, "created", ""): 2, (2, "created", ""): 9})) == b""
     assert cursor.take_stats(numbers(workers=0)) != b""
+
+
+def news_of(ring: Ring, *reports: Report) -> News:
+    news = News(lambda: None, fresh_seconds=60)
+    news.ring = ring
+    news.add([], dict(enumerate(reports)), numbers())
+    return news
+
+
+def test_a_cursor_takes_all_that_is_new_as_one_piece() -> None:
+    cursor = Cursor(seq=0, owner_id=1)
+    news = news_of(ring_of(1, 2), report("a", version=1))
+
+    taken = cursor.take(news)
+
+    assert taken.startswith(b"<1><2>event: progress\n")
+    assert numbers().event_for(1) in taken
+    assert cursor.take(news) == b""
+
+
+def test_a_long_backlog_comes_before_all_else() -> None:
+    ring = Ring(0)
+    data = b"x" * 1000
+    ring.add(Frame(seq=seq, owner_id=1, correlation_id="a", data=data) for seq in range(1, 101))
+    cursor = Cursor(seq=0, owner_id=1)
+    news = news_of(ring, report("a", version=1))
+
+    first, second = cursor.take(news), cursor.take(news)
+
+    assert b"event" not in first
+    assert b"event: progress" in second
+
+
+def test_a_cursor_that_goes_to_where_another_is_takes_nothing_twice() -> None:
+    news = news_of(ring_of(1, 2), report("a", version=1))
+    one, other = Cursor(seq=0, owner_id=1), Cursor(seq=0, owner_id=1)
+    assert one.place == other.place
+    one.take(news)
+    assert one.place != other.place
+
+    other.go_to(one.place)
+
+    assert other.take(news) == b""
+    assert one.place == other.place
+
+
+def test_only_who_may_see_the_same_is_at_the_same_place() -> None:
+    user, staff = Cursor(seq=0, owner_id=1), Cursor(seq=0, owner_id=None)
+
+    assert user.place != staff.place
+    assert user.place != Cursor(seq=0, owner_id=1, correlation_id="aaa").place

@@ -96,6 +96,24 @@ def test_a_deletion_is_a_frame_in_its_place_and_tells_whose_it_was(user: User) -
     assert (made[1].correlation_id, made[1].owner_id) == (forgotten.correlation_id, user.pk)
 
 
+def test_no_deletion_is_passed_over_between_two_readings(
+    user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(frames, "BATCH_FRAMES", 2)
+    before = StreamPosition.current()
+    for _ in range(2):
+        lives.submit(user)
+    lives.submit(user).forget()  # leaves no transition with seq 3
+
+    def read(after: int) -> list[tuple[int, bool]]:
+        made = frames.read_frames(after=before + after)
+        return [(frame.seq - before, frame.is_deletion) for frame in made]
+
+    assert read(0) == [(1, False), (2, False)]
+    assert read(1) == [(2, False), (4, True)]
+    assert read(2) == [(4, True)]
+
+
 def test_a_report_is_what_a_download_receives(user: User, clean_disk: None) -> None:
     download = lives.start(lives.submit(user))
     Progress.objects.update(

@@ -1,7 +1,7 @@
 """The newest frames in memory."""
 
 from downloads.stream.frames import Frame
-from downloads.stream.ring import Ring
+from downloads.stream.ring import News, Ring
 
 
 def frame(seq: int, *, owner_id: int | None = 1, correlation_id: str = "aaa") -> Frame:
@@ -39,3 +39,28 @@ def test_an_empty_ring_is_at_its_start() -> None:
     ring = ring_of(start=7)
 
     assert (ring.start, ring.newest, ring.after(0)) == (7, 7, [])
+
+
+def begun_with(*seqs: int, newest: int) -> Ring:
+    news = News(lambda: None, fresh_seconds=60)
+    news.begin(newest, [frame(seq) for seq in seqs])
+    assert news.ring is not None
+    return news.ring
+
+
+def test_news_begin_with_what_was_last() -> None:
+    ring = begun_with(4, 5, 6, newest=6)
+
+    assert (ring.start, ring.newest, seqs(ring.after(4))) == (3, 6, [5, 6])
+
+
+def test_news_begin_after_what_is_missing() -> None:
+    ring = begun_with(3, 5, 6, newest=6)
+
+    assert (ring.start, ring.newest, seqs(ring.after(0))) == (4, 6, [5, 6])
+
+
+def test_news_begin_empty_when_the_newest_is_missing() -> None:
+    ring = begun_with(4, 5, newest=6)
+
+    assert (ring.start, ring.newest, ring.after(0)) == (6, 6, [])

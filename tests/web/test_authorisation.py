@@ -70,6 +70,12 @@ ROUTES = {
     "downloads/<correlation_id:correlation_id>/entries/cancel": May.OWNER,
     "downloads/<correlation_id:correlation_id>/entries/retry": May.OWNER,
     "downloads/<correlation_id:correlation_id>/entries/cleanup": May.OWNER,
+    "library/": May.SIGNED_IN,  # with their own: tests/library/test_page.py
+    "library/storage/": May.SIGNED_IN,
+    "library/remove": May.SIGNED_IN,  # their own: tests/library/test_removal.py
+    "library/removed/": May.SIGNED_IN,
+    "library/removed/<int:pk>/restore": May.SIGNED_IN,
+    "library/removed/empty": May.SIGNED_IN,
     "sites/": May.STAFF,
     "presets/": May.SIGNED_IN,
     "presets/new": May.SIGNED_IN,
@@ -77,6 +83,18 @@ ROUTES = {
     "presets/default": May.SIGNED_IN,
     "presets/<int:pk>/": May.SIGNED_IN,  # one's own: tests/web/test_presets.py
     "presets/<int:pk>/delete": May.SIGNED_IN,
+    # One's own: tests/subscriptions/test_pages.py, tests/api/test_subscriptions.py
+    "subscriptions/": May.SIGNED_IN,
+    "subscriptions/new": May.SIGNED_IN,
+    "subscriptions/<int:pk>/": May.SIGNED_IN,
+    "subscriptions/<int:pk>/check": May.SIGNED_IN,
+    "subscriptions/<int:pk>/pause": May.SIGNED_IN,
+    "subscriptions/<int:pk>/resume": May.SIGNED_IN,
+    "subscriptions/<int:pk>/delete": May.SIGNED_IN,
+    "api/v1/subscriptions": May.SIGNED_IN,
+    "api/v1/subscriptions/preview": May.SIGNED_IN,
+    "api/v1/subscriptions/<id>": May.SIGNED_IN,
+    "api/v1/subscriptions/<id>/check": May.SIGNED_IN,
     "sites/try": May.STAFF,
     # Everybody's own.
     "cookies/": May.SIGNED_IN,
@@ -128,6 +146,9 @@ ROUTES = {
     "api/v1/downloads/<correlation_id>/entries/cancel": May.OWNER,
     "api/v1/downloads/<correlation_id>/entries/retry": May.OWNER,
     "api/v1/downloads/<correlation_id>/entries/cleanup": May.OWNER,
+    "api/v1/library": May.SIGNED_IN,  # their own: tests/api/test_library.py
+    "api/v1/library/<number>": May.SIGNED_IN,
+    "api/v1/library/<number>/restore": May.SIGNED_IN,
     "api/v1/stats": May.SIGNED_IN,
     "api/v1/archive": May.SIGNED_IN,
     "api/v1/sites": May.SIGNED_IN,
@@ -192,7 +213,9 @@ def people(user: User, staff: User) -> People:
 def theirs(people: People) -> Download:
     completed = lives.complete(lives.submit(people.owner))
     Thumbnail.objects.keep(Thumbnail(download=completed, media_type="image/png", content=b"x"))
-    AttemptLog.objects.keep(completed.pk, completed.attempt, text="a line\n", left_out=0)
+    AttemptLog.objects.keep(
+        AttemptLog(download=completed, attempt=completed.attempt, text="a line\n")
+    )
     return completed
 
 
@@ -209,6 +232,7 @@ def address_of(route: str, download: Download) -> str:
         "<host>": "example.org",
         "<str:host>": "example.org",
         "<int:pk>": "1",
+        "<number>": "1",
         "<name>": "podcast",
         "<str:name>": "box-12-ab34",
         "^(?P<app_label>auth|axes|downloads)/$": "downloads/",

@@ -9,7 +9,7 @@ from django.test import Client
 from django.utils import timezone
 
 from downloads import actions
-from downloads.models import Download
+from downloads.models import Download, retention
 from downloads.rules.errors import ErrorClass
 from downloads.rules.states import Reason, State
 from downloads.web.actors import actor_in_words, workers_among
@@ -148,3 +148,21 @@ def test_deleting_says_what_becomes_of_the_files(browser: Client, user: User) ->
 
     assert "The files stay in the library." in page
     assert "Remove 1 file (5 B) from the library as well" in page
+
+
+def test_a_history_that_was_pruned_says_so_and_is_not_drawn_as_a_graph(
+    browser: Client, user: User
+) -> None:
+    download = lives.complete(lives.submit(user))
+    actions.clean(download, actor="test")
+    whole = page_of(browser, download)
+
+    retention.prune([download], days=30)
+
+    page = page_of(browser, download)
+    assert "Earlier history was removed" not in whole
+    assert "Earlier history was removed after 30 days." in page
+    assert attempts_in(page) == [(True, "Attempt · 1 · Cleaned")]
+    assert 'class="step ' in whole
+    assert 'class="step ' not in page
+    assert re.search(r'id="part-graph"[^>]* hidden>', page)

@@ -11,7 +11,7 @@ from django.utils import translation
 from django.utils.translation import gettext
 from pytest_django.fixtures import Settings
 
-from downloads.models import Download, Extractors
+from downloads.models import AttemptLog, Download, Extractors
 from downloads.rules.errors import BY_CODE, ErrorClass, advice_of
 from downloads.rules.states import State
 from downloads.rules.words import say
@@ -225,7 +225,7 @@ def test_the_report_has_versions_the_error_and_the_end_of_the_log(
     download = failed(user, ErrorClass.INTERNAL)
     Extractors.objects.create(host="host", state={"used": "2026.1.2"})
     lines = "".join(f"line {number}\n" for number in range(60))
-    download.logs.keep(download.pk, 1, text=lines, left_out=0)
+    AttemptLog.objects.keep(AttemptLog(download=download, attempt=1, text=lines))
 
     panel = panel_of(browser, download)
 

@@ -48,3 +48,14 @@ def test_a_retry_begins_a_new_way() -> None:
 
     assert taken(steps) == [State.CREATED, State.INITIALIZING]
     assert steps[0].entered_at == START + timedelta(seconds=1 + 2 + 3 + 4)
+
+
+def test_a_way_whose_beginning_was_pruned_has_no_steps() -> None:
+    assert steps_of(history_of(State.CLEANED)) == []
+    assert steps_of(history_of(State.INITIALIZING, State.READY)) == []
+
+
+def test_a_way_after_what_was_pruned_is_whole() -> None:
+    way = (State.CREATED, State.INITIALIZING)
+
+    assert taken(steps_of(history_of(State.CLEANED, *way))) == list(way)

@@ -178,7 +178,7 @@ def test_of_a_download_that_was_deleted_nothing_is_kept() -> None:
 @pytest.mark.usefixtures("shared_db", "clean_disk")
 def test_a_log_goes_with_its_download() -> None:
     download = lives.fail(lives.submit())
-    AttemptLog.objects.keep(download.pk, 1, text="a line\n", left_out=0)
+    AttemptLog.objects.keep(AttemptLog(download=download, attempt=1, text="a line\n"))
 
     download.forget()
 
@@ -189,7 +189,7 @@ def test_a_log_goes_with_its_download() -> None:
 def test_a_text_that_no_database_takes_is_kept_all_the_same() -> None:
     download = lives.submit()
 
-    AttemptLog.objects.keep(download.pk, 1, text="a\0b\ud800c", left_out=0)
+    AttemptLog.objects.keep(AttemptLog(download=download, attempt=1, text="a\0b\ud800c"))
 
     assert download.logs.get().text == "ab?c"
 
@@ -257,7 +257,7 @@ def logged(user: User, clean_disk: None) -> Download:
         lives.fail(actions.retry(download, actor="test") if attempt > 1 else download)
         download.refresh_from_db()
         text = f"<script>attempt {attempt}</script>\n"
-        AttemptLog.objects.keep(download.pk, attempt, text=text, left_out=0)
+        AttemptLog.objects.keep(AttemptLog(download=download, attempt=attempt, text=text))
     return download
 
 

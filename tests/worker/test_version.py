@@ -10,6 +10,7 @@ from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import override_settings
 
+from downloads.models.schema import version_on_disk
 from downloads.worker.version import Release
 from tests.helpers.media_server import MediaServer
 from tests.helpers.waiting import wait_for
@@ -57,6 +58,15 @@ def test_another_version_on_the_disk_is_named(recorder: MigrationRecorder, tmp_p
         reason = release.why_not_current()
 
     assert reason == f"vnsite on the disk is 99.1, and {release.version} is running"
+
+
+def test_a_version_that_comes_later_is_read_again(tmp_path: Path) -> None:
+    with override_settings(BASE_DIR=tmp_path):
+        for version in ("1.0", "1.0", "99.1"):
+            (tmp_path / "draft").write_text(f'[project]\nversion = "{version}"\n')
+            (tmp_path / "draft").rename(tmp_path / "pyproject.toml")
+
+            assert version_on_disk() == version
 
 
 def test_a_version_that_cannot_be_read_is_not_another_one(

@@ -2,9 +2,11 @@
 
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 
@@ -62,6 +64,31 @@ def test_what_a_worker_started_counts(heartbeat: Heartbeat) -> None:
     assert after.cpu_percent > 0
 
 
+def test_at_rest_nothing_is_measured_at_each_step(heartbeat: Heartbeat) -> None:
+    measured = Vitals(heartbeat)
+    measured.step()
+
+    def step_leaves_the_row() -> bool:
+        Worker.objects.update(memory_bytes=1)
+        measured.step()
+        return Worker.objects.get().memory_bytes == 1
+
+    # Time has to pass in which this process does nothing.
+    wait_for(step_leaves_the_row, what="a step at rest")
+
+
+def test_a_process_more_or_less_is_measured_although_it_rests(heartbeat: Heartbeat) -> None:
+    measured = Vitals(heartbeat)
+    measured.step()
+    Worker.objects.update(memory_bytes=1)
+
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        measured.step()
+        process.communicate(b"\n")
+
+    assert Worker.objects.get().memory_bytes > 1
+
+
 def test_what_ended_and_was_collected_still_counts() -> None:
     before = vitals.cpu_seconds(vitals.tree())
 
@@ -69,6 +96,32 @@ def test_what_ended_and_was_collected_still_counts() -> None:
         pass
 
     assert vitals.cpu_seconds(vitals.tree()) - before >= 0.5
+
+
+def hold_child(started: "SimpleQueue[int]", until: threading.Event) -> None:
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as child:
+        started.put(child.pid)
+        until.wait()
+
+
+def test_threads_that_end_hide_no_child() -> None:
+    for _ in range(20):  # a thread must end between two looks
+        started: SimpleQueue[int] = SimpleQueue()
+        ending, releasing = threading.Event(), threading.Event()
+        # Older than the one with the child: they are looked at before it.
+        short = [threading.Thread(target=ending.wait) for _ in range(30)]
+        holder = threading.Thread(target=hold_child, args=(started, releasing))
+        for thread in (*short, holder):
+            thread.start()
+        pid = started.get()
+        ending.set()
+
+        found = vitals.tree()
+
+        releasing.set()
+        for thread in (*short, holder):
+            thread.join()
+        assert pid in found
 
 
 def test_a_clock_that_goes_with_the_database_is_not_ahead(heartbeat: Heartbeat) -> None:

@@ -1,0 +1,198 @@
+"""What is known of the video of each entry of the library, as the library's pages list it."""
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Self
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+
+from downloads.models import Download, LibraryEntry
+from downloads.models.transactions import choices, plain_values
+from downloads.rules.about import MAX_LANGUAGE_LENGTH
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AnonymousUser, User
+
+MAX_NAME_LENGTH = 300  # of an uploader, a channel
+MAX_SORTED_LENGTH = 100
+
+
+class Kind(StrEnum):
+    """What an entry is for."""
+
+    VIDEO = "video"
+    SOUND = "sound"
+
+
+class Step(StrEnum):
+    """How far a removal is."""
+
+    REMOVING = "removing"  # its rows are gone; its directory may still be in the library
+    REMOVED = "removed"  # its directory is in the trash
+    EMPTYING = "emptying"  # too late to undo it; its directory may still be in the trash
+    GONE = "gone"
+    RESTORED = "restored"
+
+
+UNDOABLE = frozenset({Step.REMOVING, Step.REMOVED})
+
+
+class CardQuerySet(models.QuerySet["Card"]):
+    def visible_to(self, user: "User | AnonymousUser") -> Self:
+        """Cards that a user may see: of their own entries, or all for staff."""
+        if not user.is_authenticated:
+            return self.none()
+        return self if user.is_staff else self.filter(owner=user)
+
+
+class Card(models.Model):
+    """One entry in the library's catalogue. Made by a reaction after its download completed.
+
+    The owner, the size and the times are copies, so that an index has them in the order of a page.
+    """
+
+    entry = models.OneToOneField(
+        LibraryEntry, on_delete=models.CASCADE, primary_key=True, related_name="card"
+    )
+    # As of the entry, which says why the database does not check it.
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        on_delete=models.SET_NULL,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+    )
+    kind = models.CharField(max_length=8, choices=choices(Kind))
+    title = models.CharField(max_length=500)
+    sort_title = models.CharField(max_length=MAX_SORTED_LENGTH)  # in lower case
+    uploader = models.CharField(max_length=MAX_NAME_LENGTH, blank=True)
+    channel = models.CharField(max_length=MAX_NAME_LENGTH, blank=True)
+    site = models.CharField(max_length=300)
+    extractor = models.CharField(max_length=100, blank=True)
+    media_id = models.CharField(max_length=300, blank=True)
+    # The list that its download was made of; None: of none, or that was deleted.
+    listed_in = models.ForeignKey(
+        Download, null=True, on_delete=models.SET_NULL, db_index=False, related_name="+"
+    )
+    uploaded_at = models.DateTimeField(null=True)  # None: the site does not say
+    dated_at = models.DateTimeField()  # uploaded_at, or else added_at
+    added_at = models.DateTimeField()
+    duration_seconds = models.PositiveIntegerField(default=0)  # 0: not known
+    size_bytes = models.BigIntegerField()  # of all its files
+    width = models.PositiveIntegerField(default=0)  # in pixels; 0: no picture, or not known
+    height = models.PositiveIntegerField(default=0)
+    video_codec = models.CharField(max_length=16, blank=True)
+    audio_codec = models.CharField(max_length=16, blank=True)
+    # The next four as of `rules.about`.
+    description = models.TextField(blank=True)
+    tags = models.JSONField(blank=True, default=list)
+    chapters = models.JSONField(blank=True, default=list)
+    language = models.CharField(max_length=MAX_LANGUAGE_LENGTH, blank=True)
+    # When a file was found to be removed outside vnsite; None: all were there at the last look.
+    missing_at = models.DateTimeField(null=True)
+
+    objects = CardQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-added_at", "-entry_id"]
+        constraints = [
+            models.CheckConstraint(condition=Q(kind__in=plain_values(Kind)), name="card_kind"),
+        ]
+        indexes = [
+            # The orders of the page, for staff and for one owner.
+            models.Index(F("added_at").desc(), F("entry").desc(), name="card_added"),
+            models.Index("owner", F("added_at").desc(), F("entry").desc(), name="card_own_added"),
+            models.Index(F("dated_at").desc(), F("entry").desc(), name="card_dated"),
+            models.Index("owner", F("dated_at").desc(), F("entry").desc(), name="card_own_dated"),
+            models.Index("sort_title", "entry", name="card_titled"),
+            models.Index("owner", "sort_title", "entry", name="card_own_titled"),
+            models.Index(F("duration_seconds").desc(), F("entry").desc(), name="card_long"),
+            models.Index(
+                "owner", F("duration_seconds").desc(), F("entry").desc(), name="card_own_long"
+            ),
+            models.Index(F("size_bytes").desc(), F("entry").desc(), name="card_large"),
+            models.Index("owner", F("size_bytes").desc(), F("entry").desc(), name="card_own_large"),
+            # The filters.
+            models.Index(fields=["uploader", "owner"], name="card_uploader"),
+            models.Index(fields=["site", "owner"], name="card_site"),
+            models.Index(fields=["kind", "owner"], name="card_kind_owner"),
+            models.Index(
+                fields=["listed_in", "owner"],
+                condition=Q(listed_in__isnull=False),
+                name="card_list",
+            ),
+            models.Index(
+                fields=["owner"], condition=Q(missing_at__isnull=False), name="card_missing"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class RemovalQuerySet(models.QuerySet["Removal"]):
+    def visible_to(self, user: "User | AnonymousUser") -> Self:
+        """Removals that a user may see and undo: of their own entries, or all for staff."""
+        if not user.is_authenticated:
+            return self.none()
+        return self if user.is_staff else self.filter(owner=user)
+
+
+class Removal(models.Model):
+    """An entry that left the library: who wanted that, when, and what it takes to undo it.
+
+    The row stays when the files are gone: it is the record.
+    """
+
+    entry_number = models.BigIntegerField()  # the primary key that its entry had
+    correlation_id = models.CharField(max_length=64)
+    download = models.ForeignKey(
+        Download, null=True, on_delete=models.SET_NULL, related_name="removals"
+    )
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        on_delete=models.SET_NULL,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+    )
+    title = models.CharField(max_length=500)
+    path = models.CharField(max_length=255)  # in the library
+    size_bytes = models.BigIntegerField()
+    actor = models.CharField(max_length=200)
+    removed_at = models.DateTimeField()
+    step = models.CharField(max_length=10, choices=choices(Step))
+    # The rows of the entry, as Django writes them; "" when they are back, or it cannot be undone.
+    contents = models.TextField(blank=True)
+
+    objects = RemovalQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.CheckConstraint(condition=Q(step__in=plain_values(Step)), name="removal_step"),
+        ]
+        indexes = [
+            models.Index(F("owner").asc(), F("id").desc(), name="removal_by_owner"),
+            models.Index(fields=["entry_number"], name="removal_by_entry"),
+            models.Index(
+                fields=["step", "removed_at"],
+                condition=~Q(step__in=[Step.GONE.value, Step.RESTORED.value]),
+                name="removal_unfinished",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.title}: {self.step}"
+
+    @property
+    def key(self) -> str:
+        """The name of its directory in the trash."""
+        return f"{self.correlation_id}.{self.pk}"
+
+    @property
+    def is_undoable(self) -> bool:
+        return self.step in UNDOABLE

@@ -1,0 +1,193 @@
+"""Removes entries from the library, undoes that for a day, and then removes their files for good.
+
+A row is written before its directory is moved, so that whoever is killed in between leaves what
+`finish` can carry on: the row says which way. Looking at the row and moving the directory is one
+step for all processes of a machine (`trash.locked`).
+"""
+
+import logging
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.core import serializers
+from django.core.serializers.json import DjangoJSONEncoder
+from django.utils import timezone
+
+from downloads.disk import library, trash
+from downloads.library.models import UNDOABLE, Card, Removal, RemovalQuerySet, Step
+from downloads.models import Download, LibraryEntry, PublishedFile, short_transaction
+
+logger = logging.getLogger(__name__)
+
+UNDO = timedelta(days=1)
+BATCH = 50  # removals of one look
+
+
+class Exact(DjangoJSONEncoder):
+    """Writes instants as they are: Django's own cuts them to milliseconds."""
+
+    def default(self, o: Any) -> Any:
+        return o.isoformat() if isinstance(o, datetime) else super().default(o)
+
+
+class NotRestored(Exception):
+    """A removal cannot be undone."""
+
+
+class TooLate(NotRestored):
+    """The files are gone, or the entry is back already."""
+
+
+class NameTaken(NotRestored):
+    """Another entry has the name by now."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Removed:
+    """The result of one wish."""
+
+    count: int
+    size_bytes: int
+    refused: list[str]  # titles of entries whose directory cannot be moved
+
+
+def remove(cards: Iterable[Card], *, actor: str) -> Removed:
+    """Move the entries of cards into the trash. Those that are gone already are left out."""
+    removals, refused = [], []
+    for key in [card.pk for card in cards]:
+        removal = _take_rows(key, actor=actor)
+        if removal is None:
+            continue
+        try:
+            finish(removal)
+            removals.append(removal)
+        except OSError as error:
+            logger.warning("%s cannot be moved into the trash: %s", removal.path, error)
+            refused.append(removal.title)
+            with suppress(NotRestored, OSError):  # then `tend` tries the move again
+                restore(removal)
+    size_bytes = sum(removal.size_bytes for removal in removals)
+    return Removed(count=len(removals), size_bytes=size_bytes, refused=refused)
+
+
+def restore(removal: Removal) -> None:
+    """Undo a removal: files and rows are where they were. Raises TooLate, NameTaken, OSError."""
+    root, mode = settings.VNSITE.media_root, library.folder_mode(settings.VNSITE.library_mode)
+    with trash.locked(root):
+        removal.refresh_from_db()
+        if not removal.is_undoable:
+            raise TooLate(removal.title)
+        if _is_name_taken(removal):
+            raise NameTaken(removal.path)
+        try:
+            trash.bring_back(root, removal.path, removal.key, mode=mode)
+        except FileExistsError as error:
+            raise NameTaken(removal.path) from error
+        _give_rows_back(removal)
+
+
+def empty(removals: RemovalQuerySet) -> int:
+    """Remove the files of removals that could still be undone, for good; return the bytes freed."""
+    freed = 0
+    for removal in list(removals.filter(step__in=UNDOABLE).order_by("pk")):
+        with trash.locked(settings.VNSITE.media_root):
+            if Removal.objects.filter(pk=removal.pk, step__in=UNDOABLE).update(step=Step.EMPTYING):
+                removal.refresh_from_db()
+                _put_away(removal)
+                freed += removal.size_bytes
+        finish(removal)
+    return freed
+
+
+def tend(now: datetime | None = None) -> bool:
+    """Carry on what somebody was killed at, and empty what nobody wants back any more.
+
+    Returns whether there may be more to do.
+    """
+    begun = Removal.objects.filter(step__in=[Step.REMOVING, Step.EMPTYING]).order_by("pk")
+    begun_now = list(begun[:BATCH])
+    for removal in begun_now:
+        finish(removal)
+    before = (now or timezone.now()) - UNDO
+    due = Removal.objects.filter(step=Step.REMOVED, removed_at__lt=before)
+    keys = list(due.order_by("removed_at").values_list("pk", flat=True)[:BATCH])
+    empty(Removal.objects.filter(pk__in=keys))
+    return BATCH in (len(begun_now), len(keys))
+
+
+def finish(removal: Removal) -> None:
+    """Bring the directory to where the row says that it goes. Raises OSError; may be done again."""
+    root = settings.VNSITE.media_root
+    with trash.locked(root):
+        removal.refresh_from_db()
+        if removal.step == Step.REMOVING:
+            _put_away(removal)
+            removal.step = Step.REMOVED
+            removal.save(update_fields=["step"])
+    if removal.step == Step.EMPTYING:
+        trash.remove(root, removal.key)
+        removal.step, removal.contents = Step.GONE, ""
+        removal.save(update_fields=["step", "contents"])
+        logger.info("%s is removed from the library for good", removal.path)
+
+
+def _put_away(removal: Removal) -> None:
+    if not _is_name_taken(removal):
+        trash.put_away(settings.VNSITE.media_root, removal.path, removal.key)
+
+
+def _is_name_taken(removal: Removal) -> bool:
+    """Whether another download has, or is about to have, an entry of this name."""
+    others = Download.objects.filter(library_path=removal.path)
+    return (
+        LibraryEntry.objects.filter(path=removal.path).exists()
+        or others.exclude(correlation_id=removal.correlation_id).exists()
+    )
+
+
+def _take_rows(key: int, *, actor: str) -> Removal | None:
+    """Replace the rows of an entry by that of its removal; None when there is no such entry."""
+    with short_transaction():
+        entry = LibraryEntry.objects.select_for_update().filter(pk=key).first()
+        if entry is None:
+            return None
+        files, cards = list(entry.files.all()), list(Card.objects.filter(entry=entry))
+        removal = Removal.objects.create(
+            entry_number=entry.pk,
+            correlation_id=entry.correlation_id,
+            download_id=entry.download_id,
+            owner_id=entry.owner_id,
+            title=entry.title or entry.url,
+            path=entry.path,
+            size_bytes=sum(file.size for file in files),
+            actor=actor,
+            removed_at=timezone.now(),
+            step=Step.REMOVING,
+            contents=serializers.serialize("json", [entry, *files, *cards], cls=Exact),
+        )
+        entry.delete()
+    logger.info("%s is removed from the library by %s", removal.path, actor)
+    return removal
+
+
+def _give_rows_back(removal: Removal) -> None:
+    """Write the rows as they were; what they name may be gone since."""
+    with short_transaction():
+        restorable = Removal.objects.filter(pk=removal.pk, step__in=UNDOABLE)
+        if not restorable.update(step=Step.RESTORED, contents=""):
+            raise TooLate(removal.title)
+        for each in serializers.deserialize("json", removal.contents, ignorenonexistent=True):
+            row = each.object
+            if isinstance(row, LibraryEntry):
+                row.owner_id, row.download_id = removal.owner_id, removal.download_id
+            elif isinstance(row, Card):
+                row.owner_id = removal.owner_id
+                lists = Download.objects.filter(pk=row.listed_in_id or 0)
+                row.listed_in_id = lists.values_list("pk", flat=True).first()
+            elif not isinstance(row, PublishedFile):
+                continue
+            each.save()

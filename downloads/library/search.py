@@ -1,0 +1,117 @@
+"""Which cards a search lets through, and how they are found among many.
+
+The language is that of the search for downloads (`rules.search`), with the qualifiers that make
+sense here. As in `models.search`, an index is asked for the keys of what can match; when those are
+not few, the walk of the page's order has a full page soon.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from functools import reduce
+from operator import and_
+from typing import Any
+
+from django.db import connection
+from django.db.models import Q
+
+from downloads.library.models import Card, CardQuerySet
+from downloads.models.download import Likely
+from downloads.models.search import (
+    FEW,
+    TRIGRAM,
+    few_of,
+    has_trigrams,
+    instant_of,
+    of_host,
+    owned_by,
+    quoted,
+)
+from downloads.rules.search import Part, Search
+from downloads.rules.words import say
+
+TABLE = "library_search"
+TEXTS = ("title", "uploader", "description")
+
+
+def read(text: str) -> Search:
+    """Read a search. A qualifier that makes no sense here has a fault, and counts for nothing."""
+    return Search(parts=tuple(map(_judged, Search.parse(text).parts)))
+
+
+def search(cards: CardQuerySet, text: str) -> CardQuerySet:
+    """Return the cards that match all parts of a search, but for those that have a fault."""
+    parts = [part for part in read(text).parts if not part.fault]
+    if not parts:
+        return cards
+    condition = reduce(and_, map(_of, parts))
+    return cards.filter(condition, _few_among(parts))
+
+
+def narrow(cards: CardQuerySet, conditions: Iterable[Q]) -> CardQuerySet:
+    """Return the cards that meet conditions of which an index knows.
+
+    When they are many, that index is left aside: their rows would all be read to be sorted.
+    """
+    wanted = list(conditions)
+    if not wanted:
+        return cards
+    condition = reduce(and_, wanted)
+    few = few_of(cards.filter(condition))
+    return cards.filter(condition, few) if few else cards.filter(Likely(condition))
+
+
+def _judged(part: Part) -> Part:
+    if part.fault or part.name in CONDITIONS:
+        return part
+    known = ", ".join(f"{name}:" for name in CONDITIONS if name)
+    sentence = say("“{name}:” is not known here. It takes: {known}.", name=part.name, known=known)
+    return replace(part, fault=sentence)
+
+
+def _few_among(parts: list[Part]) -> Q:
+    for keys in _candidates(parts):
+        if len(keys) <= FEW:
+            return Q(pk__in=keys)
+    return Q()
+
+
+def _candidates(parts: list[Part]) -> Iterator[list[int]]:
+    """Yield the keys that an index has for words or for a part, all of them or FEW + 1."""
+    words = [str(part.value) for part in parts if not part.name and not part.is_negated]
+    long = [word for word in words if len(word) >= TRIGRAM]
+    # PostgreSQL chooses between its indexes by itself.
+    if long and connection.vendor == "sqlite" and has_trigrams(TABLE):
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT rowid FROM library_search WHERE library_search MATCH %s LIMIT %s",
+                [" AND ".join(f'"{quoted(word)}"' for word in long), FEW + 1],
+            )
+            yield [key for (key,) in cursor.fetchall()]
+    for part in parts:
+        if part.name in INDEXED and not part.is_negated:
+            found = Card.objects.filter(CONDITIONS[part.name](part.value))
+            yield list(found.order_by().values_list("pk", flat=True)[: FEW + 1])
+
+
+def _of(part: Part) -> Q:
+    condition = CONDITIONS[part.name](part.value)
+    return ~condition if part.is_negated else condition
+
+
+def _text(text: str) -> Q:
+    """As `models.search` does: SQLite's LIKE knows the case of ASCII alone."""
+    is_folded = text.isascii() or connection.vendor != "sqlite"
+    how, what = ("icontains", text) if is_folded else ("iregex", re.escape(text))
+    matches = [Q(**{f"{name}__{how}": what}) for name in TEXTS]
+    return matches[0] | matches[1] | matches[2]
+
+
+CONDITIONS: dict[str, Callable[[Any], Q]] = {
+    "": _text,
+    "host": of_host,
+    "after": lambda value: Q(added_at__gte=instant_of(value)),
+    "before": lambda value: Q(added_at__lt=instant_of(value)),
+    "owner": owned_by,
+}
+INDEXED = frozenset({"after", "before", "owner"})

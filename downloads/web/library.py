@@ -1,0 +1,58 @@
+"""The pages of the library and of its storage. Wiring only."""
+
+from django.contrib.auth.decorators import login_required
+from django.db.models import Prefetch
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from downloads.library.models import Card, CardQuerySet
+from downloads.models import PublishedFile
+from downloads.web.library_list import LibraryQuery, page_of
+from downloads.web.library_view import library_view
+from downloads.web.requests import SignedInRequest, visible
+from downloads.web.storage_view import Storage
+
+COLUMNS = (
+    *("kind", "title", "sort_title", "uploader", "site", "duration_seconds", "size_bytes"),
+    *("height", "added_at", "dated_at", "entry__correlation_id", "entry__path"),
+    *("entry__download__correlation_id", "entry__download__have"),
+    "entry__download__thumbnail__download",
+)
+
+
+@require_safe
+@never_cache
+@login_required
+def library(request: SignedInRequest) -> HttpResponse:
+    query = LibraryQuery.parse(request.GET.dict())
+    page = page_of(for_page(Card.objects.visible_to(request.user)), query)
+    missing = Card.objects.visible_to(request.user).filter(missing_at__isnull=False).count()
+    title = _title_of(request, query.list)
+    context = library_view(query, page, list_title=title, missing=missing)
+    return render(request, "downloads/library.html", context)
+
+
+@require_safe
+@never_cache
+@login_required
+def storage(request: SignedInRequest) -> HttpResponse:
+    """Show what takes the room, and what could leave."""
+    found = Storage.read(request.user, for_page(Card.objects.visible_to(request.user)))
+    return render(request, "downloads/library_storage.html", {"storage": found})
+
+
+def for_page(cards: CardQuerySet) -> CardQuerySet:
+    """Fetch what the page shows and nothing else: the same queries for 1 entry and for 50."""
+    files = PublishedFile.objects.only("entry_id", "size", "name", "role")
+    joined = cards.select_related("entry__download__thumbnail").only(*COLUMNS)
+    return joined.prefetch_related(Prefetch("entry__files", queryset=files))
+
+
+def _title_of(request: SignedInRequest, correlation_id: str) -> str:
+    """Return the title of a list that the user may see; "" when there is none."""
+    if not correlation_id:
+        return ""
+    lists = visible(request).filter(correlation_id=correlation_id)
+    return lists.values_list("title", flat=True).first() or ""

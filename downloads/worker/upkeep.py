@@ -1,0 +1,36 @@
+"""Looks after the library beside the worker's loop: the trash, and files that somebody removed."""
+
+from django.conf import settings
+from django.utils import timezone
+
+from downloads.library import removal
+from downloads.library.models import Card
+
+UPKEEP_SECONDS = 60.0
+CARDS = 100  # whose files are looked for at once: a hundred thousand in 17 hours
+
+
+class Upkeep:
+    """One round after the other through all cards, some of them at each step."""
+
+    def __init__(self) -> None:
+        self._last = 0  # the card that was looked at last; 0: a round begins
+
+    def step(self) -> None:
+        while removal.tend():
+            pass
+        if settings.VNSITE.media_root.is_dir():  # else its file system is not mounted
+            self._look()
+
+    def _look(self) -> None:
+        """Note of some cards whether their files are there."""
+        following = Card.objects.filter(pk__gt=self._last).order_by("pk")
+        columns = ("missing_at", "entry__path")
+        whole = following.select_related("entry").prefetch_related("entry__files").only(*columns)
+        cards = list(whole[:CARDS])
+        for card in cards:
+            missing = any(file.fault == "missing" for file in card.entry.files.all())
+            if missing != (card.missing_at is not None):
+                found_at = timezone.now() if missing else None
+                Card.objects.filter(pk=card.pk).update(missing_at=found_at)
+        self._last = cards[-1].pk if len(cards) == CARDS else 0

@@ -1,0 +1,111 @@
+"""Listeners with a connection that is written to at once, as the web server offers it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+
+import pytest
+from django.contrib.auth.models import User
+
+from downloads.stream.cursor import Cursor
+from downloads.stream.direct import Chunk
+from downloads.stream.events import Bye, bye
+from downloads.stream.listener import STREAM, Listener
+from tests.helpers import lives
+from tests.helpers.waiting import DEADLINE_SECONDS
+
+pytestmark = pytest.mark.usefixtures("shared_db")
+
+
+class Connection:
+    """What was written at once, and what came by `follow`."""
+
+    def __init__(self) -> None:
+        self.has_room = True
+        self.chunks: list[Chunk] = []
+        self.followed = b""
+
+    def write_chunk(self, chunk: Chunk) -> None:
+        self.chunks.append(chunk)
+
+    @property
+    def direct(self) -> bytes:
+        return b"".join(chunk.body for chunk in self.chunks)
+
+
+@asynccontextmanager
+async def listening(*owners: int | None) -> AsyncIterator[list[Connection]]:
+    """One listener for each owner, which have all heard the first stats."""
+    connections = [Connection() for _ in owners]
+    listeners = [
+        Listener(Cursor(seq=0, owner_id=owner), connection)
+        for owner, connection in zip(owners, connections, strict=True)
+    ]
+
+    async def follow(listener: Listener, connection: Connection) -> None:
+        async with aclosing(listener.follow()) as chunks:
+            async for chunk in chunks:
+                connection.followed += chunk
+
+    async with asyncio.TaskGroup() as tasks:
+        for pair in zip(listeners, connections, strict=True):
+            tasks.create_task(follow(*pair))
+        await until(lambda: all(b"event: waiting" in heard(each) for each in connections))
+        try:
+            yield connections
+        finally:
+            STREAM.end(Bye.SHUTDOWN)
+
+
+def heard(connection: Connection) -> bytes:
+    return connection.followed + connection.direct
+
+
+async def until(condition: object) -> None:
+    assert callable(condition)
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        while not condition():  # noqa: ASYNC110 — bytes come without an event
+            await asyncio.sleep(0.01)
+
+
+async def test_those_who_see_the_same_get_the_same_bytes_made_once() -> None:
+    async with listening(None, None) as (one, other):
+        download = await asyncio.to_thread(lives.submit)
+        name = download.correlation_id.encode()
+        await until(lambda: name in one.direct and name in other.direct)
+
+        assert any(mine is theirs for mine in one.chunks for theirs in other.chunks)
+        assert name not in one.followed
+
+
+async def test_a_user_gets_other_bytes_than_staff(user: User, staff: User) -> None:
+    async with listening(user.pk, None) as (own, all_of_them):
+        foreign = await asyncio.to_thread(lives.submit, staff)
+        mine = await asyncio.to_thread(lives.submit, user)
+        last = mine.correlation_id.encode()
+        await until(lambda: last in own.direct and last in all_of_them.direct)
+
+        assert foreign.correlation_id.encode() in all_of_them.direct
+        assert foreign.correlation_id.encode() not in heard(own)
+
+
+async def test_a_full_connection_is_left_to_whoever_waits_for_room() -> None:
+    async with listening(None) as (connection,):
+        connection.has_room = False
+        before = connection.direct
+        download = await asyncio.to_thread(lives.submit)
+        await until(lambda: download.correlation_id.encode() in connection.followed)
+
+        assert connection.direct == before
+
+
+async def test_the_last_word_comes_after_all_that_was_written_at_once() -> None:
+    async with listening(None) as (connection,):
+        await asyncio.to_thread(lives.submit)
+        await until(lambda: b"event: transition" in connection.direct)
+
+    assert connection.followed.endswith(bye(Bye.SHUTDOWN))
+
+
+def test_a_chunk_is_framed_as_http_wants_it() -> None:
+    assert Chunk(b"event: x\n\n").framed == b"a\r\nevent: x\n\n\r\n"
