@@ -60,7 +60,7 @@ def test_when_the_database_fails_at_the_end_it_is_written_again(
 def test_a_retry_during_the_removal_gets_a_directory_and_an_end_of_its_own(
     media_server: MediaServer, tmp_path: Path
 ) -> None:
-    delayed = "unlinkat:delay_enter=3000000:when=1"
+    delayed = "unlinkat:delay_enter=10000000:when=1"  # time for the retry, however slow
     with fault_in_the_attempt(delayed, media_server, tmp_path, slots=2):
         download = submit(media_server.url("/slow.mp4?rate=1000000"))
         wait_for_state(download, State.DOWNLOADING)
