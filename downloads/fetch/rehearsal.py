@@ -144,22 +144,23 @@ def _patience() -> Iterator[None]:
 def _serving(folder: str) -> Iterator[str]:
     """Have another process serve the film meanwhile; its host and port.
 
-    When this process is killed, the other one removes `folder` and ends.
+    At the end, or when this process is killed, the other one removes `folder` and ends.
     """
     ours, theirs = socket.socketpair()
     with ours, theirs, socket.create_server(("127.0.0.1", 0)) as listening:
         pid = os.fork()
         if pid == 0:
             _serve(listening, theirs, folder)
+        theirs.close()
         try:
             yield f"127.0.0.1:{listening.getsockname()[1]}"
         finally:
-            os.kill(pid, signal.SIGKILL)
+            ours.close()
             os.waitpid(pid, 0)
 
 
 def _serve(listening: socket.socket, parent: socket.socket, folder: str) -> NoReturn:
-    """The life of the process that serves, until it is killed or `parent` is at its end."""
+    """The life of the process that serves, until `parent` is at its end."""
     try:
         _close_all_but(listening, parent)
         waiting = select.poll()
