@@ -24,7 +24,7 @@ from downloads.stream.cursor import Cursor, Place
 from downloads.stream.direct import Chunk, Direct
 from downloads.stream.events import HEARTBEAT_SECONDS, Bye, Resync, bye, heartbeat, resync
 from downloads.stream.frames import BATCH_FRAMES, Frame, oldest_deletion, read_frames
-from downloads.stream.ring import News
+from downloads.stream.ring import News, Ring
 from downloads.stream.tailer import Tailer
 from downloads.stream.together import TOGETHER
 
@@ -179,24 +179,24 @@ class Listener:
         if news.ring is None:
             return b""
         if self._is_replaying:
-            chunk = await self._replay(news, upto=news.ring.start)
+            chunk = await self._replay(news, news.ring)
             self._is_replaying = cursor.seq < news.ring.start
             if chunk or self._is_replaying:
                 return chunk
         return cursor.take(news)
 
-    async def _replay(self, news: News, *, upto: int) -> bytes:
+    async def _replay(self, news: News, ring: Ring) -> bytes:
         """Take what was missed, a batch at a time; b"" also while the database is away."""
-        chunk = b""
+        chunk, upto = b"", ring.start
         try:
             while not chunk and self._cursor.seq < upto and not news.is_stale:
-                chunk = await self._replay_batch(upto=upto)
+                chunk = await self._replay_batch(ring, upto=upto)
         except Error as error:
             if not is_outage(error):
                 raise
         return chunk
 
-    async def _replay_batch(self, *, upto: int) -> bytes:
+    async def _replay_batch(self, ring: Ring, *, upto: int) -> bytes:
         """Take the next batch. The transitions that are missing are those of deleted downloads; the
         deletion comes later, unless it is too old to be kept: then a page loads again. It does so
         too when histories were pruned beyond its place, and then misses what the ring lacks."""
@@ -204,7 +204,7 @@ class Listener:
         read = partial(_read_missed, after=cursor.seq, upto=upto)
         missed = await TOGETHER.ask(read, key=(_read_missed, cursor.seq, upto))
         if cursor.seq < missed.newest_pruned:
-            cursor.seq = upto
+            cursor.seq = ring.newest
             return resync(Resync.GAP)
         reached = missed.frames[-1].seq if len(missed.frames) == BATCH_FRAMES else upto
         has_gap = len(missed.frames) < reached - cursor.seq
