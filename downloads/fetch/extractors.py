@@ -91,8 +91,9 @@ def needs_of(extractor: Any) -> frozenset[str]:
 
 
 def _judges_of(extractor: Any) -> Iterator[Any]:
-    """Yield the functions `suitable` of a class and of those that it inherits from."""
-    for each in extractor.__mro__:
+    """Yield the functions `suitable` of a class, or of that of an instance, which yt-dlp keeps in
+    the same place, and of those that it inherits from."""
+    for each in (extractor if isinstance(extractor, type) else type(extractor)).__mro__:
         if each is not LazyLoadExtractor and "suitable" in vars(each):
             yield vars(each)["suitable"].__func__
 
