@@ -353,9 +353,9 @@ def test_a_proxy_that_refuses_a_password_is_not_taken_for_the_site(
 def test_a_child_that_does_not_take_what_it_is_lent_is_given_up(
     fork_server: ForkServer, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "ANSWER_TIMEOUT_SECONDS", 0.1)
     much = [cookie(name=f"n{number}", value="x" * 4000) for number in range(MAX_COOKIES)]
     child = fork_server.fork(job_for("http://site.example/watch", directory))
+    monkeypatch.setattr(client, "ANSWER_TIMEOUT_SECONDS", 0.1)
     try:
         os.kill(child.process.pid, signal.SIGSTOP)
         with pytest.raises(ChildFailed):
