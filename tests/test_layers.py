@@ -60,6 +60,7 @@ HOUSE: tuple[dict[str, frozenset[str]], ...] = (
                 "downloads.queueing",
                 "downloads.submission",
                 "downloads.subscriptions.checks",
+                "downloads.subscriptions.keeping",
                 "downloads.subscriptions.preview",
                 "downloads.waiting",
             }

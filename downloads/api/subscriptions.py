@@ -29,6 +29,7 @@ from downloads.rules.options import DownloadOptions
 from downloads.rules.schedule import (
     LEAST_INTERVAL_SECONDS,
     MOST_INTERVAL_SECONDS,
+    MOST_KEPT,
     USUAL_INTERVAL_SECONDS,
     checked_first,
 )
@@ -72,6 +73,10 @@ Pattern = Annotated[
         description="Words with commas between them, or a /regular expression/, of the title",
     ),
 ]
+Kept = Annotated[
+    int | None,
+    Field(ge=1, le=MOST_KEPT, description="Older ones leave the library; null: all stay"),
+]
 Seconds = Annotated[int | None, Field(ge=0, le=MAX_SECONDS)]
 Name = Annotated[str, Field(max_length=MAX_NAME_LENGTH, description="Empty: the list's title")]
 
@@ -92,6 +97,8 @@ class SubscriptionIn(Incoming):
     live: bool = Field(
         False, description="What runs or is announced; else it is fetched when it is a video"
     )
+    keep_last: Kept = None
+    keep_days: Kept = None
 
 
 class SubscriptionChange(Incoming):
@@ -110,14 +117,17 @@ class SubscriptionChange(Incoming):
     since: date | None = None
     shorts: bool | None = None
     live: bool | None = None
+    keep_last: Kept = None
+    keep_days: Kept = None
     paused: bool | None = None
 
 
 PLAIN = (
     *("url", "name", "interval_seconds", "first", "include", "exclude"),
-    *("min_seconds", "max_seconds", "since", "shorts", "live"),
+    *("min_seconds", "max_seconds", "since", "shorts", "live", "keep_last", "keep_days"),
 )
-NULLABLE = ("min_seconds", "max_seconds", "since")  # null takes the filter away
+# null takes the filter or the rule away
+NULLABLE = ("min_seconds", "max_seconds", "since", "keep_last", "keep_days")
 
 
 class CheckOut(Outgoing):
@@ -157,6 +167,8 @@ class SubscriptionOut(Outgoing):
     since: date | None
     shorts: bool
     live: bool
+    keep_last: int | None = Field(description="Of the newest that stay in the library; null: all")
+    keep_days: int | None = Field(description="For which they stay there; null: for ever")
     created_at: datetime
     paused: bool
     checking: bool = Field(description="A check is under way")
@@ -172,6 +184,7 @@ class SubscriptionOut(Outgoing):
         columns = (
             *("id", "url", "title", "interval_seconds", "first", "include", "exclude"),
             *("min_seconds", "max_seconds", "since", "shorts", "live", "created_at"),
+            *("keep_last", "keep_days"),
             *("checked_at", "next_check_at", "failures", "needs_attention"),
         )
         told = row.advice

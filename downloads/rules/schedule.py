@@ -17,6 +17,7 @@ FAILURES_THAT_NEED_ATTENTION = 3
 # So many entries in a row that are known: what follows is older, and known as well.
 ENOUGH_KNOWN = 30
 MAX_NEWEST = 10_000
+MOST_KEPT = 36_500  # videos, or days
 NEWEST = re.compile(r"newest:([1-9][0-9]{0,4})")
 
 
@@ -51,6 +52,14 @@ def checked_first(text: str) -> str:
     if text in ("all", "new") or (number and number <= MAX_NEWEST):
         return text
     raise ValueError(say("Say all, new, or newest:N with N up to {most:,}.", most=MAX_NEWEST))
+
+
+def checked_keeping(number: int | None) -> int | None:
+    """Return how many, or for how many days, something is kept; None: for ever. Raises ValueError
+    with a sentence."""
+    if number is not None and not 1 <= number <= MOST_KEPT:
+        raise ValueError(say("Say a number from 1 to {most:,}, or nothing.", most=MOST_KEPT))
+    return number
 
 
 def newest_of(text: str) -> int | None:

@@ -346,18 +346,26 @@ def _end_badly(check: Check, failed: Failed | None, now: datetime) -> None:
 def _end_well(check: Check, found: Found, now: datetime) -> None:
     """Add the entries, and remember those that were judged, in the caller's transaction."""
     subscription = check.subscription
-    seen: dict[Key, Download | None] = {key_of(entry): None for entry in found.leave}
+    seen: dict[Key, tuple[Download | None, bool]] = {
+        key_of(entry): (None, False) for entry in found.leave
+    }
     added = not_added = 0
     for addition in _add(check, found.take):
         if addition.refusal is Refusal.TOO_MANY_WAITING:
             not_added += 1  # it is new again the next time
         else:
             added += addition.created
-            seen[key_of(addition.entry)] = addition.entry.download
+            seen[key_of(addition.entry)] = addition.entry.download, addition.created
     SeenEntry.objects.bulk_create(
         [
-            SeenEntry(subscription=subscription, download=made, seen_at=now, **key._asdict())
-            for key, made in seen.items()
+            SeenEntry(
+                subscription=subscription,
+                download=made,
+                is_added=is_added,
+                seen_at=now,
+                **key._asdict(),
+            )
+            for key, (made, is_added) in seen.items()
         ],
         ignore_conflicts=True,
         batch_size=1000,

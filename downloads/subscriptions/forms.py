@@ -10,7 +10,7 @@ from downloads.rules.filters import MAX_TEXT_LENGTH
 from downloads.rules.links import InvalidLink
 from downloads.rules.options import DownloadOptions, InvalidOption
 from downloads.rules.presets import OfferedPreset
-from downloads.rules.schedule import MAX_NEWEST, USUAL_INTERVAL_SECONDS, newest_of
+from downloads.rules.schedule import MAX_NEWEST, MOST_KEPT, USUAL_INTERVAL_SECONDS, newest_of
 from downloads.submission import check_text
 from downloads.subscriptions.models import (
     MAX_NAME_LENGTH,
@@ -32,6 +32,7 @@ FIRST = [
 OWN_FIELDS = (
     *("url", "name", "interval_seconds", "first", "newest", "include", "exclude"),
     *("min_minutes", "max_minutes", "since", "takes_shorts", "takes_live"),
+    *("keep_last", "keep_days"),
 )
 # Columns that have a field of another name or measure. An option is named `live` as well.
 FIELD_OF = {
@@ -108,6 +109,23 @@ class SubscriptionForm(ChoiceForm):
         required=False,
     )
 
+    keep_last = forms.IntegerField(
+        label=gettext_lazy("Keep so many of the newest"),
+        help_text=gettext_lazy(
+            "What is older leaves the library. For a day it can be had back. Empty: all stay."
+        ),
+        required=False,
+        min_value=1,
+        max_value=MOST_KEPT,
+    )
+    keep_days = forms.IntegerField(
+        label=gettext_lazy("Keep for so many days"),
+        help_text=gettext_lazy("Counted from the download. Empty: for ever."),
+        required=False,
+        min_value=1,
+        max_value=MOST_KEPT,
+    )
+
     def __init__(
         self,
         data: Any = None,
@@ -157,6 +175,7 @@ class SubscriptionForm(ChoiceForm):
         for name in ("url", "name", "interval_seconds", "include", "exclude"):
             setattr(row, name, cleaned[name])
         row.since = cleaned["since"]
+        row.keep_last, row.keep_days = cleaned["keep_last"], cleaned["keep_days"]
         row.shorts, row.live = cleaned["takes_shorts"], cleaned["takes_live"]
         row.min_seconds = _seconds(cleaned["min_minutes"])
         row.max_seconds = _seconds(cleaned["max_minutes"])
@@ -181,7 +200,10 @@ class SubscriptionForm(ChoiceForm):
 
 def shown(subscription: Subscription, among: Sequence[OfferedPreset]) -> dict[str, Any]:
     """Return the initial values of the form of a stored subscription."""
-    names = ("url", "name", "interval_seconds", "include", "exclude", "since")
+    names = (
+        *("url", "name", "interval_seconds", "include", "exclude", "since"),
+        *("keep_last", "keep_days"),
+    )
     try:
         options = subscription.download_options()
     except InvalidOption:  # of another version

@@ -1,7 +1,7 @@
 """The rows of subscriptions: what is followed, its checks, and the entries that it has seen."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 
@@ -23,6 +23,7 @@ from downloads.rules.schedule import (
     USUAL_INTERVAL_SECONDS,
     checked_first,
     checked_interval,
+    checked_keeping,
 )
 from downloads.rules.words import say
 
@@ -76,6 +77,11 @@ class SubscriptionQuerySet(models.QuerySet["Subscription"]):
         """A user's own; all for staff."""
         return self if user.is_staff else self.filter(owner=user)
 
+    def with_rules(self) -> Self:
+        """Subscriptions that let go of what they fetched; a paused one does nothing."""
+        has_rule = Q(keep_last__isnull=False) | Q(keep_days__isnull=False)
+        return self.filter(has_rule, paused_at=None)
+
     def due(self, now: datetime) -> Self:
         """Subscriptions to be checked at `now` (of `database_now`), the longest due first.
 
@@ -112,6 +118,10 @@ class Subscription(models.Model):
     since = models.DateField(null=True, blank=True)
     shorts = models.BooleanField(default=True)
     live = models.BooleanField(default=False)
+
+    # What of it stays in the library, by `keeping`. None: there is no such limit.
+    keep_last = models.PositiveIntegerField(null=True, blank=True)  # so many of the newest
+    keep_days = models.PositiveIntegerField(null=True, blank=True)  # for so many days
 
     created_at = models.DateTimeField()
     paused_at = models.DateTimeField(null=True, blank=True)  # None: it is checked
@@ -214,7 +224,7 @@ class Subscription(models.Model):
             sentence = say("This belongs to one link, not to a subscription.")
             raise InvalidSubscription(f"options.{name}", sentence)
         self.check_filters()
-        for name, check in (("interval_seconds", checked_interval), ("first", checked_first)):
+        for name, check in CHECKED:
             try:
                 check(getattr(self, name))
             except ValueError as fault:
@@ -275,10 +285,17 @@ class Subscription(models.Model):
         return found & keys
 
 
+CHECKED: tuple[tuple[str, Callable[[Any], object]], ...] = (
+    ("interval_seconds", checked_interval),
+    ("first", checked_first),
+    ("keep_last", checked_keeping),
+    ("keep_days", checked_keeping),
+)
 # What a person chooses of a subscription.
 CHOSEN = (
     *("url", "name", "options", "preset", "fingerprint", "interval_seconds", "first"),
     *("include", "exclude", "min_seconds", "max_seconds", "since", "shorts", "live"),
+    *("keep_last", "keep_days"),
 )
 
 
@@ -345,6 +362,7 @@ class SeenEntry(models.Model):
     download = models.ForeignKey(
         Download, null=True, on_delete=models.SET_NULL, related_name="seen_by"
     )
+    is_added = models.BooleanField(default=False)  # the subscription made that download
     seen_at = models.DateTimeField()
 
     class Meta:

@@ -16,6 +16,8 @@ def actor_in_words(actor: str, *, workers: Sequence[str] = ()) -> str:
             return name
         case "command":
             return _("the command line")
+        case "subscription" if name:
+            return _("the subscription “%(name)s”") % {"name": name}
         case "subscription":
             return _("a subscription")
         case "worker" | "recovery":

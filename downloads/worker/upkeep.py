@@ -1,25 +1,29 @@
-"""Looks after the library beside the worker's loop: the trash, and files that somebody removed."""
+"""Looks after the library beside the worker's loop: the trash, the rules of subscriptions, and
+files that somebody removed."""
 
 from django.conf import settings
 from django.utils import timezone
 
 from downloads.library import removal
 from downloads.library.models import Card
+from downloads.subscriptions.keeping import Keeping
 
 UPKEEP_SECONDS = 60.0
 CARDS = 100  # whose files are looked for at once: a hundred thousand in 17 hours
 
 
 class Upkeep:
-    """One round after the other through all cards, some of them at each step."""
+    """One round after the other through all cards and all rules, some of them at each step."""
 
     def __init__(self) -> None:
         self._last = 0  # the card that was looked at last; 0: a round begins
+        self._keeping = Keeping()
 
     def step(self) -> None:
         while removal.tend():
             pass
         if settings.VNSITE.media_root.is_dir():  # else its file system is not mounted
+            self._keeping.step()
             self._look()
 
     def _look(self) -> None:

@@ -31,9 +31,11 @@ WISH = {
     "since": "2026-01-01",
     "shorts": False,
     "live": True,
+    "keep_last": 5,
+    "keep_days": 30,
 }
 SAME = ("name", "preset", "interval_seconds", "first", "include", "exclude", "min_seconds")
-SAME += ("max_seconds", "since", "shorts", "live")
+SAME += ("max_seconds", "since", "shorts", "live", "keep_last", "keep_days")
 
 
 class Caller(Script):
@@ -83,7 +85,7 @@ def test_the_same_key_makes_one_subscription(caller: Caller) -> None:
         ({"options": {"playlist": "all"}}, "options.playlist"),
         ({"options": {"quality": "1p"}}, "options.quality"),
         ({"since": "yesterday"}, "since"),
-        ({"keep_last": 5}, "keep_last"),
+        ({"keep_last": 0}, "keep_last"),
         ({"name": "a\0b"}, "name"),
     ],
 )
@@ -106,11 +108,15 @@ def test_what_is_changed_is_changed_and_the_rest_stays(caller: Caller) -> None:
     made = caller.post("/subscriptions", WISH).json()
 
     changed = caller.patch(
-        f"/subscriptions/{made['id']}", include="", since=None, options={"quality": "360p"}
+        f"/subscriptions/{made['id']}",
+        include="",
+        since=None,
+        keep_last=None,
+        options={"quality": "360p"},
     ).json()
 
     options = {**made["options"], "quality": "360p"}
-    assert changed == {**made, "include": "", "since": None, "options": options}
+    assert changed == {**made, "include": "", "since": None, "keep_last": None, "options": options}
 
 
 def test_a_paused_one_has_no_next_check_and_a_resumed_one_has(caller: Caller) -> None:

@@ -8,6 +8,7 @@ from downloads.rules.schedule import (
     BACKOFF_CAP_SECONDS,
     checked_first,
     checked_interval,
+    checked_keeping,
     newest_of,
     next_check_seconds,
 )
@@ -61,3 +62,14 @@ def test_what_the_first_check_takes(text: str, number: int | None) -> None:
 def test_what_the_first_check_cannot_take(text: str) -> None:
     with pytest.raises(ValueError, match="newest:N"):
         checked_first(text)
+
+
+@pytest.mark.parametrize("number", [None, 1, 36_500])
+def test_so_much_may_be_kept(number: int | None) -> None:
+    assert checked_keeping(number) == number
+
+
+@pytest.mark.parametrize("number", [-1, 0, 36_501])
+def test_so_much_may_not_be_kept(number: int) -> None:
+    with pytest.raises(ValueError, match="Say a number from 1 to 36,500, or nothing"):
+        checked_keeping(number)

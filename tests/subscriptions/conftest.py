@@ -8,6 +8,9 @@ from tests.helpers.lists import feed
 from tests.helpers.media_server import MediaServer
 from tests.helpers.scripted_site import Answer, Request, ScriptedSite
 from tests.helpers.worker import running_worker
+from tests.library.conftest import shelve
+
+__all__ = ["shelve"]  # for the entries that a subscription keeps
 
 
 class GrowingFeed:

@@ -30,6 +30,8 @@ SENT = {
     "max_minutes": "120",
     "since": "2026-01-01",
     "takes_live": "on",
+    "keep_last": "5",
+    "keep_days": "30",
     "preset": "podcast",
 }
 
@@ -68,6 +70,7 @@ def test_a_subscription_is_made_as_it_was_filled_in(browser: Client, user: User)
     assert (made.include, made.exclude) == ("/^ep/", "trailer")
     assert (made.min_seconds, made.max_seconds) == (90, 7200)
     assert (str(made.since), made.shorts, made.live) == ("2026-01-01", False, True)
+    assert (made.keep_last, made.keep_days) == (5, 30)
     assert made.preset == "podcast"
     assert made.download_options().audio == "mp3"
 
@@ -83,6 +86,7 @@ def test_a_subscription_is_made_as_it_was_filled_in(browser: Client, user: User)
         ({"newest": ""}, "Say how many."),
         ({"interval_seconds": "60"}, "Check it"),
         ({"since": "yesterday"}, "Not older than this day"),
+        ({"keep_last": "0"}, "Keep so many of the newest"),
         ({"preset": "nobody"}, "There is no preset named"),
     ],
 )

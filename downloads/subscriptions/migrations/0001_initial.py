@@ -38,6 +38,8 @@ class Migration(migrations.Migration):
                 ("since", models.DateField(blank=True, null=True)),
                 ("shorts", models.BooleanField(default=True)),
                 ("live", models.BooleanField(default=False)),
+                ("keep_last", models.PositiveIntegerField(blank=True, null=True)),
+                ("keep_days", models.PositiveIntegerField(blank=True, null=True)),
                 ("created_at", models.DateTimeField()),
                 ("paused_at", models.DateTimeField(blank=True, null=True)),
                 ("is_checking", models.BooleanField(default=False)),
@@ -104,6 +106,7 @@ class Migration(migrations.Migration):
                 ),
                 ("extractor", models.CharField(max_length=100)),
                 ("media_id", models.CharField(max_length=300)),
+                ("is_added", models.BooleanField(default=False)),
                 ("seen_at", models.DateTimeField()),
                 (
                     "download",
