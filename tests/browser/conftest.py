@@ -10,7 +10,7 @@ import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.management.color import no_style
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 from pytest_django import DjangoDbBlocker
@@ -21,7 +21,9 @@ from downloads.library import catalogue, removal
 from downloads.library.models import Card
 from downloads.models import Download, LostDownload, SavedView
 from downloads.rules.errors import ErrorClass
+from downloads.rules.options import DownloadOptions
 from downloads.rules.states import Reason, State
+from downloads.subscriptions.models import Subscription
 from tests.conftest import PASSWORD
 from tests.helpers import lives
 from tests.helpers.media_server import MediaServer
@@ -204,6 +206,10 @@ def lived_in(site: Serving, staff: User) -> dict[str, str]:
     view = SavedView(owner=staff, filter="all", text="example", sort="newest")
     view.store(name="Examples")
     preset = save(staff, "Mine")
+    subscription = Subscription(owner=staff, url="https://example.org/@somebody", keep_last=3)
+    with transaction.atomic():  # the site's worker must not check it
+        subscription.store(options=DownloadOptions())
+        subscription.pause()
     tokens.issue(staff, name="script")
     pages = {name: f"downloads/{each.correlation_id}/" for name, each in downloads.items()}
     return pages | {
@@ -215,6 +221,9 @@ def lived_in(site: Serving, staff: User) -> dict[str, str]:
         "library without a match": "library/?q=nothing",
         "storage": "library/storage/",
         "removed from the library": "library/removed/",
+        "subscriptions": "subscriptions/",
+        "new subscription": "subscriptions/new",
+        "subscription": f"subscriptions/{subscription.pk}/",
         "account": "account/",
         "help": "help/",
         "presets": "presets/",
