@@ -83,7 +83,7 @@ def _insert(model: Model, fields: Fields, number: int) -> str:
     names = ", ".join(f'"{field.column}"' for field in fields)
     row = f"({', '.join(['%s'] * len(fields))})"
     rows = ", ".join([row] * number)
-    return f"INSERT INTO {model._meta.db_table} ({names}) VALUES {rows}"  # noqa: S608
+    return f'INSERT INTO "{model._meta.db_table}" ({names}) VALUES {rows}'  # noqa: S608
 
 
 @cache
@@ -93,8 +93,8 @@ def _update(
     column = {name: f'"{field.column}"' for name, field in _by_name(model).items()}
     written = ", ".join(f"{column[name]} = %s" for name in names)
     met = [f"{column[name]} {'IS NULL' if is_null else '= %s'}" for name, is_null in where]
-    table = model._meta.db_table
+    conditions = " AND ".join(met)
     return (
-        f"UPDATE {table} SET {written} WHERE {' AND '.join(met)}"  # noqa: S608
+        f'UPDATE "{model._meta.db_table}" SET {written} WHERE {conditions}'  # noqa: S608
         f" RETURNING {column[returning]}"
     )

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -70,10 +71,10 @@ def test_at_rest_nothing_is_measured_at_each_step(heartbeat: Heartbeat) -> None:
 
     def step_leaves_the_row() -> bool:
         Worker.objects.update(memory_bytes=1)
+        time.sleep(2)  # in which this process does nothing
         measured.step()
         return Worker.objects.get().memory_bytes == 1
 
-    # Time has to pass in which this process does nothing.
     wait_for(step_leaves_the_row, what="a step at rest")
 
 
