@@ -20,13 +20,12 @@ from downloads.library.models import Card, Feed
 from downloads.models import LibraryEntry, PublishedFile, Thumbnail
 from downloads.rules.states import Role
 from downloads.web import media, thumbnails
-from downloads.web.feed_list import cards_of, has_entry
+from downloads.web.feed_list import cards_of, has_entry, title_of
 from downloads.web.library_view import FILMS
 from downloads.web.podcast import CHAPTERS_TYPE, Episode, podcast
 
 MAX_EPISODES = 500
 FORMAT = 1  # to be counted up when the same rows make another document
-UNTITLED = "vnsite"
 SERVED = (*FILMS, Role.THUMBNAIL)
 PICTURES = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp"}
 BY_APPLE = ("image/jpeg", "image/png")  # these before others
@@ -120,7 +119,7 @@ def _document(request: HttpRequest, found: Feed, token: str, keys: list[int]) ->
     )
     addresses = _Addresses(request, token=token)
     return podcast(
-        title=str(found) or UNTITLED,
+        title=title_of(found),
         link=request.build_absolute_uri(reverse("library")),
         address=request.build_absolute_uri(),
         image=request.build_absolute_uri(static("downloads/icon-512.png")),

@@ -1,19 +1,23 @@
 """The feeds of a user, and the entries of a feed: of a subscription, or of what a query of the
 library lets through.
-
-Functions of rows; knows no request.
 """
 
 from typing import TYPE_CHECKING
 
+from django.http import HttpRequest
+from django.urls import reverse
+
 from downloads.library.models import Card, CardQuerySet, Feed
 from downloads.models import Download
+from downloads.rules.sealing import Unreadable
 from downloads.rules.states import Result
 from downloads.subscriptions.models import SeenEntry, Subscription
 from downloads.web.library_list import LibraryQuery
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
+
+UNTITLED = "vnsite"
 
 
 class NoSuchList(Exception):
@@ -42,6 +46,20 @@ def has_entry(feed: Feed, correlation_id: str) -> bool:
 def own_feeds(user: "User") -> list[Feed]:
     """Return the user's feeds, the newest first."""
     return list(Feed.objects.filter(owner=user).select_related("subscription"))
+
+
+def title_of(feed: Feed) -> str:
+    """Return what podcast apps call a feed."""
+    return str(feed) or UNTITLED
+
+
+def address_of(feed: Feed, request: HttpRequest) -> str | None:
+    """Return the absolute address; None: it was made with another secret key."""
+    try:
+        token = feed.token()
+    except Unreadable:
+        return None
+    return request.build_absolute_uri(reverse("feed", args=[token]))
 
 
 def make(

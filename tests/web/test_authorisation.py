@@ -154,6 +154,8 @@ ROUTES = {
     "api/v1/library": May.SIGNED_IN,  # their own: tests/api/test_library.py
     "api/v1/library/<number>": May.SIGNED_IN,
     "api/v1/library/<number>/restore": May.SIGNED_IN,
+    "api/v1/feeds": May.SIGNED_IN,  # one's own: tests/api/test_feeds.py
+    "api/v1/feeds/<id>": May.SIGNED_IN,
     "api/v1/stats": May.SIGNED_IN,
     "api/v1/archive": May.SIGNED_IN,
     "api/v1/sites": May.SIGNED_IN,
