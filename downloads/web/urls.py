@@ -15,6 +15,7 @@ from downloads.web import (
     demo,
     detail,
     feed,
+    feeds,
     first_steps,
     help,
     library,
@@ -114,6 +115,9 @@ urlpatterns = [
     path("library/removed/", library_removal.removed, name="library_removed"),
     path("library/removed/<int:pk>/restore", library_removal.restore, name="restore_removed"),
     path("library/removed/empty", library_removal.empty, name="empty_trash"),
+    path("feeds/", feeds.index, name="feeds"),
+    path("feeds/make", feeds.make, name="make_feed"),
+    path("feeds/<int:pk>/revoke", feeds.revoke, name="revoke_feed"),
     path("feeds/<feed_token:token>.xml", feed.feed, name="feed"),
     path(
         f"{FED}covers/<correlation_id:correlation_id>.<slug:suffix>", feed.cover, name="feed_cover"

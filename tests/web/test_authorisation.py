@@ -76,6 +76,9 @@ ROUTES = {
     "library/removed/": May.SIGNED_IN,
     "library/removed/<int:pk>/restore": May.SIGNED_IN,
     "library/removed/empty": May.SIGNED_IN,
+    "feeds/": May.SIGNED_IN,  # one's own: tests/web/test_feeds.py
+    "feeds/make": May.SIGNED_IN,
+    "feeds/<int:pk>/revoke": May.SIGNED_IN,
     # With a token of their own in the path: tests/web/test_feed.py
     "feeds/<feed_token:token>.xml": May.ANYBODY,
     "feeds/<feed_token:token>/covers/<correlation_id:correlation_id>.<slug:suffix>": May.ANYBODY,
