@@ -18,7 +18,7 @@ from pytest_django import DjangoDbBlocker
 from downloads import actions
 from downloads.accounts import tokens
 from downloads.library import catalogue, removal
-from downloads.library.models import Card
+from downloads.library.models import Card, Feed
 from downloads.models import Download, LostDownload, SavedView
 from downloads.rules.errors import ErrorClass
 from downloads.rules.states import Reason, State
@@ -205,6 +205,7 @@ def lived_in(site: Serving, staff: User) -> dict[str, str]:
     view.store(name="Examples")
     preset = save(staff, "Mine")
     tokens.issue(staff, name="script")
+    Feed.objects.make(staff, title="Talks", filters={"q": "talk"})
     pages = {name: f"downloads/{each.correlation_id}/" for name, each in downloads.items()}
     return pages | {
         "dashboard": "",
@@ -215,6 +216,7 @@ def lived_in(site: Serving, staff: User) -> dict[str, str]:
         "library without a match": "library/?q=nothing",
         "storage": "library/storage/",
         "removed from the library": "library/removed/",
+        "podcast feeds": "feeds/",
         "account": "account/",
         "help": "help/",
         "presets": "presets/",
