@@ -1,21 +1,30 @@
 """What is known of the video of each entry of the library, as the library's pages list it."""
 
+import hashlib
+import secrets
 from enum import StrEnum
 from typing import TYPE_CHECKING, Self
 
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
+from django.utils import timezone
 
 from downloads.models import Download, LibraryEntry
 from downloads.models.transactions import choices, plain_values
+from downloads.rules import sealing
 from downloads.rules.about import MAX_LANGUAGE_LENGTH
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser, User
 
+    from downloads.subscriptions.models import Subscription
+
 MAX_NAME_LENGTH = 300  # of an uploader, a channel
 MAX_SORTED_LENGTH = 100
+MAX_FEEDS = 200  # of one user
+MAX_FEED_TITLE_LENGTH = 500
+TOKEN_BYTES = 24  # of randomness
 
 
 class Kind(StrEnum):
@@ -196,3 +205,81 @@ class Removal(models.Model):
     @property
     def is_undoable(self) -> bool:
         return self.step in UNDOABLE
+
+
+class TooManyFeeds(Exception):
+    """The user has MAX_FEEDS feeds."""
+
+
+class FeedQuerySet(models.QuerySet["Feed"]):
+    def of_token(self, token: str) -> "Feed | None":
+        """Return the feed that a token opens; None: there is none, or its owner may not sign in.
+
+        The query is by the hash, so that its time reveals nothing about the token.
+        """
+        rows = self.select_related("owner", "subscription")
+        return rows.filter(digest=_digest(token), owner__is_active=True).first()
+
+    def make(
+        self,
+        owner: "User",
+        *,
+        title: str = "",
+        subscription: "Subscription | None" = None,
+        filters: dict[str, str] | None = None,
+    ) -> "Feed":
+        """Insert a feed with a token of its own. Raises TooManyFeeds."""
+        if self.filter(owner=owner).count() >= MAX_FEEDS:
+            raise TooManyFeeds
+        token = secrets.token_urlsafe(TOKEN_BYTES)
+        feed = Feed(
+            owner=owner,
+            digest=_digest(token),
+            title=title[:MAX_FEED_TITLE_LENGTH],
+            subscription=subscription,
+            filters=filters or {},
+        )
+        feed.sealed = sealing.seal(token, secret_key=settings.SECRET_KEY, place=feed._place)
+        feed.save(force_insert=True)
+        return feed
+
+
+class Feed(models.Model):
+    """A podcast feed of what its owner may see. Whoever has its token may read it; deleting the row
+    revokes the token.
+
+    The token is found by its hash, and sealed beside that, because the page shows it again: the
+    database alone opens no feed.
+    """
+
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    digest = models.CharField(max_length=64, unique=True, editable=False)  # sha256 of the token
+    sealed = models.BinaryField()
+    title = models.CharField(max_length=MAX_FEED_TITLE_LENGTH, blank=True)  # "": all is in it
+    # None: it is of all that the filters let through.
+    subscription = models.ForeignKey(
+        "subscriptions.Subscription", null=True, on_delete=models.CASCADE, related_name="+"
+    )
+    filters = models.JSONField(blank=True, default=dict)  # as in the address of the library
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = FeedQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-pk"]
+
+    def __str__(self) -> str:
+        return str(self.subscription) if self.subscription else self.title
+
+    def token(self) -> str:
+        """Return the token. Raises sealing.Unreadable when the secret key is another one by now."""
+        sealed = bytes(self.sealed)  # PostgreSQL gives a memoryview
+        return sealing.unseal(sealed, secret_key=settings.SECRET_KEY, place=self._place)
+
+    @property
+    def _place(self) -> str:
+        return f"feed {self.digest}"
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode(errors="surrogatepass")).hexdigest()
