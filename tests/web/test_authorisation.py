@@ -148,6 +148,7 @@ ROUTES = {
     "api/v1/downloads/<correlation_id>/entries/cleanup": May.OWNER,
     "api/v1/library": May.SIGNED_IN,  # their own: tests/api/test_library.py
     "api/v1/library/<number>": May.SIGNED_IN,
+    "api/v1/library/<number>/position": May.SIGNED_IN,
     "api/v1/library/<number>/restore": May.SIGNED_IN,
     "api/v1/stats": May.SIGNED_IN,
     "api/v1/archive": May.SIGNED_IN,
