@@ -48,7 +48,7 @@ def detail_view(view: DownloadView) -> dict[str, object]:
         "problem": problem_of(view),
         "cleanup": cleanup,
         "cleanup_removes": _together(cleanup.file_count, cleanup.size_bytes) if cleanup else "",
-        "film": film_of(files, viewer=view.viewer),
+        "film": film_of(download, files, viewer=view.viewer),
         "files": files,
         "about": _about(download),
         "added": _added(download),

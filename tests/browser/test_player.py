@@ -11,13 +11,15 @@ from playwright.sync_api import Browser, Page, Request, expect
 from downloads import actions
 from downloads.library import catalogue
 from downloads.library.models import Card, Position
-from downloads.models import Download, PublishedFile
+from downloads.models import Download, Preferences, PublishedFile
 from tests.browser.conftest import TIMEOUT_MS, sign_in
 from tests.helpers import lives
 from tests.helpers.serving import Serving
 from tests.helpers.waiting import wait_for
 
 SECONDS = 120
+CAPTIONS = b"WEBVTT\n\n00:00.000 --> 02:00.000\nSaid in the film\n"
+CHAPTERS = [{"start_time": 0, "title": "Intro"}, {"start_time": 60, "title": "Middle"}]
 
 
 @pytest.fixture(autouse=True)
@@ -42,14 +44,21 @@ def webm(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return path.read_bytes()
 
 
-def film(owner: User, content: bytes, *, is_clean: bool = True) -> Download:
+def film(
+    owner: User, content: bytes, *, is_clean: bool = True, video_codec: str = "vp8"
+) -> Download:
     """A download that completed with a film, and is in the catalogue."""
-    download = lives.complete(lives.submit(owner), name="film.webm")
+    media = {"video_codec": video_codec, "audio_codec": "opus", "duration": SECONDS}
+    vtt = {"name": "film.en.vtt", "media_type": "text/vtt", "role": "subtitles", "language": "en"}
+    submitted = lives.submit(owner)
+    download = lives.complete(submitted, name="film.webm", beside=[vtt], media=media)
     if is_clean:
         actions.clean(download, actor="test")
-    Path(settings.VNSITE.media_root, download.library_path, "film.webm").write_bytes(content)
-    size = len(content)
-    PublishedFile.objects.filter(name="film.webm").update(size=size, media_type="video/webm")
+    for name, file in (("film.webm", content), ("film.en.vtt", CAPTIONS)):
+        Path(settings.VNSITE.media_root, download.library_path, name).write_bytes(file)
+        PublishedFile.objects.filter(name=name).update(size=len(file))
+    PublishedFile.objects.filter(name="film.webm").update(media_type="video/webm")
+    Download.objects.filter(pk=download.pk).update(manifest={"about": {"chapters": CHAPTERS}})
     while catalogue.catch_up():
         pass
     return download
@@ -171,3 +180,94 @@ def test_without_javascript_the_film_plays(
     page.keyboard.press("Space")
     wait_until_at(page, 80.5)
     context.close()
+
+
+def state_of(page: Page, expression: str) -> object:
+    return page.locator("#part-film video").evaluate(f"film => {expression}")
+
+
+def test_captions_and_chapters_are_shown(page: Page, staff: User, webm: bytes) -> None:
+    download = film(staff, webm)
+    sign_in(page, staff)
+    open_film(page, download)
+    chapters = page.locator(".chapters a")
+
+    page.locator("#part-film video").focus()
+    page.keyboard.press("c")
+    assert state_of(page, "film.textTracks[0].mode") == "showing"
+    cue = "film.textTracks[0].cues?.[0]?.text"
+    wait_for(lambda: state_of(page, cue) == "Said in the film", what="the captions")
+    chapters.get_by_text("Middle").click()
+
+    wait_until_at(page, 60)
+    shown = "film.textTracks[0].activeCues.length"
+    wait_for(lambda: state_of(page, shown) == 1, what="a caption to be shown")
+    expect(chapters.nth(1)).to_have_attribute("aria-current", "true")
+    expect(chapters.nth(0)).not_to_have_attribute("aria-current", "true")
+    expect(page.locator(".marks rect")).to_have_count(2)
+    assert page.url.endswith(f"/downloads/{download.correlation_id}/")
+
+
+def test_keys_count_only_while_the_film_has_the_focus(page: Page, staff: User, webm: bytes) -> None:
+    download = film(staff, webm)
+    sign_in(page, staff)
+    open_film(page, download)
+
+    page.keyboard.press("l")
+    page.keyboard.press(">")
+    assert (seconds_of(page), state_of(page, "film.playbackRate")) == (0, 1)
+    page.locator("#part-film video").focus()
+    for key in ("l", "l", "j", ">", "m"):
+        page.keyboard.press(key)
+
+    assert seconds_of(page) == 10
+    assert state_of(page, "[film.playbackRate, film.muted]") == [1.25, True]
+    expect(page.locator("#speed")).to_have_value("1.25")
+    page.keyboard.press("k")
+    wait_until_at(page, 10.5)
+    assert page.evaluate("navigator.mediaSession.metadata.title") == "film.webm"
+    page.keyboard.press("k")
+    assert state_of(page, "film.paused")
+
+
+def test_without_shortcuts_of_one_letter_the_film_has_none(
+    page: Page, staff: User, webm: bytes
+) -> None:
+    Preferences.objects.create(user=staff, has_keys=False)
+    sign_in(page, staff)
+    open_film(page, film(staff, webm))
+
+    page.locator("#part-film video").focus()
+    page.keyboard.press("l")
+
+    assert seconds_of(page) == 0
+
+
+def test_the_speed_stays_from_film_to_film(page: Page, staff: User, webm: bytes) -> None:
+    sign_in(page, staff)
+    open_film(page, film(staff, webm))
+
+    page.locator("#speed").select_option("1.5")
+    open_film(page, film(staff, webm))
+
+    assert state_of(page, "film.playbackRate") == 1.5
+
+
+@pytest.mark.parametrize(
+    ("codec", "is_whole", "is_said"),
+    [("vp8", True, False), ("hevc", True, True), ("", False, True)],
+)
+def test_what_this_browser_cannot_play_is_said_before_a_click(
+    page: Page, staff: User, webm: bytes, codec: str, is_whole: bool, is_said: bool
+) -> None:
+    download = film(staff, webm if is_whole else b"not a film", video_codec=codec)
+    sign_in(page, staff)
+    page.goto(f"downloads/{download.correlation_id}/")
+    said = page.get_by_text("This browser may not be able to play it")
+
+    if is_said:
+        expect(said).to_be_visible()
+        expect(page.get_by_role("link", name="Save file")).to_be_visible()
+    else:
+        wait_for(lambda: state_of(page, "film.readyState >= 1"), what="the film's metadata")
+        expect(said).to_be_hidden()

@@ -10,6 +10,8 @@ from django.utils import timezone
 
 from downloads.library import catalogue, removal
 from downloads.library.models import Card, Position, Removal, is_watched
+from downloads.models import Entry, PublishedFile
+from tests.helpers import lives
 from tests.library.conftest import Shelve
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
@@ -158,3 +160,93 @@ def test_a_catalogue_that_is_made_anew_keeps_positions(user: User, shelve: Shelv
     catalogue.make_anew()
 
     assert Position.objects.get() == position
+
+
+CHAPTERS = [{"start_time": 0, "title": "Intro"}, {"start_time": 30.5, "title": "<End>"}]
+
+
+def test_chapters_are_a_list_of_links_and_marks(
+    browser: Client, user: User, shelve: Shelve
+) -> None:
+    card = shelve(user, about={"chapters": CHAPTERS}, duration=61)
+
+    page = film_on(browser, card)
+    media = f"/media/{card.entry.correlation_id}/clip.mp4"
+
+    assert re.findall(r'<a href="([^"]*)" data-seconds="([^"]*)"', page) == [
+        (f"{media}#t=0", "0.0"),
+        (f"{media}#t=30.500", "30.5"),
+    ]
+    assert "&lt;End&gt;" in page
+    assert re.findall(r'<rect x="([^"]*)"', page) == ["0.00%", "50.00%"]
+
+
+def test_without_a_duration_chapters_have_no_marks(
+    browser: Client, user: User, shelve: Shelve
+) -> None:
+    page = film_on(browser, shelve(user, about={"chapters": CHAPTERS}))
+
+    assert page.count("data-seconds") == 2
+    assert "<rect" not in page
+
+
+def test_captions_are_tracks_of_the_film(browser: Client, user: User, shelve: Shelve) -> None:
+    vtt = {"name": "clip.de.vtt", "media_type": "text/vtt", "role": "subtitles", "language": "de"}
+    card = shelve(user, beside=[vtt])
+
+    page = film_on(browser, card)
+
+    address = f"/media/{card.entry.correlation_id}/clip.de.vtt"
+    assert f'<track kind="subtitles" src="{address}" srclang="de" label="de">' in page
+
+
+def test_next_and_previous_are_those_of_its_list_that_have_files(
+    browser: Client, user: User, shelve: Shelve
+) -> None:
+    entries = [lives.entry(number) for number in range(1, 6)]
+    listing = lives.list_up(lives.submit(user), *entries)
+    cards = {
+        number: shelve(user, f"Part {number}", listed_in=listing.download) for number in (1, 3, 5)
+    }
+    for number, card in cards.items():
+        Entry.objects.filter(position=number).update(download=card.entry.download)
+    Entry.objects.filter(position=2).update(download=lives.fail(lives.submit(user)))
+
+    ways = {
+        number: re.findall(
+            r'rel="(prev|next)" href="([^"]*)" title="([^"]*)"', film_on(browser, card)
+        )
+        for number, card in cards.items()
+    }
+
+    address = {number: f"/downloads/{card.entry.correlation_id}/" for number, card in cards.items()}
+    assert ways == {
+        1: [("next", address[3], "Part 3")],
+        3: [("prev", address[1], "Part 1"), ("next", address[5], "Part 5")],
+        5: [("prev", address[3], "Part 3")],
+    }
+
+
+def test_a_film_of_no_list_has_no_neighbours(browser: Client, user: User, shelve: Shelve) -> None:
+    assert not re.search(r'rel="(prev|next)"', film_on(browser, shelve(user)))
+
+
+def test_a_browser_is_asked_for_the_codecs_that_are_known(
+    browser: Client, user: User, shelve: Shelve
+) -> None:
+    card = shelve(user, video_codec="hevc", audio_codec="wavpack")
+
+    page = film_on(browser, card)
+
+    assert 'data-types="video/mp4; codecs=&quot;hvc1.1.6.L120.90&quot;"' in page
+    assert "(hevc, wavpack)" in page
+    assert re.search(r'id="unplayable" hidden>', page)
+
+
+def test_sound_has_the_same_player(browser: Client, user: User, shelve: Shelve) -> None:
+    card = shelve(user, duration=600)
+    PublishedFile.objects.update(role="audio", media_type="audio/mp4")
+    keep(card, user, 83)
+
+    assert "<audio controls" in film_on(browser, card)
+    assert source_on(browser, card).endswith("#t=83")
