@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Prefetch, Q
 from django.utils import timezone
 
 from downloads.models import Download, LibraryEntry
-from downloads.models.transactions import choices, plain_values
+from downloads.models.transactions import choices, plain_values, short_transaction
 from downloads.rules import sealing
 from downloads.rules.about import MAX_LANGUAGE_LENGTH
 
@@ -25,6 +25,9 @@ MAX_SORTED_LENGTH = 100
 MAX_FEEDS = 200  # of one user
 MAX_FEED_TITLE_LENGTH = 500
 TOKEN_BYTES = 24  # of randomness
+# From here on an entry counts as watched: what follows are names and music.
+WATCHED_SHARE = 0.95
+LAST_SECONDS = 30
 
 
 class Kind(StrEnum):
@@ -53,6 +56,11 @@ class CardQuerySet(models.QuerySet["Card"]):
         if not user.is_authenticated:
             return self.none()
         return self if user.is_staff else self.filter(owner=user)
+
+    def with_position_of(self, user: "User") -> Self:
+        """Bring along how far a user is in each entry."""
+        own = Position.objects.filter(user=user)
+        return self.prefetch_related(Prefetch("entry__positions", queryset=own))
 
 
 class Card(models.Model):
@@ -139,6 +147,98 @@ class Card(models.Model):
 
     def __str__(self) -> str:
         return self.title
+
+    @property
+    def position(self) -> "Position | None":
+        """How far the user of `with_position_of` is; None: they have not begun. Only after it."""
+        return next(iter(self.entry.positions.all()), None)
+
+
+class PositionQuerySet(models.QuerySet["Position"]):
+    def keep(self, *, user: "User", entry: int, seconds: float, duration: float = 0) -> bool:
+        """Write how far a user is, over what was there; False: there is no such entry.
+
+        `duration`, in seconds, counts only when the catalogue does not know it; 0: not known.
+        """
+        with short_transaction():
+            # Locked: one that is removed meanwhile must not get a position.
+            entries = LibraryEntry.objects.select_for_update(of=("self",), no_key=True)
+            if not entries.filter(pk=entry).exists():
+                return False
+            known = Card.objects.filter(pk=entry).values_list("duration_seconds", flat=True).first()
+            whole = known or round(duration)
+            position = Position(
+                user=user,
+                entry_id=entry,
+                seconds=int(seconds),
+                duration_seconds=whole,
+                is_watched=is_watched(seconds, duration=whole),
+                updated_at=timezone.now(),
+            )
+            self.bulk_create(
+                [position],
+                update_conflicts=True,
+                unique_fields=["entry", "user"],
+                update_fields=["seconds", "duration_seconds", "is_watched", "updated_at"],
+            )
+        return True
+
+
+class Position(models.Model):
+    """How far a user is in an entry. Of what several devices write, the newest wins."""
+
+    entry = models.ForeignKey(
+        LibraryEntry, on_delete=models.CASCADE, db_index=False, related_name="positions"
+    )
+    # Not checked by the database, as the owner of an entry.
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+    )
+    seconds = models.PositiveIntegerField()  # from the beginning
+    duration_seconds = models.PositiveIntegerField()  # of the whole; 0: not known
+    is_watched = models.BooleanField()
+    updated_at = models.DateTimeField()
+
+    objects = PositionQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["entry", "user"], name="position_once"),
+        ]
+        indexes = [
+            models.Index(fields=["user", "is_watched", "entry"], name="position_by_user"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.entry_id}: {self.seconds} s"
+
+    @property
+    def resume_seconds(self) -> int:
+        """Where the player goes on: what was watched begins again."""
+        return 0 if self.is_watched else self.seconds
+
+    @property
+    def percent(self) -> int:
+        """How much is watched; 0 when the duration is not known."""
+        if self.is_watched:
+            return 100
+        whole = self.duration_seconds
+        return min(100, round(100 * self.seconds / whole)) if whole else 0
+
+
+def is_watched(seconds: float, *, duration: float) -> bool:
+    """Whether so much of an entry counts as all of it. A `duration` of 0 is not known."""
+    is_at_end = duration - seconds <= LAST_SECONDS and seconds >= duration / 2
+    return duration > 0 and (seconds >= WATCHED_SHARE * duration or is_at_end)
+
+
+def watched_by(user: "User") -> Q:
+    """Return the condition of cards that a user has watched."""
+    return Q(pk__in=Position.objects.filter(user=user, is_watched=True).values("entry"))
 
 
 class RemovalQuerySet(models.QuerySet["Removal"]):

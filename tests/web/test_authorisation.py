@@ -156,6 +156,7 @@ ROUTES = {
     "api/v1/downloads/<correlation_id>/entries/cleanup": May.OWNER,
     "api/v1/library": May.SIGNED_IN,  # their own: tests/api/test_library.py
     "api/v1/library/<number>": May.SIGNED_IN,
+    "api/v1/library/<number>/position": May.SIGNED_IN,
     "api/v1/library/<number>/restore": May.SIGNED_IN,
     "api/v1/feeds": May.SIGNED_IN,  # one's own: tests/api/test_feeds.py
     "api/v1/feeds/<id>": May.SIGNED_IN,

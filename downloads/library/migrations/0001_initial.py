@@ -164,6 +164,48 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name="Position",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("seconds", models.PositiveIntegerField()),
+                ("duration_seconds", models.PositiveIntegerField()),
+                ("is_watched", models.BooleanField()),
+                ("updated_at", models.DateTimeField()),
+                (
+                    "entry",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="positions",
+                        to="downloads.libraryentry",
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+            ],
+            options={
+                "indexes": [
+                    models.Index(fields=["user", "is_watched", "entry"], name="position_by_user")
+                ],
+                "constraints": [
+                    models.UniqueConstraint(fields=("entry", "user"), name="position_once")
+                ],
+            },
+        ),
+        migrations.CreateModel(
             name="Removal",
             fields=[
                 (
