@@ -36,6 +36,7 @@ class LibraryParameters(BaseModel):
     uploader: Text = ""
     list: Text = Field("", description="The correlation id of a list")
     missing: bool = Field(False, description="Only those of which files were removed outside")
+    pinned: bool = Field(False, description="Only those that are pinned")
     sort: Sort = Sort.ADDED
     limit: int = Field(50, ge=1, le=200)
     cursor: Text = ""
@@ -49,6 +50,7 @@ class LibraryParameters(BaseModel):
             uploader=self.uploader,
             list=self.list,
             missing="1" if self.missing else "",
+            pinned="1" if self.pinned else "",
             sort=self.sort,
             after=self.cursor,
             count=self.limit,
@@ -96,6 +98,7 @@ class LibraryEntryOut(Outgoing):
     audio_codec: str
     language: str
     missing: bool = Field(description="The worker found that a file was removed outside vnsite")
+    pinned: bool = Field(description="Somebody said that no rule may take it")
     owner: str | None
     thumbnail_url: str | None
     position: int | None = Field(description="Seconds that you have watched; null: not begun")
@@ -135,6 +138,10 @@ class PositionIn(Incoming):
         le=MAX_SECONDS,
         description="Seconds; counts where the site did not say. 0: unknown",
     )
+
+
+class PinIn(Incoming):
+    pinned: bool
 
 
 class LibraryPageOut(Outgoing):
@@ -207,6 +214,17 @@ def keep_position(request: HttpRequest, number: int, wish: PositionIn) -> Status
     return Status(204, None)
 
 
+@router.put(
+    "/library/{number}/pin",
+    response={200: LibraryEntryDetail, **FIND, 403: Problem, 422: Invalid},
+    summary="Pin an entry, or take its pin away",
+)
+def pin_entry(request: HttpRequest, number: int, wish: PinIn) -> LibraryEntryDetail:
+    """No rule of a subscription takes what is pinned."""
+    Card.objects.filter(pk=_find(request, number).pk).pin(pinned=wish.pinned)
+    return LibraryEntryDetail.of(_find(request, number))
+
+
 def _cards(request: HttpRequest) -> CardQuerySet:
     user = user_of(request)
     return Card.objects.visible_to(user).with_position_of(user)
@@ -251,6 +269,7 @@ def _values(card: Card) -> dict[str, object]:
         "width": card.width or None,
         "height": card.height or None,
         "missing": card.missing_at is not None,
+        "pinned": card.pinned_at is not None,
         "owner": card.owner.get_username() if card.owner else None,
         "position": card.position.seconds if card.position else None,
         "watched": card.position is not None and card.position.is_watched,

@@ -57,6 +57,11 @@ class CardQuerySet(models.QuerySet["Card"]):
             return self.none()
         return self if user.is_staff else self.filter(owner=user)
 
+    def pin(self, *, pinned: bool) -> int:
+        """Pin those that are not, or take their pins away; return how many changed."""
+        changed = self.filter(pinned_at__isnull=pinned)
+        return changed.update(pinned_at=timezone.now() if pinned else None)
+
     def with_position_of(self, user: "User") -> Self:
         """Bring along how far a user is in each entry."""
         own = Position.objects.filter(user=user)
@@ -109,6 +114,8 @@ class Card(models.Model):
     language = models.CharField(max_length=MAX_LANGUAGE_LENGTH, blank=True)
     # When a file was found to be removed outside vnsite; None: all were there at the last look.
     missing_at = models.DateTimeField(null=True)
+    # When somebody said that no rule may take it; None: nobody did.
+    pinned_at = models.DateTimeField(null=True)
 
     objects = CardQuerySet.as_manager()
 
@@ -142,6 +149,9 @@ class Card(models.Model):
             ),
             models.Index(
                 fields=["owner"], condition=Q(missing_at__isnull=False), name="card_missing"
+            ),
+            models.Index(
+                fields=["owner"], condition=Q(pinned_at__isnull=False), name="card_pinned"
             ),
         ]
 

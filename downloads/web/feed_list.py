@@ -62,6 +62,10 @@ def address_of(feed: Feed, request: HttpRequest) -> str | None:
     return request.build_absolute_uri(reverse("feed", args=[token]))
 
 
+# States of entries, which a podcast cannot say.
+NOT_OF_A_FEED = frozenset({"missing", "pinned"})
+
+
 def make(
     owner: "User",
     *,
@@ -76,7 +80,9 @@ def make(
     """
     query = query or LibraryQuery()
     filters = {"q": query.text, **query.filters}
-    filters = {name: value for name, value in filters.items() if value and name != "missing"}
+    filters = {
+        name: value for name, value in filters.items() if value and name not in NOT_OF_A_FEED
+    }
     title = _title_of(owner, filters)
     if not is_new:
         same = Feed.objects.filter(owner=owner, subscription=subscription, filters=filters)

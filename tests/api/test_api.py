@@ -951,6 +951,7 @@ def test_openapi_describes_every_path_of_the_contract(caller: Caller) -> None:
         ("get", "/api/v1/library/{number}"),
         ("delete", "/api/v1/library/{number}"),
         ("put", "/api/v1/library/{number}/position"),
+        ("put", "/api/v1/library/{number}/pin"),
         ("post", "/api/v1/library/{number}/restore"),
         ("get", "/api/v1/archive"),
         ("post", "/api/v1/archive"),

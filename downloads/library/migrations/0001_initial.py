@@ -66,6 +66,7 @@ class Migration(migrations.Migration):
                 ("chapters", models.JSONField(blank=True, default=list)),
                 ("language", models.CharField(blank=True, max_length=32)),
                 ("missing_at", models.DateTimeField(null=True)),
+                ("pinned_at", models.DateTimeField(null=True)),
                 (
                     "listed_in",
                     models.ForeignKey(
@@ -154,6 +155,11 @@ class Migration(migrations.Migration):
                         condition=models.Q(("missing_at__isnull", False)),
                         fields=["owner"],
                         name="card_missing",
+                    ),
+                    models.Index(
+                        condition=models.Q(("pinned_at__isnull", False)),
+                        fields=["owner"],
+                        name="card_pinned",
                     ),
                 ],
                 "constraints": [
