@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -147,15 +148,14 @@ def test_the_checks_of_doctor_are_shown_with_their_remedies(
     assert ">OK</span>" in html
 
 
-def test_a_command_in_a_remedy_can_be_copied(page: Client, settings: Any) -> None:
-    key = settings.VNSITE.data_dir / "secret_key"
+def test_a_command_in_a_remedy_can_be_copied(page: Client, settings: Any, tmp_path: Path) -> None:
+    key = tmp_path / "key"
     key.write_text("k" * 40)
     key.chmod(0o644)
-    settings.VNSITE = settings.VNSITE.model_copy(update={"secret_key": ""})
-    try:
-        assert f">chmod 600 {key}</code>" in shown(page)
-    finally:
-        key.unlink()
+    update = {"secret_key": "", "secret_key_file": key}
+    settings.VNSITE = settings.VNSITE.model_copy(update=update)
+
+    assert f">chmod 600 {key}</code>" in shown(page)
 
 
 def test_what_is_wrong_is_named_before_what_is_fine(page: Client) -> None:
