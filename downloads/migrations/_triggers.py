@@ -15,7 +15,8 @@ that a trigger names, and drops the triggers and the statistics of a table with 
 
 import logging
 
-from downloads.migrations import _search, _statistics
+from downloads.migrations import _statistics
+from downloads.migrations._search import DOWNLOADS
 
 logger = logging.getLogger("downloads.migrations")
 
@@ -108,12 +109,12 @@ POSTGRESQL_REMOVAL = [
 def install(apps, schema_editor):
     _execute(schema_editor, sqlite=SQLITE, postgresql=POSTGRESQL)
     _statistics.install(schema_editor)
-    if refusal := _search.install(schema_editor):
+    if refusal := DOWNLOADS.install(schema_editor):
         logger.warning("Searches will read every download: %s", str(refusal).strip())
 
 
 def remove(apps, schema_editor):
-    _search.remove(schema_editor)
+    DOWNLOADS.remove(schema_editor)
     _execute(schema_editor, sqlite=SQLITE_REMOVAL, postgresql=POSTGRESQL_REMOVAL)
 
 

@@ -4,7 +4,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import connection
 
-from downloads.migrations import _search
+from downloads.migrations._search import DOWNLOADS
 from downloads.models import Download, DownloadQuerySet, search
 from downloads.web.listing import Filter, ListQuery
 from downloads.web.order import ORDERS, Sort
@@ -81,7 +81,7 @@ def test_the_index_follows_titles_and_deletions(user: User) -> None:
 @pytest.mark.usefixtures("titled")
 def test_a_database_without_the_index_is_searched_row_by_row() -> None:
     with connection.cursor() as cursor:
-        for statement in _search.SQLITE_REMOVAL:
+        for statement in DOWNLOADS.sqlite_removal:
             cursor.execute(statement)
 
     assert found("harbour") == by_looking("harbour")
@@ -91,7 +91,7 @@ def test_a_database_without_the_index_is_searched_row_by_row() -> None:
 @pytest.mark.usefixtures("titled")
 def test_the_index_is_made_of_the_downloads_that_are_there() -> None:
     with connection.cursor() as cursor:
-        for statement in _search.SQLITE_REMOVAL + _search.SQLITE:
+        for statement in DOWNLOADS.sqlite_removal + DOWNLOADS.sqlite:
             cursor.execute(statement)
 
     assert found("harbour") == by_looking("harbour")

@@ -4,15 +4,15 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
-from downloads.library.migrations import _search
+from downloads.library.migrations._search import CARDS
 
 
 def install(apps, schema_editor):
-    _search.install(schema_editor)
+    CARDS.install(schema_editor)
 
 
 def remove(apps, schema_editor):
-    _search.remove(schema_editor)
+    CARDS.remove(schema_editor)
 
 
 class Migration(migrations.Migration):

@@ -5,9 +5,9 @@ from typing import Any
 from django.core.management.base import BaseCommand
 from django.db import connection
 
-from downloads.library.migrations import _search as of_library
+from downloads.library.migrations._search import CARDS
 from downloads.management.foreseen import errors_in_one_line
-from downloads.migrations import _search
+from downloads.migrations._search import DOWNLOADS
 
 
 class Command(BaseCommand):
@@ -20,7 +20,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         with errors_in_one_line("No index was made"), connection.schema_editor() as editor:
-            for index in (_search, of_library):
+            for index in (DOWNLOADS, CARDS):
                 index.remove(editor)
                 if refusal := index.install(editor):
                     raise refusal  # what was removed is there again
