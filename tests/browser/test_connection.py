@@ -82,6 +82,36 @@ def test_a_page_that_was_signed_out_comes_alive_when_another_one_signs_in(
     assert_not_reloaded(other)
 
 
+def test_a_page_that_hears_again_late_after_a_new_sign_in_is_drawn_again(
+    browser: Browser, site: Serving, user: User
+) -> None:
+    """Meanwhile it says "Reconnecting". Without a shared connection, whose requests a test cannot
+    hold back."""
+    context = browser.new_context(base_url=site.url)
+    page = context.new_page()
+    page.add_init_script("delete window.SharedWorker")
+    sign_in(page, user)
+    expect_live(page)
+    sign_out_everybody()
+    lives.submit(user)  # the page asks for its row
+    expect(page.locator("#chip-word")).to_have_text("Signed out")
+    other = context.new_page()
+    sign_in(other, user)
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/events/**", hold)
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # somebody comes back
+    expect(page.locator("#chip-word")).to_have_text("Reconnecting")
+    with page.expect_response(site.url):  # with the token of the new session
+        held.pop().continue_()
+
+    expect_live(page)
+    context.close()
+
+
 class Portal:
     """A login in front of the site whose time is over, as proxies have one."""
 
