@@ -16,6 +16,7 @@ from downloads.rules.options import DownloadOptions
 from downloads.subscriptions.keeping import Keeping, keep, let_go
 from downloads.subscriptions.models import SeenEntry, Subscription
 from downloads.worker.upkeep import Upkeep
+from tests.helpers import following, lives
 from tests.library.conftest import Shelve
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
@@ -81,6 +82,15 @@ def test_what_a_rule_lets_go_of(
         fetched(subscription, shelve, title, days=days)
 
     assert titles(subscription) == leave
+
+
+def test_a_check_notes_what_it_added(user: User) -> None:
+    subscription = following.subscribe(user, exclude="Video 2")
+
+    following.check(subscription, lives.entry(1), lives.entry(2))
+
+    noted = dict(subscription.seen.values_list("media_id", "is_added"))
+    assert noted == {"video-1": True, "video-2": False}
 
 
 def test_what_no_check_added_stays(user: User, shelve: Shelve) -> None:
