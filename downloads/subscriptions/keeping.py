@@ -26,10 +26,7 @@ class Keeping:
         self._last = 0  # the subscription that was looked at last; 0: a round begins
 
     def step(self) -> None:
-        """Remove what some subscriptions let go of. One statement when there are no rules.
-
-        Raises OSError when the file system refuses.
-        """
+        """Remove what some subscriptions let go of. One statement when there are no rules."""
         rows = Subscription.objects.with_rules().filter(pk__gt=self._last).order_by("pk")
         some = list(rows[:SUBSCRIPTIONS])
         for subscription in some:
@@ -37,9 +34,9 @@ class Keeping:
         self._last = some[-1].pk if len(some) == SUBSCRIPTIONS else 0
 
 
-def keep(subscription: Subscription, *, now: datetime | None = None) -> removal.Removed:
-    """Remove the first of what the rules of a subscription let go of; `now`: by the database."""
-    cards = let_go(subscription, now or database_now())[:CARDS]
+def keep(subscription: Subscription) -> removal.Removed:
+    """Remove the first of what the rules of a subscription let go of now."""
+    cards = let_go(subscription, database_now())[:CARDS]
     removed = removal.remove(cards, actor=f"{ACTOR}:{subscription}"[:MAX_ACTOR_LENGTH])
     if removed.count:
         logger.info("subscription %d: %d entries left the library", subscription.pk, removed.count)
@@ -47,7 +44,7 @@ def keep(subscription: Subscription, *, now: datetime | None = None) -> removal.
 
 
 def let_go(subscription: Subscription, now: datetime) -> list[Card]:
-    """Return the cards that leave, the oldest video first. Writes nothing.
+    """Return the cards that leave at `now` (of `database_now`), the oldest video first.
 
     What another subscription fetched as well, and what somebody had back after a rule had removed
     it, stays.
