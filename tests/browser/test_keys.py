@@ -10,6 +10,12 @@ from tests.browser.conftest import TIMEOUT_MS, sign_in
 from tests.helpers import lives
 from tests.helpers.waiting import wait_for
 
+# It begins in a timer without a time.
+HTMX_IS_LATE = """
+    const later = setTimeout;
+    window.setTimeout = (call, ms = 3e8, ...rest) => later(call, ms, ...rest);
+"""
+
 
 @pytest.fixture(autouse=True)
 def _patience() -> None:
@@ -150,6 +156,18 @@ def test_the_list_of_shortcuts_opens_closes_and_gives_the_focus_back(
 
     expect(dialog).to_be_hidden()
     assert focused(page) == before
+
+
+def test_the_list_of_shortcuts_opens_before_htmx_has_looked_at_the_page(
+    page: Page, staff: User
+) -> None:
+    sign_in(page, staff)
+    page.add_init_script(HTMX_IS_LATE)
+    page.goto("/")
+
+    page.keyboard.press("?")
+
+    expect(page.get_by_role("dialog", name="Shortcuts")).to_contain_text("Next download")
 
 
 def test_shortcuts_are_off_when_their_user_does_not_want_them(page: Page, staff: User) -> None:

@@ -7,7 +7,7 @@ from django.db import connection
 
 from downloads.diagnostics.database import check_search
 from downloads.diagnostics.verdict import Level
-from downloads.migrations import _search
+from downloads.migrations._search import DOWNLOADS, TrigramIndex
 from downloads.models import Download
 from tests.helpers import lives
 
@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.both_databases, pytest.mark.django_db(transaction=True
 def test_a_missing_index_is_warned_of_and_made(user: User) -> None:
     lives.submit(user).note(title="kingfisher")
     with connection.schema_editor() as editor:
-        _search.remove(editor)
+        DOWNLOADS.remove(editor)
     missing = check_search()
 
     call_command("index_search")
@@ -32,10 +32,9 @@ def test_a_missing_index_is_warned_of_and_made(user: User) -> None:
 def test_a_database_that_refuses_the_index_stays_as_it_is(
     user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    statements = "SQLITE" if connection.vendor == "sqlite" else "POSTGRESQL"
     impossible = ["CREATE TABLE half_made (id INTEGER)", "no statement"]
     with monkeypatch.context() as refusing:
-        refusing.setattr(_search, statements, impossible)
+        refusing.setattr(TrigramIndex, connection.vendor, impossible)
         with pytest.raises(CommandError, match="syntax error"):
             call_command("index_search")
 

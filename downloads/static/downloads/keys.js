@@ -25,6 +25,7 @@ addEventListener("keydown", (event) => {
 });
 
 function show(dialog) {
+  htmx.process(dialog); // a key can come before htmx has looked at the page
   dialog.dispatchEvent(new Event("vnsite:asked")); // htmx loads what it lists
   dialog.showModal();
 }
