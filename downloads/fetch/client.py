@@ -86,14 +86,16 @@ class ForkServer:
         *,
         plugins: Iterable[str] = (),
         errors: IO[bytes] | None = None,
+        needs: Path | None = None,
     ) -> None:
         """`extractors`: the folder of a set that is used instead of the installed one; `plugins`:
         names of extractor plugins, see `fetch.plugins`; `errors`: where its standard error goes,
-        None: to that of this process."""
+        None: to that of this process; `needs`: a file that has the next one start sooner."""
         self.extractors = extractors
         self.yt_dlp = ""  # its version, once it is warm
         self._plugins = tuple(plugins)
         self._errors = errors
+        self._needs = needs
         self._lock = threading.Lock()
         self._asked = 0
         self._process: subprocess.Popen[bytes] | None = None
@@ -111,8 +113,10 @@ class ForkServer:
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
-        """Start it and wait until it is warm. Raises ChildFailed when it does not get there."""
-        self.launch()
+        """Start it, unless it was launched, and wait until it is warm. Raises ChildFailed when it
+        does not get there."""
+        if self._process is None:
+            self.launch()
         while not self.is_warm(timeout_seconds=START_TIMEOUT_SECONDS):
             pass
 
@@ -123,12 +127,16 @@ class ForkServer:
         self._give_up_at = time.monotonic() + START_TIMEOUT_SECONDS
         self._starting, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         command = [sys.executable, "-P", "-s", "-m", "downloads.fetch.forkserver"]
-        arguments = [str(os.getpid()), str(theirs.fileno()), str(self.extractors or "")]
+        paths = [str(self.extractors or ""), str(self._needs or "")]
+        arguments = [str(os.getpid()), str(theirs.fileno()), *paths]
+        environment = clean_environment(self.extractors)
+        if self.extractors is None:  # a set was compiled when it was unpacked
+            del environment["PYTHONDONTWRITEBYTECODE"]  # until it serves
         try:
             with theirs:
                 self._process = subprocess.Popen(  # noqa: S603 — our own module
                     [*command, *arguments, *self._plugins],
-                    env=clean_environment(self.extractors),
+                    env=environment,
                     pass_fds=[theirs.fileno()],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,

@@ -19,7 +19,7 @@ from yt_dlp.utils import KNOWN_EXTENSIONS, DownloadError, determine_protocol, un
 
 from downloads.fetch import premiere
 from downloads.fetch.assistance import Assistance
-from downloads.fetch.extractors import Matcher
+from downloads.fetch.extractors import Matcher, keep_needs, known_needs
 from downloads.fetch.listing import LISTS, ListReader
 from downloads.fetch.live import Live
 from downloads.fetch.log import Voice
@@ -87,6 +87,7 @@ class Downloader(yt_dlp.YoutubeDL):  # type: ignore[misc]
         self.pieces: Pieces | None = None  # while a fragment is fetched
         self._validators: dict[str, str] = {}
         self._selectors: dict[str, Any] = {}  # yt-dlp's functions, by what chooses formats
+        self.needs: Path | None = None  # where what extractors need is kept; None: nowhere
         super().__init__(params, auto_init="no_verbose_header")
         self.cache = self.memory = Memory(self)
 
@@ -118,7 +119,13 @@ class Downloader(yt_dlp.YoutubeDL):  # type: ignore[misc]
 
     @functools.cached_property
     def matcher(self) -> Matcher:
-        return Matcher(self._ies)
+        if self.needs is None:
+            return Matcher(self._ies, needs={})
+        known = known_needs(self.needs)
+        matcher = Matcher(self._ies, needs=known)
+        if matcher.needs != known:
+            keep_needs(self.needs, matcher.needs)
+        return matcher
 
     def extract_info(self, url: str, *args: Any, ie_key: str | None = None, **kwargs: Any) -> Any:
         """As yt-dlp's, but for the way in which the extractor is found, and how often."""
@@ -251,10 +258,11 @@ def _is_chunked(response: Response) -> bool:
     return str(response.headers.get("Transfer-Encoding", "")).lower() == "chunked"
 
 
-def build(*, deno: Path | None = None) -> Downloader:
+def build(*, deno: Path | None = None, needs: Path | None = None) -> Downloader:
     """A downloader with all that is the same for every download, and its caches warm.
 
-    `deno`: the JavaScript runtime; None: there is none.
+    `deno`: the JavaScript runtime; None: there is none. `needs`: a file for what extractors need
+    of a URL, None: that is found out anew.
     """
     ffmpeg = find_ffmpeg()
     mend()
@@ -284,6 +292,7 @@ def build(*, deno: Path | None = None) -> Downloader:
             "ffmpeg_location": str(ffmpeg) if ffmpeg else None,
         }
     )
+    downloader.needs = needs
     _warm_up(downloader)
     return downloader
 
@@ -291,8 +300,6 @@ def build(*, deno: Path | None = None) -> Downloader:
 def _warm_up(downloader: Downloader) -> None:
     """Do once what every child would do again: import, compile, build, ask ffmpeg its version."""
     downloader.matcher.find(NOWHERE)
-    for extractor in downloader._ies.values():
-        extractor.suitable(NOWHERE)
     downloader.get_info_extractor("Generic")  # imports a fifth of yt-dlp
     downloader.warm_connections()
     processor = FFmpegPostProcessor(downloader)

@@ -8,13 +8,19 @@ whose text is in the URL are asked. Their own `suitable` still decides.
 
 import ast
 import inspect
+import json
 import linecache
+import re
 import textwrap
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from re import _compiler, _constants, _parser  # type: ignore[attr-defined]  # private, but where patterns are taken apart
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+from re import _constants, _parser  # type: ignore[attr-defined]  # private, but where patterns are taken apart
 from typing import Any
 
+from yt_dlp.extractor import lazy_extractors
 from yt_dlp.extractor.lazy_extractors import LazyLoadExtractor
 
 ANYTHING = frozenset({""})
@@ -30,21 +36,39 @@ OF_THE_PATTERN = frozenset({"super().suitable", "cls._match_valid_url"})
 class Matcher:
     """Finds the extractors of one YoutubeDL by the texts that they need."""
 
-    def __init__(self, extractors: dict[str, Any]) -> None:
+    def __init__(self, extractors: dict[str, Any], *, needs: Mapping[str, Iterable[str]]) -> None:
+        """`needs`: of extractors by their keys, as far as they are known (`known_needs`)."""
         self._extractors = extractors
         self._keys = list(extractors)
-        needs = [needs_of(extractor) for extractor in extractors.values()]
+        self.needs: dict[str, list[str]] = {}  # of yt-dlp's own extractors
+        found: list[list[str]] = []
+        for key, extractor in extractors.items():
+            is_own = _is_own(extractor)
+            needles = (needs.get(key) if is_own else None) or needs_of(extractor)
+            found.append(sorted(needles))
+            if is_own:
+                self.needs[key] = found[-1]
         linecache.clearcache()  # the source of all lazy extractors
-        grams = Counter(gram for needles in needs for each in needles for gram in _grams(each))
+        grams = Counter(gram for needles in found for each in needles for gram in _grams(each))
         # By the rarest part of each needle: where it is in the needle, the needle, and the position
         # of an extractor that needs it.
         self._places: dict[str, list[tuple[int, str, int]]] = {}
-        for place, needles in enumerate(needs):
+        for place, needles in enumerate(found):
             for needle in needles:
                 gram = min(_grams(needle), key=grams.__getitem__)
                 entry = (needle.index(gram), needle, place)
                 self._places.setdefault(gram, []).append(entry)
         self._lengths = {len(gram) for gram in self._places}
+
+    def prepare(self, url: str) -> None:
+        """Compile the patterns that `find` will try for a URL, which is left to the child.
+
+        Matching a hostile URL may take for ever; compiling a pattern of yt-dlp does not.
+        """
+        for place in self._places_for(url.casefold()):
+            extractor = self._extractors[self._keys[place]]
+            if _is_own(extractor) and "_VALID_URL_RE" not in vars(extractor):
+                extractor._VALID_URL_RE = tuple(map(re.compile, _patterns_of(extractor)))
 
     def find(self, url: str) -> str | None:
         """Return the key of the first suitable extractor, or None."""
@@ -74,20 +98,55 @@ def _grams(needle: str) -> list[str]:
     return [needle[start : start + GRAM] for start in range(max(len(needle) - GRAM, 0) + 1)]
 
 
+def known_needs(path: Path) -> dict[str, list[str]]:
+    """Return what `keep_needs` has written of this very yt-dlp by this very code, or nothing."""
+    with suppress(OSError, ValueError):
+        kept = json.loads(path.read_bytes())
+        if isinstance(kept, dict) and kept.get("of") == _fingerprint():
+            needs: dict[str, list[str]] = kept["needs"]
+            return needs
+    return {}
+
+
+def keep_needs(path: Path, needs: Mapping[str, Iterable[str]]) -> None:
+    """Write what extractors need into a file: to find it out takes a third of a start.
+
+    A file that cannot be written, or is torn by a power cut, only costs that time again.
+    """
+    draft = path.with_suffix(".new")
+    with suppress(OSError):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        draft.write_text(json.dumps({"of": _fingerprint(), "needs": needs}))
+        draft.replace(path)
+
+
+def _fingerprint() -> str:
+    """Return what changes with yt-dlp's patterns, and with how they are reduced."""
+    digest = sha256()
+    for path in (lazy_extractors.__file__, __file__):
+        digest.update(sha256(Path(path).read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _is_own(extractor: Any) -> bool:
+    """Say whether it is one of yt-dlp, and not one of a plugin, perhaps of the same name."""
+    return bool(extractor.__module__ == LazyLoadExtractor.__module__)
+
+
+def _patterns_of(extractor: Any) -> Iterable[str]:
+    patterns = extractor._VALID_URL or ()
+    return (patterns,) if isinstance(patterns, str) else patterns
+
+
 def needs_of(extractor: Any) -> frozenset[str]:
     """Return texts of which every suitable URL contains at least one; "" is in every URL.
 
-    An extractor whose own `suitable` may take what its pattern does not match is always asked. The
-    patterns of the others are left compiled where yt-dlp looks for them: it would parse each once
-    more.
+    An extractor whose own `suitable` may take what its pattern does not match is always asked.
     """
     if not all(map(_only_narrows, _judges_of(extractor))):
         return ANYTHING
-    patterns = extractor._VALID_URL or ()
-    patterns = [patterns] if isinstance(patterns, str) else patterns
-    parsed = [_parser.parse(pattern) for pattern in patterns]
-    extractor._VALID_URL_RE = tuple(map(_compiler.compile, parsed))
-    return frozenset().union(*map(needles_of, parsed))
+    needs = (needles_of(_parser.parse(pattern)) for pattern in _patterns_of(extractor))
+    return frozenset().union(*needs)
 
 
 def _judges_of(extractor: Any) -> Iterator[Any]:

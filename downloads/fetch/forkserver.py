@@ -7,6 +7,11 @@ Run as `python -m downloads.fetch.forkserver`.
 """
 
 import gc
+
+if __name__ == "__main__":
+    # What is loaded stays: to search it for garbage takes a fifth of the start. See `serve`.
+    gc.disable()
+
 import importlib.metadata
 import json
 import os
@@ -45,16 +50,22 @@ RESERVED_BYTES = 4 * 2**20  # of address space, in a child
 
 class Server:
     def __init__(
-        self, control: socket.socket, *, extractors: Path | None = None, plugins: Iterable[str] = ()
+        self,
+        control: socket.socket,
+        *,
+        extractors: Path | None = None,
+        plugins: Iterable[str] = (),
+        needs: Path | None = None,
     ) -> None:
-        """`extractors`: the folder of the set that was imported, None: the installed one.
+        """`extractors`: the folder of the set that was imported, None: the installed one; `needs`:
+        see `downloader.build`.
 
         Raises PluginFailed.
         """
         self.control = control
         load_plugins(plugins)
         ffmpeg, deno = find_ffmpeg(), runtime_of(extractors)
-        self.downloader = downloading.build(deno=deno)
+        self.downloader = downloading.build(deno=deno, needs=needs)
         self.programs = [*(media_tools(ffmpeg) if ffmpeg else []), *([deno] if deno else [])]
         self.extractors = extractors
         own_set = [extractors] if extractors else []
@@ -64,7 +75,9 @@ class Server:
 
     def serve(self) -> None:
         """Answer requests until the worker closes the control socket; rehearse before the first."""
+        sys.dont_write_bytecode = True  # children write nothing beside the code
         self.freeze()
+        gc.enable()
         waiting = select.poll()
         waiting.register(self.control, select.POLLIN)
         # The end of the socket says that the worker is gone: one that is stopped has to read it.
@@ -107,6 +120,7 @@ class Server:
     def start(self, job: dict[str, Any], descriptor: int) -> int:
         """Fork a child. Raises OSError when the system does not allow one more process."""
         parent = os.getpid()
+        self.downloader.matcher.prepare(job["url"])  # once for all downloads of a site
         pid = os.fork()
         if pid == 0:
             run_child(self, job, socket.socket(fileno=descriptor), parent)
@@ -230,7 +244,11 @@ def confine_programs(*, stall_seconds: float, before_waiting: Callable[[], None]
 
 
 def build(
-    control: socket.socket, extractors: Path | None, *, plugins: Iterable[str]
+    control: socket.socket,
+    extractors: Path | None,
+    *,
+    plugins: Iterable[str],
+    needs: Path | None = None,
 ) -> Server | None:
     """Build what downloads share. None when this yt-dlp is not one that vnsite can use, or a plugin
     cannot be loaded: then the worker was told why."""
@@ -238,7 +256,7 @@ def build(
         if extractors:
             hold(extractors)
             examination.require_parts()
-        fork_server = Server(control, extractors=extractors, plugins=plugins)
+        fork_server = Server(control, extractors=extractors, plugins=plugins, needs=needs)
         examination.require_parts_of(fork_server.downloader)
         return fork_server
     except PluginFailed as fault:
@@ -256,7 +274,7 @@ def build(
 
 def main() -> None:
     parent, descriptor = int(sys.argv[1]), int(sys.argv[2])
-    extractors = Path(sys.argv[3]) if sys.argv[3] else None
+    extractors, needs = (Path(name) if name else None for name in sys.argv[3:5])
     limits.reset_signals()
     # Ctrl-C in the terminal goes to the whole foreground group: it is the worker's to handle.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -266,7 +284,7 @@ def main() -> None:
     limits.adopt_orphans()
     # The worker may die before it is told something.
     with socket.socket(fileno=descriptor) as control, suppress(ConnectionError):
-        fork_server = build(control, extractors, plugins=sys.argv[4:])
+        fork_server = build(control, extractors, plugins=sys.argv[5:], needs=needs)
         if fork_server is None:
             return
         try:

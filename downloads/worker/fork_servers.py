@@ -7,6 +7,7 @@ its last child has ended. No Django here.
 import logging
 import time
 from collections.abc import Collection
+from contextlib import suppress
 
 from downloads.fetch.client import ForkServer, NotBuilt
 from downloads.fetch.processes import ChildFailed
@@ -15,6 +16,7 @@ from downloads.updates.state import INSTALLED, Home, version_of
 
 logger = logging.getLogger(__name__)
 
+NEEDS = "needs.json"  # in the folder of the sets
 LOOK_SECONDS = 1.0  # between two looks at which set is wanted
 AGAIN_SECONDS = 10.0  # after one that could not be started
 
@@ -26,7 +28,7 @@ class ForkServers:
         """`plugins`: names of extractor plugins, see `fetch.plugins`."""
         self._home = home
         self._plugins = plugins
-        self._current = ForkServer(plugins=plugins)
+        self._current = self._made_of(INSTALLED)
         self._name = INSTALLED  # of the set that is used
         self._next: tuple[str, ForkServer] | None = None  # while it gets warm
         self._before: list[ForkServer] = []  # whose children still run
@@ -36,6 +38,13 @@ class ForkServers:
     def current(self) -> ForkServer:
         return self._current
 
+    def launch(self) -> None:
+        """Start with the wanted set and do not wait for it: `start` does that."""
+        self._name = self._home.candidates()[0]
+        self._current = self._made_of(self._name)
+        with suppress(ChildFailed):  # `start` tries again, and says what is wrong
+            self._current.launch()
+
     def start(self) -> None:
         """Start with the best set that works, and wait for it. Raises ChildFailed if none does.
 
@@ -43,7 +52,9 @@ class ForkServers:
         """
         broken: list[tuple[str, NotBuilt]] = []
         for name in self._home.candidates():
-            self._name, self._current = name, self._made_of(name)
+            if name != self._name or not self._current.is_alive():
+                self._current.close()
+                self._name, self._current = name, self._made_of(name)
             try:
                 self._current.start()
                 break
@@ -140,7 +151,7 @@ class ForkServers:
 
     def _made_of(self, name: str) -> ForkServer:
         folder = None if name == INSTALLED else self._home.path_of(name)
-        return ForkServer(folder, plugins=self._plugins)
+        return ForkServer(folder, plugins=self._plugins, needs=self._home.path / NEEDS)
 
 
 def _words_of(name: str) -> str:

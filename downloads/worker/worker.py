@@ -100,6 +100,9 @@ class DownloadManager:
         self.demo_link = demo_link
         self._stops = 0
         self._doorbell: Doorbell | None = None  # None: it does not run
+        self._fork_servers = ForkServers(
+            Home(settings.VNSITE.extractors_root), plugins=settings.VNSITE.extractor_plugins
+        )
         self._damage = ""  # why the database cannot be used any more
         self._requests_due_at = 0.0
         self._room_due_at = 0.0
@@ -151,6 +154,14 @@ class DownloadManager:
         if self._doorbell is not None:
             self._doorbell.interrupt()
 
+    def warm_up(self) -> None:
+        """Start the fork server already, in the thread that will `run`; needs no database."""
+        self._fork_servers.launch()
+
+    def cool_down(self) -> None:
+        """End what `warm_up` started, when `run` will not be called."""
+        self._fork_servers.close()
+
     def run(self, *, once: bool = False) -> None:
         """Work until `stop`; with `once` until nothing is claimable and nothing runs.
 
@@ -164,9 +175,6 @@ class DownloadManager:
         if reason := self._release.why_not_current():
             raise Outdated(reason)
         self._doorbell = doorbell = open_doorbell()
-        self._fork_servers = ForkServers(
-            Home(settings.VNSITE.extractors_root), plugins=settings.VNSITE.extractor_plugins
-        )
         self._heartbeat = heartbeat = Heartbeat(host=self.host, slots=self.slots)
         self._lease = heartbeat.lease
         update = Updates(heartbeat, self._fork_servers, should_stop=self._should_stop).step

@@ -1,15 +1,25 @@
 """The extractor of a URL is the one that yt-dlp itself would take."""
 
 import re
+from pathlib import Path
 from re import _parser
 
 import pytest
 import yt_dlp
+import yt_dlp.extractor.common
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from yt_dlp.extractor.lazy_extractors import LazyLoadExtractor
+from yt_dlp.utils import variadic
 
-from downloads.fetch.extractors import ANYTHING, Matcher, needles_of, needs_of
+from downloads.fetch.extractors import (
+    ANYTHING,
+    Matcher,
+    keep_needs,
+    known_needs,
+    needles_of,
+    needs_of,
+)
 
 URLS = [
     "https://www.youtube.com/watch?v=BaW_jenozKc",
@@ -47,7 +57,7 @@ def downloader() -> yt_dlp.YoutubeDL:
 
 @pytest.fixture(scope="module")
 def matcher(downloader: yt_dlp.YoutubeDL) -> Matcher:
-    return Matcher(downloader._ies)
+    return Matcher(downloader._ies, needs={})
 
 
 @pytest.mark.parametrize("url", URLS)
@@ -59,21 +69,58 @@ def test_it_finds_the_extractor_that_yt_dlp_finds(
     assert matcher.find(url) == first
 
 
-def test_the_patterns_are_left_compiled_as_yt_dlp_would_compile_them(
-    downloader: yt_dlp.YoutubeDL, matcher: Matcher
-) -> None:
-    left = {
-        pattern: compiled
-        for extractor in downloader._ies.values()
-        if isinstance(pattern := extractor._VALID_URL, str)
-        for compiled in extractor.__dict__.get("_VALID_URL_RE", ())
-    }
+@pytest.mark.parametrize("url", URLS)
+def test_what_is_prepared_is_what_yt_dlp_would_compile(matcher: Matcher, url: str) -> None:
+    matcher.prepare(url)
 
-    assert len(left) > 1000
-    for pattern, compiled in left.items():
-        meant = re.compile(pattern)
-        assert (compiled.flags, compiled.groupindex) == (meant.flags, meant.groupindex)
-        assert all(bool(compiled.match(url)) == bool(meant.match(url)) for url in URLS)
+    key = matcher.find(url)
+
+    extractor = matcher._extractors[key]
+    meant = [re.compile(pattern) for pattern in variadic(extractor._VALID_URL or ())]
+    assert list(vars(extractor).get("_VALID_URL_RE", meant)) == meant
+
+
+def test_what_is_needed_is_kept_for_the_next_start(
+    downloader: yt_dlp.YoutubeDL, matcher: Matcher, tmp_path: Path
+) -> None:
+    file = tmp_path / "of the sets" / "needs.json"
+
+    keep_needs(file, matcher.needs)
+
+    known = known_needs(file)
+    assert known == matcher.needs
+    again = Matcher(downloader._ies, needs=known)
+    assert [again.find(url) for url in URLS] == [matcher.find(url) for url in URLS]
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", '{"of": "another", "needs": {"Youtube": ["x"]}}']
+)
+def test_what_another_yt_dlp_needs_or_a_torn_file_is_not_believed(
+    tmp_path: Path, content: str
+) -> None:
+    file = tmp_path / "needs.json"
+    file.write_text(content)
+
+    assert known_needs(file) == {}
+
+
+def test_a_folder_that_cannot_be_written_costs_only_time(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    keep_needs(tmp_path / "file" / "needs.json", {})
+
+    assert known_needs(tmp_path / "file" / "needs.json") == {}
+
+
+def test_an_extractor_of_a_plugin_is_not_taken_for_its_namesake() -> None:
+    class VimeoIE(yt_dlp.extractor.common.InfoExtractor):
+        _VALID_URL = r"https?://plugin\.example/\d+"
+
+    matcher = Matcher({"Vimeo": VimeoIE}, needs={"Vimeo": ["vimeo.com/"]})
+
+    assert matcher.find("https://plugin.example/1") == "Vimeo"
+    assert matcher.needs == {}
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def downloader(studio: StudioIE) -> Iterator[downloading.Downloader]:
     downloader = downloading.build()
     downloader._ies = {}
     downloader.add_info_extractor(studio)
-    downloader.matcher = Matcher(downloader._ies)
+    downloader.matcher = Matcher(downloader._ies, needs={})
     yield downloader
     downloader.close()
 

@@ -1,6 +1,8 @@
 """The fork servers of a worker follow the set that is wanted, and give up what does not start."""
 
 import importlib.metadata
+import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -9,6 +11,7 @@ import pytest
 import yt_dlp
 
 from downloads.fetch import client
+from downloads.fetch.extractors import known_needs
 from downloads.updates.state import INSTALLED, Home, State
 from downloads.worker import fork_servers as module
 from downloads.worker.fork_servers import ForkServers
@@ -176,3 +179,34 @@ def test_a_fork_server_that_died_is_replaced(servers: ForkServers) -> None:
 
     assert servers.is_ready()
     assert servers.current is not first
+
+
+def test_what_was_launched_is_what_starts(home: Home) -> None:
+    with closing(ForkServers(home)) as servers:
+        servers.launch()
+        launched = servers.current.pid
+
+        servers.start()
+
+        assert servers.is_ready()
+        assert servers.current.pid == launched
+
+
+def test_one_that_was_launched_and_killed_is_started_again(home: Home) -> None:
+    with closing(ForkServers(home)) as servers:
+        servers.launch()
+        launched = servers.current.pid
+        os.kill(launched, signal.SIGKILL)
+        wait_for(lambda: not servers.current.is_alive(), what="its end")
+
+        servers.start()
+
+        assert servers.is_ready()
+        assert servers.current.pid != launched
+
+
+def test_the_next_start_knows_what_extractors_need(home: Home) -> None:
+    with closing(ForkServers(home)) as servers:
+        servers.start()
+
+    assert "Youtube" in known_needs(home.path / module.NEEDS)

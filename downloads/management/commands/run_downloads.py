@@ -61,7 +61,7 @@ class Command(BaseCommand):
         if options["parent_pid"]:
             if not end_with_parent(options["parent_pid"]):
                 return
-            sys.stdin.read()  # ends when the parent has made the database ready
+            _wait_for_parent(manager)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: manager.stop())
         gc.freeze()  # what is loaded stays: none of it is searched for garbage any more
@@ -71,3 +71,14 @@ class Command(BaseCommand):
             BarsOfThisWorker() if is_watched else nullcontext(),
         ):
             manager.run(once=options["once"])
+
+
+def _wait_for_parent(manager: DownloadManager) -> None:
+    """Get warm until the parent has made the database ready; a SIGTERM ends this process."""
+    try:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        manager.warm_up()
+        sys.stdin.read()
+    except SystemExit:
+        manager.cool_down()
+        raise
