@@ -14,12 +14,12 @@ class DownloadsConfig(AppConfig):
     verbose_name = translation.gettext_lazy("Downloads")
 
     def ready(self) -> None:
-        from downloads.diagnostics.checks import refuse_folder_conflict
+        from downloads.diagnostics.checks import CONFIGURED, refuse_folder_conflict
         from downloads.rules import words
         from downloads.web.format import in_groups
 
         words.speak_with(translation.gettext, translation.ngettext, in_groups)
-        checks.register(refuse_folder_conflict)
+        checks.register(refuse_folder_conflict, CONFIGURED)
         pre_delete.connect(_let_go_of_downloads, sender=settings.AUTH_USER_MODEL)
 
 

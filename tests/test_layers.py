@@ -522,6 +522,19 @@ def test_importing_the_worker_side_imports_no_server(tmp_path: Path) -> None:
     assert loaded.isdisjoint({"twisted", "daphne", "channels"})
 
 
+def test_the_web_server_loads_neither_websockets_nor_tls(tmp_path: Path) -> None:
+    loaded = loaded_by("import django; django.setup(); import vnsite.server", tmp_path)
+
+    assert "twisted" in loaded
+    assert loaded.isdisjoint({"autobahn", "cffi", "service_identity"})
+
+
+def test_the_first_page_does_not_load_the_api(tmp_path: Path) -> None:
+    code = "import django; django.setup(); from django.urls import reverse; reverse('dashboard')"
+
+    assert "ninja" not in loaded_by(code, tmp_path)
+
+
 def test_importing_what_is_below_the_rows_imports_no_django(tmp_path: Path) -> None:
     pure = [
         module.name

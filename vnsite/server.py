@@ -2,14 +2,35 @@
 
 Only `serve` imports this module: the import installs Twisted's asyncio reactor.
 """
+# ruff: noqa: E402 — what is not loaded has to be known before Daphne is imported
 
 import asyncio
 import ctypes
 import errno
 import resource
 import socket
+import sys
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
+
+
+class NoWebSockets:
+    """Stands where Daphne makes its factory of WebSockets, which the site does not have."""
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        pass
+
+    def setProtocolOptions(self, **options: object) -> None:
+        pass
+
+
+# Autobahn's WebSockets and Twisted's TLS, which is a proxy's here, would be a tenth of the memory
+# and of the start. Twisted does without OpenSSL when it cannot be imported.
+_without_websockets = ModuleType("daphne.ws_protocol")
+_without_websockets.WebSocketFactory = NoWebSockets  # type: ignore[attr-defined]
+sys.modules.setdefault("daphne.ws_protocol", _without_websockets)
+sys.modules.setdefault("OpenSSL", None)  # type: ignore[arg-type]
 
 from daphne.http_protocol import HTTPFactory, WebRequest
 from daphne.server import Server, twisted_loop

@@ -102,6 +102,9 @@ def problems() -> list[Check]:
     return found
 
 
+CONFIGURED = "configured"  # tag of checks of what the owner of a site configures
+
+
 def refuse_folder_conflict(**kwargs: Any) -> list[CheckMessage]:
     """Django's system check: no command starts while the two folders are in each other's way."""
     conflict = folder_conflict(settings.VNSITE.media_root, settings.VNSITE.temp_root)

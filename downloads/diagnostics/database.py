@@ -182,11 +182,22 @@ def check_worker() -> Check:
         sentence = phrase("No worker is running: nothing is downloaded.")
         fix = phrase("Start manage.py serve, or manage.py run_downloads beside the web server.")
         return failure(marked("worker"), sentence, fix)
-    names = [
-        phrase("{name} ({busy} of {slots} busy)", name=each.name, busy=each.busy, slots=each.slots)
-        for each in alive
-    ]
+    names = [_worker_in_words(each) for each in alive]
     return ok(marked("worker"), phrase("Running: {names}.", names=listed(names)))
+
+
+def _worker_in_words(worker: stats.WorkerStatus) -> Words:
+    name, busy, slots = worker.name, worker.busy, worker.slots
+    if worker.cpu_percent is None or worker.memory_bytes is None:
+        return phrase("{name} ({busy} of {slots} busy)", name=name, busy=busy, slots=slots)
+    return phrase(
+        "{name} ({busy} of {slots} busy; {percent} % of a core, {megabytes} MB)",
+        name=name,
+        busy=busy,
+        slots=slots,
+        percent=tenths(worker.cpu_percent),
+        megabytes=round(worker.memory_bytes / 1_000_000),
+    )
 
 
 def check_clocks() -> Check:

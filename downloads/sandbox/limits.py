@@ -112,9 +112,20 @@ def confine(directory: Path, *, max_bytes: int, mark: str) -> None:
     _lower(resource.RLIMIT_NOFILE, OPEN_FILES)
     _lower(resource.RLIMIT_AS, MEMORY_BYTES)
     threading.stack_size(STACK_BYTES)
-    if _mallopt is not None:  # else each thread reserves a heap of 64 MiB for itself
-        _mallopt(M_ARENA_MAX, 1)
+    share_one_heap()
     _lower(resource.RLIMIT_FSIZE, min(max_bytes * FILE_SIZE_FACTOR, sys.maxsize))
+
+
+def share_one_heap() -> None:
+    """Have all threads share a heap; else glibc reserves one of 64 MiB for each thread."""
+    if _mallopt is not None:
+        _mallopt(M_ARENA_MAX, 1)
+
+
+def give_back_memory() -> None:
+    """Give what is free in the heap back to the system, where libc can do that."""
+    if hasattr(_libc, "malloc_trim"):
+        _libc.malloc_trim(0)
 
 
 def before_program(parent: int) -> Callable[[], None]:

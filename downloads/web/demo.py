@@ -17,7 +17,6 @@ from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST
-from werkzeug.http import parse_range_header
 
 from downloads.models import TooManyWaiting, submissions, user_actor
 from downloads.rules.options import DownloadOptions
@@ -43,8 +42,13 @@ class DemoSite(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.secret = secrets.token_urlsafe(16)
         self.url = f"http://127.0.0.1:{self.server_port}/{self.secret}/"
+        self._is_serving = False
 
     def start(self) -> None:
+        """Begin to serve, in a thread; a second call does nothing."""
+        if self._is_serving:
+            return
+        self._is_serving = True
         # Nobody calls `shutdown`, for which it would look twice a second.
         forever = {"poll_interval": 24 * 3600}
         threading.Thread(
@@ -83,6 +87,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _part_of(self, size: int) -> tuple[int, int]:
         """Return start and stop of the rest that is asked for; the whole for any other range."""
+        # All of werkzeug comes with it, which only a file that is asked for needs.
+        from werkzeug.http import parse_range_header
+
         wanted = parse_range_header(self.headers.get("Range"))
         part = wanted.range_for_length(size) if wanted else None
         return part if part and part[1] == size else (0, size)
@@ -104,13 +111,24 @@ class _Handler(BaseHTTPRequestHandler):
 _open: list[DemoSite] = []
 
 
+def reserve() -> str:
+    """Take the address of the demo's site, unless that is done; returns the link of its video."""
+    if not _open:
+        _open.append(DemoSite())
+    return _open[0].url
+
+
 def open_demo() -> str:
     """Start the site of the demo, unless it is there; returns the link of its video."""
-    if not _open:
-        site = DemoSite()
-        site.start()
-        _open.append(site)
-    return _open[0].url
+    url = reserve()
+    _open[0].start()
+    return url
+
+
+def leave() -> None:
+    """Let go of the address, in a process that was forked from the one that has the site."""
+    while _open:
+        _open.pop().server_close()
 
 
 def link() -> str:

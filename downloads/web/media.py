@@ -22,7 +22,6 @@ from django.utils.cache import get_conditional_response
 from django.utils.http import content_disposition_header, http_date, parse_http_date_safe
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
-from werkzeug.http import parse_range_header
 
 from downloads.accounts.tokens import token_in, user_of
 from downloads.models import Download, LibraryEntry, PublishedFile
@@ -174,6 +173,9 @@ def wanted_part(
     Ignores what RFC 9110 lets a server ignore: several ranges, other units, what does not parse,
     and a range of another version of the file (If-Range). Raises NotSatisfiable.
     """
+    # All of werkzeug comes with it, which only a file that is asked for needs.
+    from werkzeug.http import parse_range_header
+
     wanted = parse_range_header(request.headers.get("Range"))
     if wanted is None or wanted.units != "bytes" or len(wanted.ranges) != 1:
         return None

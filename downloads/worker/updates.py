@@ -10,7 +10,6 @@ from django.conf import settings
 from downloads.models import Extractors, Wanted, Worker
 from downloads.updates.refusal import Interrupted, Refused
 from downloads.updates.state import Home
-from downloads.updates.updating import Updater
 from downloads.worker.background import Heartbeat
 from downloads.worker.fork_servers import ForkServers
 
@@ -77,6 +76,9 @@ class Updates:
         return Wanted.UPDATE if self._mode == "auto" else Wanted.LOOK
 
     def _do(self, wanted: Wanted, *, is_asked: bool) -> None:
+        # It brings an HTTP client, which a worker needs once a day at most.
+        from downloads.updates.updating import Updater
+
         updater = Updater(
             home=self._home,
             index_url=settings.VNSITE.extractors_index,

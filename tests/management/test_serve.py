@@ -1,6 +1,7 @@
 """`manage.py serve`: one command starts everything and one signal ends it. Real processes."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -84,6 +85,21 @@ def test_the_worker_does_not_hold_the_port(site: Serving) -> None:
 
     assert ours
     assert not ours & theirs
+
+
+def test_the_first_worker_shares_memory_with_the_server(site: Serving) -> None:
+    rollup = Path(f"/proc/{worker_pid(site)}/smaps_rollup").read_text()
+    [kib] = re.findall(r"^Shared_Dirty: +(\d+) kB$", rollup, re.MULTILINE)
+
+    assert int(kib) > 1024  # written before the fork, and by neither since
+
+
+def test_a_port_in_use_leaves_no_worker(site: Serving) -> None:
+    answer = run("--port", str(site.address[1]))
+
+    assert answer.returncode == 1
+    assert answer.stderr.startswith(f"CommandError: Port {site.address[1]} is in use.")
+    assert Worker.objects.count() == 1
 
 
 def test_an_empty_directory_is_enough(tmp_path: Path) -> None:

@@ -8,20 +8,22 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from argparse import ArgumentParser
 from collections.abc import Callable
 from contextlib import closing, suppress
-from typing import Any
+from typing import Any, NoReturn, Protocol
 from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, connection, connections
 from django.http.request import validate_host
 from django.urls import reverse
 
 from downloads.accounts import first_admin
+from downloads.diagnostics.checks import CONFIGURED
 from downloads.diagnostics.database import FOREIGN_FIX
 from downloads.management.arguments import add_concurrency, whole_number
 from downloads.management.foreseen import errors_in_one_line
@@ -30,9 +32,9 @@ from downloads.models import Worker, database_now, submissions
 from downloads.models.notifier import open_doorbell
 from downloads.models.schema import migrations_on_disk, why_foreign
 from downloads.rules.options import DownloadOptions
+from downloads.sandbox import limits
 from downloads.web import demo, refused_host
 from vnsite.config import ConfigError
-from vnsite.server import CannotListen, WebServer
 
 PAGE_SECONDS = 30.0  # for the first page, on a slow disk
 WORKER_STOP_SECONDS = 20.0  # running downloads have 10 s of them; a worker that takes longer hangs
@@ -41,30 +43,74 @@ LONGEST_PAUSE_SECONDS = 30.0
 STEADY_SECONDS = 60.0  # a worker that lived longer did not fail at its start
 
 
+class WorkerProcess(Protocol):
+    """What `WorkerKeeper` needs of a process, as `subprocess.Popen` has it."""
+
+    pid: int
+
+    def wait(self) -> int: ...
+    def terminate(self) -> None: ...
+    def kill(self) -> None: ...
+
+
+class ForkedWorker:
+    """A child that was forked. Its signals cannot hit another process that has its pid by now."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self._descriptor = os.pidfd_open(pid)
+
+    def wait(self) -> int:
+        """Wait for its end; return its exit status, or minus the signal that killed it."""
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+    def terminate(self) -> None:
+        self._send(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self._send(signal.SIGKILL)
+
+    def _send(self, number: signal.Signals) -> None:
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._descriptor, number)
+
+
 class WorkerKeeper(threading.Thread):
     """Runs a worker as a process of its own, and another one when that dies, until `stop`.
 
-    This thread starts the process and outlives it: the kernel tells a worker that its parent is
-    gone when the *thread* that started it ends (prctl(2)). Before `let_begin` the worker only loads
-    its code.
+    The first is forked by `fork`, before this process has threads and the web server's code: most
+    of the memory of both is then the same, and nothing is loaded twice. Those after it are started
+    afresh, as the code on the disk may be newer by then. The kernel tells a worker that its parent
+    is gone when the *thread* that started it ends (prctl(2)): it is the main thread or this one,
+    which both outlive it. Before `let_begin` the worker only loads its code.
     """
 
-    def __init__(self, command: list[str], *, complain: Callable[[str], None]) -> None:
+    def __init__(self, arguments: list[str], *, complain: Callable[[str], None]) -> None:
+        """`arguments`: of `run_downloads`."""
         super().__init__(name="worker keeper", daemon=True)
-        self._command = command
+        self._arguments = arguments
         self._complain = complain
         self._stopping = threading.Event()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: WorkerProcess | None = None
         self._gate, self._opens_gate = os.pipe()  # workers wait for the end of their stdin
 
     @property
     def pid(self) -> int | None:
-        """The present worker's; None before the first one."""
-        return self._process.pid if self._process else None
+        """The present worker's; None when there is none just now."""
+        process = self._process
+        return process.pid if process else None
+
+    def fork(self) -> None:
+        """Fork the first worker. Raises OSError when the system allows no more processes."""
+        gc.freeze()  # a search for garbage would touch, and so copy, every page that both share
+        pid = os.fork()
+        if pid == 0:
+            _become_worker(self._arguments, gate=self._gate, opens_gate=self._opens_gate)
+        self._process = ForkedWorker(pid)
 
     def run(self) -> None:
         pause = FIRST_PAUSE_SECONDS
-        while not self._stopping.is_set():
+        while True:
             started = time.monotonic()
             code = self._run_once()
             if self._stopping.is_set():
@@ -74,18 +120,24 @@ class WorkerKeeper(threading.Thread):
             self._complain(
                 f"The worker ended ({_describe(code)}). Starting another one in {pause:.0f} s."
             )
-            self._stopping.wait(pause)
+            if self._stopping.wait(pause):
+                return
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
     def _run_once(self) -> int:
-        # A process group of its own: a terminal sends Ctrl-C to the whole group of `serve`, and
-        # ours would be the worker's second one, which ends it at once.
-        self._process = subprocess.Popen(  # noqa: S603 — our own command
-            self._command, stdin=self._gate, process_group=0
-        )
+        process = self._process
+        if process is None:
+            command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "run_downloads"]
+            # A process group of its own: a terminal sends Ctrl-C to the whole group of `serve`, and
+            # ours would be the worker's second one, which ends it at once.
+            self._process = process = subprocess.Popen(  # noqa: S603 — our own command
+                [*command, *self._arguments], stdin=self._gate, process_group=0
+            )
         if self._stopping.is_set():  # since the loop looked
-            self._process.terminate()
-        return self._process.wait()
+            process.terminate()
+        code = process.wait()
+        self._process = None
+        return code
 
     def let_begin(self) -> None:
         """Let the worker work: the database is ready."""
@@ -99,16 +151,43 @@ class WorkerKeeper(threading.Thread):
 
     def hurry(self) -> None:
         """Ask it once more: now it ends at once. Safe in a signal handler."""
-        if self._process is not None:
-            self._process.terminate()
+        process = self._process
+        if process is not None:
+            process.terminate()
 
     def finish(self) -> None:
         """Wait until it has stopped; kill it when that takes too long."""
         self.join(WORKER_STOP_SECONDS)
-        if self.is_alive() and self._process is not None:
+        process = self._process
+        if self.is_alive() and process is not None:
             self._complain("The worker does not stop. Killing it.")
-            self._process.kill()
+            process.kill()
             self.join()
+
+
+def _become_worker(arguments: list[str], *, gate: int, opens_gate: int) -> NoReturn:
+    """Be the worker, in a process that was just forked from `serve`. Never returns."""
+    code = 1
+    try:
+        os.setpgid(0, 0)  # as for those that are started afresh
+        os.close(opens_gate)  # else the gate would never open
+        os.dup2(gate, 0)
+        sys.stdin = os.fdopen(0, closefd=False)
+        gc.enable()
+        demo.leave()
+        from downloads.management.commands.run_downloads import Command as RunDownloads
+
+        RunDownloads().run_from_argv([sys.argv[0], "run_downloads", *arguments])
+        code = 0
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 1
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        with suppress(OSError):  # whoever read it is gone
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
 
 
 def _describe(code: int) -> str:
@@ -117,6 +196,9 @@ def _describe(code: int) -> str:
 
 class Command(BaseCommand):
     help = "Serve the site and run one worker. Ctrl-C ends both; a second Ctrl-C ends them at once."
+    # The checks of what an owner may configure. Those of Django judge the code, and load all of it:
+    # a quarter of the start.
+    requires_system_checks = (CONFIGURED,)
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--host", default="127.0.0.1", help="address to serve on (%(default)s)")
@@ -133,36 +215,56 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if options["demo"] and options["no_worker"]:
             raise CommandError("--demo needs the worker of this server: leave out --no-worker.")
-        self._server = WebServer(options["host"], options["port"])
-        self._keeper = (
-            None
-            if options["no_worker"]
-            else WorkerKeeper(_worker_command(options), complain=self._complain)
-        )
+        # What a start loads stays: to search it for garbage takes a fifth of the start.
+        gc.disable()
+        limits.share_one_heap()
+        self._keeper: WorkerKeeper | None = None
         self._with_demo = options["demo"]
-        self._addresses = _let_in(options["host"])
         self._failure = ""
         self._signals = 0
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, self._on_signal)
         try:
-            self._server.listen()
-        except CannotListen as error:
-            raise CommandError(str(error)) from error
-        try:
-            if self._keeper is not None:
-                self._keeper.start()  # it loads its code while the database is made ready
-            self._prepare()
-            if self._keeper is not None:
-                self._keeper.let_begin()
-            announcing = threading.Thread(target=self._announce, name="announce", daemon=True)
-            self._server.run(on_ready=announcing.start, on_stop=self._on_stop)
+            if not options["no_worker"]:
+                self._keeper = self._fork_worker(options)
+            self._serve(options)
         finally:
             if self._keeper is not None:
                 self._keeper.stop()
                 self._keeper.finish()
         if self._failure:
             raise CommandError(self._failure)
+
+    def _fork_worker(self, options: dict[str, Any]) -> WorkerKeeper:
+        """Fork the worker, which loads the rest of its code while the database is made ready."""
+        demo.reserve()
+        keeper = WorkerKeeper(_worker_arguments(options), complain=self._complain)
+        connections.close_all()  # Django's checks may have opened one, which only one may use
+        sys.stdout.flush()
+        sys.stderr.flush()
+        try:
+            keeper.fork()
+        except OSError as error:
+            raise CommandError(f"The worker cannot be started: {error}") from error
+        keeper.start()
+        demo.open_demo()
+        return keeper
+
+    def _serve(self, options: dict[str, Any]) -> None:
+        # Not before the worker was forked, which needs none of it.
+        from vnsite.server import CannotListen, WebServer
+
+        self._server = WebServer(options["host"], options["port"])
+        self._addresses = _let_in(options["host"])
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._on_signal)
+        try:
+            self._server.listen()
+        except CannotListen as error:
+            raise CommandError(str(error)) from error
+        self._prepare()
+        if self._keeper is not None:
+            self._keeper.let_begin()
+        announcing = threading.Thread(target=self._announce, name="announce", daemon=True)
+        self._server.run(on_ready=announcing.start, on_stop=self._on_stop)
 
     def _prepare(self) -> None:
         """Bring the database up to date, and see to an administrator."""
@@ -214,6 +316,8 @@ class Command(BaseCommand):
             # What is loaded stays: a search of it for garbage stops all answers for 60 ms.
             gc.collect()
             gc.freeze()
+            gc.enable()
+            limits.give_back_memory()  # of a first start, which makes database and static files
         except (OSError, http.client.HTTPException, DatabaseError) as error:
             if not self._signals:  # else it does not answer because it stops
                 self._failure = f"The site does not answer: {error}"
@@ -259,14 +363,13 @@ def _let_in(host: str) -> list[str]:
     return addresses
 
 
-def _worker_command(options: dict[str, Any]) -> list[str]:
-    command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "run_downloads"]
+def _worker_arguments(options: dict[str, Any]) -> list[str]:
     # Django's checks were made by `serve`; without them recovery begins sooner.
-    command += ["--parent-pid", str(os.getpid()), "--skip-checks"]
-    command += ["--demo-link", demo.open_demo()]
+    arguments = ["--parent-pid", str(os.getpid()), "--skip-checks"]
+    arguments += ["--demo-link", demo.reserve()]
     if options["concurrency"] is not None:
-        command += ["--concurrency", str(options["concurrency"])]
-    return command
+        arguments += ["--concurrency", str(options["concurrency"])]
+    return arguments
 
 
 def _is_working(pid: int | None) -> bool:
