@@ -10,10 +10,11 @@ from pydantic import BaseModel, Field
 
 from downloads.api.auth import user_of
 from downloads.api.lookup import NoSuchEntry
-from downloads.api.schemas import MAX_ID, Invalid, OrAbsent, Outgoing, Problem
+from downloads.api.schemas import MAX_ID, Incoming, Invalid, OrAbsent, Outgoing, Problem
 from downloads.library import removal
-from downloads.library.models import Card, CardQuerySet, Kind, Removal
+from downloads.library.models import Card, CardQuerySet, Kind, Position, Removal
 from downloads.models import PublishedFile, user_actor
+from downloads.rules.about import MAX_SECONDS
 from downloads.rules.states import Role
 from downloads.web.library_list import LibraryQuery, Sort, page_of
 from downloads.web.thumbnails import address_of
@@ -35,6 +36,7 @@ class LibraryParameters(BaseModel):
     uploader: Text = ""
     list: Text = Field("", description="The correlation id of a list")
     missing: bool = Field(False, description="Only those of which files were removed outside")
+    pinned: bool = Field(False, description="Only those that are pinned")
     sort: Sort = Sort.ADDED
     limit: int = Field(50, ge=1, le=200)
     cursor: Text = ""
@@ -48,6 +50,7 @@ class LibraryParameters(BaseModel):
             uploader=self.uploader,
             list=self.list,
             missing="1" if self.missing else "",
+            pinned="1" if self.pinned else "",
             sort=self.sort,
             after=self.cursor,
             count=self.limit,
@@ -95,8 +98,11 @@ class LibraryEntryOut(Outgoing):
     audio_codec: str
     language: str
     missing: bool = Field(description="The worker found that a file was removed outside vnsite")
+    pinned: bool = Field(description="Somebody said that no rule may take it")
     owner: str | None
     thumbnail_url: str | None
+    position: int | None = Field(description="Seconds that you have watched; null: not begun")
+    watched: bool = Field(description="Whether you have watched all of it but its last part")
 
     @classmethod
     def of(cls, card: Card) -> Self:
@@ -124,6 +130,20 @@ class LibraryEntryDetail(LibraryEntryOut):
         return cls(**_values(card), **about, files=files)
 
 
+class PositionIn(Incoming):
+    seconds: float = Field(ge=0, le=MAX_SECONDS, description="From the beginning")
+    duration: float = Field(
+        0,
+        ge=0,
+        le=MAX_SECONDS,
+        description="Seconds; counts where the site did not say. 0: unknown",
+    )
+
+
+class PinIn(Incoming):
+    pinned: bool
+
+
 class LibraryPageOut(Outgoing):
     items: list[LibraryEntryOut]
     next: str | None = Field(description="The `cursor` of the next page; null on the last one")
@@ -132,7 +152,7 @@ class LibraryPageOut(Outgoing):
 @router.get("/library", response={200: LibraryPageOut, **LIST}, summary="List the library")
 def list_library(request: HttpRequest, parameters: Query[LibraryParameters]) -> LibraryPageOut:
     """What completed downloads left: your own, for staff everybody's."""
-    cards = _whole(Card.objects.visible_to(user_of(request)))
+    cards = _whole(_cards(request))
     page = page_of(cards.defer("description", "tags", "chapters"), parameters.query)
     return LibraryPageOut(
         items=[LibraryEntryOut.of(card) for card in page.cards],
@@ -179,8 +199,35 @@ def restore_entry(request: HttpRequest, number: int) -> LibraryEntryDetail | Sta
     return LibraryEntryDetail.of(_find(request, number))
 
 
+@router.put(
+    "/library/{number}/position",
+    response={204: None, **FIND, 403: Problem, 422: Invalid},
+    summary="Keep how far you are",
+)
+def keep_position(request: HttpRequest, number: int, wish: PositionIn) -> Status[None]:
+    """Your own, for all your devices; the newest wins. The player does so while it plays."""
+    found = _cards(request).filter(pk=_number(number)).values_list("pk", flat=True).first()
+    if found is None or not Position.objects.keep(
+        user=user_of(request), entry=found, seconds=wish.seconds, duration=wish.duration
+    ):
+        raise NoSuchEntry
+    return Status(204, None)
+
+
+@router.put(
+    "/library/{number}/pin",
+    response={200: LibraryEntryDetail, **FIND, 403: Problem, 422: Invalid},
+    summary="Pin an entry, or take its pin away",
+)
+def pin_entry(request: HttpRequest, number: int, wish: PinIn) -> LibraryEntryDetail:
+    """No rule of a subscription takes what is pinned."""
+    Card.objects.filter(pk=_find(request, number).pk).pin(pinned=wish.pinned)
+    return LibraryEntryDetail.of(_find(request, number))
+
+
 def _cards(request: HttpRequest) -> CardQuerySet:
-    return Card.objects.visible_to(user_of(request))
+    user = user_of(request)
+    return Card.objects.visible_to(user).with_position_of(user)
 
 
 def _find(request: HttpRequest, number: int) -> Card:
@@ -222,6 +269,9 @@ def _values(card: Card) -> dict[str, object]:
         "width": card.width or None,
         "height": card.height or None,
         "missing": card.missing_at is not None,
+        "pinned": card.pinned_at is not None,
         "owner": card.owner.get_username() if card.owner else None,
+        "position": card.position.seconds if card.position else None,
+        "watched": card.position is not None and card.position.is_watched,
         "thumbnail_url": address_of(entry.download) if entry.download else None,
     }

@@ -12,6 +12,7 @@ from downloads import actions, queueing
 from downloads.api import (
     archive,
     cookies,
+    feeds,
     library,
     lists,
     many,
@@ -328,6 +329,7 @@ def _detail(download: Download) -> schemas.DownloadDetail:
 
 api.add_router("", archive.router)
 api.add_router("", cookies.router)
+api.add_router("", feeds.router)
 api.add_router("", library.router)
 api.add_router("", lists.router)
 api.add_router("", many.router)

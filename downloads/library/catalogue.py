@@ -18,7 +18,7 @@ from downloads.rules.states import Role, State
 
 BATCH = 200  # cards of one transaction
 MAX_NUMBER = 2**31 - 1  # of a column
-NOT_MADE = {"entry", "missing_at"}
+NOT_MADE = {"entry", "missing_at", "pinned_at"}
 WRITTEN = [field.name for field in Card._meta.concrete_fields if field.name not in NOT_MADE]
 
 

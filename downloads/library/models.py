@@ -1,21 +1,33 @@
 """What is known of the video of each entry of the library, as the library's pages list it."""
 
+import hashlib
+import secrets
 from enum import StrEnum
 from typing import TYPE_CHECKING, Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Prefetch, Q
+from django.utils import timezone
 
 from downloads.models import Download, LibraryEntry
-from downloads.models.transactions import choices, plain_values
+from downloads.models.transactions import choices, plain_values, short_transaction
+from downloads.rules import sealing
 from downloads.rules.about import MAX_LANGUAGE_LENGTH
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AnonymousUser, User
 
+    from downloads.subscriptions.models import Subscription
+
 MAX_NAME_LENGTH = 300  # of an uploader, a channel
 MAX_SORTED_LENGTH = 100
+MAX_FEEDS = 200  # of one user
+MAX_FEED_TITLE_LENGTH = 500
+TOKEN_BYTES = 24  # of randomness
+# From here on an entry counts as watched: what follows are names and music.
+WATCHED_SHARE = 0.95
+LAST_SECONDS = 30
 
 
 class Kind(StrEnum):
@@ -44,6 +56,16 @@ class CardQuerySet(models.QuerySet["Card"]):
         if not user.is_authenticated:
             return self.none()
         return self if user.is_staff else self.filter(owner=user)
+
+    def pin(self, *, pinned: bool) -> int:
+        """Pin those that are not, or take their pins away; return how many changed."""
+        changed = self.filter(pinned_at__isnull=pinned)
+        return changed.update(pinned_at=timezone.now() if pinned else None)
+
+    def with_position_of(self, user: "User") -> Self:
+        """Bring along how far a user is in each entry."""
+        own = Position.objects.filter(user=user)
+        return self.prefetch_related(Prefetch("entry__positions", queryset=own))
 
 
 class Card(models.Model):
@@ -92,6 +114,8 @@ class Card(models.Model):
     language = models.CharField(max_length=MAX_LANGUAGE_LENGTH, blank=True)
     # When a file was found to be removed outside vnsite; None: all were there at the last look.
     missing_at = models.DateTimeField(null=True)
+    # When somebody said that no rule may take it; None: nobody did.
+    pinned_at = models.DateTimeField(null=True)
 
     objects = CardQuerySet.as_manager()
 
@@ -126,10 +150,105 @@ class Card(models.Model):
             models.Index(
                 fields=["owner"], condition=Q(missing_at__isnull=False), name="card_missing"
             ),
+            models.Index(
+                fields=["owner"], condition=Q(pinned_at__isnull=False), name="card_pinned"
+            ),
         ]
 
     def __str__(self) -> str:
         return self.title
+
+    @property
+    def position(self) -> "Position | None":
+        """How far the user of `with_position_of` is; None: they have not begun. Only after it."""
+        return next(iter(self.entry.positions.all()), None)
+
+
+class PositionQuerySet(models.QuerySet["Position"]):
+    def keep(self, *, user: "User", entry: int, seconds: float, duration: float = 0) -> bool:
+        """Write how far a user is, over what was there; False: there is no such entry.
+
+        `duration`, in seconds, counts only when the catalogue does not know it; 0: not known.
+        """
+        with short_transaction():
+            # Locked: one that is removed meanwhile must not get a position.
+            entries = LibraryEntry.objects.select_for_update(of=("self",), no_key=True)
+            if not entries.filter(pk=entry).exists():
+                return False
+            known = Card.objects.filter(pk=entry).values_list("duration_seconds", flat=True).first()
+            whole = known or round(duration)
+            position = Position(
+                user=user,
+                entry_id=entry,
+                seconds=int(seconds),
+                duration_seconds=whole,
+                is_watched=is_watched(seconds, duration=whole),
+                updated_at=timezone.now(),
+            )
+            self.bulk_create(
+                [position],
+                update_conflicts=True,
+                unique_fields=["entry", "user"],
+                update_fields=["seconds", "duration_seconds", "is_watched", "updated_at"],
+            )
+        return True
+
+
+class Position(models.Model):
+    """How far a user is in an entry. Of what several devices write, the newest wins."""
+
+    entry = models.ForeignKey(
+        LibraryEntry, on_delete=models.CASCADE, db_index=False, related_name="positions"
+    )
+    # Not checked by the database, as the owner of an entry.
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+    )
+    seconds = models.PositiveIntegerField()  # from the beginning
+    duration_seconds = models.PositiveIntegerField()  # of the whole; 0: not known
+    is_watched = models.BooleanField()
+    updated_at = models.DateTimeField()
+
+    objects = PositionQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["entry", "user"], name="position_once"),
+        ]
+        indexes = [
+            models.Index(fields=["user", "is_watched", "entry"], name="position_by_user"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.entry_id}: {self.seconds} s"
+
+    @property
+    def resume_seconds(self) -> int:
+        """Where the player goes on: what was watched begins again."""
+        return 0 if self.is_watched else self.seconds
+
+    @property
+    def percent(self) -> int:
+        """How much is watched; 0 when the duration is not known."""
+        if self.is_watched:
+            return 100
+        whole = self.duration_seconds
+        return min(100, round(100 * self.seconds / whole)) if whole else 0
+
+
+def is_watched(seconds: float, *, duration: float) -> bool:
+    """Whether so much of an entry counts as all of it. A `duration` of 0 is not known."""
+    is_at_end = duration - seconds <= LAST_SECONDS and seconds >= duration / 2
+    return duration > 0 and (seconds >= WATCHED_SHARE * duration or is_at_end)
+
+
+def watched_by(user: "User") -> Q:
+    """Return the condition of cards that a user has watched."""
+    return Q(pk__in=Position.objects.filter(user=user, is_watched=True).values("entry"))
 
 
 class RemovalQuerySet(models.QuerySet["Removal"]):
@@ -196,3 +315,81 @@ class Removal(models.Model):
     @property
     def is_undoable(self) -> bool:
         return self.step in UNDOABLE
+
+
+class TooManyFeeds(Exception):
+    """The user has MAX_FEEDS feeds."""
+
+
+class FeedQuerySet(models.QuerySet["Feed"]):
+    def of_token(self, token: str) -> "Feed | None":
+        """Return the feed that a token opens; None: there is none, or its owner may not sign in.
+
+        The query is by the hash, so that its time reveals nothing about the token.
+        """
+        rows = self.select_related("owner", "subscription")
+        return rows.filter(digest=_digest(token), owner__is_active=True).first()
+
+    def make(
+        self,
+        owner: "User",
+        *,
+        title: str = "",
+        subscription: "Subscription | None" = None,
+        filters: dict[str, str] | None = None,
+    ) -> "Feed":
+        """Insert a feed with a token of its own. Raises TooManyFeeds."""
+        if self.filter(owner=owner).count() >= MAX_FEEDS:
+            raise TooManyFeeds
+        token = secrets.token_urlsafe(TOKEN_BYTES)
+        feed = Feed(
+            owner=owner,
+            digest=_digest(token),
+            title=title[:MAX_FEED_TITLE_LENGTH],
+            subscription=subscription,
+            filters=filters or {},
+        )
+        feed.sealed = sealing.seal(token, secret_key=settings.SECRET_KEY, place=feed._place)
+        feed.save(force_insert=True)
+        return feed
+
+
+class Feed(models.Model):
+    """A podcast feed of what its owner may see. Whoever has its token may read it; deleting the row
+    revokes the token.
+
+    The token is found by its hash, and sealed beside that, because the page shows it again: the
+    database alone opens no feed.
+    """
+
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    digest = models.CharField(max_length=64, unique=True, editable=False)  # sha256 of the token
+    sealed = models.BinaryField()
+    title = models.CharField(max_length=MAX_FEED_TITLE_LENGTH, blank=True)  # "": all is in it
+    # None: it is of all that the filters let through.
+    subscription = models.ForeignKey(
+        "subscriptions.Subscription", null=True, on_delete=models.CASCADE, related_name="+"
+    )
+    filters = models.JSONField(blank=True, default=dict)  # as in the address of the library
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = FeedQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-pk"]
+
+    def __str__(self) -> str:
+        return str(self.subscription) if self.subscription else self.title
+
+    def token(self) -> str:
+        """Return the token. Raises sealing.Unreadable when the secret key is another one by now."""
+        sealed = bytes(self.sealed)  # PostgreSQL gives a memoryview
+        return sealing.unseal(sealed, secret_key=settings.SECRET_KEY, place=self._place)
+
+    @property
+    def _place(self) -> str:
+        return f"feed {self.digest}"
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode(errors="surrogatepass")).hexdigest()

@@ -13,12 +13,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.core import serializers
 from django.core.serializers.json import DjangoJSONEncoder
 from django.utils import timezone
 
 from downloads.disk import library, trash
-from downloads.library.models import UNDOABLE, Card, Removal, RemovalQuerySet, Step
+from downloads.library.models import UNDOABLE, Card, Position, Removal, RemovalQuerySet, Step
 from downloads.models import Download, LibraryEntry, PublishedFile, short_transaction
 
 logger = logging.getLogger(__name__)
@@ -156,6 +157,7 @@ def _take_rows(key: int, *, actor: str) -> Removal | None:
         if entry is None:
             return None
         files, cards = list(entry.files.all()), list(Card.objects.filter(entry=entry))
+        positions = list(entry.positions.all())
         removal = Removal.objects.create(
             entry_number=entry.pk,
             correlation_id=entry.correlation_id,
@@ -167,7 +169,7 @@ def _take_rows(key: int, *, actor: str) -> Removal | None:
             actor=actor,
             removed_at=timezone.now(),
             step=Step.REMOVING,
-            contents=serializers.serialize("json", [entry, *files, *cards], cls=Exact),
+            contents=serializers.serialize("json", [entry, *files, *cards, *positions], cls=Exact),
         )
         entry.delete()
     logger.info("%s is removed from the library by %s", removal.path, actor)
@@ -188,6 +190,9 @@ def _give_rows_back(removal: Removal) -> None:
                 row.owner_id = removal.owner_id
                 lists = Download.objects.filter(pk=row.listed_in_id or 0)
                 row.listed_in_id = lists.values_list("pk", flat=True).first()
+            elif isinstance(row, Position):
+                if not get_user_model().objects.filter(pk=row.user_id).exists():
+                    continue
             elif not isinstance(row, PublishedFile):
                 continue
             each.save()

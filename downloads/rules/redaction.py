@@ -54,6 +54,7 @@ _SCHEME = re.compile(
 _KNOWN_BY_THEIR_LOOKS = re.compile(
     r"\beyJ[\w\-]{8,}\.[\w\-]+(?:\.[\w\-]*)?"  # a JSON Web Token
     r"|\bvnsite_[\w\-]{20,}"  # a token of our own API
+    r"|(?<=/feeds/)[\w\-]{32}(?=[./])"  # in the address of a podcast feed
 )
 
 

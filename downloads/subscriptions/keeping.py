@@ -8,7 +8,7 @@ import logging
 from datetime import datetime, timedelta
 
 from downloads.library import removal
-from downloads.library.models import Card, Removal, Step
+from downloads.library.models import Card, Position, Removal, Step
 from downloads.models import database_now
 from downloads.subscriptions.models import ACTOR, SeenEntry, Subscription
 
@@ -17,6 +17,7 @@ logger = logging.getLogger(__name__)
 SUBSCRIPTIONS = 50  # of one step
 CARDS = 100  # that leave in one step of one subscription
 MAX_ACTOR_LENGTH = 200
+WATCHING = timedelta(days=14)  # somebody who began is still watching
 
 
 class Keeping:
@@ -46,27 +47,36 @@ def keep(subscription: Subscription) -> removal.Removed:
 def let_go(subscription: Subscription, now: datetime) -> list[Card]:
     """Return the cards that leave at `now` (of `database_now`), the oldest video first.
 
-    What another subscription fetched as well, and what somebody had back after a rule had removed
-    it, stays.
+    What is pinned, what somebody is watching, what another subscription fetched as well, and what
+    somebody had back after a rule had removed it, stays.
     """
     added = subscription.seen.filter(is_added=True).values("download")
     rows = Card.objects.filter(owner=subscription.owner_id, entry__download__in=added)
-    cards = list(rows.only("added_at", "missing_at").order_by("-dated_at", "-pk"))
+    columns = ("added_at", "missing_at", "pinned_at")
+    cards = list(rows.only(*columns).order_by("-dated_at", "-pk"))
     # What somebody removed from the folder is no successor.
     there = [card for card in cards if card.missing_at is None]
     gone = set(there[subscription.keep_last :] if subscription.keep_last else [])
     if subscription.keep_days:
         oldest = now - timedelta(days=subscription.keep_days)
         gone |= {card for card in there if card.added_at < oldest}
-    stays = _staying([card.pk for card in gone], subscription)
+    gone = {card for card in gone if card.pinned_at is None}
+    stays = _staying([card.pk for card in gone], subscription, now)
     return [card for card in reversed(there) if card in gone and card.pk not in stays]
 
 
-def _staying(keys: list[int], subscription: Subscription) -> set[int]:
+def _staying(keys: list[int], subscription: Subscription, now: datetime) -> set[int]:
     """Return which of these cards no rule may take."""
+    watching = Position.objects.filter(
+        entry__in=keys, is_watched=False, seconds__gt=0, updated_at__gt=now - WATCHING
+    )
     back = Removal.objects.filter(
         entry_number__in=keys, step=Step.RESTORED, actor__startswith=f"{ACTOR}:"
     )
     of_others = SeenEntry.objects.exclude(subscription=subscription).exclude(download=None)
     shared = Card.objects.filter(pk__in=keys, entry__download__in=of_others.values("download"))
-    return {*back.values_list("entry_number", flat=True), *shared.values_list("pk", flat=True)}
+    return {
+        *back.values_list("entry_number", flat=True),
+        *shared.values_list("pk", flat=True),
+        *watching.values_list("entry", flat=True),
+    }

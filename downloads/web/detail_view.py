@@ -19,7 +19,8 @@ from downloads.waiting import Why
 from downloads.web.actors import actor_in_words, host_of_worker, workers_among
 from downloads.web.chart import chart_of
 from downloads.web.details import warnings_of
-from downloads.web.files_view import File, files_of
+from downloads.web.files_view import files_of
+from downloads.web.film_view import film_of
 from downloads.web.format import duration, instant, size
 from downloads.web.found_view import choices_of
 from downloads.web.history import history_of
@@ -47,7 +48,7 @@ def detail_view(view: DownloadView) -> dict[str, object]:
         "problem": problem_of(view),
         "cleanup": cleanup,
         "cleanup_removes": _together(cleanup.file_count, cleanup.size_bytes) if cleanup else "",
-        "film": _film(files),
+        "film": film_of(download, files, viewer=view.viewer),
         "files": files,
         "about": _about(download),
         "added": _added(download),
@@ -75,12 +76,6 @@ def _attempt_now(download: Download, entries: Sequence[Transition]) -> str:
         most=download.max_attempts,
         worker=actor_in_words(download.worker.actor, workers=workers),
     )
-
-
-def _film(files: list[File]) -> File | None:
-    """Return what is played at the top, or is missing there; None when there is no such file."""
-    played = (file for file in files if file.player)
-    return next(played, next((file for file in files if file.is_film), None))
 
 
 def lists_around(download: Download) -> list[Download]:

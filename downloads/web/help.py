@@ -37,6 +37,21 @@ SHORTCUTS = (
     Shortcut(("?",), _("List these shortcuts")),
     Shortcut(("Esc",), _("Close what is open")),
 )
+# static/downloads/player.js does these, while a film has the focus.
+OF_PLAYER = (
+    Shortcut(("k",), _("Play or pause")),
+    Shortcut(("j",), _("10 seconds back")),
+    Shortcut(("l",), _("10 seconds on")),
+    Shortcut(("m",), _("Sound off or on")),
+    Shortcut(("f",), _("Full screen")),
+    Shortcut(("c",), _("Subtitles")),
+    Shortcut(("i",), _("Picture in picture")),
+    Shortcut(("<",), _("Slower")),
+    Shortcut((">",), _("Faster")),
+    Shortcut(("n",), _("Next of its list")),
+    Shortcut(("p",), _("Previous of its list")),
+)
+LISTED = {"shortcuts": SHORTCUTS, "of_player": OF_PLAYER}
 MEANINGS = (
     (State.CREATED, _("It waits for a worker, for its turn or for its time. The row says which.")),
     (State.INITIALIZING, _("A worker has picked it up and prepares a folder of its own.")),
@@ -70,7 +85,7 @@ SEARCH = (
 @require_safe
 def keys(request: HttpRequest) -> HttpResponse:
     """Answer the list of the shortcuts, for the dialog of all pages."""
-    return render(request, "downloads/partials/keys.html", {"shortcuts": SHORTCUTS})
+    return render(request, "downloads/partials/keys.html", LISTED)
 
 
 @require_safe
@@ -79,5 +94,5 @@ def help_page(request: HttpRequest) -> HttpResponse:
     return render(
         request,
         "downloads/help.html",
-        {"meanings": MEANINGS, "search": SEARCH, "shortcuts": SHORTCUTS},
+        {"meanings": MEANINGS, "search": SEARCH, **LISTED},
     )

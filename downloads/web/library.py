@@ -1,22 +1,24 @@
 """The pages of the library and of its storage. Wiring only."""
 
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.db.models import Prefetch
 from django.http import HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from downloads.library.models import Card, CardQuerySet
 from downloads.models import PublishedFile
 from downloads.web.library_list import LibraryQuery, page_of
-from downloads.web.library_view import library_view
-from downloads.web.requests import SignedInRequest, visible
+from downloads.web.library_view import library_view, pinned_in_words
+from downloads.web.requests import SignedInRequest, next_path, numbers_in, visible
 from downloads.web.storage_view import Storage
 
 COLUMNS = (
     *("kind", "title", "sort_title", "uploader", "site", "duration_seconds", "size_bytes"),
-    *("height", "added_at", "dated_at", "entry__correlation_id", "entry__path"),
+    *("height", "added_at", "dated_at", "pinned_at", "entry__correlation_id", "entry__path"),
     *("entry__download__correlation_id", "entry__download__have"),
     "entry__download__thumbnail__download",
 )
@@ -41,6 +43,17 @@ def storage(request: SignedInRequest) -> HttpResponse:
     """Show what takes the room, and what could leave."""
     found = Storage.read(request.user, for_page(Card.objects.visible_to(request.user)))
     return render(request, "downloads/library_storage.html", {"storage": found})
+
+
+@require_POST
+@login_required
+def pin(request: SignedInRequest) -> HttpResponse:
+    """Pin the selected entries, or take their pins away."""
+    is_pinned = request.POST.get("pinned") == "1"
+    cards = Card.objects.visible_to(request.user).filter(pk__in=numbers_in(request, "ids"))
+    count = cards.pin(pinned=is_pinned)
+    messages.success(request, pinned_in_words(count, is_pinned=is_pinned))
+    return redirect(next_path(request, default=reverse("library")))
 
 
 def for_page(cards: CardQuerySet) -> CardQuerySet:

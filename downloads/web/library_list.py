@@ -63,7 +63,7 @@ COLUMNS = {
     "uploader": "uploader",
     "list": "listed_in__correlation_id",
 }
-FILTERS = (*COLUMNS, "missing")
+FILTERS = (*COLUMNS, "missing", "pinned")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +76,7 @@ class LibraryQuery:
     uploader: str = ""
     list: str = ""
     missing: str = ""  # "1": only those of which files were removed outside vnsite
+    pinned: str = ""  # "1": only those
     sort: Sort = Sort.ADDED
     look: Look = Look.GRID
     after: str = ""  # show what follows this key of the order; "": from the beginning
@@ -98,6 +99,7 @@ class LibraryQuery:
             uploader=text_of("uploader"),
             list=text_of("list"),
             missing="1" if text_of("missing") else "",
+            pinned="1" if text_of("pinned") else "",
             sort=Sort(sort) if sort in list(Sort) else Sort.ADDED,
             look=Look(look) if look in list(Look) else Look.GRID,
             after=text_of("after"),
@@ -143,10 +145,12 @@ class LibraryQuery:
     def select(self, cards: CardQuerySet) -> CardQuerySet:
         """Return the cards that filters and search let through, of all pages."""
         wanted = self.filters
-        missing = wanted.pop("missing", "")
+        missing, pinned = wanted.pop("missing", ""), wanted.pop("pinned", "")
         conditions = [Q(**{COLUMNS[name]: value}) for name, value in wanted.items()]
         if missing:
             conditions.append(Q(missing_at__isnull=False))
+        if pinned:
+            conditions.append(Q(pinned_at__isnull=False))
         return search.search(search.narrow(cards, conditions), self.text)
 
 

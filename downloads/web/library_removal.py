@@ -17,11 +17,9 @@ from downloads.models import user_actor
 from downloads.rules.words import say, say_number
 from downloads.web.format import size
 from downloads.web.library_view import RemovalView
-from downloads.web.requests import SignedInRequest, next_path
+from downloads.web.requests import MAX_NUMBER, SignedInRequest, next_path, numbers_in
 
-MAX_AT_ONCE = 500
 PAGE_SIZE = 50
-MAX_NUMBER = 2**63 - 1  # what the database takes
 
 
 @require_POST
@@ -50,9 +48,7 @@ def remove(request: SignedInRequest) -> HttpResponse:
 
 def _selected(request: SignedInRequest) -> list[Card]:
     """Return the cards that the form names and the user may see."""
-    found = [word for word in request.POST.getlist("ids") if word.isascii() and word.isdigit()]
-    keys = [key for key in map(int, found[:MAX_AT_ONCE]) if key <= MAX_NUMBER]
-    visible = Card.objects.visible_to(request.user).filter(pk__in=keys)
+    visible = Card.objects.visible_to(request.user).filter(pk__in=numbers_in(request, "ids"))
     return list(visible.only("title", "size_bytes").order_by("pk"))
 
 

@@ -123,6 +123,8 @@ def chips(query: LibraryQuery, *, list_title: str) -> list[Chip]:
     words.pop("kind", None)  # has a control of its own
     if query.missing:
         words["missing"] = gettext("Removed outside vnsite")
+    if query.pinned:
+        words["pinned"] = gettext("Pinned")
     return found + [Chip(word, "", query.without(name).address) for name, word in words.items()]
 
 
@@ -160,6 +162,21 @@ def empty_page(query: LibraryQuery) -> Empty:
 
 def _everything() -> str:
     return reverse("library")
+
+
+def pinned_in_words(count: int, *, is_pinned: bool) -> str:
+    """Say how many entries were pinned, or are not any more."""
+    if is_pinned:
+        return say_number(
+            "{number:,} entry is pinned: no rule takes it.",
+            "{number:,} entries are pinned: no rule takes them.",
+            number=count,
+        )
+    return say_number(
+        "{number:,} entry is not pinned any more.",
+        "{number:,} entries are not pinned any more.",
+        number=count,
+    )
 
 
 def missing_in_words(count: int) -> str:

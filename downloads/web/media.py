@@ -7,14 +7,15 @@ import asyncio
 import logging
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import quote
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
-from django.contrib.auth.models import User
 from django.contrib.auth.views import redirect_to_login
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
@@ -54,10 +55,23 @@ async def media(request: HttpRequest, correlation_id: str, name: str) -> HttpRes
     user = await sync_to_async(user_of)(request)
     if user is None:
         return _refuse(request)
+
+    def find() -> PublishedFile | None:
+        entries = LibraryEntry.objects.visible_to(user)
+        return file_of(entries, correlation_id, name)
+
     try:
-        row, file = await sync_to_async(_find)(user, correlation_id, name)
+        return await serve(request, find)
     except IsGone as gone:
         return await sync_to_async(_say_gone)(request, correlation_id, gone)
+
+
+async def serve(request: HttpRequest, find: Callable[[], PublishedFile | None]) -> HttpResponseBase:
+    """Serve the file that `find` finds in the database, with ranges and conditions.
+
+    Raises Http404 when it finds none, and IsGone.
+    """
+    row, file = await sync_to_async(_open)(find)
     try:
         status = os.fstat(file.fileno())
         if settings.VNSITE.accel_prefix:
@@ -71,6 +85,17 @@ async def media(request: HttpRequest, correlation_id: str, name: str) -> HttpRes
         file.close()
     _describe(response, request, row, status)
     return response
+
+
+def file_of(
+    entries: QuerySet[LibraryEntry], correlation_id: str, name: str
+) -> PublishedFile | None:
+    """Return the file of that name in one of the entries, with its entry; None: there is none."""
+    if "\0" in name:  # PostgreSQL refuses to look for it
+        return None
+    files = PublishedFile.objects.select_related("entry")
+    of_download = entries.filter(correlation_id=correlation_id)
+    return files.filter(entry__in=of_download, name=name).first()
 
 
 def _hand_to_proxy(request: HttpRequest, row: PublishedFile) -> HttpResponse:
@@ -89,19 +114,16 @@ def _refuse(request: HttpRequest) -> HttpResponse:
     return redirect_to_login(request.get_full_path())
 
 
-def _find(user: User, correlation_id: str, name: str) -> tuple[PublishedFile, BinaryIO]:
-    """Return the row and the open file. Http404 when one is missing or belongs to another user."""
-    if "\0" in name:  # PostgreSQL refuses to look for it
-        raise Http404("There is no such file.")
-    entries = LibraryEntry.objects.visible_to(user).filter(correlation_id=correlation_id)
-    row = PublishedFile.objects.select_related("entry").filter(entry__in=entries, name=name).first()
+def _open(find: Callable[[], PublishedFile | None]) -> tuple[PublishedFile, BinaryIO]:
+    row = find()
     if row is None:
         raise Http404("There is no such file.")
-    path = Path(row.entry.path, *Path(name).parts)
+    path = Path(row.entry.path, *Path(row.name).parts)
     try:
         file = open_beneath(settings.VNSITE.media_root, path)
     except OSError as error:
-        logger.warning("%s of %s cannot be opened: %s", name, correlation_id, error.strerror)
+        found_in = row.entry.correlation_id
+        logger.warning("%s of %s cannot be opened: %s", row.name, found_in, error.strerror)
         raise IsGone(_("This file was removed outside vnsite")) from error
     if os.fstat(file.fileno()).st_size != row.size:
         file.close()

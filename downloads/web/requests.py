@@ -6,6 +6,9 @@ from django.utils.http import url_has_allowed_host_and_scheme
 
 from downloads.models import Download, DownloadQuerySet
 
+MAX_AT_ONCE = 500
+MAX_NUMBER = 2**63 - 1  # what the database takes
+
 
 class SignedInRequest(HttpRequest):
     """A request behind `login_required`."""
@@ -21,6 +24,12 @@ def is_of_script(request: HttpRequest) -> bool:
     """Return whether htmx or one of our scripts wants a fragment or the status alone."""
     headers = request.headers
     return "HX-Request" in headers or headers.get("X-Requested-With") == "fetch"
+
+
+def numbers_in(request: HttpRequest, name: str) -> list[int]:
+    """Return the keys of rows that the fields of a form name; what is no number is left out."""
+    found = [word for word in request.POST.getlist(name) if word.isascii() and word.isdigit()]
+    return [key for key in map(int, found[:MAX_AT_ONCE]) if key <= MAX_NUMBER]
 
 
 def next_path(request: HttpRequest, *, default: str) -> str:

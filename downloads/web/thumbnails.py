@@ -26,7 +26,11 @@ def thumbnail(request: HttpRequest, correlation_id: str) -> HttpResponseBase:
     if user is None:
         return HttpResponse("Sign in first.", status=401, content_type="text/plain")
     mine = Download.objects.visible_to(user).filter(correlation_id=correlation_id)
-    found = Thumbnail.objects.filter(download__in=mine).first()
+    return serve(request, Thumbnail.objects.filter(download__in=mine).first())
+
+
+def serve(request: HttpRequest, found: Thumbnail | None) -> HttpResponseBase:
+    """Serve a picture. Raises Http404 for None."""
     if found is None:
         raise Http404("There is no such picture.")
     content = bytes(found.content)  # PostgreSQL gives a memoryview

@@ -14,6 +14,8 @@ from downloads.web import (
     dashboard,
     demo,
     detail,
+    feed,
+    feeds,
     first_steps,
     help,
     library,
@@ -39,9 +41,17 @@ class CorrelationIdConverter(StringConverter):
     regex = "[A-Za-z0-9-]{1,64}"
 
 
+class FeedTokenConverter(StringConverter):
+    """Matches what can be the token of a feed."""
+
+    regex = "[A-Za-z0-9_-]{32}"
+
+
 register_converter(CorrelationIdConverter, "correlation_id")
+register_converter(FeedTokenConverter, "feed_token")
 
 ONE = "downloads/<correlation_id:correlation_id>/"
+FED = "feeds/<feed_token:token>/"
 PARTS = {"template": "downloads/parts.html"}
 CANCEL, RETRY, CLEAN = Action.CANCEL, Action.RETRY, Action.CLEANUP
 
@@ -102,9 +112,21 @@ urlpatterns = [
     path("library/", library.library, name="library"),
     path("library/storage/", library.storage, name="library_storage"),
     path("library/remove", library_removal.remove, name="library_remove"),
+    path("library/pin", library.pin, name="library_pin"),
     path("library/removed/", library_removal.removed, name="library_removed"),
     path("library/removed/<int:pk>/restore", library_removal.restore, name="restore_removed"),
     path("library/removed/empty", library_removal.empty, name="empty_trash"),
+    path("feeds/", feeds.index, name="feeds"),
+    path("feeds/make", feeds.make, name="make_feed"),
+    path("feeds/<int:pk>/revoke", feeds.revoke, name="revoke_feed"),
+    path("feeds/<feed_token:token>.xml", feed.feed, name="feed"),
+    path(
+        f"{FED}covers/<correlation_id:correlation_id>.<slug:suffix>", feed.cover, name="feed_cover"
+    ),
+    path(
+        f"{FED}chapters/<correlation_id:correlation_id>.json", feed.chapters, name="feed_chapters"
+    ),
+    path(f"{FED}<correlation_id:correlation_id>/<path:name>", feed.file, name="feed_file"),
     path("cookies/", cookies.sites, name="cookies"),
     path("sites/<str:host>/cookies", cookies.site, name="site_cookies"),
     path("sites/<str:host>/cookies/delete", cookies.delete, name="delete_cookies"),

@@ -89,6 +89,35 @@ def test_an_undo_that_is_too_late(caller: Caller, user: User, shelve: Shelve) ->
     assert answer.json() == {"detail": "It is too late: the files are gone."}
 
 
+def test_a_position_is_kept_for_who_asks(
+    caller: Caller, user: User, staff: User, shelve: Shelve
+) -> None:
+    card = shelve(user, duration=600)
+    path = f"/library/{card.pk}"
+    before = caller.get(path).json()
+
+    answer = caller.put(f"{path}/position", {"seconds": 83.4})
+
+    assert (before["position"], before["watched"]) == (None, False)
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert caller.get(path).json()["position"] == 83
+    assert Caller(staff).get(path).json()["position"] is None
+    caller.put(f"{path}/position", {"seconds": 590, "duration": 1})
+    (listed,) = caller.get("/library").json()["items"]
+    assert (listed["position"], listed["watched"]) == (590, True)
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"seconds": -1}, {"seconds": 10**8}, {"seconds": "x"}, {"seconds": 1, "at": 2}]
+)
+def test_a_position_that_makes_no_sense(
+    caller: Caller, user: User, shelve: Shelve, body: dict[str, object]
+) -> None:
+    card = shelve(user)
+
+    assert caller.put(f"/library/{card.pk}/position", body).status_code == 422
+
+
 @pytest.mark.parametrize("number", ["0", "-1", str(2**70)])
 def test_a_number_of_no_entry(caller: Caller, number: str) -> None:
     for answer in (caller.get(f"/library/{number}"), caller.delete(f"/library/{number}")):
@@ -101,6 +130,7 @@ def test_foreign_entries_are_not_there(caller: Caller, shelve: Shelve) -> None:
 
     assert caller.get(f"/library/{card.pk}").status_code == 404
     assert caller.delete(f"/library/{card.pk}").status_code == 404
+    assert caller.put(f"/library/{card.pk}/position", {"seconds": 1}).status_code == 404
     removal.remove([card], actor="test")
     assert caller.post(f"/library/{card.pk}/restore").status_code == 404
     assert not Card.objects.exists()
@@ -120,5 +150,5 @@ def test_a_list_asks_as_much_for_many_as_for_one(
     for number in range(4):
         shelve(user, f"Talk {number}")
 
-    with django_assert_max_num_queries(4):
+    with django_assert_max_num_queries(5):
         caller.get("/library")

@@ -18,7 +18,7 @@ from pytest_django import DjangoDbBlocker
 from downloads import actions
 from downloads.accounts import tokens
 from downloads.library import catalogue, removal
-from downloads.library.models import Card
+from downloads.library.models import Card, Feed
 from downloads.models import Download, LostDownload, SavedView
 from downloads.rules.errors import ErrorClass
 from downloads.rules.options import DownloadOptions
@@ -211,6 +211,7 @@ def lived_in(site: Serving, staff: User) -> dict[str, str]:
         subscription.store(options=DownloadOptions())
         subscription.pause()
     tokens.issue(staff, name="script")
+    Feed.objects.make(staff, title="Talks", filters={"q": "talk"})
     pages = {name: f"downloads/{each.correlation_id}/" for name, each in downloads.items()}
     return pages | {
         "dashboard": "",
@@ -224,6 +225,7 @@ def lived_in(site: Serving, staff: User) -> dict[str, str]:
         "subscriptions": "subscriptions/",
         "new subscription": "subscriptions/new",
         "subscription": f"subscriptions/{subscription.pk}/",
+        "podcast feeds": "feeds/",
         "account": "account/",
         "help": "help/",
         "presets": "presets/",

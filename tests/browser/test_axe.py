@@ -301,7 +301,7 @@ def test_no_page_is_forgotten(site: Serving, staff: User, lived_in: dict[str, st
     """A route that answers a page is among those that are looked at."""
     looked_at = {match.view_name for path in lived_in.values() if (match := route_of(path))}
     failed, preset = lived_in["failed"].split("/")[1], lived_in["preset"].split("/")[1]
-    values = {"correlation_id": failed, "pk": preset, "host": "example.org"}
+    values = {"correlation_id": failed, "pk": preset, "host": "example.org", "token": "t" * 32}
     session, forgotten = session_of(staff), []
 
     for pattern in urls.urlpatterns:

@@ -52,6 +52,8 @@ SECRETS = [
     f"sent Bearer {CANARY}{CANARY}",
     f"eyJhbGciOiJIUzI1NiJ9.{CANARY}.{CANARY}",
     f"vnsite_{CANARY}{CANARY}{CANARY}",
+    f"No answer for /feeds/{(CANARY * 9)[:32]}.xml: it is down",
+    f"/feeds/{(CANARY * 9)[:32]}/0123456789ab/clip.mp4",
 ]
 
 HARMLESS = [

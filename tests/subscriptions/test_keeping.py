@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from downloads.library import removal
-from downloads.library.models import Card, Removal, Step
+from downloads.library.models import Card, Position, Removal, Step
 from downloads.models import database_now
 from downloads.rules.options import DownloadOptions
 from downloads.subscriptions.keeping import Keeping, keep, let_go
@@ -119,6 +119,32 @@ def test_what_was_removed_from_the_folder_is_no_successor(user: User, shelve: Sh
     Card.objects.filter(pk=missing.pk).update(missing_at=timezone.now())
 
     assert titles(subscription) == []
+
+
+def test_what_is_pinned_stays(user: User, shelve: Shelve) -> None:
+    subscription = subscribe(user, keep_last=1, keep_days=1)
+    fetched(subscription, shelve, "new")
+    old = fetched(subscription, shelve, "old", days=3)
+    Card.objects.filter(pk=old.pk).pin(pinned=True)
+
+    assert titles(subscription) == []
+
+
+@pytest.mark.parametrize(
+    ("seconds", "days", "leaves"),
+    [(30, 0, []), (30, 15, ["old"]), (0, 0, ["old"]), (99, 0, ["old"])],
+)
+def test_what_somebody_is_watching_stays(
+    user: User, shelve: Shelve, seconds: int, days: int, leaves: list[str]
+) -> None:
+    subscription = subscribe(user, keep_last=1)
+    fetched(subscription, shelve, "new")
+    old = fetched(subscription, shelve, "old", days=30)
+    somebody = User.objects.create_user("somebody")
+    Position.objects.keep(user=somebody, entry=old.pk, seconds=seconds, duration=100)
+    Position.objects.update(updated_at=timezone.now() - timedelta(days=days))
+
+    assert titles(subscription) == leaves
 
 
 def test_what_leaves_is_in_the_trash_and_on_the_record(user: User, shelve: Shelve) -> None:

@@ -73,9 +73,18 @@ ROUTES = {
     "library/": May.SIGNED_IN,  # with their own: tests/library/test_page.py
     "library/storage/": May.SIGNED_IN,
     "library/remove": May.SIGNED_IN,  # their own: tests/library/test_removal.py
+    "library/pin": May.SIGNED_IN,  # their own: tests/library/test_pins.py
     "library/removed/": May.SIGNED_IN,
     "library/removed/<int:pk>/restore": May.SIGNED_IN,
     "library/removed/empty": May.SIGNED_IN,
+    "feeds/": May.SIGNED_IN,  # one's own: tests/web/test_feeds.py
+    "feeds/make": May.SIGNED_IN,
+    "feeds/<int:pk>/revoke": May.SIGNED_IN,
+    # With a token of their own in the path: tests/web/test_feed.py
+    "feeds/<feed_token:token>.xml": May.ANYBODY,
+    "feeds/<feed_token:token>/covers/<correlation_id:correlation_id>.<slug:suffix>": May.ANYBODY,
+    "feeds/<feed_token:token>/chapters/<correlation_id:correlation_id>.json": May.ANYBODY,
+    "feeds/<feed_token:token>/<correlation_id:correlation_id>/<path:name>": May.ANYBODY,
     "sites/": May.STAFF,
     "presets/": May.SIGNED_IN,
     "presets/new": May.SIGNED_IN,
@@ -148,7 +157,11 @@ ROUTES = {
     "api/v1/downloads/<correlation_id>/entries/cleanup": May.OWNER,
     "api/v1/library": May.SIGNED_IN,  # their own: tests/api/test_library.py
     "api/v1/library/<number>": May.SIGNED_IN,
+    "api/v1/library/<number>/position": May.SIGNED_IN,
+    "api/v1/library/<number>/pin": May.SIGNED_IN,
     "api/v1/library/<number>/restore": May.SIGNED_IN,
+    "api/v1/feeds": May.SIGNED_IN,  # one's own: tests/api/test_feeds.py
+    "api/v1/feeds/<id>": May.SIGNED_IN,
     "api/v1/stats": May.SIGNED_IN,
     "api/v1/archive": May.SIGNED_IN,
     "api/v1/sites": May.SIGNED_IN,
@@ -223,6 +236,8 @@ def address_of(route: str, download: Download) -> str:
     values = {
         "<correlation_id:correlation_id>": download.correlation_id,
         "<correlation_id>": download.correlation_id,
+        "<feed_token:token>": "t" * 32,
+        "<slug:suffix>": "jpg",
         "<slug:language>": "en",
         "<slug:version>": "0",
         "<path:name>": download.files.get().name,

@@ -5,3 +5,4 @@ import "./live.js";
 import "./copy.js";
 import "./chart.js";
 import "./entries.js";
+import "./film.js";

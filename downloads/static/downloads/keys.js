@@ -4,7 +4,7 @@ const one = (selector, within = document) => within.querySelector(selector);
 const OF_PAGE = { "/": "[type=search]", n: "#id_urls", p: "#pause", "?": "#keys" };
 const OF_ROW = { x: "[name=ids]", c: "[data-act=cancel]", r: "[data-act=retry]", e: "#part-problem summary" };
 const TYPED_INTO =
-  "input:not([type=checkbox], [type=radio], [type=file]), textarea, select, video, dialog, [popover]";
+  "input:not([type=checkbox], [type=radio], [type=file]), textarea, select, video, audio, dialog, [popover]";
 let isGoing = false; // "g" was pressed
 
 const isOn = document.body.dataset.keys === "1";

@@ -107,9 +107,9 @@ async function list(ids, all) {
   await absorb(url);
 }
 
-// Somebody may be typing in a form, or ticking entries: only their states are drawn again.
+// Somebody may be typing in a form, ticking entries, or watching the film: only their states are drawn again.
 function isInUse(id) {
-  const isOpen = byId(id)?.querySelector("[data-keep][open]");
+  const isOpen = byId(id)?.querySelector("[data-keep][open], [data-begun]");
   return isOpen || id === "add" || (id === "part-entries" && byId("entries"));
 }
 
