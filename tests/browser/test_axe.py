@@ -195,7 +195,7 @@ def open_menu(page: Page) -> None:
 
 def open_shortcuts(page: Page) -> None:
     page.keyboard.press("?")
-    expect(page.locator("#keys dl")).to_be_visible()
+    expect(page.locator("#keys dl").first).to_be_visible()
 
 
 def refuse_links(page: Page) -> None:
