@@ -27,6 +27,7 @@ pytestmark = pytest.mark.timeout(900)  # minutes beside other tests on a slow ma
 
 AXE = Path(__file__).resolve().parent.parent.parent / "node_modules/axe-core/axe.min.js"
 WIDTHS = (1280, 768, 360)
+HEIGHT = 3000  # of nearly every page, so that no bar that stays in view lies over something else
 
 
 class Look(NamedTuple):
@@ -102,7 +103,7 @@ class Auditor:
         page.evaluate(self._axe)
         options = rules if look.theme == "light" else OF_COLOURS
         for width in WIDTHS:
-            page.set_viewport_size({"width": width, "height": 800})
+            page.set_viewport_size({"width": width, "height": HEIGHT})
             self.found += [f"{name}, {width}: {each}" for each in page.evaluate(CHECK, options)]
 
 
