@@ -6,11 +6,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from xml.etree.ElementTree import fromstring
 
 import pytest
 from django.contrib.auth.models import User
+from django.test import Client
 
 from downloads.diagnostics import invariants
+from downloads.library.models import Card, Feed
 from downloads.models import Download
 from downloads.rules.states import RUNNING, Result
 from downloads.subscriptions import checks
@@ -95,6 +98,14 @@ MOMENTS: dict[str, Callable[[], object]] = {
 }
 
 
+def episodes_of(subscription: Subscription, user: User) -> list[str]:
+    """The links of the items with an enclosure in the podcast of a subscription, sorted."""
+    token = Feed.objects.make(user, subscription=subscription).token()
+    document = fromstring(Client().get(f"/feeds/{token}.xml").content)
+    items = [item for item in document.iter("item") if item.find("enclosure") is not None]
+    return sorted(item.findtext("link") or "" for item in items)
+
+
 def test_a_feed_that_grows_while_its_worker_is_killed(
     growing: GrowingFeed, scripted_site: ScriptedSite, user: User, nightly: bool
 ) -> None:
@@ -124,8 +135,12 @@ def test_a_feed_that_grows_while_its_worker_is_killed(
             lambda: Download.objects.filter(result=Result.FILES).count() == len(growing.links),
             what="all items to be fetched",
         )
+        wait_for(lambda: Card.objects.count() >= len(growing.links), what="all items' cards")
 
     made = Download.objects.filter(check_of=None)
     assert sorted(made.values_list("url", flat=True)) == sorted(growing.links)
     assert set(made.values_list("result", flat=True)) == {Result.FILES}
+    shelved = Card.objects.values_list("entry__url", flat=True)
+    assert sorted(shelved) == sorted(growing.links)
+    assert episodes_of(subscription, user) == sorted(growing.links)
     assert breaches() == []
