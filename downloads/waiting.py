@@ -9,7 +9,16 @@ from typing import Self
 from django.db.models import Count
 from django.utils import timezone
 
-from downloads.models import Counts, Download, DownloadQuerySet, Queue, Site, Worker, database_now
+from downloads.models import (
+    Counts,
+    Download,
+    DownloadQuerySet,
+    Queue,
+    Quota,
+    Site,
+    Worker,
+    database_now,
+)
 from downloads.models.claims import running_now
 from downloads.models.sites import Manners
 from downloads.rules.errors import ErrorClass
@@ -25,6 +34,7 @@ class Why(StrEnum):
 
     PAUSED = "paused"  # somebody paused it
     QUEUE_PAUSED = "queue_paused"  # somebody paused the queue of all
+    QUOTA = "quota"  # its owner's files in the library are as large as they may be
     SITE = "site"  # its site refused us several times in a row and is left alone
     PREMIERE = "premiere"  # the site says when it starts
     NOT_BEFORE = "not_before"  # the time of its next try has not come
@@ -46,6 +56,7 @@ class Waiting:
     failures: int | None = None  # of the site, in a row
     error_class: ErrorClass | None = None  # of the last of them
     running: int | None = None
+    used: int | None = None  # of a quota, in bytes, as `limit` is then
     limit: int | None = None
 
     @property
@@ -65,6 +76,7 @@ class Obstacles:
     is_draining: bool = False  # every worker is
     limits: ConcurrencyLimits = field(default_factory=ConcurrencyLimits)
     running: Running = field(default_factory=Running)
+    full: dict[int, Quota] = field(default_factory=dict)  # by owner
     queue: Queue = field(default_factory=Queue)
 
     @classmethod
@@ -78,6 +90,7 @@ class Obstacles:
             has_worker=has_live_worker(),
             is_draining=is_draining(),
             paused=manners.paused,
+            full=Quota.objects.full().in_bulk(),
             limits=manners.limits,
             running=Running() if manners.limits == ConcurrencyLimits() else running_now(),
         )
@@ -98,6 +111,9 @@ class Obstacles:
         if pause := self.queue.paused_at:
             who = self.queue.paused_by
             return Waiting(why=Why.QUEUE_PAUSED, site=site, since=pause, who=who)
+        if quota := self.full.get(owner or 0):
+            used, limit = quota.used_bytes, quota.most_bytes
+            return Waiting(why=Why.QUOTA, site=site, used=used, limit=limit)
         if site in self.open_sites:
             return self.open_sites[site]
         if due_at is not None and self.now < due_at:
@@ -123,9 +139,10 @@ class Obstacles:
         return paused | full | {host: wait.word for host, wait in self.open_sites.items()}
 
     def owners(self) -> dict[str, str]:
-        """Return a word for each owner at the limit, by id as text; "" is nobody."""
-        full = self.running.full_owners(self.limits)
-        return {str(owner or ""): Why.USER_LIMIT.value for owner in full}
+        """Return a word for each owner at a limit, by id as text; "" is nobody."""
+        busy = dict.fromkeys(self.running.full_owners(self.limits), Why.USER_LIMIT)
+        words = busy | dict.fromkeys(self.full, Why.QUOTA)
+        return {str(owner or ""): why.value for owner, why in words.items()}
 
     def word_of(self, download: Download) -> str:
         """Return the words of what is in its way, which live.js compares with the stream's."""

@@ -128,6 +128,7 @@ class Config(BaseSettings):
     user_waiting: int = Field(
         10_000, ge=0, le=1_000_000, description="a whole number from 0 to 1000000"
     )
+    user_quota_bytes: int = Field(0, ge=0, description="a number of bytes from 0")
     max_entries: int = Field(10_000, ge=2, le=10_000, description="a whole number from 2 to 10000")
     fragments_at_once: int = Field(6, ge=1, le=32, description="a whole number from 1 to 32")
     site_running: int = Field(0, ge=0, le=10_000, description="a whole number from 0 to 10000")

@@ -12,12 +12,14 @@ from django.utils.translation import gettext, gettext_lazy, ngettext
 from downloads.actions import delete_entry
 from downloads.admin.read_only import NothingToEdit, NothingToWrite
 from downloads.admin.words import CodesInWords, state_in_words
+from downloads.library import quotas
 from downloads.models import (
     ApiToken,
     LibraryEntry,
     Preferences,
     Preset,
     PublishedFile,
+    Quota,
     SavedView,
     Site,
     SiteCookies,
@@ -79,6 +81,34 @@ class PreferencesAdmin(admin.ModelAdmin):
         self, request: HttpRequest, obj: Preferences | None = None
     ) -> tuple[str, ...]:
         return ("user",) if obj else ()
+
+
+@admin.register(Quota)
+class QuotaAdmin(admin.ModelAdmin):
+    """How much of the library's disk users may take."""
+
+    list_display = ("user", "limit_bytes", "used_bytes", "is_full")
+    fields = ("user", "limit_bytes", "used_bytes", "is_full")
+    search_fields = ("user__username",)
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: Quota | None = None
+    ) -> tuple[str, ...]:
+        return ("used_bytes", "is_full", *(("user",) if obj else ()))
+
+    def save_model(self, request: HttpRequest, obj: Quota, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        quotas.look([obj.pk])
+
+    def delete_model(self, request: HttpRequest, obj: Quota) -> None:
+        owner = obj.pk
+        super().delete_model(request, obj)
+        quotas.look([owner])
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Quota]) -> None:
+        owners = list(queryset.values_list("pk", flat=True))
+        super().delete_queryset(request, queryset)
+        quotas.look(owners)
 
 
 class ReasonFilter(admin.SimpleListFilter):

@@ -49,7 +49,8 @@ NAMES = (
     *(marked("boot id"), marked("data"), marked("pid started"), marked("seq"), marked("url")),
     *(marked("yt dlp"), marked("clock ahead seconds"), marked("cpu percent"), marked("filter")),
     *(marked("memory bytes"), marked("orphans left"), marked("orphans mended"), marked("sort")),
-    *(marked("saved view"), marked("saved views"), marked("text")),
+    *(marked("saved view"), marked("saved views"), marked("text"), marked("quota")),
+    *(marked("quotas"), marked("limit bytes"), marked("used bytes"), marked("is full")),
 )
 # What django-axes says, which comes without Spanish.
 NAMES_OF_AXES = (

@@ -10,6 +10,7 @@ from typing import Any
 from django.db.models import Prefetch, QuerySet
 from django.utils.dateparse import parse_datetime
 
+from downloads.library import quotas
 from downloads.library.models import MAX_NAME_LENGTH, MAX_SORTED_LENGTH, Card, Kind
 from downloads.models import Download, LibraryEntry, PublishedFile, Transition, short_transaction
 from downloads.models.transactions import storable
@@ -57,13 +58,16 @@ def make_anew() -> int:
 def _write(entries: QuerySet[LibraryEntry]) -> int:
     """Write the cards of these entries, over those that are there; return how many."""
     # Locked: one that is deleted meanwhile must not get a card.
-    keys = list(entries.select_for_update(of=("self",), no_key=True).values_list("pk", flat=True))
+    locked = entries.select_for_update(of=("self",), no_key=True)
+    owners = dict(locked.values_list("pk", "owner"))
+    keys = list(owners)
     Card.objects.bulk_create(
         map(card_of, _whole(keys)),
         update_conflicts=True,
         unique_fields=["entry"],
         update_fields=WRITTEN,
     )
+    quotas.look(owners.values())
     return len(keys)
 
 

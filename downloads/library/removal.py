@@ -19,6 +19,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.utils import timezone
 
 from downloads.disk import library, trash
+from downloads.library import quotas
 from downloads.library.models import UNDOABLE, Card, Position, Removal, RemovalQuerySet, Step
 from downloads.models import Download, LibraryEntry, PublishedFile, short_transaction
 
@@ -172,6 +173,7 @@ def _take_rows(key: int, *, actor: str) -> Removal | None:
             contents=serializers.serialize("json", [entry, *files, *cards, *positions], cls=Exact),
         )
         entry.delete()
+        quotas.look([removal.owner_id])
     logger.info("%s is removed from the library by %s", removal.path, actor)
     return removal
 
@@ -196,3 +198,4 @@ def _give_rows_back(removal: Removal) -> None:
             elif not isinstance(row, PublishedFile):
                 continue
             each.save()
+        quotas.look([removal.owner_id])

@@ -235,6 +235,31 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name="Quota",
+            fields=[
+                (
+                    "user",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="quota",
+                        serialize=False,
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                ("limit_bytes", models.PositiveBigIntegerField(blank=True, null=True)),
+                ("used_bytes", models.PositiveBigIntegerField(default=0, editable=False)),
+                ("is_full", models.BooleanField(default=False, editable=False)),
+            ],
+            options={
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("is_full", True)), fields=["user"], name="quota_full"
+                    ),
+                ],
+            },
+        ),
+        migrations.CreateModel(
             name="Preferences",
             fields=[
                 (

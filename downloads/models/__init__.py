@@ -26,6 +26,7 @@ from downloads.models.preferences import Announcements, Density, Motion, Prefere
 from downloads.models.presets import Preset, PresetUse
 from downloads.models.progress import Progress
 from downloads.models.queue import Queue
+from downloads.models.quotas import Quota
 from downloads.models.reactions import Reaction
 from downloads.models.saved_views import SavedView
 from downloads.models.sites import Site, SiteStart
@@ -69,6 +70,7 @@ __all__ = [
     "Progress",
     "PublishedFile",
     "Queue",
+    "Quota",
     "Reaction",
     "Refusal",
     "SavedView",

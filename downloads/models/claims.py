@@ -33,8 +33,8 @@ def claim(worker: Worker, *, slots: int) -> list[Download]:
     Moves them to INITIALIZING, counts the attempt and records the name of its directory, in one
     transaction. Two workers never get the same download. The owner with the fewest running comes
     first, with the first download in their QUEUE_ORDER. Owners and sites at their limits are passed
-    over, and sites whose breaker is open or that pause. None while the queue is paused,
-    or the worker drains.
+    over, owners whose quota is used up, and sites whose breaker is open or that pause. None while
+    the queue is paused, or the worker drains.
     """
     if not any_in(WAITING):
         return []  # nearly always
@@ -162,6 +162,7 @@ def _turns(
     users = get_user_model()._meta.db_table
     sql = (
         f"SELECT id, ({first.format('= users.id')}) FROM {users} users"  # noqa: S608
+        " WHERE NOT EXISTS (SELECT 1 FROM downloads_quota WHERE user_id = users.id AND is_full)"
         f" UNION ALL SELECT NULL, ({first.format('IS NULL')})"
     )
     found = ask(sql, 2 * [*_due_at(now), *sites, *passed_over])

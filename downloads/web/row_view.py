@@ -334,6 +334,10 @@ class DownloadView:
             return gettext("Paused")
         if waiting.why == Why.QUEUE_PAUSED:
             return gettext("The queue is paused")
+        if waiting.why == Why.QUOTA:
+            words = gettext("The quota is used up: {used} of {limit} in the library")
+            words = words.format(used=size(waiting.used or 0), limit=size(waiting.limit or 0))
+            return format_html('<a href="{}">{}</a>', reverse("library_storage"), words)
         if waiting.why == Why.NO_WORKER:
             words = gettext("No worker is running")
             return format_html('<a href="{}">{}</a>', reverse("workers"), words)

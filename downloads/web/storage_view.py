@@ -11,6 +11,7 @@ from django.utils.translation import gettext
 
 from downloads.diagnostics.stats import nearest_existing
 from downloads.library.models import UNDOABLE, Card, CardQuerySet, Removal
+from downloads.models import Quota
 from downloads.rules.words import say_number
 from downloads.web.format import size
 from downloads.web.library_list import LibraryQuery, Sort, page_of
@@ -39,6 +40,12 @@ class Uploader(NamedTuple):
     address: str
 
 
+class QuotaView(NamedTuple):
+    used_bytes: int
+    limit_bytes: int
+    words: str
+
+
 class CardList(NamedTuple):
     heading: str
     address: str  # of the page with all of them
@@ -50,6 +57,7 @@ class Storage:
     """What the page of the storage says to one reader: of their own entries, to staff of all."""
 
     parts: list[Part]  # of the disk; none when it does not answer
+    quota: QuotaView | None  # of the reader; None: they have none
     uploaders: list[Uploader]
     lists: list[CardList]
 
@@ -63,7 +71,12 @@ class Storage:
             for query, words in queries
             if (found := page_of(cards, query).cards)
         ]
-        return cls(parts=_parts(), uploaders=_uploaders(Card.objects.visible_to(user)), lists=lists)
+        return cls(
+            parts=_parts(),
+            quota=_quota_of(user),
+            uploaders=_uploaders(Card.objects.visible_to(user)),
+            lists=lists,
+        )
 
 
 def _parts() -> list[Part]:
@@ -87,6 +100,17 @@ def _parts() -> list[Part]:
         parts.append(Part(name, label, size(count), f"{start:.2f}", f"{share:.2f}"))
         start += share
     return parts
+
+
+def _quota_of(user: "User") -> QuotaView | None:
+    quota = Quota.objects.filter(pk=user.pk).first() or Quota(user=user)
+    if not quota.most_bytes:
+        return None
+    words = gettext("{used} of your {limit} are used.")
+    if quota.is_full:
+        words = gettext("{used} of your {limit} are used. What you add waits until there is room.")
+    words = words.format(used=size(quota.used_bytes), limit=size(quota.most_bytes))
+    return QuotaView(quota.used_bytes, quota.most_bytes, words)
 
 
 def _uploaders(cards: CardQuerySet) -> list[Uploader]:

@@ -4,7 +4,7 @@ files that somebody removed."""
 from django.conf import settings
 from django.utils import timezone
 
-from downloads.library import removal
+from downloads.library import quotas, removal
 from downloads.library.models import Card
 from downloads.subscriptions.keeping import Keeping
 
@@ -18,8 +18,14 @@ class Upkeep:
     def __init__(self) -> None:
         self._last = 0  # the card that was looked at last; 0: a round begins
         self._keeping = Keeping()
+        self._knows_quotas = False
 
     def step(self) -> None:
+        if self._knows_quotas:
+            quotas.look_at_full()
+        else:  # what the site's quota is may be new
+            quotas.look_at_all()
+            self._knows_quotas = True
         while removal.tend():
             pass
         if settings.VNSITE.media_root.is_dir():  # else its file system is not mounted

@@ -68,6 +68,7 @@ DEFAULTS = {
     "accel_prefix": "",
     "user_running": 0,
     "user_waiting": 10_000,
+    "user_quota_bytes": 0,
     "max_entries": 10_000,
     "fragments_at_once": 6,
     "site_running": 0,
@@ -160,6 +161,7 @@ def test_an_empty_value_is_the_default(monkeypatch: pytest.MonkeyPatch, name: st
         ("AUTH_LOGOUT_URL", "https://auth.example/out?a=b", "https://auth.example/out?a=b"),
         ("USER_RUNNING", "2", 2),
         ("USER_WAITING", "0", 0),
+        ("USER_QUOTA_BYTES", "0", 0),
         ("SITE_RUNNING", "10000", 10_000),
         ("SITE_PAUSE_SECONDS", "0.5", 0.5),
         (
@@ -264,6 +266,7 @@ BAD = [
     ("MAX_BYTES", "0", "a number of bytes from 1"),
     ("MAX_BYTES", "10GB", "a number of bytes from 1"),
     ("MIN_FREE_BYTES", "-1", "a number of bytes from 0"),
+    ("USER_QUOTA_BYTES", "10G", "a number of bytes from 0"),
     ("HISTORY_DAYS", "-1", "a number of days from 0 to 36500"),
     ("HISTORY_DAYS", "30d", "a number of days from 0 to 36500"),
     ("LEASE_SECONDS", "4", "seconds from 5 to 3600"),
