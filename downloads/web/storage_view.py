@@ -41,8 +41,7 @@ class Uploader(NamedTuple):
 
 
 class QuotaView(NamedTuple):
-    used_bytes: int
-    limit_bytes: int
+    percent: int  # that is used, at most 100
     words: str
 
 
@@ -110,7 +109,7 @@ def _quota_of(user: "User") -> QuotaView | None:
     if quota.is_full:
         words = gettext("{used} of your {limit} are used. What you add waits until there is room.")
     words = words.format(used=size(quota.used_bytes), limit=size(quota.most_bytes))
-    return QuotaView(quota.used_bytes, quota.most_bytes, words)
+    return QuotaView(min(100 * quota.used_bytes // quota.most_bytes, 100), words)
 
 
 def _uploaders(cards: CardQuerySet) -> list[Uploader]:
