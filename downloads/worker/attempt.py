@@ -240,6 +240,8 @@ class AttemptRun:
             self.row.write(started, state=State.DOWNLOADING)
             logger.info("%s is %s (%s)", self.download, State.DOWNLOADING, Reason.CHILD_STARTED)
             child.go(self._loan.lent)
+            if self.download.keep_requested_by:  # during an attempt that was interrupted
+                child.keep()
             last_word = self._listen(child, directory)
         finally:
             is_left = self._request is StopRequest.LEAVE or not self.row.is_held
