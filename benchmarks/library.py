@@ -70,7 +70,7 @@ def fill(size: int, user: "User") -> None:
     """Add as many entries as are missing to `size`, with their cards."""
     from django.utils import timezone
 
-    from downloads.library.models import Card
+    from downloads.library.models import Card, Position
     from downloads.models import LibraryEntry, PublishedFile
 
     now = timezone.now()
@@ -107,6 +107,18 @@ def fill(size: int, user: "User") -> None:
             )
             for number, entry in zip(numbers, entries, strict=True)
         )
+        Position.objects.bulk_create(
+            Position(
+                entry=entry,
+                user=user,
+                seconds=60,
+                duration_seconds=100,
+                is_watched=number % 10 == 0,
+                updated_at=now,
+            )
+            for number, entry in zip(numbers, entries, strict=True)
+            if number % 10 < 2
+        )
 
 
 def columns_of(number: int) -> dict[str, Any]:
@@ -128,7 +140,7 @@ def columns_of(number: int) -> dict[str, Any]:
 
 
 def pages(client: "Client") -> Iterator[tuple[str, Callable[[], object]]]:
-    from downloads.library.models import Card
+    from downloads.library.models import Card, Watched
     from downloads.web.library_list import Sort, key_of
 
     def page(path: str = "/library/", **query: str) -> Callable[[], object]:
@@ -147,6 +159,7 @@ def pages(client: "Client") -> Iterator[tuple[str, Callable[[], object]]]:
     yield "uploader with a tenth", page(uploader="Uploader 3")
     yield "uploader with 3", page(uploader="Rare", sort="title")
     yield "site with a fifth, by size", page(site=SITES[0], sort="size")
+    yield from ((f"{each}", page(watched=each)) for each in Watched)  # a tenth is watched
     yield "sound", page(kind="sound")
     yield "storage", page("/library/storage/")
 

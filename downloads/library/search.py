@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import reduce
 from operator import and_
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db import connection
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
-from downloads.library.models import Card, CardQuerySet
+from downloads.library.models import Card, CardQuerySet, Position, Watched
 from downloads.models.download import Likely
 from downloads.models.search import (
     FEW,
@@ -29,6 +29,9 @@ from downloads.models.search import (
 )
 from downloads.rules.search import Part, Search
 from downloads.rules.words import say
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
 
 TABLE = "library_search"
 TEXTS = ("title", "uploader", "description")
@@ -59,6 +62,20 @@ def narrow(cards: CardQuerySet, conditions: Iterable[Q]) -> CardQuerySet:
     condition = reduce(and_, wanted)
     few = few_of(cards.filter(condition))
     return cards.filter(condition, few) if few else cards.filter(Likely(condition))
+
+
+def watched_by(user: "User", watched: Watched) -> Q:
+    """Return the condition of the cards in which a user is so far.
+
+    Asks the index of positions. A few are named by their keys; among many, each card is looked up.
+    """
+    own = Position.objects.filter(user=user)
+    is_begun = Q(is_watched=False, seconds__gt=0)
+    found = own.filter(is_begun if watched is Watched.BEGUN else Q(is_watched=True))
+    keys = list(found.values_list("entry", flat=True)[: FEW + 1])
+    are_many = len(keys) > FEW
+    condition = Q(Exists(found.filter(entry=OuterRef("pk")))) if are_many else Q(pk__in=keys)
+    return ~condition if watched is Watched.UNWATCHED else condition
 
 
 def _judged(part: Part) -> Part:
