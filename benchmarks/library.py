@@ -29,6 +29,9 @@ LEAST = 1_000
 BATCH = 2_000
 UPLOADERS = 10  # each has a tenth of the library, but for one that has few
 PARAGRAPH = 40  # words of a description
+SAID = 1_000  # words of the subtitles that each tenth entry has
+ONLY_SAID = "cormorant"  # subtitles of RARE have it
+OFTEN_SAID = "guillemot"  # all subtitles have it
 
 
 def main() -> None:
@@ -136,7 +139,13 @@ def columns_of(number: int) -> dict[str, Any]:
         "size_bytes": chance.randrange(10**6, 10**9),
         "height": 1080,
         "description": " ".join(chance.choices(WORDS, k=PARAGRAPH)),
+        "subtitles": said_in(number, chance) if number % 10 == 0 else "",
     }
+
+
+def said_in(number: int, chance: random.Random) -> str:
+    words = [*chance.choices(WORDS, k=SAID), OFTEN_SAID]
+    return " ".join([*words, ONLY_SAID] if number in RARE else words)
 
 
 def pages(client: "Client") -> Iterator[tuple[str, Callable[[], object]]]:
@@ -155,6 +164,8 @@ def pages(client: "Client") -> Iterator[tuple[str, Callable[[], object]]]:
     yield "half way down", page(after=key_of(middle, Sort.ADDED))
     yield "search that all match", page(q=EVERY)
     yield "search that 3 match", page(q=FEW)
+    yield "search for what 3 say", page(q=ONLY_SAID)
+    yield "search for what a tenth say", page(q=OFTEN_SAID)
     yield "search without a hit", page(q="zzyzx")
     yield "uploader with a tenth", page(uploader="Uploader 3")
     yield "uploader with 3", page(uploader="Rare", sort="title")

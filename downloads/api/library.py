@@ -30,7 +30,9 @@ Text = Annotated[str, Field(max_length=500, pattern=r"^[^\x00]*$")]  # as Postgr
 class LibraryParameters(BaseModel):
     """The query of the library. `kind=` and the like without a value mean that they are absent."""
 
-    q: Text = Field("", description="Words and quoted phrases; host: after: before: owner:")
+    q: Text = Field(
+        "", description="Words and quoted phrases, said ones as well; host: after: before: owner:"
+    )
     kind: Annotated[Kind | None, OrAbsent] = None
     site: Text = ""
     uploader: Text = ""
@@ -270,7 +272,7 @@ def _whole(cards: CardQuerySet) -> CardQuerySet:
     joined = cards.select_related("owner", "listed_in", "entry__download__thumbnail")
     large = ("manifest", "media", "options")
     unused = [f"{way}__{name}" for way in ("listed_in", "entry__download") for name in large]
-    deferred = joined.defer("entry__download__thumbnail__content", *unused)
+    deferred = joined.defer("subtitles", "entry__download__thumbnail__content", *unused)
     return deferred.prefetch_related("entry__files")
 
 

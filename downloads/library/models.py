@@ -126,6 +126,11 @@ class Card(models.Model):
     missing_at = models.DateTimeField(null=True)
     # When somebody said that no rule may take it; None: nobody did.
     pinned_at = models.DateTimeField(null=True)
+    # Whether its subtitles changed since `library.subtitles` read them.
+    has_unread_subtitles = models.BooleanField(default=False)
+    # What is said in them, in one language: up to 200 kB, so lists leave it out. The last column:
+    # SQLite reads through it to those behind it.
+    subtitles = models.TextField(blank=True)
 
     objects = CardQuerySet.as_manager()
 
@@ -162,6 +167,9 @@ class Card(models.Model):
             ),
             models.Index(
                 fields=["owner"], condition=Q(pinned_at__isnull=False), name="card_pinned"
+            ),
+            models.Index(
+                fields=["entry"], condition=Q(has_unread_subtitles=True), name="card_unread"
             ),
         ]
 

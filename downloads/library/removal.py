@@ -94,7 +94,7 @@ def restore(removal: Removal) -> None:
 def empty(removals: RemovalQuerySet) -> int:
     """Remove the files of removals that could still be undone, for good; return the bytes freed."""
     freed = 0
-    for removal in list(removals.filter(step__in=UNDOABLE).order_by("pk")):
+    for removal in list(_light(removals.filter(step__in=UNDOABLE))):
         with trash.locked(settings.VNSITE.media_root):
             if Removal.objects.filter(pk=removal.pk, step__in=UNDOABLE).update(step=Step.EMPTYING):
                 removal.refresh_from_db()
@@ -109,8 +109,8 @@ def tend(now: datetime | None = None) -> bool:
 
     Returns whether there may be more to do.
     """
-    begun = Removal.objects.filter(step__in=[Step.REMOVING, Step.EMPTYING]).order_by("pk")
-    begun_now = list(begun[:BATCH])
+    begun = Removal.objects.filter(step__in=[Step.REMOVING, Step.EMPTYING])
+    begun_now = list(_light(begun)[:BATCH])
     for removal in begun_now:
         finish(removal)
     before = (now or timezone.now()) - UNDO
@@ -134,6 +134,11 @@ def finish(removal: Removal) -> None:
         removal.step, removal.contents = Step.GONE, ""
         removal.save(update_fields=["step", "contents"])
         logger.info("%s is removed from the library for good", removal.path)
+
+
+def _light(removals: RemovalQuerySet) -> RemovalQuerySet:
+    """In their order, without the rows of their entries: those have all that is said in a film."""
+    return removals.defer("contents").order_by("pk")
 
 
 def _put_away(removal: Removal) -> None:

@@ -9,12 +9,13 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import reduce
-from operator import and_
+from operator import and_, or_
 from typing import TYPE_CHECKING, Any
 
 from django.db import connection
 from django.db.models import Exists, OuterRef, Q
 
+from downloads.disk.names import readable
 from downloads.library.models import Card, CardQuerySet, Position, Watched
 from downloads.models.download import Likely
 from downloads.models.search import (
@@ -27,6 +28,7 @@ from downloads.models.search import (
     owned_by,
     quoted,
 )
+from downloads.rules import subtitles
 from downloads.rules.search import Part, Search
 from downloads.rules.words import say
 
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 TABLE = "library_search"
-TEXTS = ("title", "uploader", "description")
+TEXTS = ("title", "uploader", "description", "subtitles")
 
 
 def read(text: str) -> Search:
@@ -78,6 +80,21 @@ def watched_by(user: "User", watched: Watched) -> Q:
     return ~condition if watched is Watched.UNWATCHED else condition
 
 
+def quotes(cards: Iterable[Card], text: str) -> dict[int, str]:
+    """Return, by their keys, what is said around words that only the subtitles of cards have."""
+    words = [str(part.value) for part in read(text).parts if not part.name]
+    long = [word for word in words if len(word) >= TRIGRAM]
+    if not long:
+        return {}
+    keys = [card.pk for card in cards]
+    rows = Card.objects.filter(pk__in=keys).exclude(subtitles="").order_by()
+    found = {}
+    for key, *beside, said in rows.values_list("pk", *TEXTS).iterator(chunk_size=10):
+        if quote := subtitles.quote(long, beside="\n".join(beside), said=said):
+            found[key] = readable(quote)
+    return found
+
+
 def _judged(part: Part) -> Part:
     if part.fault or part.name in CONDITIONS:
         return part
@@ -117,11 +134,14 @@ def _of(part: Part) -> Q:
 
 
 def _text(text: str) -> Q:
-    """As `models.search` does: SQLite's LIKE knows the case of ASCII alone."""
+    """As `models.search` does: SQLite's LIKE knows the case of ASCII alone.
+
+    A word that is in no index is not looked for in subtitles: all of them would be read.
+    """
     is_folded = text.isascii() or connection.vendor != "sqlite"
     how, what = ("icontains", text) if is_folded else ("iregex", re.escape(text))
-    matches = [Q(**{f"{name}__{how}": what}) for name in TEXTS]
-    return matches[0] | matches[1] | matches[2]
+    texts = TEXTS if len(text) >= TRIGRAM else TEXTS[:-1]
+    return reduce(or_, (Q(**{f"{name}__{how}": what}) for name in texts))
 
 
 CONDITIONS: dict[str, Callable[[Any], Q]] = {

@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
+from downloads.library import search
 from downloads.library.models import Card, CardQuerySet, Position
 from downloads.models import PublishedFile
 from downloads.web.library_list import LibraryQuery, page_of
@@ -32,7 +33,8 @@ def library(request: SignedInRequest) -> HttpResponse:
     page = page_of(for_page(request), query, reader=request.user)
     missing = Card.objects.visible_to(request.user).filter(missing_at__isnull=False).count()
     title = _title_of(request, query.list)
-    context = library_view(query, page, list_title=title, missing=missing)
+    quotes = search.quotes(page.cards, query.text)
+    context = library_view(query, page, quotes=quotes, list_title=title, missing=missing)
     return render(request, "downloads/library.html", context)
 
 

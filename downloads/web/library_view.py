@@ -1,6 +1,6 @@
 """The library in words: what a card says, and what stands around the cards."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
@@ -45,6 +45,7 @@ class CardView:
 
     card: Card
     query: LibraryQuery
+    quote: str = ""  # what its subtitles say around a word that only they have
 
     @property
     def download(self) -> Download | None:
@@ -257,11 +258,17 @@ class RemovalView:
 
 
 def library_view(
-    query: LibraryQuery, page: LibraryPage, *, list_title: str = "", missing: int = 0
+    query: LibraryQuery,
+    page: LibraryPage,
+    *,
+    quotes: Mapping[int, str],
+    list_title: str = "",
+    missing: int = 0,
 ) -> dict[str, object]:
     """Say what the page shows: the cards, the controls, and the pages beside this one.
 
-    `missing`: how many entries of the reader lack files.
+    `quotes`: of subtitles, by the keys of cards. `missing`: how many entries of the reader lack
+    files.
     """
     first = query.first_page
     kinds: Iterable[tuple[str, str]] = [("", gettext("Everything"))]
@@ -272,7 +279,7 @@ def library_view(
     ]
     return {
         "query": query,
-        "cards": [CardView(card, query) for card in page.cards],
+        "cards": [CardView(card, query, quotes.get(card.pk, "")) for card in page.cards],
         "page": page,
         "chips": chips(query, list_title=list_title),
         "sorts": [Choice(each, gettext(SORTS[each]), "", each is query.sort) for each in Sort],
