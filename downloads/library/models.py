@@ -46,7 +46,7 @@ class Step(StrEnum):
     REMOVED = "removed"  # its directory is in the trash
     EMPTYING = "emptying"  # too late to undo it; its directory may still be in the trash
     GONE = "gone"
-    RESTORED = "restored"
+    RESTORED = "restored"  # somebody had it back
 
 
 class Watched(StrEnum):

@@ -57,7 +57,10 @@ class Removed:
 
 
 def remove(cards: Iterable[Card], *, actor: str) -> Removed:
-    """Move the entries of cards into the trash. Those that are gone already are left out."""
+    """Move the entries of cards into the trash. Those that are gone already are left out.
+
+    Of one that cannot be moved nothing is recorded: it never left.
+    """
     removals, refused = [], []
     for key in [card.pk for card in cards]:
         removal = _take_rows(key, actor=actor)
@@ -70,13 +73,20 @@ def remove(cards: Iterable[Card], *, actor: str) -> Removed:
             logger.warning("%s cannot be moved into the trash: %s", removal.path, error)
             refused.append(removal.title)
             with suppress(NotRestored, OSError):  # then `tend` tries the move again
-                restore(removal)
+                _bring_back(removal, is_recorded=False)
     size_bytes = sum(removal.size_bytes for removal in removals)
     return Removed(count=len(removals), size_bytes=size_bytes, refused=refused)
 
 
 def restore(removal: Removal) -> None:
-    """Undo a removal: files and rows are where they were. Raises TooLate, NameTaken, OSError."""
+    """Undo a removal: files and rows are where they were. Raises TooLate, NameTaken, OSError.
+
+    For somebody who wants that: no rule takes the entry again.
+    """
+    _bring_back(removal, is_recorded=True)
+
+
+def _bring_back(removal: Removal, *, is_recorded: bool) -> None:
     root, mode = settings.VNSITE.media_root, library.folder_mode(settings.VNSITE.library_mode)
     with trash.locked(root):
         removal.refresh_from_db()
@@ -88,7 +98,7 @@ def restore(removal: Removal) -> None:
             trash.bring_back(root, removal.path, removal.key, mode=mode)
         except FileExistsError as error:
             raise NameTaken(removal.path) from error
-        _give_rows_back(removal)
+        _give_rows_back(removal, is_recorded=is_recorded)
 
 
 def empty(removals: RemovalQuerySet) -> int:
@@ -181,11 +191,18 @@ def _take_rows(key: int, *, actor: str) -> Removal | None:
     return removal
 
 
-def _give_rows_back(removal: Removal) -> None:
-    """Write the rows as they were; what they name may be gone since."""
+def _give_rows_back(removal: Removal, *, is_recorded: bool) -> None:
+    """Write the rows as they were; what they name may be gone since.
+
+    The row of the removal stays as the record, or leaves as if nothing had been tried.
+    """
     with short_transaction():
         restorable = Removal.objects.filter(pk=removal.pk, step__in=UNDOABLE)
-        if not restorable.update(step=Step.RESTORED, contents=""):
+        if is_recorded:
+            count = restorable.update(step=Step.RESTORED, contents="")
+        else:
+            count, _ = restorable.delete()
+        if not count:
             raise TooLate(removal.title)
         for each in serializers.deserialize("json", removal.contents, ignorenonexistent=True):
             row = each.object
