@@ -29,6 +29,9 @@ LEAST = 1_000
 BATCH = 2_000
 UPLOADERS = 10  # each has a tenth of the library, but for one that has few
 PARAGRAPH = 40  # words of a description
+SAID = 1_000  # words of the subtitles that each tenth entry has
+ONLY_SAID = "cormorant"  # subtitles of RARE have it
+OFTEN_SAID = "guillemot"  # all subtitles have it
 
 
 def main() -> None:
@@ -70,7 +73,7 @@ def fill(size: int, user: "User") -> None:
     """Add as many entries as are missing to `size`, with their cards."""
     from django.utils import timezone
 
-    from downloads.library.models import Card
+    from downloads.library.models import Card, Position
     from downloads.models import LibraryEntry, PublishedFile
 
     now = timezone.now()
@@ -107,6 +110,18 @@ def fill(size: int, user: "User") -> None:
             )
             for number, entry in zip(numbers, entries, strict=True)
         )
+        Position.objects.bulk_create(
+            Position(
+                entry=entry,
+                user=user,
+                seconds=60,
+                duration_seconds=100,
+                is_watched=number % 10 == 0,
+                updated_at=now,
+            )
+            for number, entry in zip(numbers, entries, strict=True)
+            if number % 10 < 2
+        )
 
 
 def columns_of(number: int) -> dict[str, Any]:
@@ -124,11 +139,17 @@ def columns_of(number: int) -> dict[str, Any]:
         "size_bytes": chance.randrange(10**6, 10**9),
         "height": 1080,
         "description": " ".join(chance.choices(WORDS, k=PARAGRAPH)),
+        "subtitles": said_in(number, chance) if number % 10 == 0 else "",
     }
 
 
+def said_in(number: int, chance: random.Random) -> str:
+    words = [*chance.choices(WORDS, k=SAID), OFTEN_SAID]
+    return " ".join([*words, ONLY_SAID] if number in RARE else words)
+
+
 def pages(client: "Client") -> Iterator[tuple[str, Callable[[], object]]]:
-    from downloads.library.models import Card
+    from downloads.library.models import Card, Watched
     from downloads.web.library_list import Sort, key_of
 
     def page(path: str = "/library/", **query: str) -> Callable[[], object]:
@@ -143,10 +164,13 @@ def pages(client: "Client") -> Iterator[tuple[str, Callable[[], object]]]:
     yield "half way down", page(after=key_of(middle, Sort.ADDED))
     yield "search that all match", page(q=EVERY)
     yield "search that 3 match", page(q=FEW)
+    yield "search for what 3 say", page(q=ONLY_SAID)
+    yield "search for what a tenth say", page(q=OFTEN_SAID)
     yield "search without a hit", page(q="zzyzx")
     yield "uploader with a tenth", page(uploader="Uploader 3")
     yield "uploader with 3", page(uploader="Rare", sort="title")
     yield "site with a fifth, by size", page(site=SITES[0], sort="size")
+    yield from ((f"{each}", page(watched=each)) for each in Watched)  # a tenth is watched
     yield "sound", page(kind="sound")
     yield "storage", page("/library/storage/")
 

@@ -12,7 +12,7 @@ from downloads.api.auth import user_of
 from downloads.api.lookup import NoSuchEntry
 from downloads.api.schemas import MAX_ID, Incoming, Invalid, OrAbsent, Outgoing, Problem
 from downloads.library import removal
-from downloads.library.models import Card, CardQuerySet, Kind, Position, Removal
+from downloads.library.models import Card, CardQuerySet, Kind, Position, Removal, Watched
 from downloads.models import PublishedFile, user_actor
 from downloads.rules.about import MAX_SECONDS
 from downloads.rules.states import Role
@@ -30,11 +30,16 @@ Text = Annotated[str, Field(max_length=500, pattern=r"^[^\x00]*$")]  # as Postgr
 class LibraryParameters(BaseModel):
     """The query of the library. `kind=` and the like without a value mean that they are absent."""
 
-    q: Text = Field("", description="Words and quoted phrases; host: after: before: owner:")
+    q: Text = Field(
+        "", description="Words and quoted phrases, said ones as well; host: after: before: owner:"
+    )
     kind: Annotated[Kind | None, OrAbsent] = None
     site: Text = ""
     uploader: Text = ""
     list: Text = Field("", description="The correlation id of a list")
+    watched: Annotated[
+        Watched | None, OrAbsent, Field(description="How far you are; unwatched: not to the end")
+    ] = None
     missing: bool = Field(False, description="Only those of which files were removed outside")
     pinned: bool = Field(False, description="Only those that are pinned")
     sort: Sort = Sort.ADDED
@@ -49,6 +54,7 @@ class LibraryParameters(BaseModel):
             site=self.site,
             uploader=self.uploader,
             list=self.list,
+            watched=self.watched or "",
             missing="1" if self.missing else "",
             pinned="1" if self.pinned else "",
             sort=self.sort,
@@ -144,6 +150,10 @@ class PinIn(Incoming):
     pinned: bool
 
 
+class WatchedIn(Incoming):
+    watched: bool
+
+
 class LibraryPageOut(Outgoing):
     items: list[LibraryEntryOut]
     next: str | None = Field(description="The `cursor` of the next page; null on the last one")
@@ -153,7 +163,8 @@ class LibraryPageOut(Outgoing):
 def list_library(request: HttpRequest, parameters: Query[LibraryParameters]) -> LibraryPageOut:
     """What completed downloads left: your own, for staff everybody's."""
     cards = _whole(_cards(request))
-    page = page_of(cards.defer("description", "tags", "chapters"), parameters.query)
+    light = cards.defer("description", "tags", "chapters")
+    page = page_of(light, parameters.query, reader=user_of(request))
     return LibraryPageOut(
         items=[LibraryEntryOut.of(card) for card in page.cards],
         next=page.next.after if page.next else None,
@@ -225,6 +236,18 @@ def pin_entry(request: HttpRequest, number: int, wish: PinIn) -> LibraryEntryDet
     return LibraryEntryDetail.of(_find(request, number))
 
 
+@router.put(
+    "/library/{number}/watched",
+    response={200: LibraryEntryDetail, **FIND, 403: Problem, 422: Invalid},
+    summary="Mark an entry as watched, or as not watched",
+)
+def mark_entry(request: HttpRequest, number: int, wish: WatchedIn) -> LibraryEntryDetail:
+    """For yourself. What is marked as not watched has no position any more."""
+    key = _find(request, number).pk
+    Position.objects.mark(user=user_of(request), entries=[key], watched=wish.watched)
+    return LibraryEntryDetail.of(_find(request, number))
+
+
 def _cards(request: HttpRequest) -> CardQuerySet:
     user = user_of(request)
     return Card.objects.visible_to(user).with_position_of(user)
@@ -249,7 +272,7 @@ def _whole(cards: CardQuerySet) -> CardQuerySet:
     joined = cards.select_related("owner", "listed_in", "entry__download__thumbnail")
     large = ("manifest", "media", "options")
     unused = [f"{way}__{name}" for way in ("listed_in", "entry__download") for name in large]
-    deferred = joined.defer("entry__download__thumbnail__content", *unused)
+    deferred = joined.defer("subtitles", "entry__download__thumbnail__content", *unused)
     return deferred.prefetch_related("entry__files")
 
 

@@ -1,6 +1,7 @@
 """Makes the cards of the library's entries: the library's reaction to transitions.
 
-A card is made of the rows that the worker wrote, and can be made anew of them at any time.
+A card is made of the rows that the worker wrote, and can be made anew of them at any time. What is
+said in its subtitles comes from the disk, and later: see `library.subtitles`.
 """
 
 from collections.abc import Collection, Sequence
@@ -19,7 +20,7 @@ from downloads.rules.states import Role, State
 
 BATCH = 200  # cards of one transaction
 MAX_NUMBER = 2**31 - 1  # of a column
-NOT_MADE = {"entry", "missing_at", "pinned_at"}
+NOT_MADE = {"entry", "missing_at", "pinned_at", "subtitles"}
 WRITTEN = [field.name for field in Card._meta.concrete_fields if field.name not in NOT_MADE]
 
 
@@ -115,6 +116,7 @@ def card_of(entry: LibraryEntry) -> Card:
         tags=about.get("tags", []),
         chapters=about.get("chapters", []),
         language=about.get("language", ""),
+        has_unread_subtitles=Role.SUBTITLES in roles,
     )
 
 

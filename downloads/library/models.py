@@ -16,6 +16,8 @@ from downloads.rules import sealing
 from downloads.rules.about import MAX_LANGUAGE_LENGTH
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from django.contrib.auth.models import AnonymousUser, User
 
     from downloads.subscriptions.models import Subscription
@@ -44,7 +46,15 @@ class Step(StrEnum):
     REMOVED = "removed"  # its directory is in the trash
     EMPTYING = "emptying"  # too late to undo it; its directory may still be in the trash
     GONE = "gone"
-    RESTORED = "restored"
+    RESTORED = "restored"  # somebody had it back
+
+
+class Watched(StrEnum):
+    """How far a user is, as a filter."""
+
+    UNWATCHED = "unwatched"  # not to the end; those that are begun as well
+    BEGUN = "begun"
+    WATCHED = "watched"
 
 
 UNDOABLE = frozenset({Step.REMOVING, Step.REMOVED})
@@ -116,6 +126,11 @@ class Card(models.Model):
     missing_at = models.DateTimeField(null=True)
     # When somebody said that no rule may take it; None: nobody did.
     pinned_at = models.DateTimeField(null=True)
+    # Whether its subtitles changed since `library.subtitles` read them.
+    has_unread_subtitles = models.BooleanField(default=False)
+    # What is said in them, in one language: up to 200 kB, so lists leave it out. The last column:
+    # SQLite reads through it to those behind it.
+    subtitles = models.TextField(blank=True)
 
     objects = CardQuerySet.as_manager()
 
@@ -153,6 +168,9 @@ class Card(models.Model):
             models.Index(
                 fields=["owner"], condition=Q(pinned_at__isnull=False), name="card_pinned"
             ),
+            models.Index(
+                fields=["entry"], condition=Q(has_unread_subtitles=True), name="card_unread"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -185,13 +203,45 @@ class PositionQuerySet(models.QuerySet["Position"]):
                 is_watched=is_watched(seconds, duration=whole),
                 updated_at=timezone.now(),
             )
-            self.bulk_create(
-                [position],
-                update_conflicts=True,
-                unique_fields=["entry", "user"],
-                update_fields=["seconds", "duration_seconds", "is_watched", "updated_at"],
-            )
+            self._write([position])
         return True
+
+    def mark(self, *, user: "User", entries: "Iterable[int]", watched: bool) -> int:
+        """Write that a user has watched entries to the end, or forget how far they are in them.
+
+        Returns how many entries that changed. Those that are gone are left out.
+        """
+        if not watched:
+            return self.filter(user=user, entry__in=list(entries)).delete()[0]
+        with short_transaction():
+            # Locked as by `keep`; in an order, so that two of these do not wait for each other.
+            locked = LibraryEntry.objects.select_for_update(of=("self",), no_key=True)
+            found = locked.filter(pk__in=list(entries)).order_by("pk")
+            keys = list(found.values_list("pk", flat=True))
+            done = self.filter(user=user, entry__in=keys, is_watched=True)
+            begun = set(keys).difference(done.values_list("entry", flat=True))
+            cards = Card.objects.filter(pk__in=begun).order_by("pk")
+            self._write(
+                Position(
+                    user=user,
+                    entry_id=key,
+                    seconds=duration,
+                    duration_seconds=duration,
+                    is_watched=True,
+                    updated_at=timezone.now(),
+                )
+                for key, duration in cards.values_list("pk", "duration_seconds")
+            )
+        return len(begun)
+
+    def _write(self, positions: "Iterable[Position]") -> None:
+        """Write positions over those that are there."""
+        self.bulk_create(
+            positions,
+            update_conflicts=True,
+            unique_fields=["entry", "user"],
+            update_fields=["seconds", "duration_seconds", "is_watched", "updated_at"],
+        )
 
 
 class Position(models.Model):
@@ -244,11 +294,6 @@ def is_watched(seconds: float, *, duration: float) -> bool:
     """Whether so much of an entry counts as all of it. A `duration` of 0 is not known."""
     is_at_end = duration - seconds <= LAST_SECONDS and seconds >= duration / 2
     return duration > 0 and (seconds >= WATCHED_SHARE * duration or is_at_end)
-
-
-def watched_by(user: "User") -> Q:
-    """Return the condition of cards that a user has watched."""
-    return Q(pk__in=Position.objects.filter(user=user, is_watched=True).values("entry"))
 
 
 class RemovalQuerySet(models.QuerySet["Removal"]):

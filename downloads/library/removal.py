@@ -58,7 +58,10 @@ class Removed:
 
 
 def remove(cards: Iterable[Card], *, actor: str) -> Removed:
-    """Move the entries of cards into the trash. Those that are gone already are left out."""
+    """Move the entries of cards into the trash. Those that are gone already are left out.
+
+    Of one that cannot be moved nothing is recorded: it never left.
+    """
     removals, refused = [], []
     for key in [card.pk for card in cards]:
         removal = _take_rows(key, actor=actor)
@@ -71,13 +74,20 @@ def remove(cards: Iterable[Card], *, actor: str) -> Removed:
             logger.warning("%s cannot be moved into the trash: %s", removal.path, error)
             refused.append(removal.title)
             with suppress(NotRestored, OSError):  # then `tend` tries the move again
-                restore(removal)
+                _bring_back(removal, is_recorded=False)
     size_bytes = sum(removal.size_bytes for removal in removals)
     return Removed(count=len(removals), size_bytes=size_bytes, refused=refused)
 
 
 def restore(removal: Removal) -> None:
-    """Undo a removal: files and rows are where they were. Raises TooLate, NameTaken, OSError."""
+    """Undo a removal: files and rows are where they were. Raises TooLate, NameTaken, OSError.
+
+    For somebody who wants that: no rule takes the entry again.
+    """
+    _bring_back(removal, is_recorded=True)
+
+
+def _bring_back(removal: Removal, *, is_recorded: bool) -> None:
     root, mode = settings.VNSITE.media_root, library.folder_mode(settings.VNSITE.library_mode)
     with trash.locked(root):
         removal.refresh_from_db()
@@ -89,13 +99,13 @@ def restore(removal: Removal) -> None:
             trash.bring_back(root, removal.path, removal.key, mode=mode)
         except FileExistsError as error:
             raise NameTaken(removal.path) from error
-        _give_rows_back(removal)
+        _give_rows_back(removal, is_recorded=is_recorded)
 
 
 def empty(removals: RemovalQuerySet) -> int:
     """Remove the files of removals that could still be undone, for good; return the bytes freed."""
     freed = 0
-    for removal in list(removals.filter(step__in=UNDOABLE).order_by("pk")):
+    for removal in list(_light(removals.filter(step__in=UNDOABLE))):
         with trash.locked(settings.VNSITE.media_root):
             if Removal.objects.filter(pk=removal.pk, step__in=UNDOABLE).update(step=Step.EMPTYING):
                 removal.refresh_from_db()
@@ -110,8 +120,8 @@ def tend(now: datetime | None = None) -> bool:
 
     Returns whether there may be more to do.
     """
-    begun = Removal.objects.filter(step__in=[Step.REMOVING, Step.EMPTYING]).order_by("pk")
-    begun_now = list(begun[:BATCH])
+    begun = Removal.objects.filter(step__in=[Step.REMOVING, Step.EMPTYING])
+    begun_now = list(_light(begun)[:BATCH])
     for removal in begun_now:
         finish(removal)
     before = (now or timezone.now()) - UNDO
@@ -135,6 +145,11 @@ def finish(removal: Removal) -> None:
         removal.step, removal.contents = Step.GONE, ""
         removal.save(update_fields=["step", "contents"])
         logger.info("%s is removed from the library for good", removal.path)
+
+
+def _light(removals: RemovalQuerySet) -> RemovalQuerySet:
+    """In their order, without the rows of their entries: those have all that is said in a film."""
+    return removals.defer("contents").order_by("pk")
 
 
 def _put_away(removal: Removal) -> None:
@@ -178,11 +193,18 @@ def _take_rows(key: int, *, actor: str) -> Removal | None:
     return removal
 
 
-def _give_rows_back(removal: Removal) -> None:
-    """Write the rows as they were; what they name may be gone since."""
+def _give_rows_back(removal: Removal, *, is_recorded: bool) -> None:
+    """Write the rows as they were; what they name may be gone since.
+
+    The row of the removal stays as the record, or leaves as if nothing had been tried.
+    """
     with short_transaction():
         restorable = Removal.objects.filter(pk=removal.pk, step__in=UNDOABLE)
-        if not restorable.update(step=Step.RESTORED, contents=""):
+        if is_recorded:
+            count = restorable.update(step=Step.RESTORED, contents="")
+        else:
+            count, _ = restorable.delete()
+        if not count:
             raise TooLate(removal.title)
         for each in serializers.deserialize("json", removal.contents, ignorenonexistent=True):
             row = each.object

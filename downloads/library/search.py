@@ -9,13 +9,14 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import reduce
-from operator import and_
-from typing import Any
+from operator import and_, or_
+from typing import TYPE_CHECKING, Any
 
 from django.db import connection
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
-from downloads.library.models import Card, CardQuerySet
+from downloads.disk.names import readable
+from downloads.library.models import Card, CardQuerySet, Position, Watched
 from downloads.models.download import Likely
 from downloads.models.search import (
     FEW,
@@ -27,11 +28,15 @@ from downloads.models.search import (
     owned_by,
     quoted,
 )
+from downloads.rules import subtitles
 from downloads.rules.search import Part, Search
 from downloads.rules.words import say
 
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
 TABLE = "library_search"
-TEXTS = ("title", "uploader", "description")
+TEXTS = ("title", "uploader", "description", "subtitles")
 
 
 def read(text: str) -> Search:
@@ -59,6 +64,35 @@ def narrow(cards: CardQuerySet, conditions: Iterable[Q]) -> CardQuerySet:
     condition = reduce(and_, wanted)
     few = few_of(cards.filter(condition))
     return cards.filter(condition, few) if few else cards.filter(Likely(condition))
+
+
+def watched_by(user: "User", watched: Watched) -> Q:
+    """Return the condition of the cards in which a user is so far.
+
+    Asks the index of positions. A few are named by their keys; among many, each card is looked up.
+    """
+    own = Position.objects.filter(user=user)
+    is_begun = Q(is_watched=False, seconds__gt=0)
+    found = own.filter(is_begun if watched is Watched.BEGUN else Q(is_watched=True))
+    keys = list(found.values_list("entry", flat=True)[: FEW + 1])
+    are_many = len(keys) > FEW
+    condition = Q(Exists(found.filter(entry=OuterRef("pk")))) if are_many else Q(pk__in=keys)
+    return ~condition if watched is Watched.UNWATCHED else condition
+
+
+def quotes(cards: Iterable[Card], text: str) -> dict[int, str]:
+    """Return, by their keys, what is said around words that only the subtitles of cards have."""
+    words = [str(part.value) for part in read(text).parts if not part.name]
+    long = [word for word in words if len(word) >= TRIGRAM]
+    if not long:
+        return {}
+    keys = [card.pk for card in cards]
+    rows = Card.objects.filter(pk__in=keys).exclude(subtitles="").order_by()
+    found = {}
+    for key, *beside, said in rows.values_list("pk", *TEXTS).iterator(chunk_size=10):
+        if quote := subtitles.quote(long, beside="\n".join(beside), said=said):
+            found[key] = readable(quote)
+    return found
 
 
 def _judged(part: Part) -> Part:
@@ -100,11 +134,14 @@ def _of(part: Part) -> Q:
 
 
 def _text(text: str) -> Q:
-    """As `models.search` does: SQLite's LIKE knows the case of ASCII alone."""
+    """As `models.search` does: SQLite's LIKE knows the case of ASCII alone.
+
+    A word that is in no index is not looked for in subtitles: all of them would be read.
+    """
     is_folded = text.isascii() or connection.vendor != "sqlite"
     how, what = ("icontains", text) if is_folded else ("iregex", re.escape(text))
-    matches = [Q(**{f"{name}__{how}": what}) for name in TEXTS]
-    return matches[0] | matches[1] | matches[2]
+    texts = TEXTS if len(text) >= TRIGRAM else TEXTS[:-1]
+    return reduce(or_, (Q(**{f"{name}__{how}": what}) for name in texts))
 
 
 CONDITIONS: dict[str, Callable[[Any], Q]] = {

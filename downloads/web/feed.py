@@ -88,7 +88,7 @@ def chapters(request: HttpRequest, token: str, correlation_id: str) -> HttpRespo
     """Answer the chapters of an episode, in the podcast namespace's format (1.2.0)."""
     if not has_entry(_find(token), correlation_id):
         raise Http404("There is no such episode.")
-    card = Card.objects.get(entry__correlation_id=correlation_id)
+    card = Card.objects.only("chapters").get(entry__correlation_id=correlation_id)
     told = [{"startTime": each["start_time"], "title": each["title"]} for each in card.chapters]
     document = {"version": "1.2.0", "chapters": told}
     return JsonResponse(document, content_type=CHAPTERS_TYPE, headers=HEADERS)
@@ -112,7 +112,7 @@ def _document(request: HttpRequest, found: Feed, token: str, keys: list[int]) ->
     cards = (
         Card.objects.filter(pk__in=keys)
         .select_related("entry__download__thumbnail")
-        .defer("entry__download__thumbnail__content", "tags")
+        .defer("entry__download__thumbnail__content", "tags", "subtitles")
         .defer(*(f"entry__download__{name}" for name in ("manifest", "media", "options")))
         .prefetch_related(Prefetch("entry__files", queryset=files))
         .order_by("-dated_at", "-entry_id")

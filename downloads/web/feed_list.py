@@ -33,7 +33,7 @@ def cards_of(feed: Feed, among: CardQuerySet) -> CardQuerySet:
     if feed.subscription is not None:
         seen = SeenEntry.objects.filter(subscription=feed.subscription, download__isnull=False)
         cards = cards.filter(entry__download__in=seen.values("download"))
-    selected = LibraryQuery.parse(feed.filters).select(cards)
+    selected = LibraryQuery.parse(feed.filters).select(cards, reader=feed.owner)
     return selected.order_by("-dated_at", "-entry_id")
 
 
@@ -63,7 +63,7 @@ def address_of(feed: Feed, request: HttpRequest) -> str | None:
 
 
 # States of entries, which a podcast cannot say.
-NOT_OF_A_FEED = frozenset({"missing", "pinned"})
+NOT_OF_A_FEED = frozenset({"watched", "missing", "pinned"})
 
 
 def make(

@@ -7,13 +7,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from urllib.parse import urlencode
 
 from django.db.models import Q
 
 from downloads.library import search
-from downloads.library.models import Card, CardQuerySet, Kind
+from downloads.library.models import Card, CardQuerySet, Kind, Watched
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
 
 PAGE_SIZE = 50
 MAX_TEXT_LENGTH = 500  # of a search, and of a value of a filter
@@ -63,7 +66,7 @@ COLUMNS = {
     "uploader": "uploader",
     "list": "listed_in__correlation_id",
 }
-FILTERS = (*COLUMNS, "missing", "pinned")
+FILTERS = (*COLUMNS, "watched", "missing", "pinned")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +78,7 @@ class LibraryQuery:
     site: str = ""
     uploader: str = ""
     list: str = ""
+    watched: str = ""  # one of Watched: how far the reader is
     missing: str = ""  # "1": only those of which files were removed outside vnsite
     pinned: str = ""  # "1": only those
     sort: Sort = Sort.ADDED
@@ -92,12 +96,14 @@ class LibraryQuery:
             return parameters.get(name, "").replace("\0", "").strip()[:MAX_TEXT_LENGTH]
 
         kind, sort, look = text_of("kind"), text_of("sort"), text_of("view")
+        watched = text_of("watched")
         return cls(
             text=text_of("q"),
             kind=kind if kind in list(Kind) else "",
             site=text_of("site"),
             uploader=text_of("uploader"),
             list=text_of("list"),
+            watched=watched if watched in list(Watched) else "",
             missing="1" if text_of("missing") else "",
             pinned="1" if text_of("pinned") else "",
             sort=Sort(sort) if sort in list(Sort) else Sort.ADDED,
@@ -142,14 +148,15 @@ class LibraryQuery:
         }
         return f"?{urlencode({name: value for name, value in parameters.items() if value})}"
 
-    def select(self, cards: CardQuerySet) -> CardQuerySet:
+    def select(self, cards: CardQuerySet, *, reader: "User") -> CardQuerySet:
         """Return the cards that filters and search let through, of all pages."""
-        wanted = self.filters
-        missing, pinned = wanted.pop("missing", ""), wanted.pop("pinned", "")
-        conditions = [Q(**{COLUMNS[name]: value}) for name, value in wanted.items()]
-        if missing:
+        named = {column: str(getattr(self, name)) for name, column in COLUMNS.items()}
+        conditions = [Q(**{column: value}) for column, value in named.items() if value]
+        if self.watched:
+            conditions.append(search.watched_by(reader, Watched(self.watched)))
+        if self.missing:
             conditions.append(Q(missing_at__isnull=False))
-        if pinned:
+        if self.pinned:
             conditions.append(Q(pinned_at__isnull=False))
         return search.search(search.narrow(cards, conditions), self.text)
 
@@ -163,11 +170,11 @@ class LibraryPage:
     next: LibraryQuery | None
 
 
-def page_of(cards: CardQuerySet, query: LibraryQuery) -> LibraryPage:
+def page_of(cards: CardQuerySet, query: LibraryQuery, *, reader: "User") -> LibraryPage:
     """Read the page that a query asks for, of the cards that its reader may see."""
     order = ORDERS[query.sort]
     backwards = not query.after and bool(query.before)
-    rows = query.select(cards).order_by(*_columns(order, backwards=backwards))
+    rows = query.select(cards, reader=reader).order_by(*_columns(order, backwards=backwards))
     if edge := _read_key(query.after or query.before, order):
         rows = rows.filter(_behind(order, edge, backwards=backwards))
     # One more than is shown: it tells whether there is a page behind this one.

@@ -1,6 +1,6 @@
 """The library in words: what a card says, and what stands around the cards."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
@@ -12,7 +12,7 @@ from django.utils.translation import gettext, gettext_noop
 
 from downloads.disk import library
 from downloads.library import search
-from downloads.library.models import Card, Kind, Removal, Step
+from downloads.library.models import Card, Kind, Removal, Step, Watched
 from downloads.models import Download, PublishedFile
 from downloads.rules.states import Role
 from downloads.rules.words import say_number
@@ -31,6 +31,11 @@ SORTS = {
     Sort.SIZE: gettext_noop("Largest"),
 }
 KINDS = {Kind.VIDEO: gettext_noop("Video"), Kind.SOUND: gettext_noop("Sound")}
+WATCHED = {
+    Watched.UNWATCHED: gettext_noop("Not watched"),
+    Watched.BEGUN: gettext_noop("Begun"),
+    Watched.WATCHED: gettext_noop("Watched"),
+}
 LOOKS = {Look.GRID: gettext_noop("Grid"), Look.LIST: gettext_noop("List")}
 
 
@@ -40,6 +45,7 @@ class CardView:
 
     card: Card
     query: LibraryQuery
+    quote: str = ""  # what its subtitles say around a word that only they have
 
     @property
     def download(self) -> Download | None:
@@ -90,6 +96,23 @@ class CardView:
         return [fact for fact in (size(self.card.size_bytes), picture) if fact]
 
     @property
+    def is_watched(self) -> bool:
+        return self.card.position is not None and self.card.position.is_watched
+
+    @property
+    def is_begun(self) -> bool:
+        position = self.card.position
+        return position is not None and position.seconds > 0 and not position.is_watched
+
+    @property
+    def percent(self) -> int:
+        """How much of what was begun is watched, 1 to 100; 0: nobody knows how long it is."""
+        position = self.card.position
+        if position is None or not position.duration_seconds:
+            return 0
+        return max(1, position.percent)
+
+    @property
     def date(self) -> datetime:
         """The instant that it is dated with: when it was uploaded, or else added."""
         return self.card.dated_at
@@ -120,7 +143,8 @@ def chips(query: LibraryQuery, *, list_title: str) -> list[Chip]:
         for index, part in enumerate(parts.parts)
     ]
     words = {**query.filters, **({"list": list_title or query.list} if query.list else {})}
-    words.pop("kind", None)  # has a control of its own
+    for name in ("kind", "watched"):  # have controls of their own
+        words.pop(name, None)
     if query.missing:
         words["missing"] = gettext("Removed outside vnsite")
     if query.pinned:
@@ -179,6 +203,21 @@ def pinned_in_words(count: int, *, is_pinned: bool) -> str:
     )
 
 
+def marked_in_words(count: int, *, is_watched: bool) -> str:
+    """Say how many entries were marked as watched, or as not watched."""
+    if is_watched:
+        return say_number(
+            "{number:,} entry is marked as watched.",
+            "{number:,} entries are marked as watched.",
+            number=count,
+        )
+    return say_number(
+        "{number:,} entry is marked as not watched.",
+        "{number:,} entries are marked as not watched.",
+        number=count,
+    )
+
+
 def missing_in_words(count: int) -> str:
     """Say how many entries lack files; "" when none does."""
     if not count:
@@ -219,22 +258,33 @@ class RemovalView:
 
 
 def library_view(
-    query: LibraryQuery, page: LibraryPage, *, list_title: str = "", missing: int = 0
+    query: LibraryQuery,
+    page: LibraryPage,
+    *,
+    quotes: Mapping[int, str],
+    list_title: str = "",
+    missing: int = 0,
 ) -> dict[str, object]:
     """Say what the page shows: the cards, the controls, and the pages beside this one.
 
-    `missing`: how many entries of the reader lack files.
+    `quotes`: of subtitles, by the keys of cards. `missing`: how many entries of the reader lack
+    files.
     """
     first = query.first_page
     kinds: Iterable[tuple[str, str]] = [("", gettext("Everything"))]
     kinds = [*kinds, *((kind, gettext(KINDS[kind])) for kind in Kind)]
+    watched = [
+        ("", gettext("Watched or not")),
+        *((each, gettext(WATCHED[each])) for each in Watched),
+    ]
     return {
         "query": query,
-        "cards": [CardView(card, query) for card in page.cards],
+        "cards": [CardView(card, query, quotes.get(card.pk, "")) for card in page.cards],
         "page": page,
         "chips": chips(query, list_title=list_title),
         "sorts": [Choice(each, gettext(SORTS[each]), "", each is query.sort) for each in Sort],
         "kinds": [Choice(kind, label, "", kind == query.kind) for kind, label in kinds],
+        "watched": [Choice(each, label, "", each == query.watched) for each, label in watched],
         "looks": [
             Choice(
                 each, gettext(LOOKS[each]), replace(query, look=each).address, each is query.look
@@ -243,5 +293,7 @@ def library_view(
         ],
         "without_search": replace(first, text="").address,
         "empty": empty_page(query),
+        # A feed has no such filter: it would have more than is shown.
+        "has_feed": not (query.watched or query.missing or query.pinned),
         "missing": missing_in_words(missing) if not query.missing else "",
     }

@@ -68,7 +68,7 @@ class Storage:
         lists = [
             CardList(words, query.address, [CardView(card, query) for card in found])
             for query, words in queries
-            if (found := page_of(cards, query).cards)
+            if (found := page_of(cards, query, reader=user).cards)
         ]
         return cls(
             parts=_parts(),

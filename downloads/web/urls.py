@@ -113,6 +113,7 @@ urlpatterns = [
     path("library/storage/", library.storage, name="library_storage"),
     path("library/remove", library_removal.remove, name="library_remove"),
     path("library/pin", library.pin, name="library_pin"),
+    path("library/watched", library.watched, name="library_watched"),
     path("library/removed/", library_removal.removed, name="library_removed"),
     path("library/removed/<int:pk>/restore", library_removal.restore, name="restore_removed"),
     path("library/removed/empty", library_removal.empty, name="empty_trash"),

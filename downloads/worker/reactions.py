@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from django.db import connections
 
 from downloads import logs
-from downloads.library import catalogue
+from downloads.library import catalogue, subtitles
 from downloads.models import Reaction, StreamPosition
 from downloads.models.reactions import React
 
@@ -32,9 +32,16 @@ class Subscriber:
     react: React
     # Makes some of the effects of what was there before it; returns whether there may be more.
     catch_up: Callable[[], bool]
+    # Does some of what takes longer than a transaction may, after `react`; returns whether there
+    # may be more. What a worker was killed at, it or the next one does again.
+    follow_up: Callable[[], bool]
 
 
-SUBSCRIBERS = {"library": Subscriber(react=catalogue.react, catch_up=catalogue.catch_up)}
+SUBSCRIBERS = {
+    "library": Subscriber(
+        react=catalogue.react, catch_up=catalogue.catch_up, follow_up=subtitles.read_some
+    )
+}
 
 
 class Reactions:
@@ -119,6 +126,7 @@ class Reactions:
                 else:
                     del self._behind[name]
             has_more |= Reaction.step(name, subscriber.react)
+            has_more |= subscriber.follow_up()
         if not has_more:
             self._seen = newest
         return has_more

@@ -952,6 +952,7 @@ def test_openapi_describes_every_path_of_the_contract(caller: Caller) -> None:
         ("delete", "/api/v1/library/{number}"),
         ("put", "/api/v1/library/{number}/position"),
         ("put", "/api/v1/library/{number}/pin"),
+        ("put", "/api/v1/library/{number}/watched"),
         ("post", "/api/v1/library/{number}/restore"),
         ("get", "/api/v1/archive"),
         ("post", "/api/v1/archive"),

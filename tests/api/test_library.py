@@ -107,6 +107,27 @@ def test_a_position_is_kept_for_who_asks(
     assert (listed["position"], listed["watched"]) == (590, True)
 
 
+def test_how_far_you_are_narrows_the_list_and_can_be_marked(
+    caller: Caller, user: User, staff: User, shelve: Shelve
+) -> None:
+    card, _other = shelve(user, "One", duration=600), shelve(user, "Two")
+    path = f"/library/{card.pk}/watched"
+
+    marked = caller.put(path, {"watched": True})
+    assert (marked.status_code, marked.json()["watched"]) == (200, True)
+    assert (titles(caller, "?watched=watched"), titles(caller, "?watched=")) == (
+        ["One"],
+        ["Two", "One"],
+    )
+    assert titles(caller, "?watched=unwatched") == ["Two"]
+    assert titles(Caller(staff), "?watched=watched") == []
+
+    assert caller.put(path, {"watched": False}).json()["position"] is None
+    assert titles(caller, "?watched=watched") == []
+    assert caller.put(path, {}).status_code == 422
+    assert caller.get("/library?watched=half").status_code == 422
+
+
 @pytest.mark.parametrize(
     "body", [{}, {"seconds": -1}, {"seconds": 10**8}, {"seconds": "x"}, {"seconds": 1, "at": 2}]
 )
@@ -131,6 +152,7 @@ def test_foreign_entries_are_not_there(caller: Caller, shelve: Shelve) -> None:
     assert caller.get(f"/library/{card.pk}").status_code == 404
     assert caller.delete(f"/library/{card.pk}").status_code == 404
     assert caller.put(f"/library/{card.pk}/position", {"seconds": 1}).status_code == 404
+    assert caller.put(f"/library/{card.pk}/watched", {"watched": True}).status_code == 404
     removal.remove([card], actor="test")
     assert caller.post(f"/library/{card.pk}/restore").status_code == 404
     assert not Card.objects.exists()

@@ -18,7 +18,7 @@ from pytest_django import DjangoDbBlocker
 from downloads import actions
 from downloads.accounts import tokens
 from downloads.library import catalogue, removal
-from downloads.library.models import Card, Feed
+from downloads.library.models import Card, Feed, Position
 from downloads.models import Download, LostDownload, SavedView
 from downloads.rules.errors import ErrorClass
 from downloads.rules.options import DownloadOptions
@@ -201,6 +201,8 @@ def lived_in(site: Serving, staff: User) -> dict[str, str]:
     while catalogue.catch_up():
         pass
     removal.remove(Card.objects.filter(entry__download=left), actor="user:stefan")
+    begun = Card.objects.filter(entry__download=downloads["completed"]).get()
+    Position.objects.keep(user=staff, entry=begun.pk, seconds=30, duration=100)
     listing = lives.list_up(lives.submit(staff), *(lives.entry(number) for number in range(3)))
     downloads |= {"removed": removed, "list": listing.download, "waiting": lives.submit(staff)}
     view = SavedView(owner=staff, filter="all", text="example", sort="newest")
@@ -219,6 +221,7 @@ def lived_in(site: Serving, staff: User) -> dict[str, str]:
         "view": "?q=example&sort=newest",
         "library": "library/",
         "library as a list": "library/?view=list&q=state:x",
+        "library of what is begun": "library/?watched=begun",
         "library without a match": "library/?q=nothing",
         "storage": "library/storage/",
         "removed from the library": "library/removed/",

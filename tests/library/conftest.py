@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
-from downloads.library import catalogue
+from downloads.library import catalogue, subtitles
 from downloads.library.models import Card
 from downloads.models import Download
 from tests.helpers import lives
@@ -32,7 +32,7 @@ def shelve(clean_disk: None) -> Shelve:
         Download.objects.filter(pk=download.pk).update(title=title, listed_in=listed_in)
         download = lives.complete(download, name=name, media=media, **role)
         Download.objects.filter(pk=download.pk).update(manifest={"about": about or {}})
-        while catalogue.catch_up():
+        while catalogue.catch_up() or subtitles.read_some():
             pass
         return Card.objects.get(entry__download=download)
 

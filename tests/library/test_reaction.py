@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from django.core.management import call_command
 from pytest_django import DjangoAssertNumQueries
 
-from downloads.library import catalogue
+from downloads.library import catalogue, subtitles
 from downloads.library.models import Card
 from downloads.models import Download, LibraryEntry, Reaction, StreamPosition
 from downloads.worker.reactions import Reactions, Subscriber
@@ -163,7 +163,11 @@ def test_a_subscriber_that_breaks_is_asked_again() -> None:
     reactions = Reactions(
         guard=nullcontext,
         worker="test",
-        subscribers={"library": Subscriber(react=catalogue.react, catch_up=catch_up)},
+        subscribers={
+            "library": Subscriber(
+                react=catalogue.react, catch_up=catch_up, follow_up=subtitles.read_some
+            )
+        },
     )
     reactions.start()
     try:

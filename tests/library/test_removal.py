@@ -15,6 +15,7 @@ from downloads.library.models import Card, Removal, Step
 from downloads.models import Download, LibraryEntry, PublishedFile
 from downloads.worker.upkeep import Upkeep
 from tests.helpers import lives
+from tests.helpers.disks import mounted
 from tests.library.conftest import Shelve
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
@@ -163,6 +164,19 @@ def test_a_folder_that_cannot_be_moved_stays_with_its_rows(user: User, shelve: S
     assert folder(Removal.objects.get()).is_dir()
     removal.restore(Removal.objects.get())
     assert Card.objects.count() == 1
+
+
+def test_nothing_is_recorded_of_a_folder_that_never_left(user: User, shelve: Shelve) -> None:
+    card = shelve(user)
+    before = Card.objects.values().get()
+
+    with mounted(folder(card), "size=1m"):  # what is mounted cannot be moved
+        done = removal.remove([card], actor="user:ursula")
+
+    assert (done.count, done.refused) == (0, ["A talk"])
+    assert Card.objects.values().get() == before
+    assert (folder(card) / "clip.mp4").exists()
+    assert not Removal.objects.exists()
 
 
 def test_the_name_of_another_entry_is_never_touched(user: User, shelve: Shelve) -> None:

@@ -129,7 +129,7 @@ def test_a_filter_that_lets_many_through_leaves_the_order_to_its_index(
     shelve(user, uploader="Ada")
     monkeypatch.setattr(of_rows, "FEW", 0)
 
-    rows = LibraryQuery(uploader="Ada").select(Card.objects.filter(owner=user))
+    rows = LibraryQuery(uploader="Ada").select(Card.objects.filter(owner=user), reader=user)
     plan = rows.order_by("-added_at", "-entry_id").explain()
 
     assert "card_own_added" in plan

@@ -17,6 +17,7 @@ from downloads.subscriptions.keeping import Keeping, keep, let_go
 from downloads.subscriptions.models import SeenEntry, Subscription
 from downloads.worker.upkeep import Upkeep
 from tests.helpers import following, lives
+from tests.helpers.disks import mounted
 from tests.library.conftest import Shelve
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
@@ -175,6 +176,22 @@ def test_what_somebody_had_back_is_not_taken_again(user: User, shelve: Shelve) -
 
     film = Path(settings.VNSITE.media_root, old.entry.path, "clip.mp4")
     assert film.read_bytes() == b"video"
+    assert titles(subscription) == []
+
+
+def test_what_could_not_be_moved_is_taken_at_another_time(user: User, shelve: Shelve) -> None:
+    subscription = subscribe(user, keep_last=1)
+    fetched(subscription, shelve, "new")
+    old = fetched(subscription, shelve, "old", days=3)
+
+    # What is mounted cannot be moved.
+    with mounted(Path(settings.VNSITE.media_root, old.entry.path), "size=1m"):
+        removed = keep(subscription)
+
+    assert (removed.count, removed.refused) == (0, ["old"])
+    assert Card.objects.filter(pk=old.pk).exists()
+    assert titles(subscription) == ["old"]
+    assert keep(subscription).count == 1
     assert titles(subscription) == []
 
 

@@ -74,6 +74,7 @@ ROUTES = {
     "library/storage/": May.SIGNED_IN,
     "library/remove": May.SIGNED_IN,  # their own: tests/library/test_removal.py
     "library/pin": May.SIGNED_IN,  # their own: tests/library/test_pins.py
+    "library/watched": May.SIGNED_IN,  # in their own: tests/library/test_watched.py
     "library/removed/": May.SIGNED_IN,
     "library/removed/<int:pk>/restore": May.SIGNED_IN,
     "library/removed/empty": May.SIGNED_IN,
@@ -159,6 +160,7 @@ ROUTES = {
     "api/v1/library/<number>": May.SIGNED_IN,
     "api/v1/library/<number>/position": May.SIGNED_IN,
     "api/v1/library/<number>/pin": May.SIGNED_IN,
+    "api/v1/library/<number>/watched": May.SIGNED_IN,
     "api/v1/library/<number>/restore": May.SIGNED_IN,
     "api/v1/feeds": May.SIGNED_IN,  # one's own: tests/api/test_feeds.py
     "api/v1/feeds/<id>": May.SIGNED_IN,

@@ -67,6 +67,7 @@ class Migration(migrations.Migration):
                 ("language", models.CharField(blank=True, max_length=32)),
                 ("missing_at", models.DateTimeField(null=True)),
                 ("pinned_at", models.DateTimeField(null=True)),
+                ("has_unread_subtitles", models.BooleanField(default=False)),
                 (
                     "listed_in",
                     models.ForeignKey(
@@ -88,6 +89,7 @@ class Migration(migrations.Migration):
                         to=settings.AUTH_USER_MODEL,
                     ),
                 ),
+                ("subtitles", models.TextField(blank=True)),
             ],
             options={
                 "ordering": ["-added_at", "-entry_id"],
@@ -160,6 +162,11 @@ class Migration(migrations.Migration):
                         condition=models.Q(("pinned_at__isnull", False)),
                         fields=["owner"],
                         name="card_pinned",
+                    ),
+                    models.Index(
+                        condition=models.Q(("has_unread_subtitles", True)),
+                        fields=["entry"],
+                        name="card_unread",
                     ),
                 ],
                 "constraints": [

@@ -6,5 +6,5 @@ CARDS = TrigramIndex(
     name="library_search",
     table="library_card",
     key="entry_id",
-    columns=("title", "uploader", "description"),
+    columns=("title", "uploader", "description", "subtitles"),
 )

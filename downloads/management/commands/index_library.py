@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from downloads.library import catalogue
+from downloads.library import catalogue, subtitles
 from downloads.management.foreseen import errors_in_one_line
 
 
@@ -18,4 +18,6 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         with errors_in_one_line("The catalogue was not made"):
             made = catalogue.make_anew()
+            while subtitles.read_some():
+                pass
         self.stdout.write(f"Entries in the catalogue: {made}")
