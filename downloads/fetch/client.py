@@ -113,9 +113,9 @@ class ForkServer:
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
-        """Start it, unless it was launched, and wait until it is warm. Raises ChildFailed when it
-        does not get there."""
-        if self._process is None:
+        """Start it, unless it was just launched, and wait until it is warm. Raises ChildFailed when
+        it does not get there."""
+        if self._starting is None:
             self.launch()
         while not self.is_warm(timeout_seconds=START_TIMEOUT_SECONDS):
             pass
@@ -182,6 +182,7 @@ class ForkServer:
             return
         if channel := self._control or self._starting:
             channel.close()  # when it reads that, it ends them first
+        self._starting = None
         # One that is not warm has no children, and may hang.
         patience_seconds = KILL_TIMEOUT_SECONDS if self._control else 0
         try:
