@@ -586,3 +586,24 @@ def test_killed_anywhere_and_run_again_each_is_there_once(
     assert ArchivedMedia.objects.count() == NUMBER
     assert PublishedFile.objects.count() == 2 * NUMBER
     assert_in_order()
+
+
+@pytest.mark.usefixtures("shared_db")
+def test_of_two_imports_at_once_each_film_is_one_entry(root: Path) -> None:
+    for number in range(NUMBER):
+        put(root / f"film {number:03}" / "film.mp4")
+        put(root / f"film {number:03}" / "film.info.json", {**INFO, "id": f"video-{number:05}"})
+    command = [sys.executable, "manage.py", "import_library", str(root), "--json"]
+    environment = {**os.environ, **worker_environment()}
+    pipe = subprocess.PIPE
+    both = [
+        subprocess.Popen(command, cwd=ROOT, env=environment, stdout=pipe, text=True)
+        for _ in range(2)
+    ]
+
+    answers = [json.loads(process.communicate(timeout=60)[0]) for process in both]
+
+    assert sum(len(answer["imported"]) for answer in answers) == NUMBER
+    assert sum(answer["known"] for answer in answers) == NUMBER
+    assert LibraryEntry.objects.count() == ArchivedMedia.objects.count() == NUMBER
+    assert_in_order()

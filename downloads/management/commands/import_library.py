@@ -161,7 +161,8 @@ def owner_named(name: str | None) -> User | None:
 
 def _lines(done: Imported, *, names: bool, dry_run: bool) -> list[str]:
     note = " (dry run: nothing was changed)" if dry_run else ""
-    lines = [f"{len(done.entries):,} imported, {done.known:,} were known{note}."]
+    were = "was" if done.known == 1 else "were"
+    lines = [f"{len(done.entries):,} imported, {done.known:,} {were} known{note}."]
     lines += _named(done.entries, names=names)
     if done.moved:
         lines.append(f"{len(done.moved):,} of them got a folder of their own.")
