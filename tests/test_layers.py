@@ -55,6 +55,7 @@ HOUSE: tuple[dict[str, frozenset[str]], ...] = (
         "actions": frozenset(
             {
                 "downloads.actions",
+                "downloads.library.importing",
                 "downloads.library.removal",
                 "downloads.many",
                 "downloads.queueing",

@@ -66,7 +66,7 @@ class LibraryParameters(BaseModel):
 class LibraryFileOut(Outgoing):
     name: str
     size: int
-    sha256: str
+    sha256: str = Field(description="Empty: not known, it was imported")
     media_type: str
     role: Role = Field(description="What it is for")
     language: str = Field(description="Of subtitles; empty for all others")

@@ -242,7 +242,7 @@ class ProgressOut(Outgoing):
 class FileOut(Outgoing):
     name: str
     size: int
-    sha256: str
+    sha256: str = Field(description="Empty: not known, it was imported")
     media_type: str
     role: Role = Field(description="What it is for")
     language: str = Field(description="Of subtitles; empty for all others")

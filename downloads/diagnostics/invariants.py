@@ -195,7 +195,7 @@ class _Look:
                     size = content.seek(0, 2)
                     if size != file.size:
                         yield f"{entry}/{file.name} has {size} bytes, not {file.size}."
-                    elif self._hashes:
+                    elif self._hashes and file.sha256:
                         content.seek(0)
                         if hashlib.file_digest(content, "sha256").hexdigest() != file.sha256:
                             yield f"{entry}/{file.name} is not the file that was published."

@@ -27,6 +27,7 @@ HEAD_OF_MATROSKA_BYTES = 2**18
 # ISO 14496-12: the handler of a track (8.4.3), and the first of its sample entries (8.5.2). A
 # picture's width and height are 24 bytes after the entry's type (12.1.3).
 TRACK = re.compile(rb"hdlr.{8}(vide|soun).*?stsd.{12}(.{4}).{24}(.{4})", re.DOTALL)
+ENTRY_BYTES = 12 + 4 + 24 + 4  # of TRACK after `stsd`
 # RFC 9559, 5.1.4: CodecID; PixelWidth and PixelHeight, one after the other.
 CODEC = re.compile(rb"\x86([\x81-\xbf])([VA]_[A-Z0-9/_.]+)")
 PIXELS = re.compile(rb"\xb0(\x81.|\x82..)\xba(\x81.|\x82..)", re.DOTALL)
@@ -91,7 +92,10 @@ def _tracks_of_mp4(file: IO[bytes], size: int) -> Iterator[Streams]:
     start = 0
     for kind, end in boxes_of(file, size):
         if kind == b"moov" and end - start <= MAX_INDEX_BYTES:
-            for track in TRACK.finditer(read_at(file, start, end - start)):
+            index = read_at(file, start, end - start)
+            # After the last entry a search would reach the end again and again.
+            last = index.rfind(b"stsd", 0, max(0, len(index) - ENTRY_BYTES))
+            for track in TRACK.finditer(index[: last + 4 + ENTRY_BYTES] if last >= 0 else b""):
                 codec = _name_of(track[2])
                 if track[1] == b"soun":
                     yield Streams(audio_codec=codec)

@@ -64,7 +64,8 @@ def _uploaded_at(info: Mapping[str, Any]) -> str | None:
     """Return the instant, in ISO 8601; of a site that tells only the day, its beginning in UTC."""
     seconds = info.get("timestamp")
     if not isinstance(seconds, int | float):
-        seconds = unified_timestamp(_text(info.get("upload_date")))
+        day = _text(info.get("upload_date"))
+        seconds = unified_timestamp(day) if day else None  # tries fifty ways to write it
     try:
         return datetime.fromtimestamp(seconds, UTC).isoformat() if seconds is not None else None
     except (ValueError, OverflowError, OSError):

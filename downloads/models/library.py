@@ -60,7 +60,7 @@ class PublishedFile(models.Model):
     entry = models.ForeignKey(LibraryEntry, on_delete=models.CASCADE, related_name="files")
     name = models.CharField(max_length=255)  # inside the entry's directory
     size = models.BigIntegerField()  # bytes
-    sha256 = models.CharField(max_length=64)
+    sha256 = models.CharField(max_length=64)  # "": not known, it was imported
     media_type = models.CharField(max_length=64)
     role = models.CharField(max_length=16, choices=choices(Role), default=Role.VIDEO)
     language = models.CharField(max_length=32, blank=True, default="")  # of subtitles; "": others

@@ -75,6 +75,7 @@ class Reason(StrEnum):
     LISTED = "listed"
     HAVE_IT = "have_it"
     CHECKED = "checked"
+    IMPORTED = "imported"  # all of a life that was another tool's
     CANCELLED = "cancelled"
     WILL_RETRY = "will_retry"
     SHUTDOWN = "shutdown"

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.urls import reverse
 from django.utils.translation import gettext_lazy
 
+from downloads.disk.names import SUBTITLES_TYPE
 from downloads.models import Download, PublishedFile
 from downloads.rules.states import Role
 from downloads.web.format import size
@@ -49,7 +50,7 @@ def files_of(download: Download) -> list[File]:
     subtitles = [
         (row.language, _address(row, download))
         for row in rows
-        if row.role == Role.SUBTITLES and not row.fault
+        if row.media_type == SUBTITLES_TYPE and not row.fault
     ]
     return [_file(row, download, subtitles) for row in rows]
 

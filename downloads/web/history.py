@@ -30,6 +30,7 @@ REASONS: "dict[str, StrPromise]" = {
     Reason.LISTED: gettext_lazy("List read"),
     Reason.HAVE_IT: gettext_lazy("You had it already"),
     Reason.CHECKED: gettext_lazy("Looked up, nothing downloaded"),
+    Reason.IMPORTED: gettext_lazy("Imported: another tool had fetched it"),
     Reason.CANCELLED: gettext_lazy("Cancelled"),
     Reason.WILL_RETRY: gettext_lazy("Will be tried again"),
     Reason.SHUTDOWN: gettext_lazy("The worker was stopped"),

@@ -167,11 +167,11 @@ def _answer(
 ) -> HttpResponseBase:
     size = status.st_size
     modified = int(status.st_mtime)
-    conditional = get_conditional_response(request, _etag(row), modified)
+    conditional = get_conditional_response(request, _etag(row, status), modified)
     if conditional is not None:
         return conditional
     try:
-        part = wanted_part(request, etag=_etag(row), modified=modified, size=size)
+        part = wanted_part(request, etag=_etag(row, status), modified=modified, size=size)
     except NotSatisfiable:
         return HttpResponse(status=416, headers={"Content-Range": f"bytes */{size}"})
     start, stop = part or (0, size)
@@ -212,15 +212,16 @@ def wanted_part(
     return start, size if stop is None else min(stop, size)
 
 
-def _etag(row: PublishedFile) -> str:
-    return f'"{row.sha256}"'
+def _etag(row: PublishedFile, status: os.stat_result) -> str:
+    """Return its hash, or of an imported file what a change would change."""
+    return f'"{row.sha256 or f"{status.st_size:x}-{status.st_mtime_ns:x}"}"'
 
 
 def _describe(
     response: HttpResponseBase, request: HttpRequest, row: PublishedFile, status: os.stat_result
 ) -> None:
     _describe_kind(response, request, row)
-    response.headers["ETag"] = _etag(row)
+    response.headers["ETag"] = _etag(row, status)
     response.headers["Last-Modified"] = http_date(status.st_mtime)
 
 

@@ -153,7 +153,8 @@ class DownloadView:
 
     @property
     def host(self) -> str:
-        return host_of(self.download.url)
+        """The host of its link, or that there is none: nobody knows where it was fetched."""
+        return host_of(self.download.url) if self.download.url else gettext("unknown site")
 
     @property
     def key(self) -> str:

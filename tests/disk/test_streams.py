@@ -3,6 +3,7 @@
 import io
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -66,3 +67,14 @@ def test_bytes_that_were_tampered_with_raise_nothing(content: bytes, name: str) 
     whole = head.get(name, b"OggS") + content
 
     streams_of(io.BytesIO(whole), size=len(whole))
+
+
+def test_an_index_of_half_tracks_is_searched_once() -> None:
+    index = b"hdlr" + b"\0" * 8 + b"vide" + b"hdlr\0\0\0\0\0\0\0\0vide" * 200_000
+    head = b"\0\0\0\x10ftypisom\0\0\0\0"
+    film = head + (len(index) + 8).to_bytes(4) + b"moov" + index
+
+    began = time.process_time()
+    assert streams_of(io.BytesIO(film), size=len(film)) is None
+
+    assert time.process_time() - began < 5
