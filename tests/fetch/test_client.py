@@ -707,10 +707,19 @@ def test_another_process_with_the_pid_of_a_dead_one_is_left_alone() -> None:
 @pytest.fixture
 def marked(directory: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A process that bears the mark of an attempt."""
-    environment = {**os.environ, "VNSITE_ATTEMPT": directory.name}
-    with subprocess.Popen(["sleep", "1000"], env=environment, start_new_session=True) as process:
+    with marked_with(directory.name, start_new_session=True) as process:
         yield process
         process.kill()
+
+
+def marked_with(name: str, **options: bool) -> subprocess.Popen[bytes]:
+    """Start a process with this mark, which its environment does not show while it begins."""
+    environment = {**os.environ, "VNSITE_ATTEMPT": name}
+    process: subprocess.Popen[bytes]
+    process = subprocess.Popen(["sleep", "1000"], env=environment, **options)
+    shown = Path(f"/proc/{process.pid}/environ")
+    wait_for(lambda: name.encode() in shown.read_bytes(), what="the mark")
+    return process
 
 
 def test_a_process_of_an_attempt_is_found_by_its_mark(
@@ -726,13 +735,7 @@ def test_processes_of_several_attempts_are_ended_together(
 ) -> None:
     with ExitStack() as stack:
         others = [
-            stack.enter_context(
-                subprocess.Popen(
-                    ["sleep", "1000"],
-                    env={**os.environ, "VNSITE_ATTEMPT": f"videonote_dl_abc_{number}"},
-                )
-            )
-            for number in range(2)
+            stack.enter_context(marked_with(f"videonote_dl_abc_{number}")) for number in range(2)
         ]
 
         end_attempts({directory.name: None, "videonote_dl_abc_0": None})

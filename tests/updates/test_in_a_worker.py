@@ -59,7 +59,7 @@ def wait_for_version(worker: WorkerProcess, version: str) -> None:
 def set_of(pid: int) -> str:
     """The folder of the set that a fork server or its child uses; "" for the installed one."""
     words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    return Path(words[-2].decode()).name
+    return Path(words[words.index(b"downloads.fetch.forkserver") + 3].decode()).name
 
 
 def test_new_attempts_use_a_new_set_and_running_ones_are_not_disturbed(
