@@ -38,12 +38,13 @@ def locked(root: Path) -> Iterator[None]:
 
 
 def put_away(root: Path, name: str, key: str) -> None:
-    """Move an entry into the trash, durably, unless it is there already or nowhere.
+    """Move an entry, or a file that is none, into the trash, durably, unless it is there already or
+    nowhere.
 
     Raises OSError when the file system does not move directories.
     """
     entry, kept = library.entry_path(root, name), _kept(root, key)
-    if os.path.lexists(kept) or not entry.is_dir() or entry.is_symlink():
+    if os.path.lexists(kept) or not (entry.is_dir() or entry.is_file()) or entry.is_symlink():
         return
     shares.rename_without_replacing(entry, kept)
     shares.sync_directory(kept.parent)
@@ -66,10 +67,12 @@ def bring_back(root: Path, name: str, key: str, *, mode: int) -> None:
 
 
 def remove(root: Path, key: str) -> None:
-    """Remove an entry that is in the trash, for good."""
+    """Remove what is in the trash, for good."""
     kept = _kept(root, key)
     if kept.is_dir() and not kept.is_symlink():
         shutil.rmtree(kept)
+    else:
+        kept.unlink(missing_ok=True)
 
 
 def _kept(root: Path, key: str) -> Path:

@@ -50,6 +50,7 @@ class Import:
     actor: str
     extractor: str = ""  # whose ids names end with, in lower case; "": nobody knows
     own_folders: bool = False  # give one to each film that shares a folder
+    only: Path | None = None  # the one film that is wanted; None: all
     dry_run: bool = False
     on_found: Callable[[object], None] | None = None  # told of each film
     done: Imported = field(default_factory=Imported)
@@ -73,6 +74,8 @@ class Import:
             Download.objects.exclude(library_path="").values_list("library_path", flat=True)
         )
         for film in adoption.films_in(top, root=root, known=known):
+            if self.only and not (isinstance(film, Film) and film.main == self.only):
+                continue
             if self.on_found:
                 self.on_found(film)
             if isinstance(film, str):

@@ -19,6 +19,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.utils import timezone
 
 from downloads.disk import library, trash
+from downloads.disk.isolation import new_correlation_id
 from downloads.library import quotas
 from downloads.library.models import UNDOABLE, Card, Position, Removal, RemovalQuerySet, Step
 from downloads.models import Download, LibraryEntry, PublishedFile, short_transaction
@@ -77,6 +78,30 @@ def remove(cards: Iterable[Card], *, actor: str) -> Removed:
                 _bring_back(removal, is_recorded=False)
     size_bytes = sum(removal.size_bytes for removal in removals)
     return Removed(count=len(removals), size_bytes=size_bytes, refused=refused)
+
+
+def remove_unknown(path: str, *, size_bytes: int, actor: str) -> None:
+    """Move what no download knows into the trash, with a removal that only staff see.
+
+    Raises OSError when it cannot be moved; nothing is recorded then.
+    """
+    removal = Removal.objects.create(
+        entry_number=0,
+        correlation_id=new_correlation_id(),
+        title=path,
+        path=path,
+        size_bytes=size_bytes,
+        actor=actor,
+        removed_at=timezone.now(),
+        step=Step.REMOVING,
+        contents="[]",
+    )
+    try:
+        finish(removal)
+    except OSError:
+        removal.delete()
+        raise
+    logger.info("%s is removed from the library by %s", path, actor)
 
 
 def restore(removal: Removal) -> None:

@@ -225,6 +225,7 @@ def lived_in(site: Serving, staff: User) -> dict[str, str]:
         "library without a match": "library/?q=nothing",
         "storage": "library/storage/",
         "removed from the library": "library/removed/",
+        "files that no download knows": "library/unknown/",
         "subscriptions": "subscriptions/",
         "new subscription": "subscriptions/new",
         "subscription": f"subscriptions/{subscription.pk}/",

@@ -75,6 +75,9 @@ ROUTES = {
     "library/remove": May.SIGNED_IN,  # their own: tests/library/test_removal.py
     "library/pin": May.SIGNED_IN,  # their own: tests/library/test_pins.py
     "library/watched": May.SIGNED_IN,  # in their own: tests/library/test_watched.py
+    "library/unknown/": May.STAFF,
+    "library/unknown/adopt": May.STAFF,
+    "library/unknown/remove": May.STAFF,
     "library/removed/": May.SIGNED_IN,
     "library/removed/<int:pk>/restore": May.SIGNED_IN,
     "library/removed/empty": May.SIGNED_IN,
