@@ -229,7 +229,7 @@ def test_a_page_takes_as_many_queries_for_fifty_rows_as_for_one(
         lives.complete(lives.submit(user))
     lives.start(lives.submit(user))
 
-    with django_assert_max_num_queries(23):  # three of them ask PostgreSQL for the time
+    with django_assert_max_num_queries(24):  # three of them ask PostgreSQL for the time
         browser.get("/")
 
 

@@ -240,6 +240,7 @@ def test_the_api_says_what_a_download_waits_for(user: User) -> None:
         "failures": 5,
         "error_class": "rate_limited",
         "running": None,
+        "used": None,
         "limit": None,
         "since": None,
         "who": None,
