@@ -311,6 +311,13 @@ async def away(cluster: Cluster) -> AsyncIterator[None]:
         await sync_to_async(connections.close_all)()
 
 
+@pytest.fixture
+async def fresh_connection() -> None:
+    """Of the thread in which an async test asks: another test's outage ended what was there."""
+    await sync_to_async(connections.close_all)()
+
+
+@pytest.mark.usefixtures("fresh_connection")
 async def test_an_open_stream_stays_and_says_that_it_is_stale(
     cluster: Cluster, user: User, hasty_stream: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -330,6 +337,7 @@ async def test_an_open_stream_stays_and_says_that_it_is_stale(
     assert [record.exc_info for record in caplog.records] == [None, None], caplog.text
 
 
+@pytest.mark.usefixtures("fresh_connection")
 async def test_a_stream_does_not_end_by_age_while_the_database_is_away(
     cluster: Cluster, user: User, hasty_stream: pytest.MonkeyPatch
 ) -> None:
@@ -345,6 +353,7 @@ async def test_a_stream_does_not_end_by_age_while_the_database_is_away(
         assert said[-1] == Event("bye", None, {"why": "age"})
 
 
+@pytest.mark.usefixtures("fresh_connection")
 async def test_a_stream_that_replays_goes_on_where_it_was(
     cluster: Cluster, user: User, hasty_stream: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -363,6 +372,7 @@ async def test_a_stream_that_replays_goes_on_where_it_was(
     assert [record.exc_info for record in caplog.records] == [None, None], caplog.text
 
 
+@pytest.mark.usefixtures("fresh_connection")
 async def test_who_comes_while_the_database_is_away_comes_again(
     cluster: Cluster, user: User, hasty_stream: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
