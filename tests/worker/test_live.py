@@ -53,7 +53,16 @@ class Broadcast:
             progress = getattr(self.download, "progress", None)
             return progress is not None and progress.received_bytes >= size
 
-        wait_for(is_recorded, what=f"{segments} segments")
+        try:
+            wait_for(is_recorded, what=f"{segments} segments")
+        except AssertionError as late:
+            moves = self.download.transitions.order_by("seq")
+            told = list(moves.values_list("to_state", "reason", "attempt", "data"))
+            progress = getattr(self.download, "progress", None)
+            received = progress and progress.received_bytes
+            raise AssertionError(
+                f"{late}; {received} of {size} bytes, {self.live.shown} shown; {told}"
+            ) from late
 
     def published(self) -> Path:
         self.download.refresh_from_db()
