@@ -6,7 +6,7 @@ const section = document.getElementById("adding");
 const byId = (id) => document.getElementById(id);
 let before = ""; // what the box held before the last paste
 
-navigator.serviceWorker?.register(section.dataset.worker);
+navigator.serviceWorker?.register(section.dataset.worker).catch(() => {}); // the next page tries again
 
 function grow() {
   const field = byId("id_urls");
