@@ -310,7 +310,8 @@ class Removal(models.Model):
     The row stays when the files are gone: it is the record.
     """
 
-    entry_number = models.BigIntegerField()  # the primary key that its entry had
+    # The primary key that its entry had; 0: it was none, and no download knew it.
+    entry_number = models.BigIntegerField()
     correlation_id = models.CharField(max_length=64)
     download = models.ForeignKey(
         Download, null=True, on_delete=models.SET_NULL, related_name="removals"

@@ -16,6 +16,7 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core import serializers
 from django.core.serializers.json import DjangoJSONEncoder
+from django.db.models import Q
 from django.utils import timezone
 
 from downloads.disk import library, trash
@@ -83,9 +84,10 @@ def remove(cards: Iterable[Card], *, actor: str) -> Removed:
 def remove_unknown(path: str, *, size_bytes: int, actor: str) -> None:
     """Move what no download knows into the trash, with a removal that only staff see.
 
-    Raises OSError when it cannot be moved; nothing is recorded then.
+    Raises OSError when it cannot be moved, and NameTaken when an entry is there or in it by now;
+    nothing is recorded then.
     """
-    removal = Removal.objects.create(
+    removal = Removal(
         entry_number=0,
         correlation_id=new_correlation_id(),
         title=path,
@@ -96,6 +98,9 @@ def remove_unknown(path: str, *, size_bytes: int, actor: str) -> None:
         step=Step.REMOVING,
         contents="[]",
     )
+    if _is_name_taken(removal):
+        raise NameTaken(path)
+    removal.save()
     try:
         finish(removal)
     except OSError:
@@ -183,11 +188,17 @@ def _put_away(removal: Removal) -> None:
 
 
 def _is_name_taken(removal: Removal) -> bool:
-    """Whether another download has, or is about to have, an entry of this name."""
-    others = Download.objects.filter(library_path=removal.path)
+    """Whether another download has, or is about to have, an entry of this name, or in a folder of
+    this name that was no entry."""
+    entries, others = Q(path=removal.path), Q(library_path=removal.path)
+    if not removal.entry_number:
+        inside = f"{removal.path}/"
+        entries |= Q(path__startswith=inside)
+        others |= Q(library_path__startswith=inside)
+    owner = Q(correlation_id=removal.correlation_id)
     return (
-        LibraryEntry.objects.filter(path=removal.path).exists()
-        or others.exclude(correlation_id=removal.correlation_id).exists()
+        LibraryEntry.objects.filter(entries).exists()
+        or Download.objects.filter(others).exclude(owner).exists()
     )
 
 

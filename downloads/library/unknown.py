@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 
+from downloads.disk.isolation import directory_size
 from downloads.library.importing import Import, Imported
 from downloads.models import Download, LibraryEntry
 
@@ -27,8 +28,6 @@ class Unknown:
     """A file or a folder, with all that is in it."""
 
     path: str  # in the library
-    is_folder: bool
-    files: int
     size_bytes: int
 
 
@@ -97,12 +96,6 @@ def _is_text(name: str) -> bool:
 
 
 def _measured(root: Path, path: str) -> Unknown:
-    whole, is_folder = root / path, (root / path).is_dir()
-    sizes = list(_sizes_in(whole)) if is_folder else [whole.lstat().st_size]
-    return Unknown(path=path, is_folder=is_folder, files=len(sizes), size_bytes=sum(sizes))
-
-
-def _sizes_in(folder: Path) -> Iterator[int]:
-    for place, _, names in os.walk(folder):
-        for name in names:
-            yield Path(place, name).lstat().st_size
+    whole = root / path
+    size_bytes = directory_size(whole) if whole.is_dir() else whole.lstat().st_size
+    return Unknown(path=path, size_bytes=size_bytes)

@@ -29,14 +29,7 @@ def unknown(request: SignedInRequest) -> HttpResponse:
     except OSError as error:
         messages.error(request, _unreadable(error))
         found = []
-    rows = [
-        {
-            "path": each.path,
-            "size": size(each.size_bytes),
-            "files": say_number("{number:,} file", "{number:,} files", number=each.files),
-        }
-        for each in found
-    ]
+    rows = [{"path": each.path, "size": size(each.size_bytes)} for each in found]
     context = {"rows": rows, "most": files.MOST if len(rows) == files.MOST else 0}
     return render(request, "downloads/library_unknown.html", context)
 
@@ -66,13 +59,15 @@ def remove(request: SignedInRequest) -> HttpResponse:
         found = files.require(path)
         actor = user_actor(request.user)
         removal.remove_unknown(path, size_bytes=found.size_bytes, actor=actor)
-    except files.NotUnknown:
+    except (files.NotUnknown, removal.NameTaken):
         messages.warning(request, _gone(path))
     except OSError:
         messages.error(request, say("“{path}” stays: it cannot be moved.", path=path))
     else:
         sentence = say(
-            "“{path}” ({size}) is kept for a day.", path=path, size=size(found.size_bytes)
+            "“{path}” ({size}) is removed from the library, and kept for a day.",
+            path=path,
+            size=size(found.size_bytes),
         )
         messages.success(request, sentence)
     return redirect("library_unknown")
