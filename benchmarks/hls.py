@@ -7,6 +7,7 @@ import argparse
 import asyncio
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 
 from benchmarks.figures import rounds, show
@@ -41,31 +42,40 @@ def main() -> None:
 @contextmanager
 def delaying(origin: str, seconds: float) -> Iterator[str]:
     """Stand in front of a site and wait before each request is passed on; yields HOST:PORT."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
+    place: Future[str] = Future()
+    loop, stop = asyncio.new_event_loop(), asyncio.Event()
     host, port = origin.split(":")
 
-    async def serve() -> asyncio.Server:
-        async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            with suppress(OSError, asyncio.IncompleteReadError):
-                to_reader, to_writer = await asyncio.open_connection(host, int(port))
-                answers = asyncio.create_task(_copy(to_reader, writer))
+    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            to_reader, to_writer = await asyncio.open_connection(host, int(port))
+            answers = asyncio.create_task(_copy(to_reader, writer))
+            try:
                 while True:
                     head = await reader.readuntil(b"\r\n\r\n")
                     await asyncio.sleep(seconds)
                     to_writer.write(head)
+            finally:
+                to_writer.close()
                 answers.cancel()
-            writer.close()
-            to_writer.close()
+        writer.close()
 
-        return await asyncio.start_server(pass_on, "127.0.0.1", 0)
+    async def serve() -> None:
+        server = await asyncio.start_server(pass_on, "127.0.0.1", 0)
+        place.set_result("{}:{}".format(*server.sockets[0].getsockname()))
+        await stop.wait()
+        server.close()
 
-    server = asyncio.run_coroutine_threadsafe(serve(), loop).result(10)
+    def run() -> None:
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:
+            runner.run(serve())  # and ends the connections that are left
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
     try:
-        yield "{}:{}".format(*server.sockets[0].getsockname())
+        yield place.result(10)
     finally:
-        loop.call_soon_threadsafe(loop.stop)
+        loop.call_soon_threadsafe(stop.set)
         thread.join()
 
 

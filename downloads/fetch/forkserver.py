@@ -156,10 +156,12 @@ class Server:
     def collect(self, child: int) -> dict[str, Any]:
         """Kill what a child that ended has left: its wait status, and who is still there.
 
-        The status is told once; None when it is not known. One that does not die is held against
-        nobody else.
+        That may be the child itself, while its last threads end. The status is told once; None when
+        it is not known. One that does not die is held against nobody else.
         """
         self.reap()
+        if child in self.own:
+            return {"status": None, "left": [child]}
         others = self.own | self.ended.keys() - {child}
         left = [pid for pid in self.adopted() if os.getsid(pid) not in others]
         return {"status": None if left else self.ended.pop(child, None), "left": left}

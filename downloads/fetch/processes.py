@@ -38,13 +38,18 @@ class Process:
 
     @classmethod
     def of(cls, pid: int) -> Self | None:
-        """Return the living process with this pid; None when there is none, or only a zombie."""
+        """Return the living process with this pid; None when there is none, or only a zombie.
+
+        One whose first thread has ended shows as a zombie while others of its threads still live.
+        """
         try:
             stat = Path(f"/proc/{pid}/stat").read_bytes()
         except (FileNotFoundError, ProcessLookupError):
             return None
         state, *fields = stat.rpartition(b") ")[2].split()
-        return None if state in (b"Z", b"X") else cls(pid, int(fields[18]))
+        threads, started = int(fields[16]), int(fields[18])
+        is_over = state == b"X" or (state == b"Z" and threads <= 1)
+        return None if is_over else cls(pid, started)
 
     def is_alive(self) -> bool:
         return Process.of(self.pid) == self

@@ -682,6 +682,25 @@ def test_a_zombie_is_not_alive() -> None:
         wait_for(lambda: Process.of(ended.pid) is None, what="the end of true")
 
 
+def test_a_process_whose_first_thread_has_ended_lives_as_long_as_the_others() -> None:
+    program = """
+        import ctypes, threading, time
+        threading.Thread(target=time.sleep, args=(1000,)).start()
+        ctypes.CDLL(None).pthread_exit(None)
+        """
+    with subprocess.Popen([sys.executable, "-c", textwrap.dedent(program)]) as headless:
+        status = Path(f"/proc/{headless.pid}/status")
+        wait_for(lambda: "State:\tZ" in status.read_text(), what="the end of the first thread")
+        process = Process.of(headless.pid)
+
+        assert process is not None
+        assert process.is_alive()
+
+        end_process(process)
+        assert not process.is_alive()
+        assert headless.wait() == -signal.SIGKILL
+
+
 def test_a_program_with_a_strange_name_is_understood(tmp_path: Path) -> None:
     strange = tmp_path / ") Z 1 (x"
     shutil.copy("/bin/sleep", strange)

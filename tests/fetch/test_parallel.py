@@ -9,7 +9,7 @@ import pytest
 from downloads.fetch.client import ForkServer
 from downloads.fetch.protocol import Advance
 from downloads.rules.errors import ErrorClass
-from tests.helpers.attempts import Ended, attempt, job_for, make_directory
+from tests.helpers.attempts import Ended, attempt, job_for, make_directory, running
 from tests.helpers.media_server import MediaServer
 from tests.helpers.scripted_site import Answer, Request, ScriptedSite
 from tests.helpers.streams import packets
@@ -69,6 +69,24 @@ def fetch(
         return attempt(fork_server, job)
 
     return fetch
+
+
+def test_a_child_that_waits_in_several_threads_ends_whole(
+    fork_server: ForkServer, stream: Stream, scripted_site: ScriptedSite, tmp_path: Path
+) -> None:
+    asked, answered = threading.Semaphore(0), threading.Event()
+    stream.gate = lambda: (asked.release(), answered.wait(LONG))
+    hosts = (scripted_site.origin,)
+    try:
+        for _ in range(10):  # which of its threads the kernel ends last is chance
+            job = job_for(stream.url, make_directory(tmp_path), allow_private_hosts=hosts)
+            with running(fork_server, job) as child:
+                assert all(asked.acquire(timeout=LONG) for _ in range(COUNT))
+
+                assert child.end(grace_seconds=LONG) == "killed by SIGTERM"
+                assert not Path(f"/proc/{child.process.pid}").exists()
+    finally:
+        answered.set()
 
 
 def test_fragments_come_at_once(fetch: Fetch, stream: Stream) -> None:
