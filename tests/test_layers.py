@@ -56,6 +56,7 @@ HOUSE: tuple[dict[str, frozenset[str]], ...] = (
             {
                 "downloads.actions",
                 "downloads.library.importing",
+                "downloads.library.remuxing",
                 "downloads.library.unknown",
                 "downloads.library.removal",
                 "downloads.many",

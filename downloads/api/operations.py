@@ -27,6 +27,7 @@ from downloads.api.errors import answer_errors
 from downloads.api.idempotency import answer_once
 from downloads.api.lookup import find
 from downloads.diagnostics import stats
+from downloads.library import remuxing
 from downloads.models import AttemptLog, Counts, Download, Submitted, submissions, user_actor
 from downloads.models.listings import became_of_lists
 from downloads.models.presets import chosen_options
@@ -245,6 +246,20 @@ def retry(
     options = DownloadOptions.from_mapping({**found.options, **chosen}) if chosen else None
     actions.retry(found, actor=user_actor(user_of(request)), options=options)
     return _detail(find(request, correlation_id))
+
+
+@api.post(
+    "/downloads/{correlation_id}/remux",
+    response={201: schemas.DownloadDetail, **ACTION},
+    summary="Remux for browsers",
+)
+def remux(request: HttpRequest, correlation_id: str) -> Status[schemas.DownloadDetail]:
+    """201: a download was added that copies the streams of the film into a container that browsers
+    play; nothing is fetched or encoded. 200: there is one already. The answer is that download."""
+    found = find(request, correlation_id)
+    made = remuxing.remux(found, actor=user_actor(user_of(request)))
+    detail = _detail(find(request, made.download.correlation_id))
+    return Status(201 if made.created else 200, detail)
 
 
 @api.post("/downloads/{correlation_id}/cleanup", response=ACTION, summary="Clean up")

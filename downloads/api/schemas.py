@@ -345,6 +345,10 @@ class DownloadOut(Outgoing):
         description="Of a result `have_it`: the correlation id of the download with the files;"
         " null: it was deleted"
     )
+    remux_of: str | None = Field(
+        description="The correlation id of the download whose film it puts into another container;"
+        " null: it is of its site"
+    )
     phase: str | None
     error: ErrorOut | None
     attempt: int
@@ -466,6 +470,7 @@ def _values(download: Download, obstacles: Obstacles, became: Became | None) -> 
         "listing": ListingOut.of(download.listing, became) if became else None,
         "listed_in": download.listed_in.correlation_id if download.listed_in else None,
         "have": download.have.correlation_id if download.have else None,
+        "remux_of": download.remux_of or None,
         "owner": download.owner.get_username() if download.owner else None,
         "worker": download.worker.name if download.worker else None,
     }

@@ -103,6 +103,21 @@ def suffix_beside(name: str, *, media_type: str, language: str) -> str:
     return suffix
 
 
+def name_before(published: str, *, media_type: str, number: int) -> str:
+    """Return the name from which `suffix_beside` makes the ending of a published name.
+
+    "" when there is none: somebody else made that file. `number` tells several subtitles apart.
+    """
+    if media_type == SUBTITLES_TYPE:
+        return f"subtitles-{number}.vtt"
+    ends = {
+        suffix: name
+        for name, (of_name, suffix) in BESIDE.items()
+        if of_name == media_type and published.endswith(suffix)
+    }
+    return ends[max(ends, key=len)] if ends else ""
+
+
 def safe_name(text: str, *, fallback: str, max_bytes: int = MAX_NAME_BYTES) -> str:
     """Make a file name of `text`, of at most `max_bytes` of UTF-8.
 

@@ -214,7 +214,8 @@ def carry_out(fork_server: Server, job: Job, channel: socket.socket, lent: Lent)
     try:
         directory = Path(job.directory)
         limits.confine(directory, max_bytes=job.max_bytes, mark=directory.name)
-        known = [Path(job.memory)] if job.memory else []
+        lent_files = [job.memory, job.film, *(each["path"] for each in job.beside)]
+        known = [Path(name) for name in lent_files if name]
         landlock.confine(directory, readable=[*fork_server.readable, *known])
         seccomp.keep_session()
         confine_programs(stall_seconds=job.stall_seconds, before_waiting=outbox.flush)

@@ -33,6 +33,7 @@ from downloads.fetch.protocol import (
 )
 from downloads.fetch.read_limits import MAX_TEXT_LENGTH, NotOneVideo, TooLarge
 from downloads.fetch.recipe import Recipe
+from downloads.fetch.remux import remuxed
 from downloads.fetch.resume import Resume, take_finished
 from downloads.fetch.sidecars import Sidecars
 from downloads.fetch.verify import (
@@ -226,14 +227,17 @@ def run(
 ) -> Succeeded:
     """Fetch what the job says into its directory, unless an earlier attempt has finished it.
 
-    A link for several videos is read and sent as a list. A check fetches nothing.
+    A link for several videos is read and sent as a list. A check fetches nothing; nor does a job
+    with a film of the library, which is put into another container.
 
-    Raises whatever yt-dlp raises, and NotOneVideo, TooLarge, Incomplete, PolicyBlocked.
+    Raises whatever yt-dlp raises, and NotOneVideo, TooLarge, Incomplete, PolicyBlocked, DoesNotFit.
     """
     if (finished := take_finished(Path(job.directory))) is not None:
         return finished
     fetching = Fetching(job, send, downloader)
     downloader.params["logger"].speak_to(send)
+    if job.film:
+        return remuxed(downloader, job, enter=fetching.enter)
     made = downloading.fit(downloader, job)
     fetching.ask_first = wishes.wait_for_take if job.asks_first else None
     live = equip(fetching, made, guard, wishes=wishes)

@@ -47,12 +47,19 @@ class Job:
     wants_preview: bool = False  # a small picture of the video, for its row
     # Whatever its link stands for is a list, also one of a single video, or of none yet.
     lists_all: bool = False
+    # Not "": the path of a film in the library. It is put into the container of the options, and
+    # nothing is fetched; `beside` are files to copy, each with its path, the name of its copy and
+    # what `ManifestFile` says of it.
+    film: str = ""
+    beside: tuple[dict[str, str], ...] = ()
     is_examination: bool = False  # of the set of extractors; nothing is fetched
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Self:
         """Make a job of its fields, as they are when they have crossed to the child."""
-        tuples = {name: tuple(values[name]) for name in ("allow_private_hosts", "servers")}
+        tuples = {
+            name: tuple(values[name]) for name in ("allow_private_hosts", "servers", "beside")
+        }
         return cls(**{**values, **tuples})
 
 

@@ -125,6 +125,7 @@ class Migration(migrations.Migration):
                 ),
                 ("list_depth", models.PositiveSmallIntegerField(default=0)),
                 ("is_again", models.BooleanField(default=False)),
+                ("remux_of", models.CharField(default="", editable=False, max_length=64)),
                 (
                     "error_class",
                     models.CharField(
@@ -1130,6 +1131,14 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="download",
             index=models.Index(fields=["owner", "fingerprint"], name="download_by_fingerprint"),
+        ),
+        migrations.AddIndex(
+            model_name="download",
+            index=models.Index(
+                condition=models.Q(("remux_of", ""), _negated=True),
+                fields=["remux_of"],
+                name="download_by_remux_of",
+            ),
         ),
         migrations.AddIndex(
             model_name="download",

@@ -168,6 +168,10 @@ BY_CODE: dict[str, Advice] = {
         sentence=marked("The chosen part is not in the video."),
         next_step=marked("Retry with another part."),
     ),
+    "source_gone": Advice(
+        sentence=marked("The film that was to be remuxed is not in the library any more."),
+        next_step=marked("Download it again, with a container that browsers play."),
+    ),
     "live_refused": Advice(
         sentence=marked("It is a live stream, and the options refuse those."),
         next_step=marked("Retry with another choice for live streams."),

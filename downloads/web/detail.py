@@ -13,6 +13,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from downloads import actions
+from downloads.library import remuxing
 from downloads.many import Action
 from downloads.models import Download, Listing, StreamPosition, presets, user_actor
 from downloads.models.listings import became_of_lists
@@ -113,6 +114,18 @@ def act(
     if is_of_script(request):
         return HttpResponse(status=HTTPStatus.NO_CONTENT)
     return redirect(next_path(request, default=reverse("download", args=[correlation_id])))
+
+
+@require_POST
+@login_required
+def remux(request: SignedInRequest, correlation_id: str) -> HttpResponse:
+    """Have a film put into a container that browsers play, and go to that download."""
+    found = find(request, correlation_id)
+    try:
+        made = remuxing.remux(found, actor=user_actor(request.user))
+    except actions.NotAllowed as refusal:
+        return refuse(request, found, refusal)
+    return redirect("download", made.download.correlation_id)
 
 
 @require_http_methods(["GET", "POST"])

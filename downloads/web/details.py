@@ -19,6 +19,7 @@ CODES = {
     "worker_stopped": _("The worker stopped in the last attempt."),
     "wrote_too_much": _("It wrote more than the limit of what may be written."),
     "without_sound": _("The site offers it without sound."),
+    "remuxed": _("It was made of a film in the library; nothing was fetched."),
     "in_a_list": _("The link names a list as well."),
     "list_limit": _("The reading of the list stopped at the limit."),
     "list_repeats": _("The list repeats itself: the reading stopped there."),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.urls import reverse
 
+from downloads.library import remuxing
 from downloads.library.models import Position
 from downloads.models import Download, Entry
 from downloads.rules.about import about_of
@@ -62,6 +63,8 @@ class Film:
     codecs: Sequence[str] = ()  # of picture and sound, as far as they are known
     previous: Neighbour | None = None  # in its list
     next: Neighbour | None = None
+    remux_to: str = ""  # a container that browsers play and that it could be in; "": none
+    remuxed: Neighbour | None = None  # what is in that container, or soon will be
 
     @property
     def address(self) -> str:
@@ -95,6 +98,7 @@ def film_of(download: Download, files: Sequence[File], *, viewer: "User") -> Fil
     entry, media = played.row.entry_id, download.media
     position = Position.objects.filter(entry=entry, user=viewer).first()
     previous, following = _neighbours(download)
+    target = remuxing.target_of(download) if played.player == "video" else ""
     codecs = [media.get(name) for name in ("video_codec", "audio_codec")]
     return Film(
         file=played,
@@ -107,7 +111,16 @@ def film_of(download: Download, files: Sequence[File], *, viewer: "User") -> Fil
         codecs=[str(codec) for codec in codecs if codec],
         previous=previous,
         next=following,
+        remux_to=target.upper(),
+        remuxed=_remuxed(download) if target else None,
     )
+
+
+def _remuxed(download: Download) -> Neighbour | None:
+    made = remuxing.remuxed(download)
+    if made is None:
+        return None
+    return Neighbour(made.title or made.url, reverse("download", args=[made.correlation_id]))
 
 
 def _at(file: File, seconds: float) -> str:

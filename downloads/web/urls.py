@@ -104,6 +104,7 @@ urlpatterns = [
     path(f"{ONE}delete", detail.delete, name="delete"),
     path(f"{ONE}thumbnail", thumbnail, name="thumbnail"),
     path(f"{ONE}again", list_actions.fetch_again, name="again"),
+    path(f"{ONE}remux", detail.remux, name="remux"),
     path(f"{ONE}download", list_actions.download_checked, name="download_checked"),
     path(f"{ONE}whole-list", list_actions.read_whole_list, name="whole_list"),
     path(f"{ONE}entries", list_actions.entries, name="entries"),

@@ -67,6 +67,7 @@ from downloads.worker.loan import Loan
 from downloads.worker.owned import LeaseOver, OwnedRow
 from downloads.worker.progress import ProgressReport
 from downloads.worker.publication import NotPublished
+from downloads.worker.remuxing import Source, SourceGone
 
 logger = logging.getLogger(__name__)
 
@@ -117,6 +118,7 @@ class AttemptRun:
         self._list = ListBeingRead(download)
         self._log = LogKeeper(download)
         self._loan = Loan([], proxy="")
+        self._source: Source | None = None  # None: it comes from its site
         self._learning = Learning()
 
     def ask(self, request: StopRequest) -> None:
@@ -229,7 +231,9 @@ class AttemptRun:
         """Run the child to its end, however it ends; no process of it is left after this."""
         try:
             self._loan = self.row.ask(partial(Loan.of, self.download))
-        except InvalidProxy as error:
+            if self.download.remux_of:
+                self._source = self.row.ask(partial(Source.of, self.download))
+        except (InvalidProxy, SourceGone) as error:
             return Broke(kinds=[type(error).__name__], message=str(error))
         for note in self._loan.notes:
             self._log.note(note)
@@ -279,6 +283,8 @@ class AttemptRun:
             may_list=self.download.list_depth < MAX_LIST_DEPTH,
             lists_all=options.check and self.row.ask(self._is_check_of_subscription),
             wants_preview=self.epoch == 1 or not self.row.ask(self._has_thumbnail),
+            film=str(self._source.film) if self._source else "",
+            beside=self._source.beside if self._source else (),
         )
 
     def _allowed_private_hosts(self) -> tuple[str, ...]:
@@ -375,6 +381,8 @@ class AttemptRun:
 
     def _publish(self, fetched: Fetched, directory: Path) -> None:
         self._has_ended = False
+        if self._source is not None:
+            fetched = replace(fetched, about=self._source.about)
         self._progress.enter(Phase.PUBLISHING)
         try:
             self._complete(partial(self._write_published, fetched, directory))

@@ -44,7 +44,7 @@ class Loan:
     @classmethod
     def of(cls, download: Download) -> Self:
         """Read what a download is lent. Raises InvalidProxy."""
-        if not _is_anything_lent(download):
+        if download.remux_of or not _is_anything_lent(download):
             return cls([], proxy="")  # nearly always
         site = Site.objects.filter(host=download.site).first()
         hosts = hosts_serving(download.url)

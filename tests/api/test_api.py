@@ -34,7 +34,7 @@ DOWNLOAD_FIELDS = {
     "correlation_id", "url", "title", "state", "outcome", "phase", "error", "attempt",
     "tries", "max_attempts", "priority", "not_before", "waiting", "created_at", "started_at",
     "finished_at", "progress", "owner", "worker", "result", "listing", "listed_in", "have",
-    "paused_at",
+    "remux_of", "paused_at",
 }  # fmt: skip
 
 
@@ -619,6 +619,7 @@ REQUESTS: dict[str, Request] = {
     "cancel": lambda caller, name: caller.post(f"/downloads/{name}/cancel"),
     "keep": lambda caller, name: caller.post(f"/downloads/{name}/keep"),
     "retry": lambda caller, name: caller.post(f"/downloads/{name}/retry"),
+    "remux": lambda caller, name: caller.post(f"/downloads/{name}/remux"),
     "cleanup": lambda caller, name: caller.post(f"/downloads/{name}/cleanup"),
     "delete": lambda caller, name: caller.delete(f"/downloads/{name}"),
 }
@@ -928,6 +929,7 @@ def test_openapi_describes_every_path_of_the_contract(caller: Caller) -> None:
         ("post", "/api/v1/downloads/{correlation_id}/cancel"),
         ("post", "/api/v1/downloads/{correlation_id}/keep"),
         ("post", "/api/v1/downloads/{correlation_id}/retry"),
+        ("post", "/api/v1/downloads/{correlation_id}/remux"),
         ("post", "/api/v1/downloads/{correlation_id}/cleanup"),
         ("post", "/api/v1/downloads/many"),
         ("post", "/api/v1/downloads/{correlation_id}/pause"),
