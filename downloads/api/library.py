@@ -37,6 +37,9 @@ class LibraryParameters(BaseModel):
     site: Text = ""
     uploader: Text = ""
     list: Text = Field("", description="The correlation id of a list")
+    subscription: int | None = Field(
+        None, ge=1, le=MAX_ID, description="The number of a subscription: what it has fetched"
+    )
     watched: Annotated[
         Watched | None, OrAbsent, Field(description="How far you are; unwatched: not to the end")
     ] = None
@@ -54,6 +57,7 @@ class LibraryParameters(BaseModel):
             site=self.site,
             uploader=self.uploader,
             list=self.list,
+            subscription=str(self.subscription or ""),
             watched=self.watched or "",
             missing="1" if self.missing else "",
             pinned="1" if self.pinned else "",

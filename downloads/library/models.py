@@ -141,8 +141,15 @@ class Card(models.Model):
         ]
         indexes = [
             # The orders of the page, for staff and for one owner.
-            models.Index(F("added_at").desc(), F("entry").desc(), name="card_added"),
-            models.Index("owner", F("added_at").desc(), F("entry").desc(), name="card_own_added"),
+            # Those with a size behind the rest tell the sums of the storage without the rows.
+            models.Index(F("added_at").desc(), F("entry").desc(), "size_bytes", name="card_added"),
+            models.Index(
+                "owner",
+                F("added_at").desc(),
+                F("entry").desc(),
+                "size_bytes",
+                name="card_own_added",
+            ),
             models.Index(F("dated_at").desc(), F("entry").desc(), name="card_dated"),
             models.Index("owner", F("dated_at").desc(), F("entry").desc(), name="card_own_dated"),
             models.Index("sort_title", "entry", name="card_titled"),
@@ -154,7 +161,8 @@ class Card(models.Model):
             models.Index(F("size_bytes").desc(), F("entry").desc(), name="card_large"),
             models.Index("owner", F("size_bytes").desc(), F("entry").desc(), name="card_own_large"),
             # The filters.
-            models.Index(fields=["uploader", "owner"], name="card_uploader"),
+            models.Index(fields=["uploader", "owner", "size_bytes"], name="card_uploader"),
+            models.Index(fields=["owner", "uploader", "size_bytes"], name="card_own_uploader"),
             models.Index(fields=["site", "owner"], name="card_site"),
             models.Index(fields=["kind", "owner"], name="card_kind_owner"),
             models.Index(

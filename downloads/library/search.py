@@ -31,6 +31,7 @@ from downloads.models.search import (
 from downloads.rules import subtitles
 from downloads.rules.search import Part, Search
 from downloads.rules.words import say
+from downloads.subscriptions.models import SeenEntry, Subscription
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -78,6 +79,13 @@ def watched_by(user: "User", watched: Watched) -> Q:
     are_many = len(keys) > FEW
     condition = Q(Exists(found.filter(entry=OuterRef("pk")))) if are_many else Q(pk__in=keys)
     return ~condition if watched is Watched.UNWATCHED else condition
+
+
+def of_subscription(user: "User", number: int) -> Q:
+    """Return the condition of the cards of what a subscription has seen, that a user may see."""
+    among = Subscription.objects.visible_to(user).filter(pk=number)
+    seen = SeenEntry.objects.filter(subscription__in=among, download__isnull=False)
+    return Q(entry__download__in=seen.values("download"))
 
 
 def quotes(cards: Iterable[Card], text: str) -> dict[int, str]:

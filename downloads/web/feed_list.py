@@ -8,10 +8,11 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from downloads.library.models import Card, CardQuerySet, Feed
+from downloads.library.search import of_subscription
 from downloads.models import Download
 from downloads.rules.sealing import Unreadable
 from downloads.rules.states import Result
-from downloads.subscriptions.models import SeenEntry, Subscription
+from downloads.subscriptions.models import Subscription
 from downloads.web.library_list import LibraryQuery
 
 if TYPE_CHECKING:
@@ -31,8 +32,7 @@ def cards_of(feed: Feed, among: CardQuerySet) -> CardQuerySet:
     """
     cards = among.visible_to(feed.owner).filter(missing_at=None)
     if feed.subscription is not None:
-        seen = SeenEntry.objects.filter(subscription=feed.subscription, download__isnull=False)
-        cards = cards.filter(entry__download__in=seen.values("download"))
+        cards = cards.filter(of_subscription(feed.owner, feed.subscription.pk))
     selected = LibraryQuery.parse(feed.filters).select(cards, reader=feed.owner)
     return selected.order_by("-dated_at", "-entry_id")
 
@@ -62,8 +62,8 @@ def address_of(feed: Feed, request: HttpRequest) -> str | None:
     return request.build_absolute_uri(reverse("feed", args=[token]))
 
 
-# States of entries, which a podcast cannot say.
-NOT_OF_A_FEED = frozenset({"watched", "missing", "pinned"})
+# States of entries, which a podcast cannot say; and what a feed has a column for.
+NOT_OF_A_FEED = frozenset({"watched", "missing", "pinned", "subscription"})
 
 
 def make(

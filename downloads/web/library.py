@@ -12,6 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 from downloads.library import search
 from downloads.library.models import Card, CardQuerySet, Position
 from downloads.models import PublishedFile
+from downloads.subscriptions.models import Subscription
 from downloads.web.library_list import LibraryQuery, page_of
 from downloads.web.library_view import library_view, marked_in_words, pinned_in_words
 from downloads.web.requests import SignedInRequest, next_path, numbers_in, visible
@@ -32,9 +33,9 @@ def library(request: SignedInRequest) -> HttpResponse:
     query = LibraryQuery.parse(request.GET.dict())
     page = page_of(for_page(request), query, reader=request.user)
     missing = Card.objects.visible_to(request.user).filter(missing_at__isnull=False).count()
-    title = _title_of(request, query.list)
+    titles = _titles_of(request, query)
     quotes = search.quotes(page.cards, query.text)
-    context = library_view(query, page, quotes=quotes, list_title=title, missing=missing)
+    context = library_view(query, page, quotes=quotes, titles=titles, missing=missing)
     return render(request, "downloads/library.html", context)
 
 
@@ -82,9 +83,14 @@ def for_page(request: SignedInRequest) -> CardQuerySet:
     return joined.prefetch_related(Prefetch("entry__files", queryset=files))
 
 
-def _title_of(request: SignedInRequest, correlation_id: str) -> str:
-    """Return the title of a list that the user may see; "" when there is none."""
-    if not correlation_id:
-        return ""
-    lists = visible(request).filter(correlation_id=correlation_id)
-    return lists.values_list("title", flat=True).first() or ""
+def _titles_of(request: SignedInRequest, query: LibraryQuery) -> dict[str, str]:
+    """Return the titles of the list and the subscription that are filters, if the user may see
+    them."""
+    titles = {}
+    if query.list:
+        lists = visible(request).filter(correlation_id=query.list)
+        titles["list"] = lists.values_list("title", flat=True).first() or ""
+    if query.subscription:
+        among = Subscription.objects.visible_to(request.user)
+        titles["subscription"] = str(among.filter(pk=query.subscription).first() or "")
+    return titles

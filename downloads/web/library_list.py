@@ -66,7 +66,7 @@ COLUMNS = {
     "uploader": "uploader",
     "list": "listed_in__correlation_id",
 }
-FILTERS = (*COLUMNS, "watched", "missing", "pinned")
+FILTERS = (*COLUMNS, "subscription", "watched", "missing", "pinned")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +78,7 @@ class LibraryQuery:
     site: str = ""
     uploader: str = ""
     list: str = ""
+    subscription: str = ""  # the number of one
     watched: str = ""  # one of Watched: how far the reader is
     missing: str = ""  # "1": only those of which files were removed outside vnsite
     pinned: str = ""  # "1": only those
@@ -96,13 +97,14 @@ class LibraryQuery:
             return parameters.get(name, "").replace("\0", "").strip()[:MAX_TEXT_LENGTH]
 
         kind, sort, look = text_of("kind"), text_of("sort"), text_of("view")
-        watched = text_of("watched")
+        watched, subscription = text_of("watched"), text_of("subscription")
         return cls(
             text=text_of("q"),
             kind=kind if kind in list(Kind) else "",
             site=text_of("site"),
             uploader=text_of("uploader"),
             list=text_of("list"),
+            subscription=subscription if _is_number(subscription) else "",
             watched=watched if watched in list(Watched) else "",
             missing="1" if text_of("missing") else "",
             pinned="1" if text_of("pinned") else "",
@@ -152,6 +154,8 @@ class LibraryQuery:
         """Return the cards that filters and search let through, of all pages."""
         named = {column: str(getattr(self, name)) for name, column in COLUMNS.items()}
         conditions = [Q(**{column: value}) for column, value in named.items() if value]
+        if self.subscription:
+            conditions.append(search.of_subscription(reader, int(self.subscription)))
         if self.watched:
             conditions.append(search.watched_by(reader, Watched(self.watched)))
         if self.missing:
@@ -199,6 +203,10 @@ def key_of(card: Card, sort: Sort) -> str:
     if isinstance(value, datetime):
         value = (value - EPOCH) // timedelta(microseconds=1)
     return f"{value}{BETWEEN}{card.pk}"
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and int(text) <= MAX_NUMBER
 
 
 def _columns(order: Order, *, backwards: bool) -> Iterator[str]:

@@ -134,15 +134,15 @@ class Chip(NamedTuple):
     address: str  # of the page without it
 
 
-def chips(query: LibraryQuery, *, list_title: str) -> list[Chip]:
-    """Return what narrows the page. `list_title`: of the list that is a filter; "": of none."""
+def chips(query: LibraryQuery, *, titles: Mapping[str, str]) -> list[Chip]:
+    """Return what narrows the page. `titles`: of filters that stand for something with a title."""
     first = query.first_page
     parts = search.read(query.text)
     found = [
         Chip(part.text, part.fault, replace(first, text=parts.without(index)).address)
         for index, part in enumerate(parts.parts)
     ]
-    words = {**query.filters, **({"list": list_title or query.list} if query.list else {})}
+    words = {name: titles.get(name) or value for name, value in query.filters.items()}
     for name in ("kind", "watched"):  # have controls of their own
         words.pop(name, None)
     if query.missing:
@@ -262,13 +262,13 @@ def library_view(
     page: LibraryPage,
     *,
     quotes: Mapping[int, str],
-    list_title: str = "",
+    titles: Mapping[str, str],
     missing: int = 0,
 ) -> dict[str, object]:
     """Say what the page shows: the cards, the controls, and the pages beside this one.
 
-    `quotes`: of subtitles, by the keys of cards. `missing`: how many entries of the reader lack
-    files.
+    `quotes`: of subtitles, by the keys of cards. `titles`: see `chips`. `missing`: how many entries
+    of the reader lack files.
     """
     first = query.first_page
     kinds: Iterable[tuple[str, str]] = [("", gettext("Everything"))]
@@ -281,7 +281,7 @@ def library_view(
         "query": query,
         "cards": [CardView(card, query, quotes.get(card.pk, "")) for card in page.cards],
         "page": page,
-        "chips": chips(query, list_title=list_title),
+        "chips": chips(query, titles=titles),
         "sorts": [Choice(each, gettext(SORTS[each]), "", each is query.sort) for each in Sort],
         "kinds": [Choice(kind, label, "", kind == query.kind) for kind, label in kinds],
         "watched": [Choice(each, label, "", each == query.watched) for each, label in watched],

@@ -3,16 +3,20 @@
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from django.conf import settings
-from django.db.models import Count, Sum
-from django.utils.translation import gettext
+from django.db.models import Case, Count, Sum, When
+from django.utils import timezone
+from django.utils.translation import gettext, gettext_noop
 
 from downloads.diagnostics.stats import nearest_existing
 from downloads.library.models import UNDOABLE, Card, CardQuerySet, Removal
 from downloads.models import Quota
+from downloads.models.search import instant_of
 from downloads.rules.words import say_number
+from downloads.subscriptions.models import SeenEntry, Subscription
 from downloads.web.format import size
 from downloads.web.library_list import LibraryQuery, Sort, page_of
 from downloads.web.library_view import CardView
@@ -20,7 +24,14 @@ from downloads.web.library_view import CardView
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-MOST = 20  # of the largest, of the oldest, of the uploaders
+MOST = 20  # of the largest, of the oldest, and of each kind of group
+# With the days that the oldest of them is in the library; 0: as long as there is a library.
+AGES = (
+    (gettext_noop("The last 7 days"), 7),
+    (gettext_noop("8 to 30 days"), 30),
+    (gettext_noop("31 days to a year"), 365),
+    (gettext_noop("More than a year"), 0),
+)
 
 
 class Part(NamedTuple):
@@ -33,11 +44,18 @@ class Part(NamedTuple):
     share: str
 
 
-class Uploader(NamedTuple):
+class Group(NamedTuple):
+    """Entries that have something in common."""
+
     name: str
-    entries: str
+    entries: str  # how many, in words
     size: str
-    address: str
+    address: str  # of the page with all of them
+
+
+class Sums(NamedTuple):
+    number: int
+    total_bytes: int
 
 
 class QuotaView(NamedTuple):
@@ -57,7 +75,7 @@ class Storage:
 
     parts: list[Part]  # of the disk; none when it does not answer
     quota: QuotaView | None  # of the reader; None: they have none
-    uploaders: list[Uploader]
+    groups: list[tuple[str, list[Group]]]  # each with its heading
     lists: list[CardList]
 
     @classmethod
@@ -73,7 +91,7 @@ class Storage:
         return cls(
             parts=_parts(),
             quota=_quota_of(user),
-            uploaders=_uploaders(Card.objects.visible_to(user)),
+            groups=[(heading, groups) for heading, groups in _groups(user) if groups],
             lists=lists,
         )
 
@@ -112,15 +130,56 @@ def _quota_of(user: "User") -> QuotaView | None:
     return QuotaView(min(100 * quota.used_bytes // quota.most_bytes, 100), words)
 
 
-def _uploaders(cards: CardQuerySet) -> list[Uploader]:
-    known = cards.exclude(uploader="").order_by().values("uploader")
-    rows = known.annotate(bytes=Sum("size_bytes"), number=Count("pk")).order_by("-bytes")[:MOST]
+def _groups(user: "User") -> list[tuple[str, list[Group]]]:
+    cards = Card.objects.visible_to(user).order_by()
     return [
-        Uploader(
-            name=row["uploader"],
-            entries=say_number("{number:,} entry", "{number:,} entries", number=row["number"]),
-            size=size(row["bytes"]),
-            address=LibraryQuery(uploader=row["uploader"]).address,
-        )
-        for row in rows
+        (gettext("By uploader"), _uploaders(cards)),
+        (gettext("By subscription"), _subscriptions(user)),
+        (gettext("By age"), _ages(cards)),
     ]
+
+
+def _uploaders(cards: CardQuerySet) -> list[Group]:
+    named = cards.exclude(uploader="").values_list("uploader")
+    rows = named.annotate(number=Count("*"), total=Sum("size_bytes")).order_by("-total")[:MOST]
+    return [_group(name, Sums(*sums), LibraryQuery(uploader=name)) for name, *sums in rows]
+
+
+def _subscriptions(user: "User") -> list[Group]:
+    """What two subscriptions have seen counts for both; what one fetches is its owner's."""
+    own = Subscription.objects.visible_to(user)
+    seen = SeenEntry.objects.filter(subscription__in=own, download__entry__card__isnull=False)
+    total = Sum("download__entry__card__size_bytes")
+    sums = seen.order_by().values_list("subscription").annotate(number=Count("pk"), total=total)
+    rows = list(sums.order_by("-total")[:MOST])
+    names = own.in_bulk([key for key, *_ in rows])
+    return [
+        _group(str(names[key]), Sums(*sums), LibraryQuery(subscription=str(key)))
+        for key, *sums in rows
+        if key in names  # it was deleted meanwhile
+    ]
+
+
+def _ages(cards: CardQuerySet) -> list[Group]:
+    """Group entries by how long they are in the library; days begin as those of the search do."""
+    today = timezone.localdate()
+    days = [today - timedelta(days=days) for _, days in AGES if days]
+    of_age = [When(added_at__gte=instant_of(day), then=number) for number, day in enumerate(days)]
+    ages = cards.annotate(age=Case(*of_age, default=len(days))).values_list("age")
+    sums = {
+        age: Sums(number, total)
+        for age, number, total in ages.annotate(number=Count("*"), total=Sum("size_bytes"))
+    }
+    found = []
+    for age, (label, _) in enumerate(AGES):
+        after = [f"after:{days[age]}"] if age < len(days) else []
+        before = [f"before:{days[age - 1]}"] if age else []
+        query = LibraryQuery(text=" ".join(after + before), sort=Sort.OLDEST)
+        if age in sums:
+            found.append(_group(gettext(label), sums[age], query))
+    return found
+
+
+def _group(name: str, sums: Sums, query: LibraryQuery) -> Group:
+    entries = say_number("{number:,} entry", "{number:,} entries", number=sums.number)
+    return Group(name, entries, size(sums.total_bytes), query.address)

@@ -97,12 +97,14 @@ class Migration(migrations.Migration):
                     models.Index(
                         models.OrderBy(models.F("added_at"), descending=True),
                         models.OrderBy(models.F("entry"), descending=True),
+                        models.F("size_bytes"),
                         name="card_added",
                     ),
                     models.Index(
                         models.F("owner"),
                         models.OrderBy(models.F("added_at"), descending=True),
                         models.OrderBy(models.F("entry"), descending=True),
+                        models.F("size_bytes"),
                         name="card_own_added",
                     ),
                     models.Index(
@@ -145,7 +147,10 @@ class Migration(migrations.Migration):
                         models.OrderBy(models.F("entry"), descending=True),
                         name="card_own_large",
                     ),
-                    models.Index(fields=["uploader", "owner"], name="card_uploader"),
+                    models.Index(fields=["uploader", "owner", "size_bytes"], name="card_uploader"),
+                    models.Index(
+                        fields=["owner", "uploader", "size_bytes"], name="card_own_uploader"
+                    ),
                     models.Index(fields=["site", "owner"], name="card_site"),
                     models.Index(fields=["kind", "owner"], name="card_kind_owner"),
                     models.Index(
