@@ -25,7 +25,7 @@ from downloads.web.library_view import FILMS
 from downloads.web.podcast import CHAPTERS_TYPE, Episode, podcast
 
 MAX_EPISODES = 500
-FORMAT = 1  # to be counted up when the same rows make another document
+FORMAT = 2  # to be counted up when the same rows make another document
 SERVED = (*FILMS, Role.THUMBNAIL)
 PICTURES = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp"}
 BY_APPLE = ("image/jpeg", "image/png")  # these before others
@@ -157,6 +157,7 @@ class _Addresses:
             enclosure=Enclosure(address, str(film.size), film.media_type),
             image=self._image(card),
             chapters=self._of("feed_chapters", correlation_id) if card.chapters else "",
+            marks=[(each["start_time"], each["title"]) for each in card.chapters],
         )
 
     def _image(self, card: Card) -> str:

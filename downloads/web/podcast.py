@@ -1,10 +1,13 @@
-"""A podcast as RSS 2.0, with the tags of Apple and of the podcast namespace. Values only."""
+"""A podcast as RSS 2.0, with the tags of Apple, of the podcast namespace, and Podlove's chapters.
+
+Chapters stand there twice, since clients know one form or the other. Values only."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from xml.sax.xmlreader import AttributesImpl
 
 from django.utils.feedgenerator import Enclosure, Rss201rev2Feed
 from django.utils.xmlutils import SimplerXMLGenerator
@@ -12,6 +15,7 @@ from django.utils.xmlutils import SimplerXMLGenerator
 NAMESPACES = {
     "xmlns:itunes": "http://www.itunes.com/dtds/podcast-1.0.dtd",
     "xmlns:podcast": "https://podcastindex.org/namespace/1.0",
+    "xmlns:psc": "http://podlove.org/simple-chapters",
 }
 CATEGORY = "TV & Film"  # of Apple's list
 AUTHOR = "vnsite"
@@ -36,6 +40,7 @@ class Episode:
     enclosure: Enclosure
     image: str
     chapters: str
+    marks: Sequence[tuple[float, str]]  # second and title of each chapter
 
 
 class _Podcast(Rss201rev2Feed):
@@ -64,6 +69,12 @@ class _Podcast(Rss201rev2Feed):
         if item["chapters"]:
             chapters = {"url": item["chapters"], "type": CHAPTERS_TYPE}
             handler.addQuickElement("podcast:chapters", None, chapters)
+        if item["marks"]:
+            handler.startElement("psc:chapters", AttributesImpl({"version": "1.2"}))
+            for seconds, title in item["marks"]:
+                mark = {"start": _normal_play_time(seconds), "title": _text(title)}
+                handler.addQuickElement("psc:chapter", None, mark)
+            handler.endElement("psc:chapters")
 
 
 def podcast(
@@ -98,8 +109,16 @@ def podcast(
             seconds=each.seconds,
             image=each.image,
             chapters=each.chapters,
+            marks=each.marks,
         )
     return document.writeString("utf-8").encode()
+
+
+def _normal_play_time(seconds: float) -> str:
+    """Write a time as RFC 2326, section 3.6, has it: 01:01:01.500."""
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(int(minutes), 60)
+    return f"{hours:02}:{minutes:02}:{rest:06.3f}"
 
 
 def _text(text: str) -> str:

@@ -33,6 +33,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
 ITUNES = "{http://www.itunes.com/dtds/podcast-1.0.dtd}"
 PODCAST = "{https://podcastindex.org/namespace/1.0}"
+PODLOVE = "{http://podlove.org/simple-chapters}"
 ATOM = "{http://www.w3.org/2005/Atom}"
 SITE = "https://videos.example.org"
 CHAPTERS = [{"start_time": 0, "title": "Begin"}, {"start_time": 61.5, "title": "End"}]
@@ -133,6 +134,9 @@ OF_AN_ITEM: list[Rule] = [
     (f"{ITUNES}image", "href", "Apple: JPEG or PNG", is_picture),
     (f"{ITUNES}author", "", "Apple: who made it", "Ada".__eq__),
     (f"{PODCAST}chapters", "url", "Podcast namespace: an address", is_address),
+    (f"{PODLOVE}chapters", "version", "Podlove Simple Chapters", "1.2".__eq__),
+    (f"{PODLOVE}chapters/*[2]", "start", "RFC 2326: normal play time", "00:01:01.500".__eq__),
+    (f"{PODLOVE}chapters/*[2]", "title", "Podlove Simple Chapters", "End".__eq__),
     (f"{PODCAST}chapters", "type", "Podcast namespace", "application/json+chapters".__eq__),
 ]
 
