@@ -150,7 +150,8 @@ class Config(BaseSettings):
     )
     library_names: str = Field(
         path_template.DEFAULT,
-        description="a name of {title}, {site}, {date} and always {id}, in folders or not",
+        description="a name of {title}, {site} or {uploader}, {date}, {year} and always {id},"
+        " in folders or not",
     )
     extractors_update: Literal["off", "check", "auto"] = Field(
         "check", description="off, check or auto"

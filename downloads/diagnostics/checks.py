@@ -179,7 +179,9 @@ def _example(template: str) -> str:
         say("The title of a video"),
         "0123456789ab",
         site="video.example.org",
+        uploader=say("The uploader"),
         date=f"{timezone.now():%Y-%m-%d}",
+        year=f"{timezone.now():%Y}",
         template=template,
     )
 

@@ -13,7 +13,7 @@ import regex
 from downloads.rules import path_template
 
 MAX_NAME_BYTES = 200
-MAX_SITE_BYTES = 50
+MAX_SITE_BYTES = 50  # and of an uploader
 MAX_FOLDER_BYTES = 50
 MAX_PATH_BYTES = 250  # of folders and entry; a row holds 255 characters
 NOT_IN_NAMES = str.maketrans(dict.fromkeys('/\\:*?"<>|', "_"))
@@ -156,20 +156,25 @@ def entry_name(
     correlation_id: str,
     *,
     site: str = "",
+    uploader: str = "",
     date: str = "",
+    year: str = "",
     template: str = path_template.DEFAULT,
     copy: int = 1,
     max_bytes: int = MAX_NAME_BYTES,
 ) -> str:
     """Return the path of an entry by a template, with ` (2)` and so on for further copies.
 
-    The title is cut when a name, of which `max_bytes` is the limit, would be too long. Raises
-    InvalidTemplate.
+    The title is cut when a name, of which `max_bytes` is the limit, would be too long. Without an
+    uploader the site stands in its place. Raises InvalidTemplate.
     """
+    safe_site = safe_name(site, fallback="site", max_bytes=MAX_SITE_BYTES)
     known = {
         "id": correlation_id,
-        "site": safe_name(site, fallback="site", max_bytes=MAX_SITE_BYTES),
+        "site": safe_site,
+        "uploader": safe_name(uploader, fallback=safe_site, max_bytes=MAX_SITE_BYTES),
         "date": date,
+        "year": year,
     }
     folders, last = path_template.split(template)
     filled = [folder.format(title=title, **known) for folder in folders]

@@ -3,7 +3,8 @@
 import re
 from string import Formatter
 
-FIELDS = frozenset({"title", "id", "site", "date"})
+FIELDS = frozenset({"title", "id", "site", "uploader", "date", "year"})
+LONG = frozenset({"site", "uploader"})  # a name has room for one of them beside the title
 DEFAULT = "{title} [{id}]"
 MAX_LITERAL_BYTES = 40
 MAX_FOLDERS = 2
@@ -54,6 +55,8 @@ def _parts_of(template: str) -> list[tuple[str, str]]:
         raise InvalidTemplate("its fields take no format")
     if len(fields) != len(set(fields)):
         raise InvalidTemplate("no field may be in a name twice")
+    if set(fields) >= LONG:
+        raise InvalidTemplate("{site} and {uploader} do not fit into one name")
     literals = "".join(literal for literal, _, _, _ in found)
     if len(literals.encode()) > MAX_LITERAL_BYTES:
         raise InvalidTemplate(f"it has more than {MAX_LITERAL_BYTES} bytes beside its fields")

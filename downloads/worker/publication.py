@@ -156,17 +156,22 @@ def _decide(
     **also: Any,
 ) -> None:
     """Write the name of the entry; `also`: see `Download.decide_to_publish`."""
+    download = row.download
+    said = download.media | known.get("media", {})
+    date = f"{download.created_at:%Y-%m-%d}"
     name = entry_name(
         manifest["title"],
-        row.download.correlation_id,
-        site=row.download.site,
-        date=f"{row.download.created_at:%Y-%m-%d}",
+        download.correlation_id,
+        site=download.site,
+        uploader=said.get("uploader") or said.get("channel") or "",
+        date=date,
+        year=(said.get("uploaded_at") or date)[:4],
         template=settings.VNSITE.library_names,
         copy=copy,
         max_bytes=_max_name_bytes(),
     )
     columns = {**known, "library_path": name}
-    decide = partial(row.download.decide_to_publish, manifest=manifest, **also, **columns)
+    decide = partial(download.decide_to_publish, manifest=manifest, **also, **columns)
     row.write(decide, **columns)
 
 

@@ -220,6 +220,26 @@ def test_folders_have_safe_names_too(title: str, site: str) -> None:
     assert len(path.encode()) <= 255
 
 
+@given(titles, titles)
+def test_with_an_uploader_a_name_is_no_longer(title: str, uploader: str) -> None:
+    template = "{date} {year} {title} ({uploader}) [{id}]"
+
+    name = names.entry_name(
+        title,
+        IDENTIFIER,
+        uploader=uploader,
+        date="2026-01-31",
+        year="2020",
+        template=template,
+        max_bytes=143,
+    )
+
+    assert name.startswith("2026-01-31 2020 ")
+    assert name.endswith(f") [{IDENTIFIER}]")
+    assert len(name.encode()) <= 143
+    assert Path(name).name == name
+
+
 @given(titles, titles, st.sampled_from([60, 143, 200]))
 def test_an_entry_is_named_by_the_template(title: str, site: str, most: int) -> None:
     name = names.entry_name(

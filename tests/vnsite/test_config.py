@@ -226,6 +226,7 @@ def test_the_header_of_a_users_name_is_one_that_says_nothing_else(
         load_config()
 
 
+NAMES = "a name of {title}, {site} or {uploader}, {date}, {year} and always {id}"
 BAD = [
     ("DATABASE_URL", "mysql://h/n", "sqlite:///PATH or postgres://"),
     ("DATABASE_URL", "sqlite:///", "sqlite:///PATH or postgres://"),
@@ -279,8 +280,9 @@ BAD = [
     ("LIBRARY_MODE", "rw-r--r--", "an octal mode from 0600 to 0666"),
     ("EXTRACTORS_UPDATE", "daily", "off, check or auto"),
     ("EXTRACTORS_INDEX", "pypi.org", "the address of a package index, https://HOST/PATH/"),
-    ("LIBRARY_NAMES", "{title}", "a name of {title}, {site}, {date} and always {id}"),
-    ("LIBRARY_NAMES", "{title} {id} {name}", "a name of {title}, {site}, {date} and always {id}"),
+    ("LIBRARY_NAMES", "{title}", NAMES),
+    ("LIBRARY_NAMES", "{site} {uploader} {id}", NAMES),
+    ("LIBRARY_NAMES", "{title} {id} {name}", NAMES),
 ]
 
 

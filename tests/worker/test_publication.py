@@ -134,6 +134,28 @@ def test_the_entry_is_named_by_the_template(downloading: Download) -> None:
     assert invariants.check() == []
 
 
+@pytest.mark.parametrize(
+    ("media", "folders"),
+    [
+        ({"uploader": "A/B", "uploaded_at": "2020-02-03T00:00:00+00:00"}, "A_B/2020"),
+        ({"channel": "A channel"}, "A channel/{now}"),
+        ({}, "example.org/{now}"),
+    ],
+)
+def test_a_folder_of_the_uploader_and_one_of_the_year(
+    downloading: Download, media: dict[str, str], folders: str
+) -> None:
+    downloading.note(media=media)
+    template = "{uploader}/{year}/{title} [{id}]"
+    with override_settings(VNSITE=settings.VNSITE.model_copy(update={"library_names": template})):
+        publish(row_whose_looks_take(downloading, 0))
+
+    name = f"v [{downloading.correlation_id}]"
+    expected = folders.format(now=downloading.created_at.year)
+    assert downloading.library_path == f"{expected}/{name}"
+    assert invariants.check() == []
+
+
 def test_names_are_as_long_as_the_library_takes(downloading: Download, tmp_path: Path) -> None:
     root = settings.VNSITE.media_root
     long = replace(fetched(downloading), title="\u65e5" * 200)
