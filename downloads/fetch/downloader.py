@@ -29,6 +29,7 @@ from downloads.fetch.mending import mend
 from downloads.fetch.packing import Packing
 from downloads.fetch.parallel import AT_ONCE
 from downloads.fetch.pieces import Pieces, wanted_by
+from downloads.fetch.programs import remembered
 from downloads.fetch.protocol import Job
 from downloads.fetch.read_limits import Pages, name_as_media, refuse_too_much
 from downloads.fetch.recipe import Recipe, recipe
@@ -42,6 +43,7 @@ OUTPUT_NAME = "media"
 RETRIES = 3
 # A connection may be silent for nearly as long as a download may: then it is the one that says so.
 SILENCE_SHARE = 0.9
+PROGRAMS = "programs.json"  # beside what extractors need
 NOWHERE = "https://vnsite.invalid/video.mp4"
 # A video that is processed once, up to the fetching, to have all that this needs compiled.
 REHEARSAL = {
@@ -262,7 +264,7 @@ def build(*, deno: Path | None = None, needs: Path | None = None) -> Downloader:
     """A downloader with all that is the same for every download, and its caches warm.
 
     `deno`: the JavaScript runtime; None: there is none. `needs`: a file for what extractors need
-    of a URL, None: that is found out anew.
+    of a URL, with one beside it for the versions of ffmpeg; None: both are found out anew.
     """
     ffmpeg = find_ffmpeg()
     mend()
@@ -303,7 +305,8 @@ def _warm_up(downloader: Downloader) -> None:
     downloader.get_info_extractor("Generic")  # imports a fifth of yt-dlp
     downloader.warm_connections()
     processor = FFmpegPostProcessor(downloader)
-    _ = processor.available, processor.probe_available
+    with remembered(downloader.needs.with_name(PROGRAMS) if downloader.needs else None):
+        _ = processor.available, processor.probe_available
     usual = recipe(DownloadOptions(), has_ffmpeg=processor.available)
     downloader.build_format_selector(usual.params["format"])
     # Every date of a video is tried with some fifty formats; Python remembers five of them.

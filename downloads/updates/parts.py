@@ -38,6 +38,9 @@ PARTS = {
     "yt_dlp.postprocessor.FFmpegPostProcessor._ffmpeg_location": (
         "another ffmpeg than the chosen one would run"
     ),
+    "yt_dlp.postprocessor.ffmpeg._get_exe_version_output": (
+        "each start would wait for ffmpeg to tell its version"
+    ),
     "yt_dlp.postprocessor.FFmpegMetadataPP._get_metadata_opts": (
         "title and author could not be written into the file"
     ),

@@ -19,6 +19,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from downloads import actions
 from downloads.accounts import tokens
+from downloads.api.operations import api
 from downloads.models import Download, IdempotentAnswer, Progress, Transition, retention
 from downloads.rules.errors import ErrorClass
 from downloads.rules.options import OPTIONS, DownloadOptions
@@ -1015,3 +1016,16 @@ def test_openapi_describes_every_option_with_its_type(caller: Caller, name: str)
 
 def test_there_is_no_page_that_loads_scripts_from_elsewhere(caller: Caller) -> None:
     assert caller.get("/docs").status_code == 404
+
+
+def test_all_operations_share_the_model_of_an_answer() -> None:
+    operations = [
+        operation
+        for _, router in api._routers
+        for view in router.path_operations.values()
+        for operation in view.operations
+    ]
+    refusals = [each.response_models[401] for each in operations if 401 in each.response_models]
+
+    assert len(refusals) > 60
+    assert len(set(refusals)) == 1
