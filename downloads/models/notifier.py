@@ -18,11 +18,12 @@ from django.db import DEFAULT_DB_ALIAS, Error, OperationalError, connection, con
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 # SQLite's counter moves a moment after the write of which the kernel tells, and commits come in
-# flocks: both are looked for a few times, less and less often.
+# flocks: both are looked for a few times, less and less often. A commit is several writes, and so
+# the kernel is not listened to in the first of these pauses.
 STIRRED_POLL_SECONDS = 0.001
 BUSY_POLL_SECONDS = 0.005
-# Then the kernel tells of the next write. Where it does not, it is looked for so often: waking up
-# for a look costs 0.1 to 0.2 ms of CPU, so that twenty looks a second are 0.4 % of a core.
+# Then only the kernel tells of the next write. Where it does not, it is looked for so often: waking
+# up for a look costs 0.1 to 0.2 ms of CPU, so that twenty looks a second are 0.4 % of a core.
 BLIND_POLL_SECONDS = 0.05
 # A file system that tells of no writes, though it promised to, makes nobody wait for longer.
 DOUBT_SECONDS = 1.0
@@ -125,12 +126,13 @@ class SqliteDoorbell:
 
     def _was_interrupted(self, seconds: float) -> bool:
         """Sleep until it is time for a look, or somebody writes; return whether interrupted."""
-        if self._pause < BLIND_POLL_SECONDS:
-            pause, self._pause = self._pause, 2 * self._pause
-            return self._waker.was_interrupted(min(pause, seconds))
-        if self._writes is None:
-            return self._waker.was_interrupted(min(BLIND_POLL_SECONDS, seconds))
-        if self._waker.was_interrupted(min(DOUBT_SECONDS, seconds), self._writes):
+        pause, is_short = self._pause, self._pause < BLIND_POLL_SECONDS
+        if is_short:
+            self._pause = 2 * pause
+        if self._writes is None or pause <= BUSY_POLL_SECONDS:
+            return self._waker.was_interrupted(min(pause, BLIND_POLL_SECONDS, seconds))
+        patience = min(pause if is_short else DOUBT_SECONDS, seconds)
+        if self._waker.was_interrupted(patience, self._writes):
             return True
         with contextlib.suppress(BlockingIOError):
             os.read(self._writes, 65536)
