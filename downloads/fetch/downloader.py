@@ -29,11 +29,11 @@ from downloads.fetch.mending import mend
 from downloads.fetch.packing import Packing
 from downloads.fetch.parallel import AT_ONCE
 from downloads.fetch.pieces import Pieces, wanted_by
-from downloads.fetch.programs import remembered
 from downloads.fetch.protocol import Job
 from downloads.fetch.read_limits import Pages, name_as_media, refuse_too_much
 from downloads.fetch.recipe import Recipe, recipe
 from downloads.fetch.resume import Resume, strong_etag
+from downloads.fetch.versions import remembered
 from downloads.rules.options import DownloadOptions
 from downloads.rules.states import Phase
 from downloads.sandbox.guard import PolicyBlocked

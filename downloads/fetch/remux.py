@@ -19,6 +19,7 @@ from downloads.fetch.verify import (
 )
 from downloads.rules.states import Phase, Role
 
+USUAL = "mp4"  # when the options of a retry do not say which
 STREAMS = ["-map", "0:V:0", "-map", "0:a?", "-c", "copy"]  # V: a picture that is no cover
 # An MP4 of HEVC is not played by Apple's players under the other name that it may have.
 NAMED = {"hevc": ["-tag:v", "hvc1"]}
@@ -27,14 +28,15 @@ IN_FRONT = ["-movflags", "+faststart"]  # the index: it plays before all of it h
 
 def remuxed(downloader: Any, job: Job, *, enter: Callable[[Phase], None]) -> Fetched:
     """Write the film of a job into its directory, in the container of its options; nothing is
-    fetched. What lies beside the film is copied.
+    fetched, and no other option counts. What lies beside the film is copied.
 
     Raises DoesNotFit when the container does not hold the streams, PostProcessingError when ffmpeg
     fails or is missing, and Incomplete when what it made is shorter than the film.
     """
     enter(Phase.POST_PROCESSING)
     film, directory = Path(job.film), Path(job.directory)
-    container = job.options["container"]
+    wished = job.options["container"]
+    container = USUAL if wished == "auto" else wished
     target = directory / f"film.{container}"
     with film.open("rb") as file:  # others may have linked it
         streams = streams_of(file, size=film.stat().st_size)

@@ -408,7 +408,8 @@ class AttemptRun:
         except CancelWasAsked:
             self._end(endings.after_request(StopRequest.CANCEL, self._facts()))
         else:
-            self.row.ask(partial(Site.objects.answered, self.download.site))
+            if not self.download.remux_of:
+                self.row.ask(partial(Site.objects.answered, self.download.site))
             self._clean(Outcome.COMPLETED)
 
     def _fail(
@@ -473,6 +474,8 @@ class AttemptRun:
 
     def _judge_site(self, ending: Ending, failure: Failure) -> None:
         """Count the end of this attempt for or against its site, in the transaction of its move."""
+        if self.download.remux_of:  # that was not asked
+            return
         match ending.verdict:
             case Verdict.ANSWERS:
                 Site.objects.answered(self.download.site)

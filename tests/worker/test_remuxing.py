@@ -10,9 +10,12 @@ import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
 
+from downloads import actions
 from downloads.diagnostics import invariants
 from downloads.library.remuxing import remux
-from downloads.models import Download, Thumbnail, user_actor
+from downloads.models import Download, Site, Thumbnail, user_actor
+from downloads.rules.errors import ErrorClass
+from downloads.rules.options import DownloadOptions
 from downloads.rules.states import Result, State
 from tests.helpers.choices import TITLE, Choices
 from tests.helpers.media_server import MediaServer
@@ -116,6 +119,35 @@ def test_what_lies_beside_the_film_and_what_was_said_of_it_come_along(
     assert (
         Thumbnail.objects.get(download=made).content == Thumbnail.objects.get(download=kept).content
     )
+
+
+def test_it_says_nothing_of_the_site_that_it_does_not_ask(
+    kept: Download, run: Run, user: User
+) -> None:
+    Site.objects.refused(kept.site, ErrorClass.FORBIDDEN, retry_after_seconds=None)
+    gone = remux(kept, actor=user_actor(user)).download
+    Download.objects.filter(pk=gone.pk).update(remux_of="nothing")
+    made = remux(kept, actor=user_actor(user)).download
+
+    run()
+
+    made.refresh_from_db()
+    gone.refresh_from_db()
+    assert (made.outcome, gone.outcome) == ("completed", "failed")
+    assert Site.objects.get(host=kept.site).failures == 1
+
+
+def test_a_retry_without_a_container_makes_the_usual_one(
+    kept: Download, run: Run, user: User
+) -> None:
+    made = remux(kept, actor=user_actor(user)).download
+    actions.cancel(made, actor="test")
+    actions.retry(made, actor="test", options=DownloadOptions())
+
+    run()
+
+    made.refresh_from_db()
+    assert (made.outcome, made.media["container"]) == ("completed", "mp4")
 
 
 def test_a_film_that_is_gone_by_then_is_said(kept: Download, run: Run, user: User) -> None:
