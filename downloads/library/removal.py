@@ -6,7 +6,7 @@ step for all processes of a machine (`trash.locked`).
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -28,7 +28,7 @@ from downloads.models import Download, LibraryEntry, PublishedFile, short_transa
 logger = logging.getLogger(__name__)
 
 UNDO = timedelta(days=1)
-BATCH = 50  # removals of one look
+BATCH = 50  # removals that are read at once
 
 
 class Exact(DjangoJSONEncoder):
@@ -133,32 +133,46 @@ def _bring_back(removal: Removal, *, is_recorded: bool) -> None:
 
 
 def empty(removals: RemovalQuerySet) -> int:
-    """Remove the files of removals that could still be undone, for good; return the bytes freed."""
+    """Remove the files of removals that could still be undone, for good; return the bytes freed.
+
+    Raises OSError.
+    """
+    return sum(_empty(removal) for removal in list(_light(removals.filter(step__in=UNDOABLE))))
+
+
+def _empty(removal: Removal) -> int:
     freed = 0
-    for removal in list(_light(removals.filter(step__in=UNDOABLE))):
-        with trash.locked(settings.VNSITE.media_root):
-            if Removal.objects.filter(pk=removal.pk, step__in=UNDOABLE).update(step=Step.EMPTYING):
-                removal.refresh_from_db()
-                _put_away(removal)
-                freed += removal.size_bytes
-        finish(removal)
+    with trash.locked(settings.VNSITE.media_root):
+        if Removal.objects.filter(pk=removal.pk, step__in=UNDOABLE).update(step=Step.EMPTYING):
+            removal.refresh_from_db()
+            _put_away(removal)
+            freed = removal.size_bytes
+    finish(removal)
     return freed
 
 
-def tend(now: datetime | None = None) -> bool:
+def tend(now: datetime | None = None) -> None:
     """Carry on what somebody was killed at, and empty what nobody wants back any more.
 
-    Returns whether there may be more to do.
+    What the disk refuses is logged, holds up nothing else, and is tried again by the next call.
     """
-    begun = Removal.objects.filter(step__in=[Step.REMOVING, Step.EMPTYING])
-    begun_now = list(_light(begun)[:BATCH])
-    for removal in begun_now:
-        finish(removal)
     before = (now or timezone.now()) - UNDO
+    begun = Removal.objects.filter(step__in=[Step.REMOVING, Step.EMPTYING])
     due = Removal.objects.filter(step=Step.REMOVED, removed_at__lt=before)
-    keys = list(due.order_by("removed_at").values_list("pk", flat=True)[:BATCH])
-    empty(Removal.objects.filter(pk__in=keys))
-    return BATCH in (len(begun_now), len(keys))
+    for removals, carry_on in ((begun, finish), (due, _empty)):
+        for removal in _each(removals):
+            try:
+                carry_on(removal)
+            except OSError as error:
+                logger.warning("%s stays in the trash or on its way there: %s", removal.path, error)
+
+
+def _each(removals: RemovalQuerySet) -> Iterator[Removal]:
+    """Yield them in their order; those that change meanwhile are not missed, nor seen twice."""
+    last = 0
+    while batch := list(_light(removals.filter(pk__gt=last))[:BATCH]):
+        yield from batch
+        last = batch[-1].pk
 
 
 def finish(removal: Removal) -> None:

@@ -26,8 +26,7 @@ class Upkeep:
         else:  # what the site's quota is may be new
             quotas.look_at_all()
             self._knows_quotas = True
-        while removal.tend():
-            pass
+        removal.tend()
         if settings.VNSITE.media_root.is_dir():  # else its file system is not mounted
             self._keeping.step()
             self._look()

@@ -153,6 +153,28 @@ def test_one_who_was_killed_while_emptying_is_carried_on(user: User, shelve: She
     assert trash() == []
 
 
+def test_a_folder_that_the_disk_keeps_holds_up_nothing_else(
+    user: User, shelve: Shelve, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(removal, "BATCH", 1)
+    stuck, other = shelve(user, "Stuck"), shelve(user, "Other")
+    rows = [removal._take_rows(each.pk, actor="user:ursula") for each in (stuck, other)]
+    old, seen = take_out(shelve(user, "Old")), shelve(user, "Seen")
+    Removal.objects.filter(pk=old.pk).update(removed_at=timezone.now() - timedelta(days=2))
+    (folder(seen) / "clip.mp4").unlink()
+
+    assert rows[0]
+    with mounted(folder(rows[0]), "size=1m"):  # what is mounted cannot be moved
+        Upkeep().step()
+
+    steps = dict(Removal.objects.values_list("title", "step"))
+    assert steps == {"Stuck": Step.REMOVING, "Other": Step.REMOVED, "Old": Step.GONE}
+    assert Card.objects.get(pk=seen.pk).missing_at
+    assert "stays in the trash or on its way there" in caplog.text
+    Upkeep().step()
+    assert Removal.objects.get(title="Stuck").step == Step.REMOVED
+
+
 def test_a_folder_that_cannot_be_moved_stays_with_its_rows(user: User, shelve: Shelve) -> None:
     card = shelve(user)
     Path(settings.VNSITE.media_root, ".trash").write_text("in the way")
