@@ -248,3 +248,6 @@ def test_a_row_that_moves_on_while_it_is_fetched_is_not_left_behind(
 
     expect(row_of(other, only_download())).to_have_attribute("data-state", "cleaned")
     assert len(asked) > 1
+    # Else it goes on asking in the tests that follow, also a site that is gone by then.
+    other.unroute_all(behavior="wait")
+    other.context.close()
