@@ -25,6 +25,7 @@ from downloads.rules.states import State
 from tests.helpers.media_server import MediaServer
 from tests.helpers.processes import descendants
 from tests.helpers.scripted_site import Answer, Request, ScriptedSite
+from tests.helpers.searching import files_with
 from tests.helpers.site_proxy import SiteProxy
 from tests.helpers.waiting import wait_for
 from tests.helpers.worker import WorkerProcess, child_of, running_worker, submit, wait_for_state
@@ -279,15 +280,6 @@ def answers_about(download: Download, *, reader: User) -> str:
     answers = [client.get(path) for path in (*paths, f"/api/v1/sites/{HOST}/cookies")]
     assert {answer.status_code for answer in answers} == {200}
     return "".join(answer.content.decode() for answer in answers)
-
-
-def files_with(needle: bytes, *roots: Path) -> list[Path]:
-    return [
-        path
-        for root in roots
-        for path in root.rglob("*")
-        if path.is_file() and not path.is_symlink() and needle in path.read_bytes()
-    ]
 
 
 def test_a_cookie_is_in_its_own_child_and_nowhere_else(
