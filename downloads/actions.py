@@ -145,7 +145,7 @@ def retry(download: Download, *, actor: str, options: DownloadOptions | None = N
     if not download.is_retryable:
         ending = word_of(download.outcome or download.state)
         raise NotAllowed(download, say("It cannot be retried: it is {state}.", state=ending))
-    _refuse_when_too_many_wait(download)
+    refuse_when_too_many_wait(download)
     changed, columns = _changes(download, options)
     try:
         remove_directory(download)
@@ -207,7 +207,8 @@ def _refuse_when_added_again(download: Download) -> None:
         raise NotAllowed(download, say("It cannot be retried: its entry was added again."))
 
 
-def _refuse_when_too_many_wait(download: Download) -> None:
+def refuse_when_too_many_wait(download: Download) -> None:
+    """Raise NotAllowed when no more of a download's owner may wait."""
     limit = settings.VNSITE.user_waiting
     if download.owner is None or not limit:
         return

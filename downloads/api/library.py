@@ -37,9 +37,11 @@ class LibraryParameters(BaseModel):
     site: Text = ""
     uploader: Text = ""
     list: Text = Field("", description="The correlation id of a list")
-    subscription: int | None = Field(
-        None, ge=1, le=MAX_ID, description="The number of a subscription: what it has fetched"
-    )
+    subscription: Annotated[
+        Annotated[int, Field(ge=1, le=MAX_ID)] | None,
+        OrAbsent,
+        Field(description="The number of a subscription: what it has fetched"),
+    ] = None
     watched: Annotated[
         Watched | None, OrAbsent, Field(description="How far you are; unwatched: not to the end")
     ] = None

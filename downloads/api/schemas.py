@@ -48,6 +48,7 @@ COLUMNS = (
         "attempt",
         "tries",
         "max_attempts",
+        "remux_of",
     ),
     *("priority", "not_before", "paused_at", "created_at", "started_at", "finished_at"),
 )
@@ -470,7 +471,6 @@ def _values(download: Download, obstacles: Obstacles, became: Became | None) -> 
         "listing": ListingOut.of(download.listing, became) if became else None,
         "listed_in": download.listed_in.correlation_id if download.listed_in else None,
         "have": download.have.correlation_id if download.have else None,
-        "remux_of": download.remux_of or None,
         "owner": download.owner.get_username() if download.owner else None,
         "worker": download.worker.name if download.worker else None,
     }

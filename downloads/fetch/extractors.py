@@ -8,13 +8,11 @@ whose text is in the URL are asked. Their own `suitable` still decides.
 
 import ast
 import inspect
-import json
 import linecache
 import re
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from re import _constants, _parser  # type: ignore[attr-defined]  # private, but where patterns are taken apart
@@ -22,6 +20,8 @@ from typing import Any
 
 from yt_dlp.extractor import lazy_extractors
 from yt_dlp.extractor.lazy_extractors import LazyLoadExtractor
+
+from downloads.disk import kept
 
 ANYTHING = frozenset({""})
 NEARLY_EVERY_LINK = "https://www."
@@ -100,24 +100,14 @@ def _grams(needle: str) -> list[str]:
 
 def known_needs(path: Path) -> dict[str, list[str]]:
     """Return what `keep_needs` has written of this very yt-dlp by this very code, or nothing."""
-    with suppress(OSError, ValueError):
-        kept = json.loads(path.read_bytes())
-        if isinstance(kept, dict) and kept.get("of") == _fingerprint():
-            needs: dict[str, list[str]] = kept["needs"]
-            return needs
-    return {}
+    known = kept.read(path)
+    needs: dict[str, list[str]] = known.get("needs", {})
+    return needs if known.get("of") == _fingerprint() else {}
 
 
 def keep_needs(path: Path, needs: Mapping[str, Iterable[str]]) -> None:
-    """Write what extractors need into a file: to find it out takes a third of a start.
-
-    A file that cannot be written, or is torn by a power cut, only costs that time again.
-    """
-    draft = path.with_suffix(".new")
-    with suppress(OSError):
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        draft.write_text(json.dumps({"of": _fingerprint(), "needs": needs}))
-        draft.replace(path)
+    """Write what extractors need into a file: to find it out takes a third of a start."""
+    kept.keep(path, {"of": _fingerprint(), "needs": needs})
 
 
 def _fingerprint() -> str:

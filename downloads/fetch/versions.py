@@ -3,14 +3,14 @@
 yt-dlp asks both, one after the other, which takes a sixth of the fork server's start.
 """
 
-import json
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from yt_dlp.postprocessor import ffmpeg
+
+from downloads.disk import kept
 
 MOST = 16  # programs that are kept: each new version is another
 
@@ -23,7 +23,8 @@ def remembered(path: Path | None) -> Iterator[None]:
     costs the time of asking. None: everything is asked.
     """
     ask = ffmpeg._get_exe_version_output
-    known = _read(path) if path else {}
+    said_before = kept.read(path) if path else {}
+    known = {key: said for key, said in said_before.items() if isinstance(said, str)}
     before = dict(known)
 
     def tell(program: str, arguments: list[str], **how: Any) -> Any:
@@ -43,7 +44,7 @@ def remembered(path: Path | None) -> Iterator[None]:
     finally:
         ffmpeg._get_exe_version_output = ask
     if path and known != before:
-        _write(path, dict(list(known.items())[-MOST:]))
+        kept.keep(path, dict(list(known.items())[-MOST:]))
 
 
 def _key(program: str, arguments: list[str]) -> str | None:
@@ -54,19 +55,3 @@ def _key(program: str, arguments: list[str]) -> str | None:
     except OSError:
         return None
     return " ".join([f"{file}", *arguments, f"{about.st_size}", f"{about.st_mtime_ns}"])
-
-
-def _read(path: Path) -> dict[str, str]:
-    with suppress(OSError, ValueError):
-        kept = json.loads(path.read_bytes())
-        if isinstance(kept, dict):
-            return {key: said for key, said in kept.items() if isinstance(said, str)}
-    return {}
-
-
-def _write(path: Path, known: dict[str, str]) -> None:
-    draft = path.with_suffix(f".{os.getpid()}")
-    with suppress(OSError):
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        draft.write_text(json.dumps(known))
-        draft.replace(path)

@@ -6,7 +6,7 @@ own. The film that it was made of stays.
 
 from django.db.models import Q
 
-from downloads.actions import NotAllowed
+from downloads.actions import NotAllowed, refuse_when_too_many_wait
 from downloads.models import Download, Submitted, Thumbnail, short_transaction
 from downloads.models.submissions import submit_what_fits
 from downloads.rules.options import DownloadOptions, InvalidOption
@@ -47,6 +47,7 @@ def remux(download: Download, *, actor: str) -> Submitted:
         raise NotAllowed(download, say("The file of the film is not in the library any more."))
     if made := remuxed(download):
         return Submitted(download=made, created=False)
+    refuse_when_too_many_wait(download)
     media = {name: value for name, value in download.media.items() if name not in OF_THE_FILE}
     columns = {
         **{name: getattr(download, name) for name in ("title", "extractor", "media_id")},
@@ -62,10 +63,10 @@ def remux(download: Download, *, actor: str) -> Submitted:
             columns=[columns],
             purpose=f"remux of {download.correlation_id}",
         )
-        if submitted is None:
-            raise NotAllowed(download, say("Too many downloads wait already."))
-        _copy_thumbnail(download, submitted)
-    return submitted
+        if submitted is not None:
+            _copy_thumbnail(download, submitted)
+    # Others were added between the look and the submission: as it is now.
+    return submitted or remux(download, actor=actor)
 
 
 def _options_of(download: Download, container: str) -> DownloadOptions:

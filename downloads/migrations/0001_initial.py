@@ -125,7 +125,7 @@ class Migration(migrations.Migration):
                 ),
                 ("list_depth", models.PositiveSmallIntegerField(default=0)),
                 ("is_again", models.BooleanField(default=False)),
-                ("remux_of", models.CharField(default="", editable=False, max_length=64)),
+                ("remux_of", models.CharField(editable=False, max_length=64, null=True)),
                 (
                     "error_class",
                     models.CharField(
@@ -1135,7 +1135,7 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="download",
             index=models.Index(
-                condition=models.Q(("remux_of", ""), _negated=True),
+                condition=models.Q(("remux_of__isnull", False)),
                 fields=["remux_of"],
                 name="download_by_remux_of",
             ),

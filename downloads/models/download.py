@@ -204,9 +204,9 @@ class Download(models.Model):
         "self", null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
     )
     is_again = models.BooleanField(default=False)  # fetch it although the owner has it
-    # Not "": the correlation id of an entry of the library, whose film is put into another
-    # container; nothing is fetched.
-    remux_of = models.CharField(max_length=64, default="", editable=False)
+    # The correlation id of an entry of the library, whose film is put into another container;
+    # nothing is fetched. None: it comes from its site.
+    remux_of = models.CharField(max_length=64, null=True, editable=False)  # noqa: DJ001
     error_class = models.CharField(  # noqa: DJ001
         max_length=32, choices=choices(ErrorClass), null=True, blank=True
     )
@@ -348,7 +348,9 @@ class Download(models.Model):
             # Not of the URL, which may be longer than PostgreSQL takes into an index.
             models.Index(fields=["owner", "fingerprint"], name="download_by_fingerprint"),
             models.Index(
-                fields=["remux_of"], condition=~Q(remux_of=""), name="download_by_remux_of"
+                fields=["remux_of"],
+                condition=Q(remux_of__isnull=False),
+                name="download_by_remux_of",
             ),
             # Of all rows: with a condition on media_id SQLite would not use it for a parameter.
             models.Index(fields=["owner", "media_id", "extractor"], name="download_by_media"),

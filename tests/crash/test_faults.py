@@ -30,15 +30,6 @@ from tests.helpers.worker import (
 
 pytestmark = [pytest.mark.both_databases, pytest.mark.usefixtures("shared_db", "clean_disk")]
 
-COMPLETED = [
-    ("created", "submitted"),
-    ("initializing", "claimed"),
-    ("ready", "directory_made"),
-    ("downloading", "child_started"),
-    ("completed", "published"),
-    ("cleaned", "cleaned"),
-]
-
 
 @pytest.mark.sqlite  # whose commit is a call that can fail
 def test_when_the_database_fails_at_the_end_it_is_written_again(

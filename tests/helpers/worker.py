@@ -145,6 +145,17 @@ def wait_for_state(download: Download, *states: str, seconds: float = DEADLINE_S
     return download
 
 
+# The history of a download that nothing befell.
+COMPLETED = [
+    ("created", "submitted"),
+    ("initializing", "claimed"),
+    ("ready", "directory_made"),
+    ("downloading", "child_started"),
+    ("completed", "published"),
+    ("cleaned", "cleaned"),
+]
+
+
 def history(download: Download) -> list[tuple[str, str]]:
     """(state, reason) of every transition, oldest first."""
     return list(download.transitions.values_list("to_state", "reason"))

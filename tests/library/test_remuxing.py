@@ -3,11 +3,13 @@
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from downloads.actions import NotAllowed
 from downloads.library.models import Card
-from downloads.library.remuxing import remux
+from downloads.library.remuxing import remux, remuxed
 from downloads.models import Download, user_actor
 from downloads.rules.states import State
 from tests.helpers import lives
@@ -68,6 +70,17 @@ def test_asking_twice_is_asking_once(card: Card, user: User) -> None:
     assert first.download == second.download
 
 
+@pytest.mark.sqlite
+def test_looking_for_it_does_not_grow_with_all_downloads(card: Card) -> None:
+    with CaptureQueriesContext(connection) as made:
+        remuxed(download_of(card))
+
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN QUERY PLAN {made.captured_queries[-1]['sql']}")
+        first, *_ = cursor.fetchall()
+    assert "USING INDEX download_by_remux_of" in first[3]
+
+
 def test_one_whose_files_left_the_library_can_be_made_again(card: Card, user: User) -> None:
     first = remux(download_of(card), actor=user_actor(user)).download
     lives.complete(first, name="clip.mp4")
@@ -105,11 +118,11 @@ def test_a_film_that_was_removed_is_refused(card: Card, user: User) -> None:
 
     with pytest.raises(NotAllowed, match="not in the library any more"):
         remux(download_of(card), actor=user_actor(user))
-    assert not Download.objects.exclude(remux_of="").exists()
+    assert not Download.objects.exclude(remux_of=None).exists()
 
 
 def test_who_has_too_many_waiting_is_refused(card: Card, user: User) -> None:
     lives.submit(user)
 
-    with configured(user_waiting=1), pytest.raises(NotAllowed, match="Too many downloads wait"):
+    with configured(user_waiting=1), pytest.raises(NotAllowed, match="has 1 download queued"):
         remux(download_of(card), actor=user_actor(user))

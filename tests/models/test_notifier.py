@@ -85,6 +85,22 @@ def test_a_commit_of_another_process_wakes_who_waits(bell: SqliteDoorbell, path:
         assert bell.wait(LONG) is True
 
 
+def test_who_looks_less_and_less_often_still_hears_a_commit(
+    bell: SqliteDoorbell, database: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("downloads.models.notifier.BUSY_POLL_SECONDS", 0.001)
+    monkeypatch.setattr("downloads.models.notifier.BLIND_POLL_SECONDS", 10 * LONG)
+    bell._pause = 2 * LONG  # until the next look
+    committing = threading.Timer(0.1, commit, [database])
+    giving_up = threading.Timer(LONG / 4, bell.interrupt)
+    committing.start()
+    giving_up.start()
+
+    assert bell.wait(LONG) is True
+    giving_up.cancel()
+    committing.join()
+
+
 def test_a_commit_before_the_wait_is_not_lost(
     bell: SqliteDoorbell, database: sqlite3.Connection
 ) -> None:

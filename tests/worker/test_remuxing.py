@@ -9,20 +9,23 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.utils import timezone
 
 from downloads import actions
 from downloads.diagnostics import invariants
+from downloads.fetch.protocol import Lent
 from downloads.library.remuxing import remux
 from downloads.models import Download, Site, Thumbnail, user_actor
 from downloads.rules.errors import ErrorClass
 from downloads.rules.options import DownloadOptions
 from downloads.rules.states import Result, State
+from downloads.worker.loan import Loan
 from tests.helpers.choices import TITLE, Choices
 from tests.helpers.media_server import MediaServer
 from tests.helpers.scripted_site import Answer, ScriptedSite
 from tests.helpers.streams import packets
 from tests.helpers.waiting import wait_for
-from tests.helpers.worker import history, running_worker, submit
+from tests.helpers.worker import COMPLETED, history, running_worker, submit
 
 pytestmark = [
     pytest.mark.usefixtures("shared_db", "clean_disk"),
@@ -70,14 +73,7 @@ def test_the_streams_are_copied_into_an_entry_of_its_own(
     run()
 
     made.refresh_from_db()
-    assert history(made) == [
-        ("created", "submitted"),
-        ("initializing", "claimed"),
-        ("ready", "directory_made"),
-        ("downloading", "child_started"),
-        ("completed", "published"),
-        ("cleaned", "cleaned"),
-    ]
+    assert history(made) == COMPLETED
     assert made.transitions.get(reason="published").data == {"code": "remuxed"}
     assert len(scripted_site.requests) == asked
     assert (made.owner, made.title, made.url) == (kept.owner, kept.title, kept.url)
@@ -119,6 +115,17 @@ def test_what_lies_beside_the_film_and_what_was_said_of_it_come_along(
     assert (
         Thumbnail.objects.get(download=made).content == Thumbnail.objects.get(download=kept).content
     )
+
+
+def test_it_is_lent_nothing_of_its_site(kept: Download, user: User) -> None:
+    Download.objects.filter(pk=kept.pk).update(owner=user)
+    kept.refresh_from_db()
+    made = remux(kept, actor=user_actor(user)).download
+    now = timezone.now()
+    Site.objects.create(host=kept.site, proxy="http://proxy.example:3128", changed_at=now)
+
+    assert Loan.of(kept).lent.proxy
+    assert Loan.of(made).lent == Lent()
 
 
 def test_it_says_nothing_of_the_site_that_it_does_not_ask(
