@@ -91,12 +91,15 @@ class Stream:
 
 
 def as_announced(append: Callable[..., None]) -> Callable[..., None]:
-    """Wrap the function that appends a decrypted fragment to the file. It raises Incomplete."""
+    """Wrap the function that appends a decrypted fragment to the file. It raises Incomplete.
+
+    yt-dlp's own count of it is not its number: threads that fetch others count on meanwhile.
+    """
 
     def checked(self: Any, ctx: dict[str, Any], content: bytes) -> None:
         if content:
             stream = ctx.setdefault("stream", Stream())
-            place = ctx["fragment_index"] - 1
+            place = self.appending - 1
             announced = getattr(self, "announced", [])[place : place + 1] or [Announced()]
             content = stream.take(content, announced[0])
         append(self, ctx, content)
@@ -164,6 +167,8 @@ def of_its_length(download: Callable[..., bool]) -> Callable[..., bool]:
 def leaving_clear(decrypter: Callable[..., Decrypt]) -> Callable[..., Decrypt]:
     """Wrap the maker of the function that decrypts fragments: those that are clear stay so.
 
+    yt-dlp calls that for each fragment before it is appended: its number is kept as `appending`.
+
     RFC 8216, 4.3.2.5 wants a vector in the key of an encrypted EXT-X-MAP; without one the map is
     clear, though its playlist names the key before it. yt-dlp would decrypt it. Raises NotDecrypted
     for a fragment that AES cannot have made, and a key that is not one.
@@ -173,6 +178,7 @@ def leaving_clear(decrypter: Callable[..., Decrypt]) -> Callable[..., Decrypt]:
         decrypt = decrypter(self, info)
 
         def decrypt_or_leave(fragment: dict[str, Any], content: bytes | None) -> bytes | None:
+            self.appending = fragment["frag_index"]
             is_encrypted = (fragment.get("decrypt_info") or {}).get("METHOD") == "AES-128"
             if not content or not is_encrypted or container_of(io.BytesIO(content)) is MP4:
                 return content

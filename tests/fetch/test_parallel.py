@@ -31,9 +31,12 @@ class Stream:
         self._lock = threading.Lock()
         for number in range(COUNT):
             site.serve(f"/segment-{number}.ts", self._answering(number))
-        playlist = media.file("hls/index.m3u8").read_bytes()
+        self._site = site
+        self.offer(media.file("hls/index.m3u8").read_text())
+
+    def offer(self, playlist: str) -> None:
         media_type = "application/vnd.apple.mpegurl"
-        self.url = site.serve("/index.m3u8", Answer(body=playlist, media_type=media_type))
+        self.url = self._site.serve("/index.m3u8", Answer(body=playlist, media_type=media_type))
 
     def _answering(self, number: int) -> Callable[[Request], Answer]:
         def answer(request: Request) -> Answer:
@@ -102,6 +105,15 @@ def test_it_is_the_film_that_comes_one_after_the_other(fetch: Fetch, stream: Str
 
     assert packets(at_once.file, "v") == packets(one_by_one.file, "v")
     assert packets(at_once.file, "a") == packets(one_by_one.file, "a")
+
+
+def test_each_is_taken_for_what_the_playlist_says_of_it(fetch: Fetch, stream: Stream) -> None:
+    """Only a fragment that begins anew may be the one before it once more."""
+    twice = ["/segment-{0}.ts", "#EXT-X-DISCONTINUITY", "#EXTINF:2,", "/segment-{0}.ts"]
+    lines = ["#EXTINF:2,\n" + "\n".join(twice).format(number % COUNT) for number in range(60)]
+    stream.offer("\n".join(["#EXTM3U", "#EXT-X-TARGETDURATION:2", *lines, "#EXT-X-ENDLIST"]))
+
+    assert fetch().fetched
 
 
 @pytest.mark.parametrize("values", [{"fragments_at_once": 1}, {"rate_limit": 10**9}])
