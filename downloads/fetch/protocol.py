@@ -9,8 +9,8 @@ import select
 import socket
 import struct
 import threading
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self, get_args
 
@@ -271,6 +271,23 @@ def receive_go(channel: socket.socket) -> Lent | None:
     return Lent(**json.loads(content)) if len(content) == size else None
 
 
+class WorkerGone(BaseException):
+    """Nobody hears this child any more, and it will soon be killed.
+
+    No `Exception`: that is how a site's failures are told apart, after which a recording is
+    finished, or a proof thrown away. What is here belongs to the worker that goes on with it.
+    """
+
+
+@contextmanager
+def _to_worker() -> Iterator[None]:
+    """Raise WorkerGone when the other end of the socket is closed."""
+    try:
+        yield
+    except ConnectionError as error:
+        raise WorkerGone from error
+
+
 class Wishes:
     """What the worker asks of a child that runs."""
 
@@ -283,17 +300,20 @@ class Wishes:
         waiting = select.poll()
         waiting.register(self._channel, select.POLLIN)
         if not self._is_keep_asked and waiting.poll(within_seconds * 1000):
-            self._is_keep_asked = self._channel.recv(len(KEEP)) == KEEP
-            if not self._is_keep_asked:
-                time.sleep(within_seconds)  # the worker is gone, and this process soon killed
+            self._is_keep_asked = self._hear() == KEEP
         return self._is_keep_asked
 
     def wait_for_take(self) -> None:
         """Wait for the word that the video is to be fetched."""
-        while (said := self._channel.recv(len(TAKE))) != TAKE:
+        while (said := self._hear()) != TAKE:
             self._is_keep_asked |= said == KEEP
-            if not said:
-                time.sleep(1)  # the worker is gone, and this process soon killed
+
+    def _hear(self) -> bytes:
+        with _to_worker():
+            said = self._channel.recv(len(KEEP))
+        if not said:
+            raise WorkerGone
+        return said
 
 
 Send = Callable[[Message], None]
@@ -304,6 +324,7 @@ class Outbox:
 
     What is sent wakes the worker. So the lines of the log that are no warnings wait for the next
     message or for `flush`, and so does the word that fetching begins: progress follows at once.
+    Both raise WorkerGone.
     """
 
     def __init__(self, channel: socket.socket) -> None:
@@ -325,7 +346,8 @@ class Outbox:
 
     def _send_waiting(self) -> None:
         content, self._waiting = self._waiting, b""
-        self._channel.sendall(content)
+        with _to_worker():
+            self._channel.sendall(content)
 
 
 def _can_wait(message: Message) -> bool:

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from downloads.disk import partial
+from downloads.disk.recording import Recording
 from downloads.fetch.client import ForkServer
+from downloads.fetch.processes import Process
 from downloads.fetch.protocol import Advance, Job, Message, PhaseBegan, Resumed
 from downloads.rules.errors import ErrorClass
 from tests.fetch.test_fetch import packets, phases, seconds
@@ -524,6 +526,26 @@ def test_every_segment_is_there_once_after_five_kills(
     assert ended.fetched.data == {"recorded_seconds": 12, "stopped": "ended"}
     assert pictures(ended.file) == pictures(live.film.source)
     assert Resumed in map(type, ended.messages)
+
+
+def test_a_worker_that_is_gone_ends_no_recording(
+    fork_server: ForkServer,
+    film: Callable[[str], Footage],
+    scripted_site: ScriptedSite,
+    directory: Path,
+) -> None:
+    """Nobody hears the child for a moment before it is killed."""
+    live = Live(film=film("ts"), hold_at=3, window=None)
+    job = job_for(live.on(scripted_site), directory, allow_private_hosts=(scripted_site.origin,))
+
+    with running(fork_server, job) as child:
+        messages_until(child, has_received(sum(map(len, live.film.segments[:3]))))
+        child._channel.close()
+        live.hold_at = None
+        wait_for(lambda: not Process.of(child.process.pid), what="the child's end")
+
+    recording = Recording.open(directory)
+    assert (recording.stopped, recording.seconds >= 3) == ("", True)
 
 
 def test_what_slid_away_meanwhile_is_a_gap_that_is_said(
