@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.core.cache import cache
 from django.db import connection, connections
 from django.utils import timezone, translation
 from hypothesis import HealthCheck
@@ -127,6 +128,12 @@ def _english_again() -> Iterator[None]:
     """A page that was asked for in Spanish leaves its thread, which is that of the tests, so."""
     yield
     translation.deactivate()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_cached() -> None:
+    """What one test found out about the machine is no page's news in the next."""
+    cache.clear()
 
 
 @pytest.fixture

@@ -99,6 +99,17 @@ TEMPLATES = [
     },
 ]
 
+# In the memory of each process: what it found out, and the rows of lists as they were drawn, which
+# are some 3 kB each.
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+    "rows": {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "LOCATION": "rows",
+        "OPTIONS": {"MAX_ENTRIES": 1000},
+    },
+}
+
 # WAL lets pages and the stream read while the worker writes. IMMEDIATE takes the write lock at
 # BEGIN: a deferred transaction that reads first and then writes fails at once with "database is
 # locked", whatever the timeout. FULL makes a commit survive a power cut.

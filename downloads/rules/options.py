@@ -9,6 +9,7 @@ import reprlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
+from functools import cache
 from typing import Any, Self
 
 from downloads.rules.option_kinds import (
@@ -276,13 +277,19 @@ class DownloadOptions:
             raise InvalidOption(name, sentence)
 
     @classmethod
+    @cache
+    def usual(cls) -> Self:
+        """Return the options of who chooses none: checked once, and not for each row of a list."""
+        return cls()
+
+    @classmethod
     def from_mapping(cls, mapping: Mapping[str, object]) -> Self:
         """Make options of JSON, of a row, or of texts as forms and flags have them.
 
         A missing key has its default. Raises InvalidOption for an unknown key or value, and for
         values that contradict each other.
         """
-        return cls().with_overrides(**mapping)
+        return cls.usual().with_overrides(**mapping)
 
     def with_overrides(self, /, **changes: object) -> Self:
         """Make new options with `changes`; these stay as they are.
@@ -307,7 +314,7 @@ class DownloadOptions:
 
     def chosen(self) -> dict[str, Any]:
         """Return what differs from the defaults, so that a new option changes no older wish."""
-        values, defaults = self.as_dict(), type(self)().as_dict()
+        values, defaults = self.as_dict(), self.usual().as_dict()
         return {name: value for name, value in values.items() if value != defaults[name]}
 
     @property

@@ -11,12 +11,14 @@ from django.utils.safestring import SafeString
 from downloads.models import Counts
 from downloads.rules.states import State
 from downloads.waiting import has_live_worker, is_draining
-from downloads.web.format import LOOKS, instant, size
+from downloads.web.drawn import draw
+from downloads.web.format import LOOKS, instant, language, size
 from downloads.web.words import script_url
 
 register = template.Library()
 register.simple_tag(instant)
 register.simple_tag(size)
+register.simple_tag(draw, name="row")
 register.simple_tag(script_url, name="words_url")
 
 SPRITE = "downloads/vendor/lucide-static-1.62.0/icons.svg"
@@ -50,8 +52,15 @@ def workers_missing(context: template.Context) -> dict[str, Any]:
     return {"waiting": waiting, "is_draining": is_draining()}
 
 
-@register.inclusion_tag("downloads/partials/badge.html")
-def badge(state: str, outcome: str | None = None) -> dict[str, Any]:
+@register.simple_tag
+def badge(state: str, outcome: str | None = None) -> SafeString:
     """Draw a state: colour, icon and word. CLEANED with an outcome shows that."""
-    shown = State(outcome if state == State.CLEANED and outcome else state)
-    return {"state": shown, "look": LOOKS[shown]}
+    return _badge(State(outcome if state == State.CLEANED and outcome else state), language())
+
+
+@cache
+def _badge(state: State, _language: str) -> SafeString:
+    look = LOOKS[state]
+    return format_html(
+        '<span class="badge state-{}">{}{}</span>', state, icon(look.icon), look.label
+    )

@@ -8,7 +8,8 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
-from django.db.models import Prefetch
+from django.contrib.auth.models import User
+from django.db.models import Model, Prefetch
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -20,9 +21,11 @@ from downloads.models import (
     Download,
     DownloadQuerySet,
     Extractors,
+    LibraryEntry,
     PublishedFile,
     SavedView,
     StreamPosition,
+    Worker,
 )
 from downloads.models.listings import became_of_lists
 from downloads.waiting import Obstacles
@@ -38,8 +41,26 @@ from downloads.web.system_view import newer_sets
 
 # What live.js may ask for at once: the rows that it shows and as many that may join them.
 MAX_ROWS = 2 * max(PAGE_SIZES)
-# Columns that no row shows.
-LARGE = ("manifest", "listed_in__manifest", "listed_in__media", "have__manifest", "have__media")
+# What a row shows of the rows that belong to it.
+SHOWN: dict[str, tuple[type[Model], tuple[str, ...]]] = {
+    "owner": (User, ("username",)),
+    "worker": (Worker, ("name",)),
+    "entry": (LibraryEntry, ("correlation_id", "download")),
+    "listed_in": (Download, ("correlation_id", "url", "title")),
+    "have": (Download, ("correlation_id", "url", "title")),
+}
+# Columns that no row shows, its own and theirs.
+NOT_READ = (
+    "manifest",
+    *("extractor", "media_id", "fingerprint", "batch", "list_depth", "is_again", "remux_of"),
+    *("carried", "updated_at", "forgotten_at", "history_days"),
+    *(
+        f"{name}__{field.name}"
+        for name, (model, shown) in SHOWN.items()
+        for field in model._meta.concrete_fields
+        if field.name not in shown and not field.primary_key
+    ),
+)
 
 
 @require_safe
@@ -157,11 +178,14 @@ def _free_bytes() -> int | None:
 
 
 def _for_rows(downloads: DownloadQuerySet) -> DownloadQuerySet:
-    """Fetch what a row shows and defer the rest: the same queries for 1 row and for 50."""
+    """Fetch what a row shows and defer the rest: the same queries for 1 row and for 50.
+
+    A column that is deferred and shown costs a query for each row.
+    """
     files = PublishedFile.objects.only("entry_id", "size", "name", "role")
     return (
         downloads.with_thumbnail()
         .select_related(*("owner", "worker", "progress", "entry", "listing", "listed_in", "have"))
-        .defer(*LARGE)
+        .defer(*NOT_READ)
         .prefetch_related(Prefetch("entry__files", queryset=files))
     )

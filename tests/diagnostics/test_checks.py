@@ -32,13 +32,6 @@ def configured(**changes: Any) -> Iterator[None]:
         yield
 
 
-@pytest.fixture(autouse=True)
-def nothing_remembered() -> Iterator[None]:
-    cache.clear()
-    yield
-    cache.clear()
-
-
 def names_of(found: list[Check]) -> set[str]:
     return {check.name for check in found}
 

@@ -4,9 +4,9 @@ import re
 from pathlib import Path
 
 import pytest
-from django.template.loader import render_to_string
 
 from downloads.rules.states import State
+from downloads.templatetags.downloads import badge
 from downloads.web.format import LOOKS
 
 CSS = Path(__file__).resolve().parents[2] / "downloads/static/downloads/vnsite.css"
@@ -46,14 +46,12 @@ def rule_of(selector: str) -> str:
 
 @pytest.mark.parametrize("state", State)
 def test_a_state_is_a_glyph_a_word_and_a_readable_colour(state: State) -> None:
-    badge = render_to_string(
-        "downloads/partials/badge.html", {"state": state, "look": LOOKS[state]}
-    )
+    drawn = badge(state)
     rule = rule_of(f".state-{state}")
 
-    assert f"#{LOOKS[state].icon}" in badge
-    assert str(LOOKS[state].label) in badge
-    assert f"state-{state}" in badge
+    assert f"#{LOOKS[state].icon}" in drawn
+    assert str(LOOKS[state].label) in drawn
+    assert f"state-{state}" in drawn
     for ink, tint in zip(pair_of("ink", rule), pair_of("tint", rule), strict=True):
         assert contrast(ink, tint) >= READABLE
 

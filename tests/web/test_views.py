@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from django.conf import settings as django_settings
 from django.contrib.auth.models import User
-from django.core.cache import cache
 from django.test import Client, RequestFactory
 from django.utils import timezone
 from django.views.defaults import server_error
@@ -555,13 +554,11 @@ def test_a_live_worker_is_no_problem(browser: Client, user: User) -> None:
 
 def test_problems_of_the_machine_are_said(browser: Client, settings: Any, tmp_path: Any) -> None:
     (tmp_path / "file").touch()
-    cache.clear()
     update = {"media_dir": tmp_path / "file" / "media"}
     settings.VNSITE = settings.VNSITE.model_copy(update=update)
 
     page = browser.get("/")
 
-    cache.clear()
     assert page.status_code == 200
     assert "VNSITE_MEDIA_DIR" in words_of(page)
 

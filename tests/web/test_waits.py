@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
-from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
 from django.utils.html import strip_tags
@@ -354,7 +353,6 @@ def test_doctor_names_the_sites_that_wait() -> None:
     assert site.waits_until
     assert f"{HOST} until {site.waits_until:%H:%M} UTC" in check.sentence
     assert "forbidden" in check.sentence
-    cache.clear()
 
 
 def test_metrics_count_the_sites_that_wait(staff_browser: Client) -> None:

@@ -1,0 +1,192 @@
+"""Rows that are kept as they were drawn: drawn once, and never old."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.cache import caches
+from django.db import connection
+from django.test import Client
+from django.test.signals import template_rendered
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from downloads import actions
+from downloads.models import Download, LibraryEntry, Listing, Queue, Thumbnail
+from downloads.rules.states import Reason, Result, State
+from downloads.web.drawn import TEMPLATE
+from tests.helpers import lives
+from tests.web.test_views import row_of
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_disk")]
+
+
+@pytest.fixture
+def browser(user: User) -> Client:
+    browser = Client()
+    browser.force_login(user)
+    return browser
+
+
+@pytest.fixture(autouse=True)
+def _nothing_drawn() -> None:
+    caches["rows"].clear()
+
+
+def cleaned(download: Download) -> Download:
+    download.move(State.CLEANED, actor="test", reason=Reason.CLEANED, data={"freed_bytes": 1})
+    return download
+
+
+def completed(owner: User) -> Download:
+    return cleaned(lives.complete(lives.submit(owner)))
+
+
+@contextmanager
+def counted() -> Iterator[list[str]]:
+    """The templates that are rendered meanwhile."""
+    rendered: list[str] = []
+
+    def note(template: Any, **_: object) -> None:
+        rendered.append(str(template.name))
+
+    template_rendered.connect(note)
+    try:
+        yield rendered
+    finally:
+        template_rendered.disconnect(note)
+
+
+def test_a_row_that_waits_or_has_ended_is_drawn_once(browser: Client, user: User) -> None:
+    lives.make_worker()
+    download = completed(user)
+    lives.submit(user)
+    first = row_of(browser.get("/"), download)
+
+    with counted() as rendered:
+        again = row_of(browser.get("/"), download)
+
+    assert again == first
+    assert TEMPLATE not in rendered
+
+
+def test_a_running_row_is_drawn_each_time(browser: Client, user: User) -> None:
+    lives.start(lives.submit(user))
+    browser.get("/")
+
+    with counted() as rendered:
+        browser.get("/")
+
+    assert rendered.count(TEMPLATE) == 1
+
+
+def rename(download: Download) -> None:
+    Download.objects.filter(pk=download.pk).update(title="Another one")
+
+
+def age(download: Download) -> None:
+    earlier = timezone.now() - timedelta(hours=3)
+    Download.objects.filter(pk=download.pk).update(finished_at=earlier)
+
+
+def picture(download: Download) -> None:
+    Thumbnail.objects.keep(Thumbnail(download=download, media_type="image/png", content=b"x"))
+
+
+def lose_files(download: Download) -> None:
+    LibraryEntry.objects.filter(download=download).delete()
+
+
+def grow(download: Download) -> None:
+    download.files.update(size=3 * 2**20)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (rename, "Another one"),
+        (age, "3 h ago"),
+        (picture, "/thumbnail"),
+        (lose_files, "Files deleted"),
+        (grow, "3.0 MiB"),
+    ],
+)
+def test_what_changes_is_shown(
+    browser: Client, user: User, change: Callable[[Download], None], said: str
+) -> None:
+    download = completed(user)
+    before = row_of(browser.get("/"), download)
+    change(download)
+
+    assert said not in before
+    assert said in row_of(browser.get("/"), download)
+
+
+def test_what_became_of_its_list_is_shown(browser: Client, user: User) -> None:
+    listing: Listing = lives.list_up(lives.submit(user), lives.entry(1), lives.entry(2))
+    download = cleaned(listing.download)
+    before = row_of(browser.get("/"), download)
+    lives.submit(user)
+    added = lives.submit(user)
+    entry = listing.entries.get(position=1)
+    entry.download = added
+    entry.save()
+
+    assert "1 of 2 added" not in before
+    assert "1 of 2 added" in row_of(browser.get("/"), download)
+
+
+def test_each_reads_it_in_their_language(browser: Client, user: User) -> None:
+    download = completed(user)
+    row_of(browser.get("/"), download)
+
+    spanish = row_of(browser.get("/", headers={"accept-language": "es"}), download)
+
+    assert "Completada" in spanish
+
+
+def test_why_it_waits_is_shown(browser: Client, user: User, staff: User) -> None:
+    lives.make_worker()
+    first, second = lives.submit(user), lives.submit(user)
+    before = row_of(browser.get("/"), second)
+    actions.cancel(first, actor="test")
+    after = row_of(browser.get("/"), second)
+    Queue.pause(actor="user:staff")
+
+    assert "2nd in the queue" in before
+    assert "Next in the queue" in after
+    assert "The queue is paused" in row_of(browser.get("/"), second)
+
+
+def test_no_row_asks_for_more_than_was_read_of_all(browser: Client, user: User) -> None:
+    """Of every kind: a column that is shown and was not read would cost a query for each row."""
+
+    def add_one_of_each() -> None:
+        had, has = completed(user), completed(user)
+        picture(had)
+        cleaned(lives.fail(lives.submit(user)))
+        listing = lives.list_up(lives.submit(user), lives.entry(1))
+        cleaned(listing.download)
+        running = lives.start(lives.submit(user))
+        waits, cancelled = lives.submit(user), lives.submit(user)
+        actions.cancel(cancelled, actor="user:anna")
+        rows, later = Download.objects, timezone.now() + timedelta(days=1)
+        rows.filter(pk__in=[waits.pk, running.pk]).update(listed_in=listing.download)
+        rows.filter(pk=has.pk).update(have=had, result=Result.HAVE_IT)
+        rows.filter(pk=waits.pk).update(not_before=later)
+
+    add_one_of_each()
+    browser.get("/")
+    caches["rows"].clear()
+    with CaptureQueriesContext(connection) as for_one:
+        browser.get("/")
+    for _ in range(3):
+        add_one_of_each()
+    caches["rows"].clear()
+    with CaptureQueriesContext(connection) as for_many:
+        browser.get("/")
+
+    assert len(for_many) == len(for_one)
