@@ -1,8 +1,9 @@
 """Checks of the database, and of what only its rows tell: workers, and sites that refuse us."""
 
-import math
 import sqlite3
-import time
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from django.conf import settings
 from django.db import DatabaseError, connection
@@ -31,7 +32,6 @@ CLOCK_SECONDS = 2.0  # leases hold whatever the clocks say; times of the history
 # Older ones have a rare race between several writers that can lose the write-ahead log.
 SAFE_SQLITE = (3, 51, 3)
 LOOK_SECONDS = 0.2  # for damage: enough for 100 MB
-LOOK_STEPS = 10_000  # of SQLite's machine between two looks at the clock
 FOREIGN_FIX = phrase("Start that version, or set VNSITE_DATA_DIR to an empty folder.")
 
 
@@ -118,19 +118,33 @@ def _check_engine(*, whole: bool) -> list[Check]:
 
 def damage_of_sqlite(*, seconds: float | None) -> str:
     """Return what `quick_check` finds first in so many seconds, or "". None: in all of the file."""
-    ends_at = time.monotonic() + seconds if seconds is not None else math.inf
-    database = connection.connection
-    database.set_progress_handler(lambda: time.monotonic() > ends_at, LOOK_STEPS)
     try:
-        with connection.cursor() as cursor:
+        with connection.cursor() as cursor, _interrupted_after(seconds):
             found = str(cursor.execute("PRAGMA quick_check(1)").fetchone()[0])
     except DatabaseError as error:
         if getattr(error.__cause__, "sqlite_errorcode", 0) != sqlite3.SQLITE_INTERRUPT:
             raise
         return ""  # the time was over
-    finally:
-        database.set_progress_handler(None, LOOK_STEPS)
     return "" if found == "ok" else found
+
+
+@contextmanager
+def _interrupted_after(seconds: float | None) -> Iterator[None]:
+    """Interrupt what the database is asked when it takes longer; None: never.
+
+    By another thread: SQLite walks through a whole table, however large, as one step, within which
+    it calls no progress handler.
+    """
+    if seconds is None:
+        yield
+        return
+    timer = threading.Timer(seconds, connection.connection.interrupt)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()  # it would interrupt what is asked next
 
 
 def _damaged(what: str) -> Check:
