@@ -4,7 +4,7 @@
 
 A site with 1,000 ended downloads, then with 100,000, and so on in tens up to `--most`: the median
 milliseconds of pages, searches, answers of the API and commands, and how many times those with
-1,000; with `--cpu` those of CPU, which a busy machine changes less. With VNSITE_DATABASE_URL in the
+1,000; with `--cpu` those of CPU, which a busy machine changes less, but for the last three. With VNSITE_DATABASE_URL in the
 database that it names, which must be empty, and whose server's CPU does not count.
 """
 
@@ -77,6 +77,7 @@ def measure(
 ) -> dict[str, float]:
     """Return milliseconds by what took them, with so many ended downloads."""
     filled.fill(size)
+    site.wait_until_idle()
     return {
         **{
             name: median_of(ask, rounds, clock=clock)
@@ -85,6 +86,7 @@ def measure(
         "from added to claimed": 1000
         * statistics.median(claim_delay(site, origin, size + each) for each in range(rounds)),
         "web process, MiB": resident_bytes(site.process.pid) / 2**20,
+        "from a start to ready": 1000 * statistics.median(site.start_again() for _ in range(5)),
     }
 
 

@@ -15,6 +15,8 @@ from typing import Any
 
 import requests
 
+from benchmarks.processes import tree_cpu_seconds
+
 ROOT = Path(__file__).resolve().parent.parent
 USER = "bench"
 
@@ -62,6 +64,23 @@ class Site:
                 self._port = int(self.url.rstrip("/").rpartition(":")[2])
                 return
         raise SystemExit(f"serve did not start:\n{(self.data_dir / 'serve.log').read_text()}")
+
+    def start_again(self) -> float:
+        """Stop it and start it; return the seconds from the start until it is ready."""
+        self.stop()
+        began = time.monotonic()
+        self.start()
+        self.wait_until_ready()
+        return time.monotonic() - began
+
+    def wait_until_idle(self) -> None:
+        """Wait until it does nothing: its worker looks at all that a benchmark has added."""
+        wait_until(self._is_idle, seconds=1800, every_seconds=0)
+
+    def _is_idle(self, *, for_seconds: float = 2.0) -> bool:
+        before = tree_cpu_seconds(self.process.pid)
+        time.sleep(for_seconds)
+        return tree_cpu_seconds(self.process.pid) - before < 0.05 * for_seconds
 
     def manage(self, *arguments: str) -> str:
         """What a command prints."""

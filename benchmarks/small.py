@@ -48,17 +48,10 @@ def main() -> None:
 
 
 def fill(site: Site, finished: int) -> None:
-    """Fill a site, and wait until its worker has looked at all that is there now."""
     command = [sys.executable, "-m", "benchmarks.filled", "--count", str(finished)]
     environment = {**site.environment, "DJANGO_SETTINGS_MODULE": "vnsite.settings"}
     subprocess.run(command, cwd=ROOT, env=environment, check=True)
-    wait_until(lambda: is_idle(site), seconds=600, every_seconds=0)
-
-
-def is_idle(site: Site, *, for_seconds: float = 2.0) -> bool:
-    before = tree_cpu_seconds(site.process.pid)
-    time.sleep(for_seconds)
-    return tree_cpu_seconds(site.process.pid) - before < 0.05 * for_seconds
+    site.wait_until_idle()
 
 
 def compare(empty: Site, full: Site, origin: str, name: str, count: int) -> Figures:
