@@ -2,7 +2,10 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+
+from downloads.fetch.processes import children_of
 
 TICKS = os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -30,9 +33,9 @@ def tree_unshared_bytes(pid: int) -> int:
 def tree(pid: int) -> Iterator[int]:
     """The process and its descendants. One that ends meanwhile is left out."""
     yield pid
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in task.read_text().split():
-            yield from tree(int(child))
+    with suppress(FileNotFoundError, ProcessLookupError):
+        for child in children_of(pid):
+            yield from tree(child)
 
 
 def _times(pid: int) -> list[float]:

@@ -15,10 +15,10 @@ import statistics
 import time
 import urllib.request
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from benchmarks.site import Site, media_site, running_site, wait_until
+from downloads.fetch.processes import children_of
 
 RUNNING = 4
 
@@ -121,8 +121,7 @@ def tree(pid: int) -> list[int]:
     found = [pid]
     for each in found:
         os.kill(each, signal.SIGSTOP)
-        for task in Path(f"/proc/{each}/task").iterdir():
-            found += [int(child) for child in (task / "children").read_text().split()]
+        found += children_of(each)
     return found
 
 

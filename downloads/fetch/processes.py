@@ -143,6 +143,22 @@ def own_children() -> set[int]:
     return set()
 
 
+def children_of(pid: int) -> set[int]:
+    """Return the pids of the children of a process, whichever of its threads started them.
+
+    Raises FileNotFoundError and ProcessLookupError when it is gone. The kernel ends a list of
+    threads early when the one that it has come to ends: it is read until it names no new one.
+    """
+    children: set[int] = set()
+    seen: set[Path] = set()
+    while new := set(Path(f"/proc/{pid}/task").iterdir()) - seen:
+        seen |= new
+        for thread in new:
+            with suppress(FileNotFoundError, ProcessLookupError):  # this one has ended
+                children |= set(map(int, (thread / "children").read_text().split()))
+    return children
+
+
 def attempts_of_processes() -> dict[Process, str]:
     """Return the living processes that belong to an attempt, with the name of its directory.
 

@@ -9,6 +9,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from downloads.fetch.processes import children_of
 from downloads.models import Worker, clock_ahead_seconds
 from downloads.worker.background import Heartbeat
 
@@ -53,12 +54,9 @@ def tree() -> dict[int, list[bytes]]:
     found, below = {}, [os.getpid()]
     while below:
         pid = below.pop()
-        process = Path(f"/proc/{pid}")
         with suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
-            found[pid] = (process / "stat").read_bytes().rpartition(b") ")[2].split()
-            for task in (process / "task").iterdir():
-                with suppress(FileNotFoundError, ProcessLookupError):  # this thread has ended
-                    below += map(int, (task / "children").read_bytes().split())
+            found[pid] = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b") ")[2].split()
+            below += children_of(pid)
     return found
 
 

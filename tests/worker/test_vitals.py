@@ -106,7 +106,7 @@ def hold_child(started: "SimpleQueue[int]", until: threading.Event) -> None:
 
 
 def test_threads_that_end_hide_no_child() -> None:
-    for _ in range(20):  # a thread must end between two looks
+    for _ in range(300):  # a thread must end just when it is looked at
         started: SimpleQueue[int] = SimpleQueue()
         ending, releasing = threading.Event(), threading.Event()
         # Older than the one with the child: they are looked at before it.
