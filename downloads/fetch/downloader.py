@@ -286,6 +286,7 @@ def build(*, deno: Path | None = None, needs: Path | None = None) -> Downloader:
             "fragment_retries": RETRIES,
             "extractor_retries": 1,
             "skip_unavailable_fragments": False,
+            "_no_ytdl_file": True,  # of where to go on: no attempt does, within a stream
             "hls_prefer_native": True,
             "proxy": "",
             "enable_file_urls": False,

@@ -92,6 +92,23 @@ def test_a_child_that_waits_in_several_threads_ends_whole(
         answered.set()
 
 
+def test_nothing_is_written_of_where_to_go_on(
+    fork_server: ForkServer, stream: Stream, scripted_site: ScriptedSite, tmp_path: Path
+) -> None:
+    """yt-dlp writes that anew for each fragment, and a disk may take longer for it than a site."""
+    asked, answered = threading.Semaphore(0), threading.Event()
+    stream.gate = lambda: (asked.release(), answered.wait(LONG))
+    job = job_for(stream.url, make_directory(tmp_path), allow_private_hosts=(scripted_site.origin,))
+    try:
+        with running(fork_server, job):
+            assert all(asked.acquire(timeout=LONG) for _ in range(COUNT))
+
+            assert list(Path(job.directory).glob("*.ytdl")) == []
+            assert list(Path(job.directory).glob("*.part")) != []
+    finally:
+        answered.set()
+
+
 def test_fragments_come_at_once(fetch: Fetch, stream: Stream) -> None:
     together = threading.Barrier(COUNT)
     stream.gate = lambda: together.wait(LONG)  # nobody is answered before all have asked
