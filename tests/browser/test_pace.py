@@ -6,6 +6,7 @@ from playwright.sync_api import Page, Request, expect
 
 from downloads import actions
 from downloads.models import Preferences
+from downloads.rules.states import Reason, State
 from tests.browser.conftest import TIMEOUT_MS, sign_in
 from tests.browser.test_journey import row_of
 from tests.helpers import lives
@@ -16,7 +17,7 @@ EVERY_SECONDS = 2
 
 @pytest.fixture
 def site(shared_db: None, clean_disk: None, unattended: Serving) -> Serving:
-    """Without a worker, which claims what a test cancels."""
+    """Without a worker, which claims what a test cancels, and cleans what it has cancelled."""
     return unattended
 
 
@@ -63,3 +64,19 @@ def test_a_page_asks_no_more_often_than_its_reader_wishes(
     pauses = [begin - end for end, begin in zip(ended, begun[1:], strict=False)]
     assert len(pauses) >= 2
     assert min(pauses) >= EVERY_SECONDS - 0.1
+
+
+def test_counts_come_by_the_stream_and_need_no_rows(page: Page, site: Serving, user: User) -> None:
+    moved, _ = lives.submit(user), lives.submit(user)
+    sign_in(page, user)
+    page.goto("/?sort=oldest&q=nothing")
+    expect(page.locator("#chip")).to_have_attribute("data-state", "live")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+
+    moved.move(State.CANCELLED, actor="test", reason=Reason.CANCELLED)
+
+    counts = {"all": "2", "waiting": "1", "cancelled": "1", "not_cleaned": "1", "failed": "0"}
+    for name, count in counts.items():
+        expect(page.locator(f"#summary [data-count={name}]")).to_have_text(count)
+    assert [url for url in asked if "/rows" in url] == []

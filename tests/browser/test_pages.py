@@ -80,22 +80,6 @@ def test_a_page_that_comes_later_gets_what_it_has_not_seen(page: Page, staff: Us
     expect(row_of(late, missed)).to_be_attached()
 
 
-def test_counts_come_by_the_stream_and_need_no_rows(page: Page, staff: User) -> None:
-    moved, _ = submit(staff), submit(staff)
-    sign_in(page, staff)
-    page.goto("/?sort=oldest&q=nothing")
-    expect(page.locator("#chip")).to_have_attribute("data-state", "live")
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-
-    moved.move(State.CANCELLED, actor="test", reason=Reason.CANCELLED)
-
-    counts = {"all": "2", "waiting": "1", "cancelled": "1", "not_cleaned": "1", "failed": "0"}
-    for name, count in counts.items():
-        expect(page.locator(f"#summary [data-count={name}]")).to_have_text(count)
-    assert [url for url in asked if "/rows" in url] == []
-
-
 def test_the_stream_goes_on_when_the_page_that_began_it_is_closed(page: Page, staff: User) -> None:
     sign_in(page, staff)
     expect(page.locator("#chip")).to_have_attribute("data-state", "live")
