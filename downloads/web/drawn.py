@@ -43,11 +43,11 @@ def _draw(view: DownloadView) -> SafeString:
 def _key_of(view: DownloadView) -> str:
     """Return the same text for rows that look the same.
 
-    What they say of time, of the queue and of a list is not in what was read of the download.
+    What they say of time, of the queue and of what became of a list is not in what was read of the
+    download; the place in the queue is one of the words of the note.
     """
     age = since((timezone.now() - view.since).total_seconds())
-    waits = (view.place, view.waiting_data)
-    around = (language(), view.sort, view.matches, age, view.note, *waits)
+    around = (language(), view.sort, view.matches, age, view.note, view.waiting_data)
     values = [value for row in _rows_of(view.download) for value in _values_of(row)]
     return blake2b(repr((around, values)).encode(), digest_size=16).hexdigest()
 
@@ -58,7 +58,6 @@ def _rows_of(download: Download) -> Iterator[Model | None]:
         yield each
         yield getattr(each, "thumbnail", None)
     yield download.listed_in
-    yield getattr(download, "listing", None)
     if hasattr(download, "entry"):
         yield from download.files
 

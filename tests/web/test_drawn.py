@@ -15,11 +15,14 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from downloads import actions
-from downloads.models import Download, LibraryEntry, Listing, Queue, Thumbnail
+from downloads.models import Download, LibraryEntry, Listing, Queue, Site, Thumbnail
 from downloads.rules.states import Reason, Result, State
 from downloads.web.drawn import TEMPLATE
+from downloads.web.order import Sort, key_of
 from tests.helpers import lives
+from tests.web import test_waits
 from tests.web.test_views import row_of
+from tests.web.test_waits import make_wait
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_disk")]
 
@@ -87,11 +90,6 @@ def rename(download: Download) -> None:
     Download.objects.filter(pk=download.pk).update(title="Another one")
 
 
-def age(download: Download) -> None:
-    earlier = timezone.now() - timedelta(hours=3)
-    Download.objects.filter(pk=download.pk).update(finished_at=earlier)
-
-
 def picture(download: Download) -> None:
     Thumbnail.objects.keep(Thumbnail(download=download, media_type="image/png", content=b"x"))
 
@@ -104,14 +102,18 @@ def grow(download: Download) -> None:
     download.files.update(size=3 * 2**20)
 
 
+def rename_file(download: Download) -> None:
+    download.files.update(name="other.mp4")
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
         (rename, "Another one"),
-        (age, "3 h ago"),
         (picture, "/thumbnail"),
         (lose_files, "Files deleted"),
         (grow, "3.0 MiB"),
+        (rename_file, "other.mp4"),
     ],
 )
 def test_what_changes_is_shown(
@@ -123,6 +125,35 @@ def test_what_changes_is_shown(
 
     assert said not in before
     assert said in row_of(browser.get("/"), download)
+
+
+def test_its_age_is_shown(browser: Client, user: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    download = completed(user)
+    before = row_of(browser.get("/"), download)
+    later = timezone.now() + timedelta(hours=3, minutes=1)
+    monkeypatch.setattr(timezone, "now", lambda: later)
+
+    assert "3 h ago" not in before
+    assert "3 h ago" in row_of(browser.get("/"), download)
+
+
+def test_its_place_is_that_of_the_order_of_the_page(browser: Client, user: User) -> None:
+    download = completed(user)
+    for sort in Sort:
+        row = row_of(browser.get("/", {"sort": sort}), download)
+
+        assert f'data-key="{key_of(download, sort)}"' in row
+
+
+def test_a_row_that_no_longer_matches_is_marked(browser: Client, user: User) -> None:
+    download = completed(user)
+    here = {"ids": download.correlation_id}
+    before = row_of(browser.get("/downloads/rows", here), download)
+
+    assert "data-unmatched" not in before
+    assert "data-unmatched" in row_of(
+        browser.get("/downloads/rows", {**here, "q": "nothing"}), download
+    )
 
 
 def test_what_became_of_its_list_is_shown(browser: Client, user: User) -> None:
@@ -139,6 +170,24 @@ def test_what_became_of_its_list_is_shown(browser: Client, user: User) -> None:
     assert "1 of 2 added" in row_of(browser.get("/"), download)
 
 
+def test_what_changes_of_others_in_it_is_shown(browser: Client, user: User) -> None:
+    listing = lives.list_up(lives.submit(user), lives.entry(1))
+    had, has, listed = completed(user), completed(user), completed(user)
+    rows = Download.objects
+    rows.filter(pk=has.pk).update(have=had, result=Result.HAVE_IT)
+    rows.filter(pk=listed.pk).update(listed_in=listing.download)
+    page = browser.get("/")
+    before = row_of(page, has), row_of(page, listed)
+    picture(had)
+    rename(listing.download)
+    page = browser.get("/")
+    after = row_of(page, has), row_of(page, listed)
+
+    said = (f"/{had.correlation_id}/thumbnail", "Another one")
+    assert [words in row for words, row in zip(said, before, strict=True)] == [False, False]
+    assert [words in row for words, row in zip(said, after, strict=True)] == [True, True]
+
+
 def test_each_reads_it_in_their_language(browser: Client, user: User) -> None:
     download = completed(user)
     row_of(browser.get("/"), download)
@@ -148,7 +197,7 @@ def test_each_reads_it_in_their_language(browser: Client, user: User) -> None:
     assert "Completada" in spanish
 
 
-def test_why_it_waits_is_shown(browser: Client, user: User, staff: User) -> None:
+def test_why_it_waits_is_shown(browser: Client, user: User) -> None:
     lives.make_worker()
     first, second = lives.submit(user), lives.submit(user)
     before = row_of(browser.get("/"), second)
@@ -158,7 +207,23 @@ def test_why_it_waits_is_shown(browser: Client, user: User, staff: User) -> None
 
     assert "2nd in the queue" in before
     assert "Next in the queue" in after
+    assert ('data-place="2"' in before, 'data-place="1"' in after) == (True, True)
     assert "The queue is paused" in row_of(browser.get("/"), second)
+
+
+def test_all_that_it_waits_for_is_told_not_only_what_its_words_say(
+    browser: Client, user: User
+) -> None:
+    """live.js compares it with what the stream tells."""
+    lives.make_worker()
+    site, download = make_wait(), test_waits.submit(user)
+    Download.objects.filter(pk=download.pk).update(paused_at=timezone.now())
+    assert site.waits_until
+    for second in (5, 15):
+        end = site.waits_until.replace(second=second)
+        Site.objects.filter(pk=site.pk).update(waits_until=end)
+
+        assert f'data-waiting="{end:%FT%TZ} paused"' in row_of(browser.get("/"), download)
 
 
 def test_no_row_asks_for_more_than_was_read_of_all(browser: Client, user: User) -> None:
