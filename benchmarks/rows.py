@@ -4,9 +4,9 @@
 
 A site with 1,000 ended downloads, then with 100,000, and so on in tens up to `--most`: the median
 milliseconds of pages, searches, answers of the API and commands, and how many times those with
-1,000; with `--cpu` those of CPU, which a busy machine changes less, but for what goes from one
-process to another. With VNSITE_DATABASE_URL in the database that it names, which must be empty, and
-whose server's CPU does not count.
+1,000; with `--cpu` those of CPU, which a busy machine changes less, but a claim and a start are
+always by the clock. With VNSITE_DATABASE_URL in the database that it names, which must be empty,
+and whose server's CPU does not count.
 """
 
 import argparse

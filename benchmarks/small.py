@@ -49,8 +49,7 @@ def main() -> None:
 
 def fill(site: Site, finished: int) -> None:
     command = [sys.executable, "-m", "benchmarks.filled", "--count", str(finished)]
-    environment = {**site.environment, "DJANGO_SETTINGS_MODULE": "vnsite.settings"}
-    subprocess.run(command, cwd=ROOT, env=environment, check=True)
+    subprocess.run(command, cwd=ROOT, env=site.environment, check=True)
     site.wait_until_idle()
 
 

@@ -289,7 +289,7 @@ def _to_worker() -> Iterator[None]:
 
 
 class Wishes:
-    """What the worker asks of a child that runs."""
+    """What the worker asks of a child that runs. Its methods raise WorkerGone."""
 
     def __init__(self, channel: socket.socket) -> None:
         self._is_keep_asked = False

@@ -45,7 +45,7 @@ MAX_ROWS = 2 * max(PAGE_SIZES)
 SHOWN: dict[str, tuple[type[Model], tuple[str, ...]]] = {
     "owner": (User, ("username",)),
     "worker": (Worker, ("name",)),
-    "entry": (LibraryEntry, ("correlation_id", "download")),
+    "entry": (LibraryEntry, ("download",)),
     "listed_in": (Download, ("correlation_id", "url", "title")),
     "have": (Download, ("correlation_id", "url", "title")),
 }
