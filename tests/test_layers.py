@@ -532,6 +532,13 @@ def test_the_web_server_loads_neither_websockets_nor_tls(tmp_path: Path) -> None
     assert loaded.isdisjoint({"autobahn", "cffi", "service_identity"})
 
 
+def test_the_pages_load_no_yt_dlp(tmp_path: Path) -> None:
+    loaded = loaded_by("import django; django.setup(); import vnsite.urls", tmp_path)
+
+    assert "downloads" in loaded
+    assert "yt_dlp" not in loaded
+
+
 def test_the_first_page_does_not_load_the_api(tmp_path: Path) -> None:
     code = "import django; django.setup(); from django.urls import reverse; reverse('dashboard')"
 

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 from django.conf import settings
 
 from downloads.disk.isolation import directory_size
-from downloads.library.importing import Import, Imported
 from downloads.models import Download, LibraryEntry
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
+
+    from downloads.library.importing import Imported
 
 MOST = 100  # that are listed
 
@@ -44,11 +45,14 @@ def unknown() -> list[Unknown]:
     return [_measured(root, path) for path in islice(_found(root), MOST)]
 
 
-def adopt(path: str, *, owner: "User", actor: str) -> Imported:
+def adopt(path: str, *, owner: "User", actor: str) -> "Imported":
     """Make entries of the films in a folder, or of a film, which gets a folder of its own.
 
     Raises NotUnknown, OSError, and what the database raises.
     """
+    # With it comes yt-dlp, 20 MB that no other page needs.
+    from downloads.library.importing import Import
+
     root = settings.VNSITE.media_root.resolve()
     found = root / require(path).path
     work = Import(

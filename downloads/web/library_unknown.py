@@ -1,6 +1,8 @@
 """The page of what is in the library's folder and no download knows: adopt it, or remove it. Wiring
 only; for staff, because it is nobody's."""
 
+from typing import TYPE_CHECKING
+
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
@@ -12,11 +14,13 @@ from django.views.decorators.http import require_POST, require_safe
 
 from downloads.library import removal
 from downloads.library import unknown as files
-from downloads.library.importing import Imported
 from downloads.models import user_actor
 from downloads.rules.words import say, say_number
 from downloads.web.format import size
 from downloads.web.requests import SignedInRequest
+
+if TYPE_CHECKING:
+    from downloads.library.importing import Imported
 
 
 @require_safe
@@ -73,7 +77,7 @@ def remove(request: SignedInRequest) -> HttpResponse:
     return redirect("library_unknown")
 
 
-def _tell(request: SignedInRequest, done: Imported) -> None:
+def _tell(request: SignedInRequest, done: "Imported") -> None:
     if number := len(done.entries):
         words = say_number(
             "{number:,} video is in the library now.",

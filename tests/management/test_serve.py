@@ -3,9 +3,11 @@
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -107,6 +109,7 @@ def test_an_empty_directory_is_enough(tmp_path: Path) -> None:
     with serving("--no-worker", VNSITE_DATA_DIR=str(data), VNSITE_DATABASE_URL="") as site:
         assert (data / "vnsite.sqlite3").exists()
         assert site.ask("/login/").status == 200
+        assert descendants(site.process.pid) == []  # what made it ready has ended
 
 
 def test_a_link_makes_the_first_administrator(tmp_path: Path) -> None:
@@ -218,6 +221,24 @@ def test_a_database_that_is_none_is_one_line(tmp_path: Path) -> None:
         " database. Stop vnsite and restore the database from a backup; the library was not"
         " touched. Run manage.py doctor.\n"
     )
+
+
+def test_it_says_when_what_makes_it_ready_was_killed(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "vnsite.sqlite3")) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        starting = Serving("--no-worker", VNSITE_DATA_DIR=str(tmp_path), VNSITE_DATABASE_URL="")
+        try:
+            starting.wait_until_it_says("Starting.")
+            [pid] = descendants(starting.process.pid)
+            os.kill(pid, signal.SIGKILL)
+
+            assert starting.wait() == 1
+            assert starting.said() == (
+                "CommandError: The site cannot be made ready: what does it ended (killed by"
+                " SIGKILL).\n"
+            )
+        finally:
+            starting.close()
 
 
 # Stopping

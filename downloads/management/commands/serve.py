@@ -4,6 +4,7 @@ import gc
 import http.client
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -25,6 +26,7 @@ from django.urls import reverse
 from downloads.accounts import first_admin
 from downloads.diagnostics.checks import CONFIGURED
 from downloads.diagnostics.database import FOREIGN_FIX
+from downloads.fetch.processes import end_with_parent
 from downloads.management.arguments import add_concurrency, whole_number
 from downloads.management.foreseen import errors_in_one_line
 from downloads.management.reach import reachable_at
@@ -34,6 +36,7 @@ from downloads.models.schema import migrations_on_disk, why_foreign
 from downloads.rules.options import DownloadOptions
 from downloads.sandbox import limits
 from downloads.web import demo, refused_host
+from vnsite import static_files
 from vnsite.config import ConfigError
 
 PAGE_SECONDS = 30.0  # for the first page, on a slow disk
@@ -53,12 +56,20 @@ class WorkerProcess(Protocol):
     def kill(self) -> None: ...
 
 
-class ForkedWorker:
+class Forked:
     """A child that was forked. Its signals cannot hit another process that has its pid by now."""
 
-    def __init__(self, pid: int) -> None:
-        self.pid = pid
-        self._descriptor = os.pidfd_open(pid)
+    def __init__(self, be: Callable[[], None]) -> None:
+        """Fork; the child calls `be`, and ends when that returns.
+
+        For a process without threads. Raises OSError when the system allows no more processes.
+        """
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self.pid = os.fork()
+        if self.pid == 0:
+            _live(be)
+        self._descriptor = os.pidfd_open(self.pid)
 
     def wait(self) -> int:
         """Wait for its end; return its exit status, or minus the signal that killed it."""
@@ -85,11 +96,19 @@ class WorkerKeeper(threading.Thread):
     which both outlive it. Before `let_begin` the worker only loads its code.
     """
 
-    def __init__(self, arguments: list[str], *, complain: Callable[[str], None]) -> None:
-        """`arguments`: of `run_downloads`."""
+    def __init__(
+        self,
+        arguments: list[str],
+        *,
+        complain: Callable[[str], None],
+        let_go: Callable[[], None],
+    ) -> None:
+        """`arguments`: of `run_downloads`; `let_go`: called in the worker that is forked, it closes
+        what is this process's only."""
         super().__init__(name="worker keeper", daemon=True)
         self._arguments = arguments
         self._complain = complain
+        self._let_go = let_go
         self._stopping = threading.Event()
         self._process: WorkerProcess | None = None
         self._gate, self._opens_gate = os.pipe()  # workers wait for the end of their stdin
@@ -103,10 +122,18 @@ class WorkerKeeper(threading.Thread):
     def fork(self) -> None:
         """Fork the first worker. Raises OSError when the system allows no more processes."""
         gc.freeze()  # a search for garbage would touch, and so copy, every page that both share
-        pid = os.fork()
-        if pid == 0:
-            _become_worker(self._arguments, gate=self._gate, opens_gate=self._opens_gate)
-        self._process = ForkedWorker(pid)
+        self._process = Forked(self._be_worker)
+
+    def _be_worker(self) -> None:
+        os.setpgid(0, 0)  # as for those that are started afresh
+        os.close(self._opens_gate)  # else the gate would never open
+        os.dup2(self._gate, 0)
+        sys.stdin = os.fdopen(0, closefd=False)
+        gc.enable()
+        self._let_go()
+        from downloads.management.commands.run_downloads import Command as RunDownloads
+
+        RunDownloads().run_from_argv([sys.argv[0], "run_downloads", *self._arguments])
 
     def run(self) -> None:
         pause = FIRST_PAUSE_SECONDS
@@ -165,19 +192,11 @@ class WorkerKeeper(threading.Thread):
             self.join()
 
 
-def _become_worker(arguments: list[str], *, gate: int, opens_gate: int) -> NoReturn:
-    """Be the worker, in a process that was just forked from `serve`. Never returns."""
+def _live(be: Callable[[], None]) -> NoReturn:
+    """Be a process that was just forked."""
     code = 1
     try:
-        os.setpgid(0, 0)  # as for those that are started afresh
-        os.close(opens_gate)  # else the gate would never open
-        os.dup2(gate, 0)
-        sys.stdin = os.fdopen(0, closefd=False)
-        gc.enable()
-        demo.leave()
-        from downloads.management.commands.run_downloads import Command as RunDownloads
-
-        RunDownloads().run_from_argv([sys.argv[0], "run_downloads", *arguments])
+        be()
         code = 0
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
@@ -188,6 +207,60 @@ def _become_worker(arguments: list[str], *, gate: int, opens_gate: int) -> NoRet
             sys.stdout.flush()
             sys.stderr.flush()
         os._exit(code)
+
+
+class Preparation:
+    """Makes static files and database ready, in a process of its own.
+
+    What that takes at a first start, 50 MB, is given back when the process ends.
+    """
+
+    WHAT = "The site cannot be made ready"
+
+    def __init__(self) -> None:
+        """Raises OSError when the system allows no more processes."""
+        self._channel, self._childs = socket.socketpair()
+        self._parent = os.getpid()
+        self._process = Forked(self._prepare)
+        self._childs.close()
+
+    def let_go(self) -> None:
+        """Close what another process that is forked has inherited of this."""
+        self._channel.close()
+
+    def wait_for_files(self) -> None:
+        """Wait until the static files are there, or could not be made."""
+        self._channel.recv(1)
+
+    def finish(self) -> None:
+        """Bring the database up to date. Raises CommandError when that fails."""
+        fault = ""
+        with self._channel as channel, suppress(ConnectionError):
+            channel.sendall(b".")
+            fault = channel.makefile().read()
+        if fault:
+            raise CommandError(fault)
+        if code := self._process.wait():
+            raise CommandError(f"{self.WHAT}: what does it ended ({_describe(code)}).")
+
+    def _prepare(self) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: it is for the parent
+        if not end_with_parent(self._parent):
+            return
+        self._channel.close()
+        with suppress(OSError):  # the server tries it again, and says why
+            static_files.collect()
+        self._childs.send(b".")
+        known = migrations_on_disk()
+        if not self._childs.recv(1):  # the parent cannot serve
+            return
+        try:
+            with errors_in_one_line(self.WHAT, ConfigError):
+                if reason := why_foreign(known):
+                    raise CommandError(f"{self.WHAT}: {reason}. {FOREIGN_FIX}")
+                call_command("migrate", interactive=False, verbosity=0)
+        except CommandError as fault:
+            self._childs.sendall(str(fault).encode())
 
 
 def _describe(code: int) -> str:
@@ -223,8 +296,7 @@ class Command(BaseCommand):
         self._failure = ""
         self._signals = 0
         try:
-            if not options["no_worker"]:
-                self._keeper = self._fork_worker(options)
+            self._fork(options)
             self._serve(options)
         finally:
             if self._keeper is not None:
@@ -233,22 +305,32 @@ class Command(BaseCommand):
         if self._failure:
             raise CommandError(self._failure)
 
-    def _fork_worker(self, options: dict[str, Any]) -> WorkerKeeper:
-        """Fork the worker, which loads the rest of its code while the database is made ready."""
-        demo.reserve()
-        keeper = WorkerKeeper(_worker_arguments(options), complain=self._complain)
+    def _fork(self, options: dict[str, Any]) -> None:
+        """Fork what is a process of its own, while this one has no threads.
+
+        The worker loads the rest of its code while the database is made ready.
+        """
         connections.close_all()  # Django's checks may have opened one, which only one may use
-        sys.stdout.flush()
-        sys.stderr.flush()
         try:
-            keeper.fork()
+            self._preparation = Preparation()
+            if not options["no_worker"]:
+                demo.reserve()
+                keeper = WorkerKeeper(
+                    _worker_arguments(options), complain=self._complain, let_go=self._let_go
+                )
+                keeper.fork()
+                keeper.start()
+                self._keeper = keeper
+                demo.open_demo()
         except OSError as error:
-            raise CommandError(f"The worker cannot be started: {error}") from error
-        keeper.start()
-        demo.open_demo()
-        return keeper
+            raise CommandError(f"The server cannot be started: {error}") from error
+
+    def _let_go(self) -> None:
+        self._preparation.let_go()
+        demo.leave()
 
     def _serve(self, options: dict[str, Any]) -> None:
+        self._preparation.wait_for_files()
         # Not before the worker was forked, which needs none of it.
         from vnsite.server import CannotListen, WebServer
 
@@ -260,20 +342,17 @@ class Command(BaseCommand):
             self._server.listen()
         except CannotListen as error:
             raise CommandError(str(error)) from error
-        self._prepare()
+        self._say(f"Starting. The data is in {settings.VNSITE.data_dir}")
+        self._preparation.finish()
         if self._keeper is not None:
             self._keeper.let_begin()
+        self._greet()
         announcing = threading.Thread(target=self._announce, name="announce", daemon=True)
         self._server.run(on_ready=announcing.start, on_stop=self._on_stop)
 
-    def _prepare(self) -> None:
-        """Bring the database up to date, and see to an administrator."""
-        self._say(f"Starting. The data is in {settings.VNSITE.data_dir}")
-        what = "The site cannot be made ready"
-        with errors_in_one_line(what, ConfigError), closing(connection):
-            if reason := why_foreign(migrations_on_disk()):
-                raise CommandError(f"{what}: {reason}. {FOREIGN_FIX}")
-            call_command("migrate", interactive=False, verbosity=0)
+    def _greet(self) -> None:
+        """See to an administrator and the demo, and say where the site is."""
+        with errors_in_one_line(Preparation.WHAT, ConfigError), closing(connection):
             if first_admin.ensure_from_settings():
                 self._say(f"Made the administrator {settings.VNSITE.admin_user}.")
             path = first_admin.setup_path()
