@@ -2,9 +2,11 @@
 
 Most rows of a list look as they did a moment ago, and to draw one takes longer than to read it. A
 row is known again by all that was read for it: whoever changes a column does not have to think of
-this.
+this. Its note and its place in the queue, which change whenever another download starts, are not
+kept: they come into the row each time.
 """
 
+import secrets
 from collections.abc import Iterator
 from hashlib import blake2b
 
@@ -12,6 +14,7 @@ from django.core.cache import caches
 from django.db.models import Model
 from django.template.loader import get_template
 from django.utils import timezone
+from django.utils.html import conditional_escape, format_html
 from django.utils.safestring import SafeString
 
 from downloads.models import Download
@@ -22,32 +25,39 @@ from downloads.web.row_view import DownloadView
 STILL = frozenset({State.CREATED, State.CLEANED})
 TEMPLATE = "downloads/partials/row.html"
 KEPT_SECONDS = 3600
+# Stand for what comes into a row. Nobody knows them who could write them into a title.
+NOTE, PLACE = secrets.token_hex(), secrets.token_hex()
 
 
 def draw(view: DownloadView) -> SafeString:
     """Draw the row of a download in the language of the request."""
-    if view.download.state not in STILL:
-        return _draw(view)
+    row = _kept(view) if view.download.state in STILL else _draw(view)
+    place = format_html('data-place="{}"', view.place) if view.place else ""
+    return SafeString(row.replace(NOTE, conditional_escape(view.note)).replace(PLACE, place))
+
+
+def _kept(view: DownloadView) -> str:
+    """Return the row with NOTE and PLACE in it, as it was drawn when it looked the same."""
     rows, key = caches["rows"], _key_of(view)
-    kept: SafeString | None = rows.get(key)
+    kept: str | None = rows.get(key)
     drawn = kept or _draw(view)
     if not kept:
         rows.set(key, drawn, KEPT_SECONDS)
     return drawn
 
 
-def _draw(view: DownloadView) -> SafeString:
-    return SafeString(get_template(TEMPLATE).render({"view": view}))
+def _draw(view: DownloadView) -> str:
+    return get_template(TEMPLATE).render({"view": view, "note": NOTE, "place": PLACE})
 
 
 def _key_of(view: DownloadView) -> str:
-    """Return the same text for rows that look the same.
+    """Return the same text for rows that look the same but for NOTE and PLACE.
 
     What they say of time, of the queue and of what became of a list is not in what was read of the
-    download; the place in the queue is one of the words of the note.
+    download.
     """
     age = since((timezone.now() - view.since).total_seconds())
-    around = (language(), view.sort, view.matches, age, view.note, view.waiting_data)
+    around = (language(), view.sort, view.matches, age, view.waiting_data)
     values = [value for row in _rows_of(view.download) for value in _values_of(row)]
     return blake2b(repr((around, values)).encode(), digest_size=16).hexdigest()
 

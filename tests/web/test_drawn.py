@@ -208,7 +208,23 @@ def test_why_it_waits_is_shown(browser: Client, user: User) -> None:
     assert "2nd in the queue" in before
     assert "Next in the queue" in after
     assert ('data-place="2"' in before, 'data-place="1"' in after) == (True, True)
-    assert "The queue is paused" in row_of(browser.get("/"), second)
+    Queue.pause(actor="user:staff")
+    paused = row_of(browser.get("/"), second)
+    assert "The queue is paused" in paused
+    assert "data-place" not in paused
+
+
+def test_a_row_whose_place_changes_is_not_drawn_again(browser: Client, user: User) -> None:
+    lives.make_worker()
+    first, second = lives.submit(user), lives.submit(user)
+    browser.get("/")
+    actions.cancel(first, actor="test")
+
+    with counted() as rendered:
+        row = row_of(browser.get("/"), second)
+
+    assert 'data-place="1"' in row
+    assert rendered.count(TEMPLATE) == 1  # that of the cancelled one
 
 
 def test_all_that_it_waits_for_is_told_not_only_what_its_words_say(
