@@ -83,12 +83,13 @@ class Obstacles:
     def read(cls) -> Self:
         now = database_now()
         manners = Manners.read(now)
+        asked_to_drain = _asked_to_drain()
         return cls(
             now=now,
             queue=Queue.current(),
             open_sites={site.host: _of_site(site) for site in manners.left_alone},
-            has_worker=has_live_worker(),
-            is_draining=is_draining(),
+            has_worker=bool(asked_to_drain),
+            is_draining=_all_drain(asked_to_drain),
             paused=manners.paused,
             full=Quota.objects.full().in_bulk(),
             limits=manners.limits,
@@ -202,7 +203,15 @@ def has_live_worker() -> bool:
 
 def is_draining() -> bool:
     """Return whether there are workers and none of them may claim."""
-    asked_at = set(Worker.objects.alive().values_list("draining_at", flat=True))
+    return _all_drain(_asked_to_drain())
+
+
+def _asked_to_drain() -> set[datetime | None]:
+    """Return when the living workers were asked to drain; None: one that was not."""
+    return set(Worker.objects.alive().values_list("draining_at", flat=True))
+
+
+def _all_drain(asked_at: set[datetime | None]) -> bool:
     return bool(asked_at) and None not in asked_at
 
 

@@ -323,9 +323,10 @@ def get_stats(request: HttpRequest) -> schemas.StatsOut:
     """Counts and speed include the downloads that you can see."""
     user = user_of(request)
     downloads, counts = Download.objects.visible_to(user), Counts.objects.visible_to(user)
+    states, outcomes = counts.by_state_and_outcome()
     return schemas.StatsOut(
-        counts=counts.by_state(),
-        outcomes=counts.by_outcome(),
+        counts=states,
+        outcomes=outcomes,
         speed=stats.speed_of(downloads),
         free_bytes=stats.free_bytes(settings.VNSITE.media_root),
         workers=stats.workers(),

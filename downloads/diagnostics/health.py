@@ -76,8 +76,8 @@ class SiteMetrics(Collector):
     """
 
     def collect(self) -> Iterator[Metric]:
-        yield _gauges("vnsite_downloads", "Downloads by state.", state=Counts.objects.by_state())
-        outcomes = Counts.objects.by_outcome()
+        states, outcomes = Counts.objects.by_state_and_outcome()
+        yield _gauges("vnsite_downloads", "Downloads by state.", state=states)
         yield _gauges("vnsite_outcomes", "Downloads that ended, by outcome.", outcome=outcomes)
         moves = StreamPosition.current()
         yield CounterMetricFamily(

@@ -4,7 +4,6 @@ Changed in the transaction of each move, submission and deletion, always after t
 was locked: writers take turns there already, so that two never wait for each other here.
 """
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Self
 
 from django.db import connection, models
@@ -31,19 +30,22 @@ class CountsQuerySet(models.QuerySet["Counts"]):
 
     def by_state(self) -> dict[str, int]:
         """Return the number of downloads in each state, 0 included."""
-        return self._sums("state", State)
+        return self.by_state_and_outcome()[0]
 
-    def by_outcome(self) -> dict[str, int]:
-        return self._sums("outcome", Outcome)
+    def by_state_and_outcome(self) -> tuple[dict[str, int], dict[str, int]]:
+        """Return the numbers of downloads in each state and with each outcome, 0 included."""
+        states, outcomes = dict.fromkeys(map(str, State), 0), dict.fromkeys(map(str, Outcome), 0)
+        groups = self.values_list("state", "outcome").annotate(Sum("number"))
+        for state, outcome, number in groups:
+            states[state] += number
+            if outcome:
+                outcomes[outcome] += number
+        return states, outcomes
 
     def waiting_by_owner(self) -> dict[int | None, int]:
         """Return how many downloads wait, by owner; None: those without one."""
         rows = self.filter(state=State.CREATED, number__gt=0).values_list("owner_key", "number")
         return {None if key == NOBODY else key: number for key, number in rows}
-
-    def _sums(self, column: str, words: Iterable[str]) -> dict[str, int]:
-        found = dict(self.values_list(column).annotate(Sum("number")))
-        return {str(word): found.get(word, 0) for word in words}
 
 
 class Counts(models.Model):

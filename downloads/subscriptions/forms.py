@@ -1,6 +1,6 @@
 """The form of a subscription: its link, what of it is fetched, how often, and how."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django import forms
@@ -8,7 +8,7 @@ from django.utils.translation import gettext, gettext_lazy
 
 from downloads.rules.filters import MAX_TEXT_LENGTH
 from downloads.rules.links import InvalidLink
-from downloads.rules.options import DownloadOptions, InvalidOption
+from downloads.rules.options import OPTIONS, DownloadOptions, InvalidOption
 from downloads.rules.presets import OfferedPreset
 from downloads.rules.schedule import MAX_NEWEST, MOST_KEPT, USUAL_INTERVAL_SECONDS, newest_of
 from downloads.submission import check_text
@@ -138,13 +138,14 @@ class SubscriptionForm(ChoiceForm):
             data, among=among, without_preset=gettext("Without a preset"), initial=initial
         )
         self.subscription = subscription
-        for name in NOT_OF_A_SUBSCRIPTION & self.fields.keys():
-            del self.fields[name]
         if subscription.pk is not None:
             del self.fields["first"], self.fields["newest"]
         intervals = sorted({*INTERVALS, subscription.interval_seconds})
         field: Any = self.fields["interval_seconds"]
         field.choices = [(each, interval_in_words(each)) for each in intervals]
+
+    def _offered(self) -> Iterable[str]:
+        return [name for name in OPTIONS if name not in NOT_OF_A_SUBSCRIPTION]
 
     @property
     def own_fields(self) -> list[forms.BoundField]:

@@ -1,6 +1,6 @@
 """The form that adds links. It tells those of a text and of files that can be added from others."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
 from django import forms
@@ -69,9 +69,6 @@ class AddForm(ChoiceForm):
 
     def __init__(self, data: Any = None, files: Any = None, **kwargs: Any) -> None:
         super().__init__(data, files, **kwargs)
-        if self.is_folded:
-            for name in OPTIONS:
-                del self.fields[name]
         self.links: tuple[str, ...] = ()  # their normal form, of a valid form
         self.wrong: tuple[WrongLink, ...] = ()
         self.left_over: tuple[str, ...] = ()  # of the texts that held the links
@@ -97,6 +94,9 @@ class AddForm(ChoiceForm):
         """Make the form with a choice."""
         initial = drawn_with(preset_key, options, is_folded=is_folded)
         return cls(among=among, initial=initial | {"urls": urls})
+
+    def _offered(self) -> Iterable[str]:
+        return () if self.is_folded else OPTIONS
 
     @property
     def is_folded(self) -> bool:

@@ -1,7 +1,7 @@
 """The form that makes downloads of the entries of a listing: which of them, and how."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self
 
@@ -76,7 +76,9 @@ class EntriesForm(ChoiceForm):
 
     def __init__(self, data: "QueryDict | None" = None, **kwargs: Any) -> None:
         super().__init__(data, without_preset=gettext("As the list was asked for"), **kwargs)
-        del self.fields["playlist"]
+
+    def _offered(self) -> Iterable[str]:
+        return OF_ENTRIES
 
     @classmethod
     def to_begin(cls, download: Download, *, among: Sequence[OfferedPreset]) -> Self:

@@ -175,7 +175,7 @@ def page_of(downloads: DownloadQuerySet, query: ListQuery) -> Page:
 def counts_by_filter(user: "User | AnonymousUser") -> dict[Filter, int]:
     """Count the downloads that a user sees, by filter. Searches are left out of account."""
     counts = Counts.objects.visible_to(user)
-    states, outcomes = counts.by_state(), counts.by_outcome()
+    states, outcomes = counts.by_state_and_outcome()
     return {
         Filter.ALL: sum(states.values()),
         Filter.ACTIVE: sum(states[state] for state in RUNNING),

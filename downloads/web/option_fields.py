@@ -1,6 +1,6 @@
 """Form fields of the options, made of their table: a widget for each kind."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -29,11 +29,15 @@ class OptionGroup(NamedTuple):
 
 
 class OptionsForm(forms.Form):
-    """All options as fields. A subclass deletes those that it does not offer."""
+    """Options as fields."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields.update({name: OptionField(option) for name, option in OPTIONS.items()})
+        self.fields.update({name: OptionField(OPTIONS[name]) for name in self._offered()})
+
+    def _offered(self) -> Iterable[str]:
+        """Return the names of the options that the form has; a subclass may leave some out."""
+        return OPTIONS
 
     @property
     def option_groups(self) -> list[OptionGroup]:

@@ -1,5 +1,6 @@
 """The pages of presets: list, new, edit, delete, default. Wiring, and the words of the list."""
 
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
@@ -45,9 +46,9 @@ class PresetForm(OptionsForm):
         self.preset = preset
         if not (preset.owner.is_staff or preset.is_shared):
             del self.fields["is_shared"]
-        for name, option in OPTIONS.items():
-            if option.of_one_link:
-                del self.fields[name]
+
+    def _offered(self) -> Iterable[str]:
+        return [name for name, option in OPTIONS.items() if not option.of_one_link]
 
     def save(self) -> bool:
         """Store the preset. False: it was refused, and the errors say why."""

@@ -89,7 +89,7 @@ def test_many_are_cancelled_with_hardly_more_queries_than_few(user: User) -> Non
         act(Action.CANCEL, *lots)
 
     assert len(of_lots) <= len(of_few) + 3  # SQLite takes a number of parameters at once
-    assert Counts.objects.visible_to(user).by_outcome()["cancelled"] == 62
+    assert Counts.objects.visible_to(user).by_state_and_outcome()[1]["cancelled"] == 62
 
 
 def test_failed_and_cancelled_ones_are_retried_and_others_named(user: User) -> None:
