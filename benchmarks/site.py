@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,18 @@ USER = "bench"
 class Site:
     """A running site with one administrator and a token of theirs."""
 
-    def __init__(self, data_dir: Path, *, allow: str, arguments: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        allow: str,
+        arguments: tuple[str, ...] = (),
+        python: Path = Path(sys.executable),
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        """`settings`: variables of its environment, besides those that each benchmark needs."""
         self.data_dir = data_dir
+        self._python = str(python)
         self._password = secrets.token_urlsafe()
         self.environment = {
             **os.environ,
@@ -37,6 +47,7 @@ class Site:
             "VNSITE_USER_WAITING": "0",  # all that a benchmark does is one user's
             "VNSITE_USER_STREAMS": "0",
             "VNSITE_STREAMS": "0",
+            **(settings or {}),
         }
         self._arguments = arguments
         self._log = (data_dir / "serve.log").open("wb")
@@ -48,7 +59,7 @@ class Site:
     def start(self) -> None:
         """Start `serve`, the second time on the port that it had."""
         self.process = subprocess.Popen(
-            [sys.executable, "manage.py", "serve", "--port", str(self._port), *self._arguments],
+            [self._python, "manage.py", "serve", "--port", str(self._port), *self._arguments],
             cwd=ROOT,
             env=self.environment,
             stdout=subprocess.PIPE,
@@ -85,7 +96,7 @@ class Site:
     def manage(self, *arguments: str) -> str:
         """What a command prints."""
         finished = subprocess.run(
-            [sys.executable, "manage.py", *arguments],
+            [self._python, "manage.py", *arguments],
             cwd=ROOT,
             env=self.environment,
             capture_output=True,
@@ -130,9 +141,9 @@ class Site:
 
 
 @contextmanager
-def running_site(*, allow: str = "", arguments: tuple[str, ...] = ()) -> Iterator[Site]:
+def running_site(*, allow: str = "", **options: Any) -> Iterator[Site]:
     with tempfile.TemporaryDirectory(prefix="vnsite-benchmark-") as directory:
-        site = Site(Path(directory), allow=allow, arguments=arguments)
+        site = Site(Path(directory), allow=allow, **options)
         try:
             yield site
         finally:

@@ -6,8 +6,7 @@ import sysconfig
 import venv
 from pathlib import Path
 
-from tests.helpers.worker import ROOT
-
+ROOT = Path(__file__).resolve().parent.parent.parent
 OURS = Path(sysconfig.get_path("purelib"))
 # What a confined child must find inside of its environment; the rest is found where it is.
 OF_CHILDREN = ("yt_dlp*", "requests", "urllib3", "certifi", "idna", "charset_normalizer")

@@ -26,7 +26,6 @@ from django.urls import reverse
 from downloads.accounts import first_admin
 from downloads.diagnostics.checks import CONFIGURED
 from downloads.diagnostics.database import FOREIGN_FIX
-from downloads.fetch.processes import end_with_parent
 from downloads.management.arguments import add_concurrency, whole_number
 from downloads.management.foreseen import errors_in_one_line
 from downloads.management.reach import reachable_at
@@ -237,15 +236,18 @@ class Preparation:
         fault = ""
         with self._channel as channel, suppress(ConnectionError):
             channel.sendall(b".")
-            fault = channel.makefile().read()
+            fault = channel.makefile(encoding="utf-8").read()
         if fault:
             raise CommandError(fault)
         if code := self._process.wait():
             raise CommandError(f"{self.WHAT}: what does it ended ({_describe(code)}).")
 
     def _prepare(self) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: it is for the parent
-        if not end_with_parent(self._parent):
+        # What is sent to the whole group is the parent's to handle.
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        limits.die_with_parent()
+        if os.getppid() != self._parent:
             return
         self._channel.close()
         with suppress(OSError):  # the server tries it again, and says why
