@@ -234,8 +234,8 @@ def test_it_says_when_what_makes_it_ready_was_killed(tmp_path: Path) -> None:
 
             assert starting.wait() == 1
             assert starting.said() == (
-                "CommandError: The site cannot be made ready: what does it ended (killed by"
-                " SIGKILL).\n"
+                "CommandError: The site cannot be made ready: the process that prepares it ended"
+                " (killed by SIGKILL).\n"
             )
         finally:
             starting.close()

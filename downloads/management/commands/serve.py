@@ -240,7 +240,9 @@ class Preparation:
         if fault:
             raise CommandError(fault)
         if code := self._process.wait():
-            raise CommandError(f"{self.WHAT}: what does it ended ({_describe(code)}).")
+            raise CommandError(
+                f"{self.WHAT}: the process that prepares it ended ({_describe(code)})."
+            )
 
     def _prepare(self) -> None:
         # What is sent to the whole group is the parent's to handle.
