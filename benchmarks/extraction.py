@@ -139,8 +139,8 @@ def by_vnsite(site: Site, origin: str, number: int) -> Figures:
     player = f"http://{origin}/watch/player{number}"
     links = {
         "plain": f"http://{origin}/film.mp4?plain#{number}",
-        "first": f"{player}/first",
-        "second": f"{player}/second",
+        "first": f"{player}/first{number}",
+        "second": f"{player}/second{number}",
     }
     figures: Figures = {}
     for name, link in links.items():
@@ -160,7 +160,7 @@ def by_command(python: Path, deno: Path, folder: Path, origin: str, number: int)
     command = ("env", "-u", "YTDLP_NO_PLUGINS", str(python), "-m", "yt_dlp", *options)
     player = f"http://{origin}/watch/player{number}"
     return {
-        f"command_{name}_seconds": run(*command, f"{player}/{name}").seconds
+        f"command_{name}_seconds": run(*command, f"{player}/{name}{number}").seconds
         for name in ("first", "second")
     }
 
