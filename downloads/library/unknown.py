@@ -50,7 +50,7 @@ def adopt(path: str, *, owner: "User", actor: str) -> "Imported":
 
     Raises NotUnknown, OSError, and what the database raises.
     """
-    # With it comes yt-dlp, 20 MB that no other page needs.
+    # With it comes yt-dlp, 14 MB that no other page needs.
     from downloads.library.importing import Import
 
     root = settings.VNSITE.media_root.resolve()

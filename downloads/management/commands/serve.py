@@ -211,7 +211,7 @@ def _live(be: Callable[[], None]) -> NoReturn:
 class Preparation:
     """Makes static files and database ready, in a process of its own.
 
-    What that takes at a first start, 60 MB, is given back when the process ends.
+    What that takes at a first start, 45 MB, is given back when the process ends.
     """
 
     WHAT = "The site cannot be made ready"
