@@ -128,6 +128,24 @@ def test_a_page_that_is_left_keeps_the_position(page: Page, staff: User, webm: b
     wait_for(lambda: Position.objects.filter(seconds__gte=2).exists(), what="the position")
 
 
+def test_what_was_seen_since_the_last_writing_is_kept_as_well(
+    page: Page, staff: User, webm: bytes
+) -> None:
+    download = film(staff, webm)
+    sign_in(page, staff)
+    open_film(page, download)
+    play(page)
+    wait_until_at(page, 0.5)
+    page.locator("#part-film video").evaluate("film => film.pause()")
+    seek(page, 80.5)
+    wait_for(lambda: Position.objects.filter(seconds=80).exists(), what="the position")
+    seek(page, 81.4)
+
+    page.goto("help/")
+
+    wait_for(lambda: Position.objects.filter(seconds=81).exists(), what="the last position")
+
+
 def test_a_film_that_nobody_plays_writes_nothing(page: Page, staff: User, webm: bytes) -> None:
     download = film(staff, webm)
     Position.objects.keep(user=staff, entry=Card.objects.get().pk, seconds=80)

@@ -62,8 +62,12 @@ def test_a_retry_during_the_removal_gets_a_directory_and_an_end_of_its_own(
         wait_for_state(download, State.CLEANED)
 
     attempt = ["claimed", "directory_made", "child_started"]
-    ends = [*attempt, "cancelled", "retried", *attempt, "published", "cleaned"]
-    assert [reason for _, reason in history(download)] == ["submitted", *ends]
+    before, after = ["submitted", *attempt, "cancelled"], ["retried", *attempt]
+    ends = ["published", "cleaned"]
+    # The retry removes the directory first: the worker's sweep may then be quicker to say so.
+    swept = [*before, "cleaned", *after, *ends]
+    reasons = [reason for _, reason in history(download)]
+    assert reasons in ([*before, *after, *ends], swept)
     assert_ended_right(download, media_server.file("big.mp4"))
     assert_nothing_is_left()
 

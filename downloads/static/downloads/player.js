@@ -19,10 +19,10 @@ function on(names, hear) {
     document.addEventListener(name, (event) => event.target === media() && hear(event.target, event), true);
 }
 
-function write(film) {
+function write(film, least = LEAST_S) {
   const { position, resume } = dataOf(film);
   const seconds = film.currentTime;
-  if (Math.abs(seconds - (written ?? resume)) < LEAST_S) return;
+  if (Math.abs(seconds - (written ?? resume)) <= least) return;
   written = seconds;
   writtenAt = performance.now();
   const token = document.querySelector("[name=csrfmiddlewaretoken]").value;
@@ -42,12 +42,12 @@ on(["timeupdate"], (film) => {
   if (!film.paused && performance.now() - writtenAt > EVERY_MS) write(film);
   showChapter(film);
 });
-on(["pause", "seeked"], write);
+on(["pause", "seeked"], (film) => write(film));
 
 // A page that is left, or a phone that is put away: both may be the last that is heard of it.
 function leave() {
   const film = media();
-  if (film?.played.length) write(film);
+  if (film?.played.length) write(film, 0);
 }
 addEventListener("pagehide", leave);
 document.addEventListener("visibilitychange", () => document.hidden && leave());
