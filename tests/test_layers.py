@@ -144,7 +144,13 @@ FENCES = (
 SIGNAL_FUNCTIONS = frozenset({"os.kill", "os.killpg", "signal.pidfd_send_signal"})
 SIGNAL_METHODS = frozenset({"send_signal", "terminate", "kill"})
 # `serve` may end the worker that it started itself.
-MAY_SIGNAL = frozenset({"downloads.fetch.processes", "downloads.management.commands.serve"})
+MAY_SIGNAL = frozenset(
+    {
+        "downloads.fetch.processes",
+        "downloads.management.forked",
+        "downloads.management.worker_keeper",
+    }
+)
 
 STATE_WRITERS = frozenset({"update", "aupdate", "create", "acreate"})
 # The lifecycle of the pure core has states without rows.
@@ -466,7 +472,7 @@ def test_the_checker_refuses(
         ("downloads.standalone", "item.state = State.READY"),
         ("downloads.fetch.run", "import yt_dlp\nfrom downloads.fetch import guard"),
         ("downloads.fetch.processes", "os.killpg(group, signal.SIGKILL)"),
-        ("downloads.management.commands.serve", "worker.terminate()"),
+        ("downloads.management.worker_keeper", "worker.terminate()"),
         ("downloads.management.commands.run", "from downloads import manager, recovery, views"),
         ("downloads.stream.consumer", "from channels.generic.http import AsyncHttpConsumer"),
         ("downloads.worker.worker", "from downloads import DownloadState\nimport django"),

@@ -7,7 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -223,22 +223,49 @@ def test_a_database_that_is_none_is_one_line(tmp_path: Path) -> None:
     )
 
 
-def test_it_says_when_what_makes_it_ready_was_killed(tmp_path: Path) -> None:
-    with closing(sqlite3.connect(tmp_path / "vnsite.sqlite3")) as other:
+@contextmanager
+def being_prepared(data: Path) -> Iterator[tuple[Serving, sqlite3.Connection, int]]:
+    """One that waits for its database, which the connection holds, and the pid of what waits."""
+    with closing(sqlite3.connect(data / "vnsite.sqlite3")) as other:
         other.execute("BEGIN EXCLUSIVE")
-        starting = Serving("--no-worker", VNSITE_DATA_DIR=str(tmp_path), VNSITE_DATABASE_URL="")
+        starting = Serving("--no-worker", VNSITE_DATA_DIR=str(data), VNSITE_DATABASE_URL="")
         try:
             starting.wait_until_it_says("Starting.")
             [pid] = descendants(starting.process.pid)
-            os.kill(pid, signal.SIGKILL)
-
-            assert starting.wait() == 1
-            assert starting.said() == (
-                "CommandError: The site cannot be made ready: the process that prepares it ended"
-                " (killed by SIGKILL).\n"
-            )
+            yield starting, other, pid
         finally:
             starting.close()
+
+
+def test_it_says_when_what_makes_it_ready_was_killed(tmp_path: Path) -> None:
+    with being_prepared(tmp_path) as (starting, _, pid):
+        os.kill(pid, signal.SIGKILL)
+
+        assert starting.wait() == 1
+        assert starting.said() == (
+            "CommandError: The site cannot be made ready: the process that prepares it ended"
+            " (killed by SIGKILL).\n"
+        )
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_all_while_it_is_made_ready_ends_it_without_an_error(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    with being_prepared(tmp_path) as (starting, other, pid):
+        os.killpg(starting.process.pid, number)
+        other.rollback()
+
+        assert starting.wait() == 0
+        assert starting.said() == ""
+        assert alive([pid]) == []
+
+
+def test_kill_9_while_it_is_made_ready_leaves_no_process(tmp_path: Path) -> None:
+    with being_prepared(tmp_path) as (starting, _, pid):
+        starting.send(signal.SIGKILL)
+
+        wait_for(lambda: not alive([pid]), what="the end of what waits")
 
 
 # Stopping

@@ -4,20 +4,13 @@ import gc
 import http.client
 import os
 import signal
-import socket
-import subprocess
-import sys
 import threading
-import time
-import traceback
 from argparse import ArgumentParser
-from collections.abc import Callable
 from contextlib import closing, suppress
-from typing import Any, NoReturn, Protocol
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connection, connections
 from django.http.request import validate_host
@@ -25,250 +18,19 @@ from django.urls import reverse
 
 from downloads.accounts import first_admin
 from downloads.diagnostics.checks import CONFIGURED
-from downloads.diagnostics.database import FOREIGN_FIX
 from downloads.management.arguments import add_concurrency, whole_number
 from downloads.management.foreseen import errors_in_one_line
+from downloads.management.preparation import WHAT, Preparation
 from downloads.management.reach import reachable_at
+from downloads.management.worker_keeper import WorkerKeeper
 from downloads.models import Worker, database_now, submissions
 from downloads.models.notifier import open_doorbell
-from downloads.models.schema import migrations_on_disk, why_foreign
 from downloads.rules.options import DownloadOptions
 from downloads.sandbox import limits
 from downloads.web import demo, refused_host
-from vnsite import static_files
 from vnsite.config import ConfigError
 
 PAGE_SECONDS = 30.0  # for the first page, on a slow disk
-WORKER_STOP_SECONDS = 20.0  # running downloads have 10 s of them; a worker that takes longer hangs
-FIRST_PAUSE_SECONDS = 1.0
-LONGEST_PAUSE_SECONDS = 30.0
-STEADY_SECONDS = 60.0  # a worker that lived longer did not fail at its start
-
-
-class WorkerProcess(Protocol):
-    """What `WorkerKeeper` needs of a process, as `subprocess.Popen` has it."""
-
-    pid: int
-
-    def wait(self) -> int: ...
-    def terminate(self) -> None: ...
-    def kill(self) -> None: ...
-
-
-class Forked:
-    """A child that was forked. Its signals cannot hit another process that has its pid by now."""
-
-    def __init__(self, be: Callable[[], None]) -> None:
-        """Fork; the child calls `be`, and ends when that returns.
-
-        For a process without threads. Raises OSError when the system allows no more processes.
-        """
-        sys.stdout.flush()
-        sys.stderr.flush()
-        self.pid = os.fork()
-        if self.pid == 0:
-            _live(be)
-        self._descriptor = os.pidfd_open(self.pid)
-
-    def wait(self) -> int:
-        """Wait for its end; return its exit status, or minus the signal that killed it."""
-        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-
-    def terminate(self) -> None:
-        self._send(signal.SIGTERM)
-
-    def kill(self) -> None:
-        self._send(signal.SIGKILL)
-
-    def _send(self, number: signal.Signals) -> None:
-        with suppress(ProcessLookupError):
-            signal.pidfd_send_signal(self._descriptor, number)
-
-
-class WorkerKeeper(threading.Thread):
-    """Runs a worker as a process of its own, and another one when that dies, until `stop`.
-
-    The first is forked by `fork`, before this process has threads and the web server's code: most
-    of the memory of both is then the same, and nothing is loaded twice. Those after it are started
-    afresh, as the code on the disk may be newer by then. The kernel tells a worker that its parent
-    is gone when the *thread* that started it ends (prctl(2)): it is the main thread or this one,
-    which both outlive it. Before `let_begin` the worker only loads its code.
-    """
-
-    def __init__(
-        self,
-        arguments: list[str],
-        *,
-        complain: Callable[[str], None],
-        let_go: Callable[[], None],
-    ) -> None:
-        """`arguments`: of `run_downloads`; `let_go`: called in the worker that is forked, it closes
-        what is this process's only."""
-        super().__init__(name="worker keeper", daemon=True)
-        self._arguments = arguments
-        self._complain = complain
-        self._let_go = let_go
-        self._stopping = threading.Event()
-        self._process: WorkerProcess | None = None
-        self._gate, self._opens_gate = os.pipe()  # workers wait for the end of their stdin
-
-    @property
-    def pid(self) -> int | None:
-        """The present worker's; None when there is none just now."""
-        process = self._process
-        return process.pid if process else None
-
-    def fork(self) -> None:
-        """Fork the first worker. Raises OSError when the system allows no more processes."""
-        gc.freeze()  # a search for garbage would touch, and so copy, every page that both share
-        self._process = Forked(self._be_worker)
-
-    def _be_worker(self) -> None:
-        os.setpgid(0, 0)  # as for those that are started afresh
-        os.close(self._opens_gate)  # else the gate would never open
-        os.dup2(self._gate, 0)
-        sys.stdin = os.fdopen(0, closefd=False)
-        gc.enable()
-        self._let_go()
-        from downloads.management.commands.run_downloads import Command as RunDownloads
-
-        RunDownloads().run_from_argv([sys.argv[0], "run_downloads", *self._arguments])
-
-    def run(self) -> None:
-        pause = FIRST_PAUSE_SECONDS
-        while True:
-            started = time.monotonic()
-            code = self._run_once()
-            if self._stopping.is_set():
-                return
-            if time.monotonic() - started > STEADY_SECONDS:
-                pause = FIRST_PAUSE_SECONDS
-            self._complain(
-                f"The worker ended ({_describe(code)}). Starting another one in {pause:.0f} s."
-            )
-            if self._stopping.wait(pause):
-                return
-            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
-
-    def _run_once(self) -> int:
-        process = self._process
-        if process is None:
-            command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "run_downloads"]
-            # A process group of its own: a terminal sends Ctrl-C to the whole group of `serve`, and
-            # ours would be the worker's second one, which ends it at once.
-            self._process = process = subprocess.Popen(  # noqa: S603 — our own command
-                [*command, *self._arguments], stdin=self._gate, process_group=0
-            )
-        if self._stopping.is_set():  # since the loop looked
-            process.terminate()
-        code = process.wait()
-        self._process = None
-        return code
-
-    def let_begin(self) -> None:
-        """Let the worker work: the database is ready."""
-        os.close(self._opens_gate)
-
-    def stop(self) -> None:
-        """Ask the worker to stop, and do not start another one. A second call does nothing."""
-        if not self._stopping.is_set():
-            self._stopping.set()
-            self.hurry()
-
-    def hurry(self) -> None:
-        """Ask it once more: now it ends at once. Safe in a signal handler."""
-        process = self._process
-        if process is not None:
-            process.terminate()
-
-    def finish(self) -> None:
-        """Wait until it has stopped; kill it when that takes too long."""
-        self.join(WORKER_STOP_SECONDS)
-        process = self._process
-        if self.is_alive() and process is not None:
-            self._complain("The worker does not stop. Killing it.")
-            process.kill()
-            self.join()
-
-
-def _live(be: Callable[[], None]) -> NoReturn:
-    """Be a process that was just forked."""
-    code = 1
-    try:
-        be()
-        code = 0
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else 1
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        with suppress(OSError):  # whoever read it is gone
-            sys.stdout.flush()
-            sys.stderr.flush()
-        os._exit(code)
-
-
-class Preparation:
-    """Makes static files and database ready, in a process of its own.
-
-    What that takes at a first start, 45 MB, is given back when the process ends.
-    """
-
-    WHAT = "The site cannot be made ready"
-
-    def __init__(self) -> None:
-        """Raises OSError when the system allows no more processes."""
-        self._channel, self._childs = socket.socketpair()
-        self._parent = os.getpid()
-        self._process = Forked(self._prepare)
-        self._childs.close()
-
-    def let_go(self) -> None:
-        """Close what another process that is forked has inherited of this."""
-        self._channel.close()
-
-    def wait_for_files(self) -> None:
-        """Wait until the static files are there, or could not be made."""
-        self._channel.recv(1)
-
-    def finish(self) -> None:
-        """Bring the database up to date. Raises CommandError when that fails."""
-        fault = ""
-        with self._channel as channel, suppress(ConnectionError):
-            channel.sendall(b".")
-            fault = channel.makefile(encoding="utf-8").read()
-        if fault:
-            raise CommandError(fault)
-        if code := self._process.wait():
-            raise CommandError(
-                f"{self.WHAT}: the process that prepares it ended ({_describe(code)})."
-            )
-
-    def _prepare(self) -> None:
-        # What is sent to the whole group is the parent's to handle.
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)
-        limits.die_with_parent()
-        if os.getppid() != self._parent:
-            return
-        self._channel.close()
-        with suppress(OSError):  # the server tries it again, and says why
-            static_files.collect()
-        self._childs.send(b".")
-        known = migrations_on_disk()
-        if not self._childs.recv(1):  # the parent cannot serve
-            return
-        try:
-            with errors_in_one_line(self.WHAT, ConfigError):
-                if reason := why_foreign(known):
-                    raise CommandError(f"{self.WHAT}: {reason}. {FOREIGN_FIX}")
-                call_command("migrate", interactive=False, verbosity=0)
-        except CommandError as fault:
-            self._childs.sendall(str(fault).encode())
-
-
-def _describe(code: int) -> str:
-    return f"exit code {code}" if code >= 0 else f"killed by {signal.Signals(-code).name}"
 
 
 class Command(BaseCommand):
@@ -316,22 +78,20 @@ class Command(BaseCommand):
         """
         connections.close_all()  # Django's checks may have opened one, which only one may use
         try:
+            keeper = None if options["no_worker"] else self._fork_worker(options)
             self._preparation = Preparation()
-            if not options["no_worker"]:
-                demo.reserve()
-                keeper = WorkerKeeper(
-                    _worker_arguments(options), complain=self._complain, let_go=self._let_go
-                )
-                keeper.fork()
-                keeper.start()
-                self._keeper = keeper
-                demo.open_demo()
-        except OSError as error:
+        except OSError as error:  # a worker that was forked ends with this process
             raise CommandError(f"The server cannot be started: {error}") from error
+        if keeper is not None:
+            keeper.start()
+            self._keeper = keeper
+            demo.open_demo()
 
-    def _let_go(self) -> None:
-        self._preparation.let_go()
-        demo.leave()
+    def _fork_worker(self, options: dict[str, Any]) -> WorkerKeeper:
+        demo.reserve()
+        keeper = WorkerKeeper(_worker_arguments(options), complain=self._complain)
+        keeper.fork()
+        return keeper
 
     def _serve(self, options: dict[str, Any]) -> None:
         self._preparation.wait_for_files()
@@ -356,7 +116,7 @@ class Command(BaseCommand):
 
     def _greet(self) -> None:
         """See to an administrator and the demo, and say where the site is."""
-        with errors_in_one_line(Preparation.WHAT, ConfigError), closing(connection):
+        with errors_in_one_line(WHAT, ConfigError), closing(connection):
             if first_admin.ensure_from_settings():
                 self._say(f"Made the administrator {settings.VNSITE.admin_user}.")
             path = first_admin.setup_path()
