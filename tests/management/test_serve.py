@@ -265,7 +265,8 @@ def test_kill_9_while_it_is_made_ready_leaves_no_process(tmp_path: Path) -> None
     with being_prepared(tmp_path) as (starting, _, pid):
         starting.send(signal.SIGKILL)
 
-        wait_for(lambda: not alive([pid]), what="the end of what waits")
+        # Sooner than it is tired of waiting for the database.
+        wait_for(lambda: not alive([pid]), seconds=10, what="the end of what waits")
 
 
 # Stopping

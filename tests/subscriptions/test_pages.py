@@ -10,9 +10,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils.html import escape
 
 from downloads.models import Download, Preset, presets
-from downloads.rules.options import DownloadOptions
+from downloads.rules.options import OPTIONS, DownloadOptions
 from downloads.subscriptions import pages
-from downloads.subscriptions.models import Check, Subscription
+from downloads.subscriptions.models import NOT_OF_A_SUBSCRIPTION, Check, Subscription
 from tests.helpers import following, lives
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_disk")]
@@ -130,6 +130,12 @@ def test_the_form_begins_with_the_users_default_preset(browser: Client, user: Us
 
 
 # Preview
+
+
+def test_options_that_say_which_videos_are_not_offered(browser: Client) -> None:
+    form = browser.get("/subscriptions/new").context["form"]
+
+    assert form.fields.keys() & OPTIONS.keys() == OPTIONS.keys() - NOT_OF_A_SUBSCRIPTION
 
 
 def test_a_preview_reads_the_list_and_then_says_what_would_be_fetched(browser: Client) -> None:
