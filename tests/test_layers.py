@@ -102,6 +102,7 @@ HOUSE: tuple[dict[str, frozenset[str]], ...] = (
                 "vnsite.as_served",
                 "vnsite.asgi",
                 "vnsite.formats",
+                "vnsite.handler",
                 "vnsite.proxies",
                 "vnsite.server",
                 "vnsite.settings",

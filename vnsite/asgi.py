@@ -6,7 +6,6 @@ import django
 from channels.routing import ProtocolTypeRouter, URLRouter
 from channels.sessions import SessionMiddlewareStack
 from django.conf import settings
-from django.core.asgi import get_asgi_application
 from django.urls import path, re_path
 
 from vnsite import modes, static_files
@@ -16,10 +15,10 @@ django.setup(set_prefix=False)
 # Another server than `manage.py serve` may import this.
 modes.report(modes.apply(settings.VNSITE))
 static_files.make_ready()  # before the application looks which there are
-django_application = get_asgi_application()
 
 # Models need the apps to be loaded.
 from downloads.stream.consumer import EventStream  # noqa: E402
+from vnsite.handler import Handler  # noqa: E402
 from vnsite.proxies import BehindProxies, BelowPrefix  # noqa: E402
 
 # Without "websocket": the site has none.
@@ -30,7 +29,7 @@ application = ProtocolTypeRouter(
                 URLRouter(
                     [
                         path("events/", SessionMiddlewareStack(EventStream.as_asgi())),
-                        re_path("", django_application),  # type: ignore[arg-type]
+                        re_path("", Handler()),  # type: ignore[arg-type]
                     ]
                 ),
                 settings.VNSITE.prefix,

@@ -35,8 +35,6 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "downloads.web.middleware.SaysOnceForHowLong",
-    # Before what protects pages: its headers on each static file are a tenth of a first visit.
-    "servestatic.middleware.ServeStaticMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "downloads.web.compression.CompressesPages",

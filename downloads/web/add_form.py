@@ -18,6 +18,7 @@ from downloads.rules.presets import OfferedPreset
 from downloads.rules.words import grouped
 from downloads.submission import WrongLink, check_links, links_in
 from downloads.web.choice_form import ChoiceForm, Shown, drawn_with
+from downloads.web.format import language
 
 MAX_SHOWN_LINK = 80  # characters of a wrong link that an error repeats
 
@@ -94,6 +95,11 @@ class AddForm(ChoiceForm):
         """Make the form with a choice."""
         initial = drawn_with(preset_key, options, is_folded=is_folded)
         return cls(among=among, initial=initial | {"urls": urls})
+
+    @property
+    def looks_like(self) -> str:
+        """The same text for two forms that look the same, of those that nobody has sent."""
+        return repr((language(), self.among, self.initial))
 
     def _offered(self) -> Iterable[str]:
         return () if self.is_folded else OPTIONS

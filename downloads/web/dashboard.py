@@ -111,6 +111,7 @@ def _dashboard_context(request: SignedInRequest, form: AddForm) -> dict[str, Any
     return {
         "seq": seq,
         "form": form,
+        "form_looks_like": form.looks_like,
         "rows": _views(request, page.downloads, query.sort, obstacles=obstacles),
         "list": dashboard_view.list_view(query, page),
         "filters": dashboard_view.filter_links(query, counts, is_saved=saved is not None),

@@ -2,8 +2,8 @@
 
 Most rows of a list look as they did a moment ago, and to draw one takes longer than to read it. A
 row is known again by all that was read for it: whoever changes a column does not have to think of
-this. Its note and its place in the queue, which change whenever another download starts, are not
-kept: they come into the row each time.
+this. The note and the place of one that waits, which change whenever another download starts, are
+not kept: they come into the row each time.
 """
 
 import secrets
@@ -32,8 +32,10 @@ NOTE, PLACE = secrets.token_hex(), secrets.token_hex()
 def draw(view: DownloadView) -> SafeString:
     """Draw the row of a download in the language of the request."""
     row = _kept(view) if view.download.state in STILL else _draw(view)
-    place = format_html('data-place="{}"', view.place) if view.place else ""
-    return SafeString(row.replace(NOTE, conditional_escape(view.note)).replace(PLACE, place))
+    if view.download.state == State.CREATED:
+        place = format_html('data-place="{}"', view.place) if view.place else ""
+        row = row.replace(NOTE, conditional_escape(view.note)).replace(PLACE, place)
+    return SafeString(row)
 
 
 def _kept(view: DownloadView) -> str:
@@ -47,7 +49,9 @@ def _kept(view: DownloadView) -> str:
 
 
 def _draw(view: DownloadView) -> str:
-    return get_template(TEMPLATE).render({"view": view, "note": NOTE, "place": PLACE})
+    waits = view.download.state == State.CREATED
+    around = {"note": NOTE, "place": PLACE} if waits else {"note": view.note}
+    return get_template(TEMPLATE).render({"view": view, **around})
 
 
 def _key_of(view: DownloadView) -> str:
@@ -57,8 +61,8 @@ def _key_of(view: DownloadView) -> str:
     download.
     """
     age = since((timezone.now() - view.since).total_seconds())
-    around = (language(), view.sort, view.matches, age, view.waiting_data)
-    values = [value for row in _rows_of(view.download) for value in _values_of(row)]
+    around = (language(), view.sort, view.matches, age, view.waiting_data, view.became)
+    values = [_values_of(row) for row in _rows_of(view.download)]
     return blake2b(repr((around, values)).encode(), digest_size=16).hexdigest()
 
 
@@ -72,8 +76,11 @@ def _rows_of(download: Download) -> Iterator[Model | None]:
         yield from download.files
 
 
-def _values_of(row: Model | None) -> Iterator[object]:
+def _values_of(row: Model | None) -> dict[str, object] | None:
+    """Return what was read of a row, by column, without what Django notes of it."""
     if row is None:
-        yield None
-    else:
-        yield from ((name, value) for name, value in vars(row).items() if name[0] != "_")
+        return None
+    values = vars(row).copy()
+    del values["_state"]
+    values.pop("_prefetched_objects_cache", None)
+    return values

@@ -33,8 +33,7 @@ DAMAGED_SENTENCE = marked(
 
 
 class SaysOnceForHowLong(MiddlewareMixin):
-    """Leaves out what is said twice of how long an answer is kept: what `never_cache` says beside
-    `no-store`, and by what browsers would ask again for a static file, which never changes."""
+    """Leaves out what `never_cache` says beside `no-store` of how long an answer is kept."""
 
     def process_response(
         self, request: HttpRequest, response: HttpResponseBase
@@ -42,8 +41,6 @@ class SaysOnceForHowLong(MiddlewareMixin):
         if "no-store" in response.headers.get("Cache-Control", ""):
             response.headers["Cache-Control"] = "no-store"
             del response.headers["Expires"]
-        if request.path.startswith(settings.STATIC_URL):
-            del response.headers["ETag"], response.headers["Last-Modified"]
         return response
 
 

@@ -8,8 +8,9 @@ import pytest
 
 from downloads import actions
 from downloads.fetch.processes import attempts_of_processes
+from downloads.management.commands.run_downloads import NICENESS as WORKERS_NICENESS
 from downloads.rules.states import State
-from downloads.sandbox.limits import NICENESS
+from downloads.sandbox.limits import NICENESS, SESSION_NICENESS
 from tests.helpers.media_server import MediaServer
 from tests.helpers.scripted_site import Answer, ScriptedSite
 from tests.helpers.waiting import wait_for
@@ -124,7 +125,7 @@ def test_whatever_a_site_says_of_itself_the_row_is_sane(
     assert len(download.library_path.encode()) <= 255
 
 
-def test_a_download_gives_way_to_pages_and_to_the_worker(
+def test_a_worker_gives_way_to_pages_and_a_download_to_both(
     media_server: MediaServer, allowed: dict[str, str]
 ) -> None:
     download = submit(media_server.url("/slow.mp4?rate=100000"))
@@ -133,9 +134,11 @@ def test_a_download_gives_way_to_pages_and_to_the_worker(
         wait_for_state(download, State.DOWNLOADING, seconds=LONG)
         pid = download.attempts.get().child_pid
         assert pid is not None
-        niceness = os.getpriority(os.PRIO_PROCESS, pid)
-        assert niceness == os.getpriority(os.PRIO_PROCESS, worker.process.pid) + NICENESS
+        ours, workers, its = (
+            os.getpriority(os.PRIO_PROCESS, each) for each in (0, worker.process.pid, pid)
+        )
+        assert (workers - ours, its - workers) == (WORKERS_NICENESS, NICENESS)
         group = Path(f"/proc/{pid}/autogroup")
-        assert not group.exists() or group.read_text().split()[-1] == str(NICENESS)
+        assert not group.exists() or group.read_text().split()[-1] == str(SESSION_NICENESS)
         actions.cancel(download, actor="test")
         wait_for_state(download, State.CLEANED, seconds=LONG)

@@ -1,5 +1,6 @@
-"""Rows that are kept as they were drawn: drawn once, and never old."""
+"""Rows, and the fields for new links, that are kept as they were drawn: never old."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -15,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from downloads import actions
-from downloads.models import Download, LibraryEntry, Listing, Queue, Site, Thumbnail
+from downloads.models import Download, LibraryEntry, Listing, Preset, Queue, Site, Thumbnail
 from downloads.rules.states import Reason, Result, State
 from downloads.web.drawn import TEMPLATE
 from downloads.web.order import Sort, key_of
@@ -23,6 +24,8 @@ from tests.helpers import lives
 from tests.web import test_waits
 from tests.web.test_views import row_of
 from tests.web.test_waits import make_wait
+
+FIELDS = "downloads/partials/add_inputs.html"
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("clean_disk")]
 
@@ -271,3 +274,50 @@ def test_no_row_asks_for_more_than_was_read_of_all(browser: Client, user: User) 
         browser.get("/")
 
     assert len(for_many) == len(for_one)
+
+
+def form_of(answer: Any) -> str:
+    """The form for new links of a page."""
+    text: str = answer.content.decode()
+    return text[text.index('<form class="add"') : text.index("</form>", text.index('id="add"'))]
+
+
+def test_the_fields_for_new_links_are_drawn_once(browser: Client, user: User) -> None:
+    browser.get("/")
+
+    with counted() as rendered:
+        browser.get("/")
+
+    assert FIELDS not in rendered
+
+
+def test_a_new_preset_is_offered_at_once_and_to_its_owner(browser: Client, user: User) -> None:
+    other = Client()
+    other.force_login(User.objects.create_user("otto"))
+    pages = [form_of(each.get("/")) for each in (browser, other)]
+    Preset.objects.create(owner=user, name="For the train", options={})
+
+    pages += [form_of(each.get("/")) for each in (browser, other)]
+
+    assert ["For the train" in page for page in pages] == [False, False, True, False]
+
+
+def test_the_fields_speak_the_readers_language(browser: Client) -> None:
+    browser.get("/")
+
+    spanish = form_of(browser.get("/", headers={"accept-language": "es"}))
+
+    assert "Enlaces" in spanish
+
+
+def test_the_token_of_the_form_is_that_of_the_session(user: User) -> None:
+    sent = []
+    for _ in range(2):
+        browser = Client(enforce_csrf_checks=True)
+        browser.force_login(user)
+        token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', form_of(browser.get("/")))
+        assert token
+        values = {"csrfmiddlewaretoken": token[1], "urls": "http://example.com/a"}
+        sent.append(browser.post("/downloads/", values).status_code)
+
+    assert sent == [302, 302]

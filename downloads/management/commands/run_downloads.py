@@ -1,6 +1,7 @@
 """`manage.py run_downloads`: wire signals and run the lifecycle worker."""
 
 import gc
+import os
 import signal
 import sys
 from argparse import ArgumentParser
@@ -14,6 +15,8 @@ from downloads.management.arguments import add_concurrency
 from downloads.management.foreseen import errors_in_one_line
 from downloads.management.progress_bars import BarsOfThisWorker
 from downloads.worker.worker import GRACE_SECONDS, DownloadManager, Outdated
+
+NICENESS = 5  # a third of the weight of a web server that has the same processors
 
 
 class Command(BaseCommand):
@@ -64,6 +67,7 @@ class Command(BaseCommand):
             _wait_for_parent(manager)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: manager.stop())
+        os.nice(NICENESS)
         gc.freeze()  # what is loaded stays: none of it is searched for garbage any more
         is_watched = sys.stderr.isatty() and not options["parent_pid"]
         with (
