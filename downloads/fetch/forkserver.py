@@ -35,7 +35,7 @@ from downloads.fetch.lending import Lending
 from downloads.fetch.plugins import PluginFailed
 from downloads.fetch.plugins import load as load_plugins
 from downloads.fetch.protocol import Job, Lent, Outbox, Wishes, receive_go
-from downloads.fetch.rehearsal import rehearse
+from downloads.fetch.rehearsal import Rehearsal
 from downloads.sandbox import guard as guarding
 from downloads.sandbox import landlock, limits, seccomp
 from downloads.sandbox.addresses import AllowedHosts
@@ -74,7 +74,8 @@ class Server:
         self.own: set[int] = set()  # children that were started here; others were adopted
 
     def serve(self) -> None:
-        """Answer requests until the worker closes the control socket; rehearse before the first."""
+        """Answer requests until the worker closes the control socket; rehearse before the first,
+        and then whenever there is none, until that is over."""
         sys.dont_write_bytecode = True  # children write nothing beside the code
         self.freeze()
         gc.enable()
@@ -83,15 +84,20 @@ class Server:
         # The end of the socket says that the worker is gone: one that is stopped has to read it.
         limits.die_with_parent(signal.SIGCONT)
         self.control.send(json.dumps({"yt_dlp": importlib.metadata.version("yt-dlp")}).encode())
-        # The first child, when it is asked for meanwhile, waits for about 0.1 s.
-        rehearse(self.downloader, may_go_on=lambda: not waiting.poll(0))
+        rehearsal = Rehearsal(self.downloader)
+        rehearsal.go_on()  # the first child, when it is asked for meanwhile, waits for about 0.1 s
         self.freeze()
-        huge_pages.gather()
         while True:
+            if not rehearsal.is_over and not waiting.poll(0):
+                rehearsal.go_on()  # the next child waits for as long as this takes, 0.02 s
+                if rehearsal.is_over:
+                    self.freeze()
+                    huge_pages.gather()
+                continue
             # Without a child nobody is there who could leave something.
-            ready = waiting.poll(REAP_INTERVAL_MS if self.has_children() else None)
-            self.reap()
-            if ready and not self.answer():
+            if not waiting.poll(REAP_INTERVAL_MS if self.has_children() else None):
+                self.reap()
+            elif not self.answer():
                 return
 
     def freeze(self) -> None:
@@ -128,8 +134,8 @@ class Server:
         self.own.add(pid)
         return pid
 
-    def reap(self) -> None:
-        """Collect the children that ended, and kill what they left."""
+    def reap(self) -> set[int]:
+        """Collect the children that ended, and kill what they left, which is returned."""
         with suppress(ChildProcessError):
             while ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
                 pid = ended.si_pid
@@ -139,8 +145,10 @@ class Server:
                     self.ended[pid] = os.waitpid(pid, 0)[1]
                 else:
                     os.waitpid(pid, 0)
-        for pid in self.adopted():
+        left = self.adopted()
+        for pid in left:
             processes.end_own(pid)
+        return left
 
     def adopted(self) -> set[int]:
         """Return the children that were not started here: their own parents have ended.
@@ -159,11 +167,12 @@ class Server:
         That may be the child itself, while its last threads end. The status is told once; None when
         it is not known. One that does not die is held against nobody else.
         """
-        self.reap()
+        killed = self.reap()
         if child in self.own:
             return {"status": None, "left": [child]}
         others = self.own | self.ended.keys() - {child}
-        left = [pid for pid in self.adopted() if os.getsid(pid) not in others]
+        still_there = self.adopted() if killed else ()
+        left = [pid for pid in still_there if os.getsid(pid) not in others]
         return {"status": None if left else self.ended.pop(child, None), "left": left}
 
     def end_all(self) -> None:

@@ -138,8 +138,9 @@ def own_children() -> set[int]:
     none. None is found on a kernel without that list (CONFIG_PROC_CHILDREN).
     """
     pid = os.getpid()
-    with suppress(FileNotFoundError):
-        return set(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+    path = Path(f"/proc/{pid}/task/{pid}/children")
+    with suppress(FileNotFoundError), path.open("rb", buffering=0) as file:
+        return set(map(int, file.read().split()))
     return set()
 
 

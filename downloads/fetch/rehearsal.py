@@ -11,13 +11,14 @@ import shutil
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NoReturn
 
+from downloads.fetch import hot_code
 from downloads.fetch import job as jobs
 from downloads.fetch.downloader import Downloader
 from downloads.fetch.lending import Lending
@@ -47,25 +48,44 @@ class TooSlow(Exception):
     """A rehearsal did not come to its end in time."""
 
 
-def rehearse(downloader: Downloader, *, may_go_on: Callable[[], bool]) -> int:
-    """Fetch our own film as a child does, again and again; return how often it came to the end.
+class Rehearsal:
+    """Downloads of our own film, as a child makes them: one for each call of `go_on`.
 
-    Once at least, and then while `may_go_on` allows it. For a process with one thread. `downloader`
-    is afterwards as it was, but for what it remembers. After an error there is no more of it: then
-    a child does itself what it would have found.
+    For a process with one thread.
     """
-    rehearsed = 0
-    with (
-        suppress(Exception),
-        TemporaryDirectory(prefix="vnsite-rehearsal-") as folder,
-        _serving(folder) as origin,
-    ):
-        while rehearsed == 0 or (rehearsed < TIMES and may_go_on()):
-            directory = Path(folder, str(rehearsed))
-            with _patience(), _working_in(directory), _as_it_was(downloader):
-                _fetch(downloader, f"http://{origin}/film.mp4", directory, allowed=origin)
-            rehearsed += 1
-    return rehearsed
+
+    def __init__(self, downloader: Downloader) -> None:
+        """`downloader` is after each as it was, but for what it remembers."""
+        self._downloader = downloader
+        self._left = 2 + TIMES
+
+    @property
+    def is_over(self) -> bool:
+        return self._left == 0
+
+    def go_on(self) -> None:
+        """Rehearse once more. After an error it is over: then a child does itself what is left.
+
+        The first makes most of the difference. The second notes what code is called, which is put
+        side by side; then Python learns that code again.
+        """
+        self._left -= 1
+        try:
+            if self._left == TIMES:
+                with hot_code.noted() as called:
+                    _rehearse(self._downloader)
+                hot_code.gather(called)
+            else:
+                _rehearse(self._downloader)
+        except Exception:
+            self._left = 0
+
+
+def _rehearse(downloader: Downloader) -> None:
+    with TemporaryDirectory(prefix="vnsite-rehearsal-") as folder, _serving(folder) as origin:
+        directory = Path(folder, "download")
+        with _patience(), _working_in(directory), _as_it_was(downloader):
+            _fetch(downloader, f"http://{origin}/film.mp4", directory, allowed=origin)
 
 
 def _fetch(downloader: Downloader, url: str, directory: Path, *, allowed: str) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from re import _compiler
 from downloads.fetch.downloader import build
 from downloads.fetch.processes import own_children
-from downloads.fetch.rehearsal import TIMES, rehearse
+from downloads.fetch.rehearsal import TIMES, Rehearsal
 
 def state():
     deep = {
@@ -23,6 +23,7 @@ def state():
     return deep, pages, Path.cwd(), len(os.listdir("/proc/self/fd")), own_children()
 
 downloader = build()
+rehearsal = Rehearsal(downloader)
 """
 
 
@@ -39,8 +40,11 @@ def run(program: str, folder: Path) -> subprocess.CompletedProcess[str]:
 def test_everything_is_as_it_was(tmp_path: Path) -> None:
     program = """
 before = state()
-assert rehearse(downloader, may_go_on=lambda: True) == TIMES
-assert state() == before
+for number in range(2 + TIMES):
+    assert not rehearsal.is_over
+    rehearsal.go_on()
+    assert state() == before
+assert rehearsal.is_over
 assert signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
 assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
 """
@@ -53,16 +57,17 @@ assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
 def test_what_was_rehearsed_compiles_and_imports_nothing(tmp_path: Path) -> None:
     program = """
 compiled = []
-def note(frame, event, argument):
-    if event == "call" and frame.f_code is _compiler.compile.__code__:
-        compiled.append(frame.f_locals["p"])
+compile = _compiler.compile
+def noting(*values):
+    compiled.append(values)
+    return compile(*values)
+_compiler.compile = noting
 
 def rehearse_once():
     modules = set(sys.modules)
     compiled.clear()
-    sys.setprofile(note)
-    assert rehearse(downloader, may_go_on=lambda: False) == 1
-    sys.setprofile(None)
+    rehearsal.go_on()
+    assert not rehearsal.is_over
     return len(compiled) + len(set(sys.modules) - modules)
 
 assert rehearse_once() > 0
@@ -73,17 +78,32 @@ assert rehearse_once() == 0
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_it_is_done_once_when_there_is_no_time_for_more(tmp_path: Path) -> None:
-    done = run("assert rehearse(downloader, may_go_on=lambda: False) == 1", tmp_path)
+def test_its_code_lies_side_by_side_afterwards(tmp_path: Path) -> None:
+    program = """
+import gc
+from types import FunctionType
+
+functions = [each for each in gc.get_objects() if type(each) is FunctionType]
+before = {id(each): each.__code__ for each in functions}
+rehearsal.go_on()
+rehearsal.go_on()
+assert not rehearsal.is_over
+hot = [each for each in functions if each.__code__ is not before[id(each)]]
+pages_before = {id(before[id(each)]) >> 12 for each in hot}
+pages_after = {id(each.__code__) >> 12 for each in hot}
+assert 3 * len(pages_after) < 2 * len(pages_before), (len(pages_after), len(pages_before))
+"""
+    done = run(program, tmp_path)
 
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_without_a_place_to_write_nothing_is_rehearsed(tmp_path: Path) -> None:
+def test_without_a_place_to_write_it_is_over(tmp_path: Path) -> None:
     program = """
 import tempfile
 tempfile.tempdir = "/nonexistent"
-assert rehearse(downloader, may_go_on=lambda: True) == 0
+rehearsal.go_on()
+assert rehearsal.is_over
 """
     done = run(program, tmp_path)
 
@@ -92,11 +112,12 @@ assert rehearse(downloader, may_go_on=lambda: True) == 0
 
 def test_a_process_that_is_killed_leaves_nothing(tmp_path: Path) -> None:
     program = """
-def go_on():
+def say_and_die():
     print(*own_children(), flush=True)
     assert os.listdir(os.environ["TMPDIR"])
     os.kill(os.getpid(), signal.SIGKILL)
-rehearse(downloader, may_go_on=go_on)
+downloader.close_connections = say_and_die
+rehearsal.go_on()
 """
     done = run(program, tmp_path)
 
