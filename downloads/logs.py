@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 # Shown before the message on the console; other fields follow it.
 HEAD = ("timestamp", "level", "logger", "event", "exception")
+OURS = HEAD[:3]  # nobody else's words are in them
 
 
 _fields: ContextVar[Mapping[str, object]] = ContextVar("fields of the log")
@@ -112,7 +113,7 @@ def _add_fields(_logger: object, _method: str, event: "EventDict") -> "EventDict
 
 def _redact(_logger: object, _method: str, event: "EventDict") -> "EventDict":
     for name, value in event.items():
-        if not isinstance(value, int):
+        if name not in OURS and not isinstance(value, int):
             event[name] = escape(redact(str(value)), keep="\n" if name == "exception" else "")
     return event
 
