@@ -74,8 +74,7 @@ class Server:
         self.own: set[int] = set()  # children that were started here; others were adopted
 
     def serve(self) -> None:
-        """Answer requests until the worker closes the control socket; rehearse before the first,
-        and then whenever there is none, until that is over."""
+        """Answer requests until the worker closes the control socket; rehearse before the first."""
         sys.dont_write_bytecode = True  # children write nothing beside the code
         self.freeze()
         gc.enable()
@@ -86,14 +85,11 @@ class Server:
         self.control.send(json.dumps({"yt_dlp": importlib.metadata.version("yt-dlp")}).encode())
         rehearsal = Rehearsal(self.downloader)
         rehearsal.go_on()  # the first child, when it is asked for meanwhile, waits for about 0.1 s
+        while not (rehearsal.is_over or waiting.poll(0)):
+            rehearsal.go_on()
         self.freeze()
+        huge_pages.gather()
         while True:
-            if not rehearsal.is_over and not waiting.poll(0):
-                rehearsal.go_on()  # the next child waits for as long as this takes, 0.02 s
-                if rehearsal.is_over:
-                    self.freeze()
-                    huge_pages.gather()
-                continue
             # Without a child nobody is there who could leave something.
             if not waiting.poll(REAP_INTERVAL_MS if self.has_children() else None):
                 self.reap()
