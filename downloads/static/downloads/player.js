@@ -42,7 +42,8 @@ on(["timeupdate"], (film) => {
   if (!film.paused && performance.now() - writtenAt > EVERY_MS) write(film);
   showChapter(film);
 });
-on(["pause", "seeked"], (film) => write(film));
+// Where a film stands still is kept to the second.
+on(["pause", "seeked"], (film) => write(film, film.paused ? 0 : LEAST_S));
 
 // A page that is left, or a phone that is put away: both may be the last that is heard of it.
 function leave() {
