@@ -50,7 +50,8 @@ function leave() {
   const film = media();
   if (film?.played.length) write(film, 0);
 }
-addEventListener("pagehide", leave);
+// What is sent while a page goes is lost now and then on a busy machine: it is sent before.
+for (const name of ["beforeunload", "pagehide"]) addEventListener(name, leave);
 document.addEventListener("visibilitychange", () => document.hidden && leave());
 
 function showChapter(film) {
