@@ -14,8 +14,10 @@ from urllib.request import urlopen
 import pytest
 from django.conf import settings
 
+from downloads.management.commands.run_downloads import NICENESS
 from downloads.management.reach import own_addresses, reachable_at
 from downloads.models import Worker
+from tests.crash.tracing import fork_server_of
 from tests.helpers.processes import alive, descendants, open_files
 from tests.helpers.serving import Serving, serving
 from tests.helpers.waiting import wait_for
@@ -267,6 +269,16 @@ def test_kill_9_while_it_is_made_ready_leaves_no_process(tmp_path: Path) -> None
 
         # Sooner than it is tired of waiting for the database.
         wait_for(lambda: not alive([pid]), seconds=10, what="the end of what waits")
+
+
+def test_worker_and_fork_server_give_way_to_pages(site: Serving) -> None:
+    worker = worker_pid(site)
+    fork_server = wait_for(lambda: fork_server_of(worker), what="the fork server")
+
+    own, *theirs = (
+        os.getpriority(os.PRIO_PROCESS, pid) for pid in (site.process.pid, worker, fork_server)
+    )
+    assert [each - own for each in theirs] == [NICENESS, NICENESS]
 
 
 # Stopping

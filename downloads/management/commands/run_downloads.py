@@ -55,6 +55,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if options["grace"] < 0:
             raise CommandError("--grace must not be negative")
+        os.nice(NICENESS)  # first of all, so that what it starts has it as well
         manager = DownloadManager(
             slots=options["concurrency"],
             host=options["host_name"],
@@ -67,7 +68,6 @@ class Command(BaseCommand):
             _wait_for_parent(manager)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: manager.stop())
-        os.nice(NICENESS)
         gc.freeze()  # what is loaded stays: none of it is searched for garbage any more
         is_watched = sys.stderr.isatty() and not options["parent_pid"]
         with (
