@@ -35,7 +35,7 @@ from downloads.fetch.lending import Lending
 from downloads.fetch.plugins import PluginFailed
 from downloads.fetch.plugins import load as load_plugins
 from downloads.fetch.protocol import Job, Lent, Outbox, Wishes, receive_go
-from downloads.fetch.rehearsal import Rehearsal
+from downloads.fetch.rehearsal import rehearse
 from downloads.sandbox import guard as guarding
 from downloads.sandbox import landlock, limits, seccomp
 from downloads.sandbox.addresses import AllowedHosts
@@ -83,10 +83,10 @@ class Server:
         # The end of the socket says that the worker is gone: one that is stopped has to read it.
         limits.die_with_parent(signal.SIGCONT)
         self.control.send(json.dumps({"yt_dlp": importlib.metadata.version("yt-dlp")}).encode())
-        rehearsal = Rehearsal(self.downloader)
-        rehearsal.go_on()  # the first child, when it is asked for meanwhile, waits for about 0.1 s
-        while not (rehearsal.is_over or waiting.poll(0)):
-            rehearsal.go_on()
+        # The first child, when it is asked for meanwhile, waits for about 0.1 s.
+        for _ in rehearse(self.downloader):
+            if waiting.poll(0):
+                break
         self.freeze()
         huge_pages.gather()
         while True:

@@ -12,7 +12,7 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -48,37 +48,24 @@ class TooSlow(Exception):
     """A rehearsal did not come to its end in time."""
 
 
-class Rehearsal:
-    """Downloads of our own film, as a child makes them: one for each call of `go_on`.
+def rehearse(downloader: Downloader) -> Iterator[None]:
+    """Fetch our own film as a child does, again and again; yield after each time.
 
-    For a process with one thread.
+    The first makes most of the difference. The second notes what code is called, which is put side
+    by side; then Python learns that code again. For a process with one thread. `downloader` is
+    after each as it was, but for what it remembers. An error ends it: then a child does itself what
+    is left.
     """
-
-    def __init__(self, downloader: Downloader) -> None:
-        """`downloader` is after each as it was, but for what it remembers."""
-        self._downloader = downloader
-        self._left = 2 + TIMES
-
-    @property
-    def is_over(self) -> bool:
-        return self._left == 0
-
-    def go_on(self) -> None:
-        """Rehearse once more. After an error it is over: then a child does itself what is left.
-
-        The first makes most of the difference. The second notes what code is called, which is put
-        side by side; then Python learns that code again.
-        """
-        self._left -= 1
-        try:
-            if self._left == TIMES:
-                with hot_code.noted() as called:
-                    _rehearse(self._downloader)
-                hot_code.gather(called)
-            else:
-                _rehearse(self._downloader)
-        except Exception:
-            self._left = 0
+    with suppress(Exception):
+        _rehearse(downloader)
+        yield
+        with hot_code.noted() as called:
+            _rehearse(downloader)
+        hot_code.gather(called)
+        yield
+        for _ in range(TIMES):
+            _rehearse(downloader)
+            yield
 
 
 def _rehearse(downloader: Downloader) -> None:

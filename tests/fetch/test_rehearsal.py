@@ -12,7 +12,7 @@ from pathlib import Path
 from re import _compiler
 from downloads.fetch.downloader import build
 from downloads.fetch.processes import own_children
-from downloads.fetch.rehearsal import TIMES, Rehearsal
+from downloads.fetch.rehearsal import TIMES, rehearse
 
 def state():
     deep = {
@@ -23,7 +23,7 @@ def state():
     return deep, pages, Path.cwd(), len(os.listdir("/proc/self/fd")), own_children()
 
 downloader = build()
-rehearsal = Rehearsal(downloader)
+rehearsal = rehearse(downloader)
 """
 
 
@@ -41,10 +41,9 @@ def test_everything_is_as_it_was(tmp_path: Path) -> None:
     program = """
 before = state()
 for number in range(2 + TIMES):
-    assert not rehearsal.is_over
-    rehearsal.go_on()
+    next(rehearsal)
     assert state() == before
-assert rehearsal.is_over
+assert list(rehearsal) == []
 assert signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
 assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
 """
@@ -66,8 +65,7 @@ _compiler.compile = noting
 def rehearse_once():
     modules = set(sys.modules)
     compiled.clear()
-    rehearsal.go_on()
-    assert not rehearsal.is_over
+    next(rehearsal)
     return len(compiled) + len(set(sys.modules) - modules)
 
 assert rehearse_once() > 0
@@ -85,9 +83,8 @@ from types import FunctionType
 
 functions = [each for each in gc.get_objects() if type(each) is FunctionType]
 before = {id(each): each.__code__ for each in functions}
-rehearsal.go_on()
-rehearsal.go_on()
-assert not rehearsal.is_over
+next(rehearsal)
+next(rehearsal)
 hot = [each for each in functions if each.__code__ is not before[id(each)]]
 pages_before = {id(before[id(each)]) >> 12 for each in hot}
 pages_after = {id(each.__code__) >> 12 for each in hot}
@@ -102,8 +99,7 @@ def test_without_a_place_to_write_it_is_over(tmp_path: Path) -> None:
     program = """
 import tempfile
 tempfile.tempdir = "/nonexistent"
-rehearsal.go_on()
-assert rehearsal.is_over
+assert list(rehearsal) == []
 """
     done = run(program, tmp_path)
 
@@ -117,7 +113,7 @@ def say_and_die():
     assert os.listdir(os.environ["TMPDIR"])
     os.kill(os.getpid(), signal.SIGKILL)
 downloader.close_connections = say_and_die
-rehearsal.go_on()
+next(rehearsal)
 """
     done = run(program, tmp_path)
 
