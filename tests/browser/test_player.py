@@ -128,6 +128,23 @@ def test_a_page_that_is_left_keeps_the_position(page: Page, staff: User, webm: b
     wait_for(lambda: Position.objects.filter(seconds__gte=2).exists(), what="the position")
 
 
+def test_what_was_seen_since_the_last_writing_is_kept_as_well(
+    page: Page, staff: User, webm: bytes
+) -> None:
+    download = film(staff, webm)
+    sign_in(page, staff)
+    open_film(page, download)
+    play(page)
+    wait_until_at(page, 0.2)
+    seek(page, 80.95)
+    wait_for(lambda: Position.objects.filter(seconds=80).exists(), what="the position")
+    wait_until_at(page, 81.05)
+
+    page.goto("help/")
+
+    wait_for(lambda: Position.objects.filter(seconds__gte=81).exists(), what="the last position")
+
+
 def test_where_a_film_stands_still_is_kept_to_the_second(
     page: Page, staff: User, webm: bytes
 ) -> None:
