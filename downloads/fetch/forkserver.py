@@ -14,6 +14,7 @@ if __name__ == "__main__":
 
 import importlib.metadata
 import json
+import mmap
 import os
 import select
 import signal
@@ -28,7 +29,7 @@ from typing import Any
 import yt_dlp
 
 from downloads.fetch import downloader as downloading
-from downloads.fetch import examination, huge_pages, processes
+from downloads.fetch import examination, huge_pages, immortal, processes
 from downloads.fetch import job as jobs
 from downloads.fetch.failure import facts_of
 from downloads.fetch.lending import Lending
@@ -89,12 +90,17 @@ class Server:
                 break
         self.freeze()
         huge_pages.gather()
+        making, is_made = immortal.immortalize(), False
         while True:
             # Without a child nobody is there who could leave something.
-            if not waiting.poll(REAP_INTERVAL_MS if self.has_children() else None):
+            patience_ms = REAP_INTERVAL_MS if self.has_children() else None
+            if waiting.poll(patience_ms if is_made else 0):
+                if not self.answer():
+                    return
+            elif is_made:
                 self.reap()
-            elif not self.answer():
-                return
+            else:
+                is_made = next(making, None) is None
 
     def freeze(self) -> None:
         """Leave what is there out of collections: one in a child would touch, and so copy, it."""
@@ -205,9 +211,9 @@ def run_child(
 
 def carry_out(fork_server: Server, job: Job, channel: socket.socket, lent: Lent) -> None:
     """Run the job and send its last message: what was fetched, or what broke."""
-    # Without it nothing could be said of a MemoryError. No page of it is touched: a bytearray would
-    # be filled with zeros, and cost a thousand page faults.
-    room = [bytes(RESERVED_BYTES)]
+    # Without it nothing could be said of a MemoryError. No page of it is touched: an object of
+    # Python's would be filled with zeros, and cost up to a thousand page faults.
+    room = mmap.mmap(-1, RESERVED_BYTES, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     lending = Lending(lent)
     outbox = Outbox(channel)
     send = lending.discreet(outbox.send)
@@ -232,7 +238,7 @@ def carry_out(fork_server: Server, job: Job, channel: socket.socket, lent: Lent)
         wishes = Wishes(channel)
         jobs.fulfil(fork_server.downloader, job, guard, lending, send=send, wishes=wishes)
     except Exception as error:
-        room.clear()
+        room.close()
         traceback.clear_frames(error.__traceback__)
         hints = fork_server.downloader.params["logger"].hints
         video = fork_server.downloader.video

@@ -44,6 +44,7 @@ class Machine:
 
     def add_program(self, name: str, script: str) -> None:
         program = self.path / name
+        program.parent.mkdir(parents=True, exist_ok=True)
         program.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
         program.chmod(program.stat().st_mode | stat.S_IXUSR)
 
@@ -130,6 +131,33 @@ def test_the_question_put_to_a_python_is_understood_by_a_real_one(machine: Machi
     machine.add_program("python3", f"exec '{sys.executable}' -c \"{hide}\"")
 
     assert_fails(machine.run(), saying="python3 cannot make virtual environments")
+
+
+def test_a_python_without_its_lock_is_passed_over(machine: Machine) -> None:
+    unlock = "import sys; sys._is_gil_enabled = lambda: False; exec(sys.stdin.read())"
+    machine.add_program("python3.13", f"exec '{sys.executable}' -c \"{unlock}\"")
+    machine.add_program("python3", BARE_PYTHON)
+
+    assert_fails(machine.run(), saying="python3 cannot make virtual environments")
+
+
+@pytest.mark.parametrize(
+    ("there", "best"),
+    [
+        (["python3", "python3.12", "python3.13", "python3.14"], "python3.13"),
+        (["python3", "python3.12", "python3.14"], "python3.12"),
+        (["python3", "python3.11", "python3.14"], "python3"),
+        (["python3", "../a project/.pyenv/versions/3.13.9/bin/python"], "3.13.9/bin/python"),
+        (["python3.12", "../a project/.pyenv/versions/3.12.1/bin/python"], "python3.12"),
+    ],
+)
+def test_the_python_that_serves_best_is_asked_first(
+    machine: Machine, there: list[str], best: str
+) -> None:
+    for name in there:
+        machine.add_program(name, BARE_PYTHON)
+
+    assert_fails(machine.run(), saying=f"{best} cannot make virtual environments")
 
 
 def test_an_unknown_argument_is_refused(machine: Machine) -> None:
