@@ -84,7 +84,11 @@ class SqliteDoorbell:
             )
         except sqlite3.OperationalError as error:
             raise OperationalError(f"{database}: {error}") from error
-        self._seen = self._data_version()
+        try:
+            self._seen = self._data_version()
+        except OperationalError:
+            self._connection.close()
+            raise
         self._pause = BUSY_POLL_SECONDS
         self._waker = _Waker()
         self._writes = self._watch_writes()

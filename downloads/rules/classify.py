@@ -213,7 +213,11 @@ CODES: tuple[tuple[frozenset[str], re.Pattern[str], str], ...] = tuple(
         ({"PostProcessingError"}, "unable to obtain file audio codec", "no_sound"),
         ({"ExtractorError"}, "attempting impersonation|anti-bot challenge", "handshake"),
         ({NO_IMPERSONATION}, r"HTTP Error 403\b", "handshake"),
-        ({"ValueError", "UnicodeError", "InvalidURL"}, WRONG_ADDRESS, "wrong_address"),
+        (
+            {"ValueError", "UnicodeError", "UnicodeEncodeError", "InvalidURL"},
+            WRONG_ADDRESS,
+            "wrong_address",
+        ),
     )
 )
 

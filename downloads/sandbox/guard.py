@@ -9,6 +9,7 @@ that get no network.
 import os
 import re
 import socket
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -61,6 +62,12 @@ class Guard:
         self._also = threading.local()
 
     def install(self) -> None:
+        """Judge from now on. A program is judged where `subprocess` says which it starts.
+
+        From Python 3.13 on that may be done by posix_spawn(3), which is refused: whoever calls it
+        says less.
+        """
+        subprocess._USE_POSIX_SPAWN = False  # type: ignore[misc]
         sys.addaudithook(self._hook)
 
     def pin(self, hosts: AllowedHosts) -> AllowedHosts:

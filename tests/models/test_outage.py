@@ -1,6 +1,7 @@
 """Which errors of the database are an outage, and what is said of them."""
 
 import sqlite3
+from contextlib import closing
 
 import pytest
 from django.db import (
@@ -18,8 +19,11 @@ from downloads.models.outage import REMEDY, in_words, is_damaged, is_outage
 
 def said_by_sqlite(statement: str) -> OperationalError:
     """As Django raises it: with SQLite's own error as the cause."""
-    with pytest.raises(sqlite3.OperationalError) as caught:
-        sqlite3.connect(":memory:").execute(statement)
+    with (
+        closing(sqlite3.connect(":memory:")) as database,
+        pytest.raises(sqlite3.OperationalError) as caught,
+    ):
+        database.execute(statement)
     error = OperationalError(str(caught.value))
     error.__cause__ = caught.value
     return error

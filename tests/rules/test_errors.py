@@ -228,6 +228,13 @@ def test_every_code_says_what_happened_and_what_to_do(code: str) -> None:
             ("extractor_broken", "wrong_address"),
         ),
         (
+            {
+                "kinds": ("UnicodeEncodeError",),  # UnicodeError before Python 3.13
+                "message": "'idna' codec can't encode characters in position 0-299: label too long",
+            },
+            ("extractor_broken", "wrong_address"),
+        ),
+        (
             {"kinds": ("RequestError", "InvalidURL"), "message": "Failed to parse: http://x:9e9/"},
             ("extractor_broken", "wrong_address"),
         ),

@@ -6,7 +6,9 @@ from contextlib import aclosing, asynccontextmanager
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 
+from downloads.models import Download
 from downloads.stream.cursor import Cursor
 from downloads.stream.direct import Chunk
 from downloads.stream.events import Bye, bye
@@ -68,9 +70,17 @@ async def until(condition: object) -> None:
             await asyncio.sleep(0.01)
 
 
+def submit(owner: User | None = None) -> Download:
+    """In a thread, which leaves no connection to the database behind."""
+    try:
+        return lives.submit(owner)
+    finally:
+        connection.close()
+
+
 async def test_those_who_see_the_same_get_the_same_bytes_made_once() -> None:
     async with listening(None, None) as (one, other):
-        download = await asyncio.to_thread(lives.submit)
+        download = await asyncio.to_thread(submit)
         name = download.correlation_id.encode()
         await until(lambda: name in one.direct and name in other.direct)
 
@@ -80,8 +90,8 @@ async def test_those_who_see_the_same_get_the_same_bytes_made_once() -> None:
 
 async def test_a_user_gets_other_bytes_than_staff(user: User, staff: User) -> None:
     async with listening(user.pk, None) as (own, all_of_them):
-        foreign = await asyncio.to_thread(lives.submit, staff)
-        mine = await asyncio.to_thread(lives.submit, user)
+        foreign = await asyncio.to_thread(submit, staff)
+        mine = await asyncio.to_thread(submit, user)
         last = mine.correlation_id.encode()
         await until(lambda: last in own.direct and last in all_of_them.direct)
 
@@ -93,7 +103,7 @@ async def test_a_full_connection_is_left_to_whoever_waits_for_room() -> None:
     async with listening(None) as (connection,):
         connection.has_room = False
         before = connection.direct
-        download = await asyncio.to_thread(lives.submit)
+        download = await asyncio.to_thread(submit)
         await until(lambda: download.correlation_id.encode() in connection.followed)
 
         assert connection.direct == before
@@ -101,7 +111,7 @@ async def test_a_full_connection_is_left_to_whoever_waits_for_room() -> None:
 
 async def test_the_last_word_comes_after_all_that_was_written_at_once() -> None:
     async with listening(None) as (connection,):
-        await asyncio.to_thread(lives.submit)
+        await asyncio.to_thread(submit)
         await until(lambda: b"event: transition" in connection.direct)
 
     assert connection.followed.endswith(bye(Bye.SHUTDOWN))
