@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
-from playwright.sync_api import Browser, Page, Request, expect
+from playwright.sync_api import Browser, Page, Request, Route, expect
 
 from downloads import actions
 from downloads.library import catalogue
@@ -158,6 +158,25 @@ def test_where_a_film_stands_still_is_kept_to_the_second(
     wait_for(lambda: Position.objects.filter(seconds=80).exists(), what="the position")
     seek(page, 81.4)
     wait_for(lambda: Position.objects.filter(seconds=81).exists(), what="the next position")
+
+
+def test_of_two_positions_the_later_one_is_kept(page: Page, staff: User, webm: bytes) -> None:
+    download = film(staff, webm)
+    sign_in(page, staff)
+    held: list[Route] = []
+    page.route("**/position", lambda route: route.continue_() if held else held.append(route))
+    open_film(page, download)
+    play(page)
+    wait_until_at(page, 0.5)
+    page.locator("#part-film video").evaluate("film => film.pause()")
+    page.wait_for_function("() => document.querySelector('#part-film video').paused")
+    seek(page, 80.5)
+    page.wait_for_timeout(300)  # for a request that comes too early
+
+    with page.expect_response(lambda response: "80.5" in (response.request.post_data or "")):
+        held[0].continue_()
+
+    assert Position.objects.get().seconds == 80
 
 
 def test_a_film_that_nobody_plays_writes_nothing(page: Page, staff: User, webm: bytes) -> None:

@@ -8,6 +8,7 @@ const RATE = "vnsite:speed";
 
 let writtenAt = 0;
 let written = null; // seconds
+let sent = Promise.resolve(); // when the last one was answered
 
 const one = (selector) => document.querySelector(`.player ${selector}`);
 const media = () => one(":is(video, audio)");
@@ -19,19 +20,22 @@ function on(names, hear) {
     document.addEventListener(name, (event) => event.target === media() && hear(event.target, event), true);
 }
 
-function write(film, least = LEAST_S) {
+function write(film, least = LEAST_S, atOnce = false) {
   const { position, resume } = dataOf(film);
   const seconds = film.currentTime;
   if (Math.abs(seconds - (written ?? resume)) <= least) return;
   written = seconds;
   writtenAt = performance.now();
   const token = document.querySelector("[name=csrfmiddlewaretoken]").value;
-  fetch(position, {
-    method: "PUT",
-    keepalive: true, // also when the page is left
-    headers: { "Content-Type": "application/json", "X-CSRFToken": token },
-    body: JSON.stringify({ seconds, duration: Number.isFinite(film.duration) ? film.duration : 0 }),
-  }).catch(() => {}); // the next one comes
+  const duration = Number.isFinite(film.duration) ? film.duration : 0;
+  const send = () =>
+    fetch(position, {
+      method: "PUT",
+      keepalive: true, // also when the page is left
+      headers: { "Content-Type": "application/json", "X-CSRFToken": token },
+      body: JSON.stringify({ seconds, duration }),
+    }).catch(() => {}); // the next one comes
+  sent = atOnce ? send() : sent.then(send); // of two at once, either may be kept
 }
 
 on(["playing"], (film) => {
@@ -48,7 +52,7 @@ on(["pause", "seeked"], (film) => write(film, film.paused ? 0 : LEAST_S));
 // A page that is left, or a phone that is put away: both may be the last that is heard of it.
 function leave() {
   const film = media();
-  if (film?.played.length) write(film, 0);
+  if (film?.played.length) write(film, 0, true);
 }
 // What is sent while a page goes is lost now and then on a busy machine: it is sent before.
 for (const name of ["beforeunload", "pagehide"]) addEventListener(name, leave);
