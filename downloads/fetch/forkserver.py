@@ -100,7 +100,7 @@ class Server:
             elif is_made:
                 self.reap()
             else:
-                is_made = next(making, None) is None
+                is_made = next(making, True) is True
 
     def freeze(self) -> None:
         """Leave what is there out of collections: one in a child would touch, and so copy, it."""

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from django.conf import settings
 
+from downloads.fetch import immortal
 from downloads.management.forked import Forked, how_it_ended
 from downloads.web import demo
 
@@ -57,7 +58,7 @@ class WorkerKeeper(threading.Thread):
 
     def fork(self) -> None:
         """Fork the first worker. Raises OSError when the system allows no more processes."""
-        gc.freeze()  # a search for garbage would touch, and so copy, every page that both share
+        immortal.immortalize_containers()  # else each would copy what both share
         self._process = Forked(self._be_worker)
 
     def _be_worker(self) -> None:
