@@ -76,9 +76,10 @@ def version() -> int:
 
 
 def own_code() -> list[Path]:
-    """Return the folders of Python, its packages and the child's code."""
-    places = {sys.prefix, sys.base_prefix, *sysconfig.get_paths().values()}
-    return [*map(Path, sorted(places)), Path(__file__).resolve().parent.parent]
+    """Return the folders of Python, its packages and the child's code; none lies in another."""
+    names = {sys.prefix, sys.base_prefix, *sysconfig.get_paths().values()}
+    places = {*(Path(name).resolve() for name in names), Path(__file__).resolve().parent.parent}
+    return sorted(place for place in places if places.isdisjoint(place.parents))
 
 
 def confine(directory: Path, *, readable: Iterable[Path]) -> bool:

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 from contextlib import closing
 from pathlib import Path
 
@@ -118,6 +119,15 @@ ssl.create_default_context(cafile=certifi.where())
 print(socket.getaddrinfo("localhost", 80)[0][4][1])
 """
     assert confined(code, outside) == "80"
+
+
+def test_the_code_that_can_be_read_is_named_once() -> None:
+    places = landlock.own_code()
+
+    for place in places:
+        assert not [other for other in places if other in place.parents]
+    for name in {sys.prefix, *sysconfig.get_paths().values()}:
+        assert {Path(name).resolve(), *Path(name).resolve().parents} & {*places}, name
 
 
 def test_there_is_no_way_out_again(outside: Path) -> None:
