@@ -133,9 +133,9 @@ def test_the_question_put_to_a_python_is_understood_by_a_real_one(machine: Machi
     assert_fails(machine.run(), saying="python3 cannot make virtual environments")
 
 
-def test_a_python_without_its_lock_is_passed_over(machine: Machine) -> None:
-    unlock = "import sys; sys._is_gil_enabled = lambda: False; exec(sys.stdin.read())"
-    machine.add_program("python3.13", f"exec '{sys.executable}' -c \"{unlock}\"")
+def test_a_free_threaded_python_is_passed_over(machine: Machine) -> None:
+    freed = "import sys; sys._is_gil_enabled = lambda: False; exec(sys.stdin.read())"
+    machine.add_program("python3.13", f"exec '{sys.executable}' -c \"{freed}\"")
     machine.add_program("python3", BARE_PYTHON)
 
     assert_fails(machine.run(), saying="python3 cannot make virtual environments")

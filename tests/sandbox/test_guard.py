@@ -148,7 +148,7 @@ REMOVING = [
     "import importlib; importlib.reload(socket)",
     "import downloads.sandbox.guard as module; module.refusal = lambda *_: None; del guard._judge",
     "del guard",
-    "'once'.encode('idna'); sys.modules.clear()",
+    "'once'.encode('idna'); sys.modules.clear()",  # Python imports that codec to connect
 ]
 
 
