@@ -1,5 +1,6 @@
 """The doorbell: who it wakes, and when. First SQLite's, then what any of the site's has to do."""
 
+import os
 import signal
 import sqlite3
 import subprocess
@@ -19,6 +20,7 @@ from downloads.models import Download, Progress, Worker
 from downloads.models.notifier import Doorbell, PostgresqlDoorbell, SqliteDoorbell, open_doorbell
 from tests.helpers import lives
 from tests.helpers.postgresql import Cluster
+from tests.helpers.processes import open_files
 
 pytestmark = pytest.mark.both_databases
 
@@ -183,6 +185,17 @@ def test_a_database_locked_against_readers_is_waited_for(tmp_path: Path) -> None
         database.execute("COMMIT")
 
         assert bell.wait(LONG) is True
+
+
+def test_one_that_cannot_be_read_leaves_nothing_open(tmp_path: Path) -> None:
+    path = tmp_path / "text.sqlite3"
+    path.write_text("This is no database. " * 100, encoding="utf-8")
+
+    with pytest.raises(OperationalError) as raised:  # holds on to what the doorbell had made
+        SqliteDoorbell(str(path))
+
+    assert str(path) not in open_files(os.getpid())
+    assert "not a database" in str(raised.value)
 
 
 def in_another_thread(work: Callable[[], object]) -> None:
