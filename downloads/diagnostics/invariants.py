@@ -111,9 +111,15 @@ class _Look:
                 yield _breach("I1", download, "Its worker lives, but no longer works on it.")
 
     def _must_be_in_use(self, download: Download) -> bool:
-        """An attempt holds its lock from READY to its end; locks of other machines do not show."""
+        """An attempt holds its lock from READY on, until it removes its directory after all else.
+
+        Locks of other machines do not show.
+        """
         worker = download.worker
-        return download.state != State.INITIALIZING and bool(worker and worker.host == self._host)
+        if download.state == State.INITIALIZING or not worker or worker.host != self._host:
+            return False
+        is_published = bool(download.library_path)
+        return not is_published or (settings.VNSITE.temp_root / download.directory).exists()
 
     def _histories(self) -> Iterator[Finding]:
         """I2, I11: each history is a chain of legal moves to its row's state, without a gap."""

@@ -143,6 +143,8 @@ def readable(text: str) -> str:
 
 def cut(text: str, max_bytes: int) -> str:
     """Return the longest beginning of `text` of at most `max_bytes`, cut between graphemes."""
+    if len(text.encode()) <= max_bytes:
+        return text
     size = 0
     for grapheme in regex.finditer(r"\X", text):
         size += len(grapheme[0].encode())

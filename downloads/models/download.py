@@ -516,18 +516,23 @@ class Download(models.Model):
         title: str,
         data: Mapping[str, Any],
         media: Mapping[str, Any] | None = None,
+        freed_bytes: int | None = None,
     ) -> None:
         """Move to COMPLETED, and write the entry of the library with its files, and the archive's.
 
         Each of `files` has the columns of a PublishedFile; `media` None: the column stays as it is.
-        In one transaction, which raises as `move` does.
+        `freed_bytes`: of its directory, which is gone, so that it moves on to CLEANED; None: it may
+        be there. In one transaction, which raises as `move` does.
         """
+        steps = [Step(to=State.COMPLETED, reason=Reason.PUBLISHED, data=data)]
+        if freed_bytes is not None:
+            steps.append(
+                Step(to=State.CLEANED, reason=Reason.CLEANED, data={"freed_bytes": freed_bytes})
+            )
         with short_transaction():
-            transition = self.move(
-                State.COMPLETED,
+            transition = self.move_on(
+                steps,
                 actor=actor,
-                reason=Reason.PUBLISHED,
-                data=data,
                 title=title,
                 error_class=None,
                 error_data={},

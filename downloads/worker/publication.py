@@ -2,7 +2,7 @@
 
 The order is what makes it safe to be killed anywhere: the bytes are durable in the staging
 directory, then the row says under which name they will appear, then one rename makes them appear,
-then the row says that they did.
+then the isolated directory, which nobody needs any more, is removed, then the row says that.
 """
 
 import logging
@@ -15,6 +15,7 @@ from typing import Any
 
 from django.conf import settings
 
+from downloads import actions
 from downloads.disk import library
 from downloads.disk.library import StagedFile
 from downloads.disk.names import MAX_NAME_BYTES, entry_name, file_names, suffix_beside, suffix_of
@@ -180,7 +181,9 @@ def _max_name_bytes() -> int:
 
 
 def finish(row: Row) -> None:
-    """Rename what is staged to the decided name, unless that was done; → COMPLETED.
+    """Rename what is staged to the decided name, unless that was done; → COMPLETED, and CLEANED.
+
+    It is only COMPLETED when the settings want the directory kept, or it cannot be removed.
 
     Raises FileNotFoundError when neither the staged nor the published files are there, and what
     the row raises.
@@ -202,11 +205,29 @@ def finish(row: Row) -> None:
     files, title = manifest["files"], manifest["title"]
     media = download.media | manifest.get("media", {})
     data = manifest.get("data", {}) | _stopped_by(row, manifest)
-    row.write(
-        lambda: download.complete(files, actor=row.actor, title=title, data=data, media=media),
-        state=State.COMPLETED,
+    freed_bytes = _remove_directory(row)
+    complete = partial(
+        download.complete,
+        files,
+        actor=row.actor,
+        title=title,
+        data=data,
+        media=media,
+        freed_bytes=freed_bytes,
     )
+    row.write(complete, state=State.COMPLETED if freed_bytes is None else State.CLEANED)
     logger.info("%s is %s (%s)", download, State.COMPLETED, Reason.PUBLISHED)
+
+
+def _remove_directory(row: Row) -> int | None:
+    """Remove what is left beside the library; return the bytes freed, or None when it stays."""
+    if not settings.VNSITE.cleanup_on_success:
+        return None
+    row.require()
+    try:
+        return actions.remove_directory(row.download)
+    except OSError:
+        return None  # whoever cleans it tries again, and says so
 
 
 def _stopped_by(row: Row, manifest: Manifest) -> dict[str, str]:

@@ -20,7 +20,7 @@ from downloads.models.reactions import React
 logger = logging.getLogger(__name__)
 
 # Commits come in flocks, and nobody waits for an effect: one look for all of them.
-PAUSE_SECONDS = 0.25
+PAUSE_SECONDS = 0.5
 LAST_SECONDS = 2.0  # for what is left when the worker ends
 AGAIN_SECONDS = 1.0  # after a step that broke, or that the database did not answer
 

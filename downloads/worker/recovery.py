@@ -156,7 +156,7 @@ def _recover_row(download: Download, *, actor: str, host: str, dry_run: bool) ->
         _end_attempt(download, actor=actor, host=host)
     if _is_to_withdraw(download):
         publication.withdraw(Row(download, actor=actor))
-    if download.state != State.CREATED and _is_to_clean(download):
+    if download.is_cleanable and _is_to_clean(download):
         actions.clean(download, actor=actor)
     return orphan
 

@@ -1,6 +1,7 @@
 """What becomes of what a dead worker left, state by state; real rows, directories, processes."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -229,10 +230,31 @@ def test_killed_between_rename_and_row_is_completed(dead_worker: Worker) -> None
     assert len([path for path in root.iterdir() if path.name != library.STAGING]) == 1
 
 
-def test_killed_between_completed_and_removal_is_cleaned(dead_worker: Worker) -> None:
+@pytest.mark.parametrize("left", ["", ".removing"])
+def test_killed_before_the_row_says_that_it_was_removed_is_completed_and_cleaned(
+    left: str, dead_worker: Worker
+) -> None:
     download, directory = downloading(dead_worker)
     decided(download, directory)
-    publication.finish(Row(download, actor="test"))
+    library.publish(settings.VNSITE.media_root, download.directory, download.library_path)
+    actions.remove_directory(download)
+    if left:
+        directory.with_name(f"{directory.name}{left}").mkdir()
+
+    [orphan] = recover()
+
+    assert orphan.action == "complete"
+    states = list(download.transitions.values_list("to_state", flat=True))
+    assert states[-3:] == ["downloading", "completed", "cleaned"]
+    assert not list(settings.VNSITE.temp_root.iterdir())
+
+
+def test_what_completed_with_its_directory_is_cleaned(dead_worker: Worker) -> None:
+    download, directory = downloading(dead_worker)
+    decided(download, directory)
+    with configured(cleanup_on_success=False):
+        publication.finish(Row(download, actor="test"))
+    assert (fresh(download).state, directory.exists()) == ("completed", True)
 
     [orphan] = recover()
 
@@ -240,16 +262,18 @@ def test_killed_between_completed_and_removal_is_cleaned(dead_worker: Worker) ->
     assert (fresh(download).state, directory.exists()) == ("cleaned", False)
 
 
-def test_killed_in_the_middle_of_the_removal_is_cleaned(dead_worker: Worker) -> None:
+def test_a_directory_that_cannot_be_removed_keeps_nothing_from_completing(
+    dead_worker: Worker,
+) -> None:
     download, directory = downloading(dead_worker)
     decided(download, directory)
+    shutil.rmtree(directory)
+    directory.write_text("no directory")
+
     publication.finish(Row(download, actor="test"))
-    directory.rename(directory.with_name(f"{directory.name}.removing"))
 
-    recover()
-
-    assert fresh(download).state == "cleaned"
-    assert not list(settings.VNSITE.temp_root.iterdir())
+    assert fresh(download).state == "completed"
+    assert (settings.VNSITE.media_root / download.library_path / "v.mp4").read_bytes() == CONTENT
 
 
 def test_who_looked_before_the_decision_does_not_requeue(dead_worker: Worker) -> None:
