@@ -104,6 +104,7 @@ HOUSE: tuple[dict[str, frozenset[str]], ...] = (
                 "vnsite.formats",
                 "vnsite.handler",
                 "vnsite.proxies",
+                "vnsite.request_threads",
                 "vnsite.server",
                 "vnsite.settings",
                 "vnsite.static_files",

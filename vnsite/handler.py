@@ -8,6 +8,8 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from servestatic.middleware import ServeStaticMiddleware  # type: ignore[import-untyped]
 
+from vnsite.request_threads import RequestThreads
+
 
 class Handler(ASGIHandler):
     """Answers static files at once, and all else in a thread: its middleware, then its view.
@@ -16,6 +18,15 @@ class Handler(ASGIHandler):
     a page, and each time it waits for a processor. A view that is a coroutine runs in the event
     loop, while the thread waits for it.
     """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._threads = RequestThreads()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer a request. Django's own handler starts a thread for each."""
+        async with self._threads.one():
+            await self.handle(scope, receive, send)
 
     def load_middleware(self, is_async: bool = False) -> None:
         """Load it for a thread, whatever is asked for; static files are looked for before it."""

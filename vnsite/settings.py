@@ -135,13 +135,18 @@ POSTGRESQL_OPTIONS: dict[str, Any] = {
 }
 
 
+# Requests that follow each other share a connection (`vnsite.request_threads`). For no longer: a
+# file that somebody put in the place of the database is not noticed before.
+CONNECTION_SECONDS = 5
+
+
 def database_of(url: str) -> dict[str, Any]:
     """Return Django's settings of the database at a URL, whose options win over ours.
 
-    Connections end with the request: under ASGI each request has its own thread, and an open
-    connection would never be used again. The worker keeps its own.
+    The worker keeps its connections for ever.
     """
     database: dict[str, Any] = dict(dj_database_url.parse(url))
+    database["CONN_MAX_AGE"] = CONNECTION_SECONDS
     if database["ENGINE"] == "django.db.backends.sqlite3":
         database["OPTIONS"] = SQLITE_OPTIONS
         Path(database["NAME"]).parent.mkdir(parents=True, exist_ok=True)
