@@ -370,6 +370,13 @@ class Download(models.Model):
         entry: LibraryEntry | None = getattr(self, "entry", None)
         return entry.files.all() if entry else PublishedFile.objects.none()
 
+    @property
+    def files_at_hand(self) -> Iterable[PublishedFile]:
+        """Its `files`, as `LibraryEntry.read_files` where whoever made a list has read them."""
+        entry: LibraryEntry | None = getattr(self, "entry", None)
+        read: list[PublishedFile] | None = getattr(entry, "read_files", None)
+        return self.files if read is None else read
+
     def has_files_of(self, options: DownloadOptions) -> bool:
         """Whether it left the files that these options ask for, and all of them are there."""
         try:

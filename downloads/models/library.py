@@ -44,6 +44,9 @@ class LibraryEntry(models.Model):
     title = models.CharField(max_length=500)
     published_at = models.DateTimeField()
 
+    # By `Prefetch(…, to_attr="read_files")`, which costs a list half of what `files` costs it.
+    read_files: "list[PublishedFile]"
+
     objects = LibraryEntryQuerySet.as_manager()
 
     class Meta:

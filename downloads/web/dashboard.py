@@ -188,5 +188,5 @@ def _for_rows(downloads: DownloadQuerySet) -> DownloadQuerySet:
         downloads.with_thumbnail()
         .select_related(*("owner", "worker", "progress", "entry", "listing", "listed_in", "have"))
         .defer(*NOT_READ)
-        .prefetch_related(Prefetch("entry__files", queryset=files))
+        .prefetch_related(Prefetch("entry__files", queryset=files, to_attr="read_files"))
     )

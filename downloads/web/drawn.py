@@ -73,7 +73,7 @@ def _rows_of(download: Download) -> Iterator[Model | None]:
         yield getattr(each, "thumbnail", None)
     yield download.listed_in
     if hasattr(download, "entry"):
-        yield from download.files
+        yield from download.files_at_hand
 
 
 def _values_of(row: Model | None) -> dict[str, object] | None:

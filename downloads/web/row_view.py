@@ -177,7 +177,7 @@ class DownloadView:
         """The file that it was about; None: it left none."""
         if not hasattr(self.download, "entry"):
             return None
-        return next((file for file in self.download.files if file.role in FILMS), None)
+        return next((file for file in self.download.files_at_hand if file.role in FILMS), None)
 
     @property
     def since(self) -> datetime:
@@ -295,7 +295,7 @@ class DownloadView:
         return format_html(gettext("You have it already: {title}"), title=link)
 
     def _files_in_words(self) -> str:
-        download, files = self.download, list(self.download.files)
+        download, files = self.download, list(self.download.files_at_hand)
         if not files:
             return gettext("Files deleted")
         count = sum(file.size for file in files)
