@@ -20,6 +20,15 @@ def ask(sql: str, values: Iterable[Any] = ()) -> list[tuple[Any, ...]]:
         return cursor.fetchall() if cursor.description else []
 
 
+def instant(value: Any) -> Any:
+    """Return an instant that `ask` has read, as its field does; None stays None."""
+    database = connections[DEFAULT_DB_ALIAS]
+    if database.vendor != "sqlite":
+        return value
+    operations: Any = database.ops  # SQLite has no type for it
+    return operations.convert_datetimefield_value(value, None, database)
+
+
 def insert(*rows: models.Model, or_else: str = "") -> None:
     """Insert rows of one model, if there are any, in one statement. Sends no signals.
 

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db import connection, models
 from django.db.models import Q
 
+from downloads.models.statements import ask
 from downloads.models.transactions import choices, plain_values
 from downloads.rules.states import State
 
@@ -29,7 +30,8 @@ class StreamPosition(models.Model):
     @classmethod
     def current(cls) -> int:
         """Return the seq of the newest committed transition; 0 when there is none."""
-        return cls.objects.filter(pk=1).values_list("value", flat=True).first() or 0
+        rows = ask("SELECT value FROM downloads_streamposition WHERE id = 1")
+        return rows[0][0] if rows else 0
 
     @classmethod
     def newest_pruned(cls) -> int:

@@ -1,16 +1,16 @@
 """Rows as pieces of the stream, each encoded once for all listeners. Does not know who listens."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import Any
 
 from django.conf import settings
 from django.db.models import Sum
 from django.db.models.functions import Now
 
 from downloads.diagnostics.stats import SPEED_MAX_AGE, free_bytes, workers
-from downloads.models import Counts, Deletion, Progress, StreamPosition, Transition
+from downloads.models import Counts, Deletion, Progress, StreamPosition
+from downloads.models.statements import ask, instant
 from downloads.rules.states import Outcome, State
 from downloads.stream.events import encode, to_json
 from downloads.waiting import Obstacles
@@ -18,32 +18,41 @@ from downloads.waiting import Obstacles
 BATCH_FRAMES = 500  # read from the table at once
 FREE_STEP_BYTES = 2**20  # in finer steps the free space would change every second
 
-OWNER = "download__owner_id"
-NAME = "download__correlation_id"
 # The fields of an event, and the column of each.
 TRANSITION = {
-    "correlation_id": NAME,
-    "from": "from_state",
-    "to": "to_state",
-    "at": "at",
-    "actor": "actor",
-    "reason": "reason",
-    "attempt": "attempt",
-    "outcome": "outcome",
-    "error": "error_class",
+    "correlation_id": "download.correlation_id",
+    "from": "move.from_state",
+    "to": "move.to_state",
+    "at": "move.at",
+    "actor": "move.actor",
+    "reason": "move.reason",
+    "attempt": "move.attempt",
+    "outcome": "move.outcome",
+    "error": "move.error_class",
 }
 PROGRESS = {
-    "correlation_id": NAME,
-    "phase": "phase",
-    "bytes": "received_bytes",
-    "resumed": "resumed_bytes",
-    "total": "total_bytes",
-    "speed": "speed",
-    "eta": "eta_seconds",
-    "fragment": "fragment",
-    "fragments": "fragments",
-    "entries": "entries",
+    "correlation_id": "download.correlation_id",
+    "phase": "progress.phase",
+    "bytes": "progress.received_bytes",
+    "resumed": "progress.resumed_bytes",
+    "total": "progress.total_bytes",
+    "speed": "progress.speed",
+    "eta": "progress.eta_seconds",
+    "fragment": "progress.fragment",
+    "fragments": "progress.fragments",
+    "entries": "progress.entries",
 }
+TRANSITIONS_BETWEEN = (
+    f"SELECT move.seq, download.owner_id, {', '.join(TRANSITION.values())}"  # noqa: S608
+    " FROM downloads_transition move"
+    " JOIN downloads_download download ON download.id = move.download_id"
+    f" WHERE move.seq > %s AND move.seq <= %s ORDER BY move.seq LIMIT {BATCH_FRAMES}"
+)
+ALL_PROGRESS = (
+    f"SELECT download.id, download.owner_id, {', '.join(PROGRESS.values())}"  # noqa: S608
+    " FROM downloads_progress progress"
+    " JOIN downloads_download download ON download.id = progress.download_id"
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,10 +89,9 @@ def read_frames(*, after: int, upto: int | None = None) -> list[Frame]:
     newest = StreamPosition.current() if upto is None else upto
     if newest <= after:
         return []
-    span = {"seq__gt": after, "seq__lte": newest}
-    frames = _transitions(span)
+    frames = _transitions(after, newest)
     if not _is_whole(frames, after=after, upto=newest):
-        frames += _deletions(span)
+        frames += _deletions(after, newest)
     return sorted(frames, key=attrgetter("seq"))[:BATCH_FRAMES]
 
 
@@ -109,21 +117,19 @@ def oldest_deletion() -> int | None:
     return Deletion.objects.order_by("seq").values_list("seq", flat=True).first()
 
 
-def _transitions(span: Mapping[str, int]) -> list[Frame]:
-    rows = Transition.objects.filter(**span).order_by("seq")
-    return [
-        Frame(
-            seq=row["seq"],
-            owner_id=row[OWNER],
-            correlation_id=row[NAME],
-            data=encode("transition", _fields(TRANSITION, row), seq=row["seq"]),
-        )
-        for row in rows.values("seq", OWNER, *TRANSITION.values())[:BATCH_FRAMES]
-    ]
+def _transitions(after: int, upto: int) -> list[Frame]:
+    frames = []
+    for seq, owner_id, *columns in ask(TRANSITIONS_BETWEEN, [after, upto]):
+        fields = dict(zip(TRANSITION, columns, strict=True))
+        fields["at"] = instant(fields["at"])
+        data = encode("transition", fields, seq=seq)
+        name = fields["correlation_id"]
+        frames.append(Frame(seq=seq, owner_id=owner_id, correlation_id=name, data=data))
+    return frames
 
 
-def _deletions(span: Mapping[str, int]) -> list[Frame]:
-    rows = Deletion.objects.filter(**span).order_by("seq")
+def _deletions(after: int, upto: int) -> list[Frame]:
+    rows = Deletion.objects.filter(seq__gt=after, seq__lte=upto).order_by("seq")
     columns = rows.values_list("seq", "owner_id", "correlation_id")[:BATCH_FRAMES]
     return [
         Frame(seq=seq, owner_id=owner_id, correlation_id=name, data=b"", is_deletion=True)
@@ -138,18 +144,15 @@ def read_reports(before: dict[int, Report], *, version: int) -> dict[int, Report
     only as many rows as downloads are running.
     """
     reports = {}
-    for row in Progress.objects.values("pk", OWNER, *PROGRESS.values()):
-        data, known = to_json(_fields(PROGRESS, row)), before.get(row["pk"])
-        reports[row["pk"]] = (
+    for key, owner_id, *columns in ask(ALL_PROGRESS):
+        fields = dict(zip(PROGRESS, columns, strict=True))
+        data, known, name = to_json(fields), before.get(key), fields["correlation_id"]
+        reports[key] = (
             known
             if known and known.data == data
-            else Report(version=version, owner_id=row[OWNER], correlation_id=row[NAME], data=data)
+            else Report(version=version, owner_id=owner_id, correlation_id=name, data=data)
         )
     return reports
-
-
-def _fields(columns: Mapping[str, str], row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: row[column] for name, column in columns.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,7 +172,9 @@ class Stats:
     def read(cls) -> "Stats":
         obstacles = Obstacles.read()
         counts = Counts.objects.exclude(number=0)
-        fresh = Progress.objects.filter(updated_at__gt=Now() - SPEED_MAX_AGE).values_list(OWNER)
+        fresh = Progress.objects.filter(updated_at__gt=Now() - SPEED_MAX_AGE).values_list(
+            "download__owner_id"
+        )
         return cls(
             counts={
                 (owner or None, state, outcome): number

@@ -30,7 +30,7 @@ from downloads.stream.together import TOGETHER
 
 REPLAY_AGAIN_SECONDS = 1.0  # after an outage
 # To tell a thousand listeners takes 10 ms: then they are told of several transitions at once.
-TELLING_SHARE, TELLING_BURST_SECONDS = 0.025, 0.02
+TELLING_SHARE, TELLING_BURST_SECONDS = 0.025, 0.01
 
 Told = dict[Place, tuple[Chunk | None, Place]]  # what is new at a place, and where it leads
 
