@@ -629,6 +629,7 @@ class Migration(migrations.Migration):
                     "owner",
                     models.ForeignKey(
                         db_constraint=False,
+                        db_index=False,
                         null=True,
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="archive",
@@ -680,6 +681,7 @@ class Migration(migrations.Migration):
                 (
                     "listing",
                     models.ForeignKey(
+                        db_index=False,
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="entries",
                         to="downloads.listing",
@@ -717,7 +719,6 @@ class Migration(migrations.Migration):
             ],
             options={
                 "verbose_name_plural": "progress",
-                "indexes": [models.Index(fields=["updated_at"], name="progress_updated")],
             },
         ),
         migrations.CreateModel(
@@ -736,6 +737,7 @@ class Migration(migrations.Migration):
                 (
                     "download",
                     models.ForeignKey(
+                        db_index=False,
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="logs",
                         to="downloads.download",
@@ -769,6 +771,7 @@ class Migration(migrations.Migration):
                 (
                     "download",
                     models.ForeignKey(
+                        db_index=False,
                         null=True,
                         on_delete=django.db.models.deletion.SET_NULL,
                         related_name="attempts",
@@ -875,6 +878,7 @@ class Migration(migrations.Migration):
                 (
                     "entry",
                     models.ForeignKey(
+                        db_index=False,
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="files",
                         to="downloads.libraryentry",

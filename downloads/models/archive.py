@@ -41,6 +41,7 @@ class ArchivedMedia(models.Model):
         on_delete=models.CASCADE,
         related_name="archive",
         db_constraint=False,  # as that of a library entry
+        db_index=False,  # the first constraint has one
     )
     extractor = models.CharField(max_length=MAX_EXTRACTOR_LENGTH)  # as those of a download
     media_id = models.CharField(max_length=MAX_MEDIA_ID_LENGTH)

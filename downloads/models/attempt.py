@@ -39,7 +39,11 @@ class Attempt(models.Model):
 
     # None: the download was deleted.
     download = models.ForeignKey(
-        "Download", null=True, on_delete=models.SET_NULL, related_name="attempts"
+        "Download",
+        null=True,
+        on_delete=models.SET_NULL,
+        related_name="attempts",
+        db_index=False,  # the constraint has one
     )
     number = models.PositiveIntegerField()  # the epoch
     host = models.CharField(max_length=255)

@@ -60,7 +60,12 @@ class LibraryEntry(models.Model):
 class PublishedFile(models.Model):
     """A file in the library. The row is written after the file is there."""
 
-    entry = models.ForeignKey(LibraryEntry, on_delete=models.CASCADE, related_name="files")
+    entry = models.ForeignKey(
+        LibraryEntry,
+        on_delete=models.CASCADE,
+        related_name="files",
+        db_index=False,  # the constraint has one
+    )
     name = models.CharField(max_length=255)  # inside the entry's directory
     size = models.BigIntegerField()  # bytes
     sha256 = models.CharField(max_length=64)  # "": not known, it was imported

@@ -91,7 +91,12 @@ class EntryQuerySet(models.QuerySet["Entry"]):
 class Entry(models.Model):
     """One video of a listing, or a list within it."""
 
-    listing = models.ForeignKey(Listing, on_delete=models.CASCADE, related_name="entries")
+    listing = models.ForeignKey(
+        Listing,
+        on_delete=models.CASCADE,
+        related_name="entries",
+        db_index=False,  # the constraint has one
+    )
     position = models.PositiveIntegerField()  # from 1, in the order of the site
     # As those of a download; "" when the site tells them only on the video's page.
     extractor = models.CharField(max_length=100, blank=True, default="")

@@ -32,7 +32,12 @@ class AttemptLogQuerySet(models.QuerySet["AttemptLog"]):
 class AttemptLog(models.Model):
     """The log of one attempt: lines of its child and of its worker, redacted."""
 
-    download = models.ForeignKey("Download", on_delete=models.CASCADE, related_name="logs")
+    download = models.ForeignKey(
+        "Download",
+        on_delete=models.CASCADE,
+        related_name="logs",
+        db_index=False,  # the constraint has one
+    )
     attempt = models.PositiveIntegerField()
     text = models.TextField(blank=True, default="")  # lines, oldest first
     left_out = models.PositiveIntegerField(default=0)  # how many lines are not in the text

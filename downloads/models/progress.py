@@ -37,7 +37,6 @@ class Progress(models.Model):
 
     class Meta:
         verbose_name_plural = "progress"
-        indexes = [models.Index(fields=["updated_at"], name="progress_updated")]
 
     def __str__(self) -> str:
         return f"{self.phase} {self.received_bytes}/{self.total_bytes}"

@@ -355,7 +355,12 @@ class Check(models.Model):
 class SeenEntry(models.Model):
     """An entry that a subscription has judged: it became a download, or it never will."""
 
-    subscription = models.ForeignKey(Subscription, on_delete=models.CASCADE, related_name="seen")
+    subscription = models.ForeignKey(
+        Subscription,
+        on_delete=models.CASCADE,
+        related_name="seen",
+        db_index=False,  # the constraint has one
+    )
     extractor = models.CharField(max_length=100)  # see Key
     media_id = models.CharField(max_length=300)
     # None: it was left, or the download was deleted.
