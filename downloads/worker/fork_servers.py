@@ -13,6 +13,7 @@ from downloads.fetch.client import ForkServer, NotBuilt
 from downloads.fetch.processes import ChildFailed
 from downloads.updates.refusal import Refused
 from downloads.updates.state import INSTALLED, Home, version_of
+from downloads.worker import one_processor
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +43,7 @@ class ForkServers:
         """Start with the wanted set and do not wait for it: `start` does that."""
         self._name = self._home.candidates()[0]
         self._current = self._made_of(self._name)
-        with suppress(ChildFailed):  # `start` tries again, and says what is wrong
+        with suppress(ChildFailed), one_processor.left():  # `start` tries again, and says why
             self._current.launch()
 
     def start(self) -> None:
@@ -56,7 +57,8 @@ class ForkServers:
                 self._current.close()
                 self._name, self._current = name, self._made_of(name)
             try:
-                self._current.start()
+                with one_processor.left():
+                    self._current.start()
                 break
             except ChildFailed as error:
                 if name == INSTALLED:
@@ -111,7 +113,8 @@ class ForkServers:
     def _launch(self, name: str) -> None:
         fork_server = self._made_of(name)
         try:
-            fork_server.launch()
+            with one_processor.left():
+                fork_server.launch()
         except ChildFailed as error:  # no memory, or no descriptor
             self._look_due_at = time.monotonic() + AGAIN_SECONDS
             logger.error("yt-dlp %s is not used yet: %s; trying again", version_of(name), error)

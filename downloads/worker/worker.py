@@ -38,7 +38,7 @@ from downloads.rules.options import DownloadOptions
 from downloads.rules.states import WAITING
 from downloads.subscriptions import checks
 from downloads.updates.state import Home
-from downloads.worker import free_space, recovery, resume
+from downloads.worker import free_space, one_processor, recovery, resume
 from downloads.worker.attempt import AttemptRun
 from downloads.worker.background import Background, Heartbeat
 from downloads.worker.endings import NOT_BEGUN, StopRequest
@@ -196,6 +196,7 @@ class DownloadManager:
                     )
                     background.start(retention.step, seconds=SWEEP_SECONDS)
                 background.start(Upkeep().step, seconds=UPKEEP_SECONDS)
+                background.start(one_processor.choose_again, seconds=one_processor.AGAIN_SECONDS)
                 self._recover()
                 self._fork_servers.start()
                 background.start(update, seconds=UPDATE_SECONDS)

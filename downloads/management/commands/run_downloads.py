@@ -14,6 +14,7 @@ from downloads.fetch.processes import ChildFailed, end_with_parent
 from downloads.management.arguments import add_concurrency
 from downloads.management.foreseen import errors_in_one_line
 from downloads.management.progress_bars import BarsOfThisWorker
+from downloads.worker import one_processor
 from downloads.worker.worker import GRACE_SECONDS, DownloadManager, Outdated
 
 NICENESS = 5  # a third of the weight of a web server that has the same processors
@@ -68,6 +69,7 @@ class Command(BaseCommand):
             _wait_for_parent(manager)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: manager.stop())
+        one_processor.stay()
         gc.freeze()  # what is loaded stays: none of it is searched for garbage any more
         is_watched = sys.stderr.isatty() and not options["parent_pid"]
         with (
