@@ -17,14 +17,21 @@ CHOICE_SECONDS = 0.05
 _given: set[int] = set()  # empty: this process stays nowhere
 
 
-def stay() -> None:
-    """Keep the calling thread on its present processor, and so the threads that it will start.
+@contextmanager
+def staying() -> Iterator[None]:
+    """Keep the calling thread on its present processor, and so the threads that it starts.
 
     Where the system does not allow that, nothing changes.
     """
-    with suppress(OSError):
-        _given.update(os.sched_getaffinity(0))
-        os.sched_setaffinity(0, {_present()})
+    _given.update(os.sched_getaffinity(0))
+    try:
+        with suppress(OSError):
+            os.sched_setaffinity(0, {_present()})
+        yield
+    finally:
+        with suppress(OSError):
+            os.sched_setaffinity(0, _given)
+        _given.clear()
 
 
 def choose_again() -> None:

@@ -62,19 +62,20 @@ def processors():
 given = os.sched_getaffinity(0)
 one_processor.choose_again()
 assert processors() == [given]
-one_processor.stay()
 waiting = threading.Event()
-threading.Thread(target=waiting.wait).start()
-first, second = processors()
-assert first == second < given, (first, second)
-with one_processor.left():
-    assert processors() == [given, second]
-assert processors() == [first, second]
-for thread in threading.enumerate():
-    os.sched_setaffinity(thread.native_id, given)
-one_processor.choose_again()
-first, second = processors()
-assert first == second < given, (first, second)
+with one_processor.staying():
+    threading.Thread(target=waiting.wait).start()
+    first, second = processors()
+    assert first == second < given, (first, second)
+    with one_processor.left():
+        assert processors() == [given, second]
+    assert processors() == [first, second]
+    for thread in threading.enumerate():
+        os.sched_setaffinity(thread.native_id, given)
+    one_processor.choose_again()
+    first, second = processors()
+    assert first == second < given, (first, second)
+assert processors() == [given, second]
 waiting.set()
 """
 

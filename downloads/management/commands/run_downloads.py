@@ -69,12 +69,12 @@ class Command(BaseCommand):
             _wait_for_parent(manager)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: manager.stop())
-        one_processor.stay()
         gc.freeze()  # what is loaded stays: none of it is searched for garbage any more
         is_watched = sys.stderr.isatty() and not options["parent_pid"]
         with (
             errors_in_one_line("The worker cannot run", OSError, ChildFailed, Outdated),
             BarsOfThisWorker() if is_watched else nullcontext(),
+            one_processor.staying(),
         ):
             manager.run(once=options["once"])
 
