@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 PROGRESS_SECONDS = 0.25
 STATS_SECONDS = 1.0
 # While downloads run, something is committed all the time. Two lone downloads are a burst.
-READING_SHARE, READING_BURST_SECONDS = 0.02, 0.015
+READING_SHARE, READING_BURST_SECONDS = 0.03, 0.06
 # A worker that dies, or a disk that fills, commits nothing that would ring.
 STATS_IDLE_SECONDS = 5.0
 AFTER_ERROR_SECONDS = 1.0

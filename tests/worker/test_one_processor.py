@@ -42,6 +42,8 @@ def other_fork_server(worker: int, before: int) -> Callable[[], int | None]:
 def test_a_worker_stays_on_one_and_a_fork_server_has_all(allowed: dict[str, str]) -> None:
     with running_worker(**allowed) as worker:
         pid = worker.process.pid
+        # A worker whose first fork server is killed before it was of use ends.
+        wait_for(lambda: b" is ready, " in worker.said(), what="the worker")
         wait_for(lambda: [len(each) for each in processors_of(pid)] == [1], what="one processor")
         fork_server = wait_for(lambda: fork_server_of(pid), what="the fork server")
         assert processors_of(fork_server) == {frozenset(os.sched_getaffinity(0))}
