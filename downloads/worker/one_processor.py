@@ -21,7 +21,8 @@ _given: set[int] = set()  # empty: this process stays nowhere
 def staying() -> Iterator[None]:
     """Keep the calling thread on its present processor, and so the threads that it starts.
 
-    Where the system does not allow that, nothing changes.
+    At the end all threads may run wherever they might before. Where the system does not allow that,
+    nothing changes.
     """
     _given.update(os.sched_getaffinity(0))
     try:
@@ -29,8 +30,7 @@ def staying() -> Iterator[None]:
             os.sched_setaffinity(0, {_present()})
         yield
     finally:
-        with suppress(OSError):
-            os.sched_setaffinity(0, _given)
+        _keep_threads_on(_given)
         _given.clear()
 
 

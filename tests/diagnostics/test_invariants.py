@@ -105,6 +105,23 @@ def test_a_living_worker_that_no_longer_works_on_it_is_a_breach(worker: Worker) 
     assert found() == [("I1", download.correlation_id, True)]
 
 
+@pytest.mark.parametrize("is_removed", [True, False])
+def test_only_who_has_published_may_be_without_its_directory_for_a_moment(
+    is_removed: bool, worker: Worker
+) -> None:
+    download = claimed(worker)
+    with isolated(download) as directory:
+        download.move(lives.State.READY, actor="test", reason="directory_made")
+        download.move(lives.State.DOWNLOADING, actor="test", reason="child_started")
+    Download.objects.filter(pk=download.pk).update(library_path="A talk")
+    if is_removed:
+        isolation.remove_directory(directory.parent, directory.name)
+    else:
+        directory.mkdir(exist_ok=True)  # left, and nobody holds its lock
+
+    assert found() == ([] if is_removed else [("I1", download.correlation_id, True)])
+
+
 def test_a_download_of_a_dead_worker_waits_for_recovery(worker: Worker) -> None:
     download = claimed(worker)
     Worker.objects.update(stopped_at=timezone.now())
