@@ -249,6 +249,19 @@ def test_killed_before_the_row_says_that_it_was_removed_is_completed_and_cleaned
     assert not list(settings.VNSITE.temp_root.iterdir())
 
 
+def test_what_is_published_completes_and_is_cleaned_at_one_instant(dead_worker: Worker) -> None:
+    download, directory = downloading(dead_worker)
+    decided(download, directory)
+
+    publication.finish(Row(download, actor="test"))
+
+    *_, completed, cleaned = download.transitions.order_by("seq")
+    assert (completed.to_state, cleaned.to_state) == ("completed", "cleaned")
+    assert completed.at == cleaned.at
+    assert cleaned.data == {"freed_bytes": 0}  # what was fetched is in the library
+    assert not directory.exists()
+
+
 def test_what_completed_with_its_directory_is_cleaned(dead_worker: Worker) -> None:
     download, directory = downloading(dead_worker)
     decided(download, directory)
