@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import yt_dlp
+from yt_dlp.extractor import gen_extractor_classes
+from yt_dlp.extractor.common import UnsupportedURLIE
 from yt_dlp.networking import Request, Response
 from yt_dlp.networking._requests import RequestsRH
 from yt_dlp.networking.exceptions import HTTPError
@@ -92,6 +94,13 @@ class Downloader(yt_dlp.YoutubeDL):  # type: ignore[misc]
         self.needs: Path | None = None  # where what extractors need is kept; None: nowhere
         super().__init__(params, auto_init="no_verbose_header")
         self.cache = self.memory = Memory(self)
+
+    def add_default_info_extractors(self) -> None:
+        """As yt-dlp's, which compares each of 1,900 names with all before it, twice."""
+        named = {each.IE_NAME.lower(): each for each in gen_extractor_classes()}
+        for extractor in (*named.values(), UnsupportedURLIE()):
+            if extractor._ENABLED:
+                self.add_info_extractor(extractor)
 
     def _forceprint(self, key: str, info_dict: Any) -> Any:
         """Nothing is printed; yt-dlp renders every table seven times before it notices that."""

@@ -12,7 +12,7 @@ import linecache
 import re
 import textwrap
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from re import _constants, _parser  # type: ignore[attr-defined]  # private, but where patterns are taken apart
@@ -27,6 +27,8 @@ ANYTHING = frozenset({""})
 NEARLY_EVERY_LINK = "https://www."
 GRAM = 4  # characters of a needle by which it is looked up
 Parsed = Iterable[tuple[Any, Any]]
+# Of extractors by their keys: each needle after the part of it by which it is looked up.
+Needs = Mapping[str, Sequence[Sequence[str]]]
 # Zero-width: their neighbours are adjacent in a match.
 WITHOUT_WIDTH = frozenset({_constants.ASSERT, _constants.ASSERT_NOT, _constants.AT})
 # Calls in a `suitable` that ask the pattern of its own class.
@@ -36,26 +38,19 @@ OF_THE_PATTERN = frozenset({"super().suitable", "cls._match_valid_url"})
 class Matcher:
     """Finds the extractors of one YoutubeDL by the texts that they need."""
 
-    def __init__(self, extractors: dict[str, Any], *, needs: Mapping[str, Iterable[str]]) -> None:
+    def __init__(self, extractors: dict[str, Any], *, needs: Needs) -> None:
         """`needs`: of extractors by their keys, as far as they are known (`known_needs`)."""
         self._extractors = extractors
         self._keys = list(extractors)
-        self.needs: dict[str, list[str]] = {}  # of yt-dlp's own extractors
-        found: list[list[str]] = []
-        for key, extractor in extractors.items():
-            is_own = _is_own(extractor)
-            needles = (needs.get(key) if is_own else None) or needs_of(extractor)
-            found.append(sorted(needles))
-            if is_own:
-                self.needs[key] = found[-1]
-        linecache.clearcache()  # the source of all lazy extractors
-        grams = Counter(gram for needles in found for each in needles for gram in _grams(each))
-        # By the rarest part of each needle: where it is in the needle, the needle, and the position
-        # of an extractor that needs it.
+        own = {key for key, extractor in extractors.items() if _is_own(extractor)}
+        known = {key: needs[key] for key in own & needs.keys()}
+        known |= _find_out({key: extractors[key] for key in extractors if key not in known})
+        self.needs = {key: known[key] for key in sorted(own)}  # of yt-dlp's own extractors
+        # By the part of each needle: where it is in the needle, the needle, and the position of an
+        # extractor that needs it.
         self._places: dict[str, list[tuple[int, str, int]]] = {}
-        for place, needles in enumerate(found):
-            for needle in needles:
-                gram = min(_grams(needle), key=grams.__getitem__)
+        for place, key in enumerate(self._keys):
+            for gram, needle in known[key]:
                 entry = (needle.index(gram), needle, place)
                 self._places.setdefault(gram, []).append(entry)
         self._lengths = {len(gram) for gram in self._places}
@@ -93,19 +88,32 @@ class Matcher:
         }
 
 
+def _find_out(extractors: Mapping[str, Any]) -> dict[str, list[list[str]]]:
+    """Take patterns apart. Each needle is looked up by that part which the fewest of them have."""
+    found = {key: sorted(needs_of(extractor)) for key, extractor in extractors.items()}
+    linecache.clearcache()  # the source of all lazy extractors
+    grams = Counter(
+        gram for needles in found.values() for needle in needles for gram in _grams(needle)
+    )
+    return {
+        key: [[min(_grams(needle), key=grams.__getitem__), needle] for needle in needles]
+        for key, needles in found.items()
+    }
+
+
 def _grams(needle: str) -> list[str]:
     """Return the parts of a needle by one of which it is looked up; a short one is its only."""
     return [needle[start : start + GRAM] for start in range(max(len(needle) - GRAM, 0) + 1)]
 
 
-def known_needs(path: Path) -> dict[str, list[str]]:
+def known_needs(path: Path) -> Needs:
     """Return what `keep_needs` has written of this very yt-dlp by this very code, or nothing."""
     known = kept.read(path)
-    needs: dict[str, list[str]] = known.get("needs", {})
+    needs: Needs = known.get("needs", {})
     return needs if known.get("of") == _fingerprint() else {}
 
 
-def keep_needs(path: Path, needs: Mapping[str, Iterable[str]]) -> None:
+def keep_needs(path: Path, needs: Needs) -> None:
     """Write what extractors need into a file: to find it out takes a third of a start."""
     kept.keep(path, {"of": _fingerprint(), "needs": needs})
 

@@ -77,7 +77,7 @@ class Server:
     def serve(self) -> None:
         """Answer requests until the worker closes the control socket; rehearse before the first."""
         sys.dont_write_bytecode = True  # children write nothing beside the code
-        self.freeze()
+        gc.freeze()  # a collection in a child would touch, and so copy, what is there
         gc.enable()
         waiting = select.poll()
         waiting.register(self.control, select.POLLIN)
@@ -88,7 +88,8 @@ class Server:
         for _ in rehearse(self.downloader):
             if waiting.poll(0):
                 break
-        self.freeze()
+        gc.collect()
+        gc.freeze()
         huge_pages.gather()
         making, is_made = immortal.immortalize(), False
         while True:
@@ -101,11 +102,6 @@ class Server:
                 self.reap()
             else:
                 is_made = next(making, True) is True
-
-    def freeze(self) -> None:
-        """Leave what is there out of collections: one in a child would touch, and so copy, it."""
-        gc.collect()
-        gc.freeze()
 
     def answer(self) -> bool:
         """Answer one request; False when there will be no more."""

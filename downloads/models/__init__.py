@@ -40,6 +40,7 @@ from downloads.models.transactions import (
     clock_ahead_seconds,
     database_now,
     short_transaction,
+    snapshot,
 )
 from downloads.models.workers import Worker
 
@@ -93,5 +94,6 @@ __all__ = [
     "complete_with_listing",
     "database_now",
     "short_transaction",
+    "snapshot",
     "user_actor",
 ]

@@ -14,6 +14,9 @@ PARTS = {
     ),
     "yt_dlp.YoutubeDL.YoutubeDL._pps": "what ffmpeg has to do could not be done at once",
     "yt_dlp.YoutubeDL.YoutubeDL._progress_hooks": "subtitles would count as the video's bytes",
+    "yt_dlp.YoutubeDL.YoutubeDL.add_default_info_extractors": (
+        "each start would compare all names of extractors with each other"
+    ),
     "yt_dlp.YoutubeDL.YoutubeDL.build_format_selector": "options could not be set for one download",
     "yt_dlp.YoutubeDL.YoutubeDL.dl": "an interrupted download could not go on",
     "yt_dlp.YoutubeDL.YoutubeDL.extract_info": "the extractor of a link could not be found",
@@ -34,6 +37,9 @@ PARTS = {
     ),
     "yt_dlp.extractor.lazy_extractors.LazyLoadExtractor._VALID_URL": (
         "the extractor of a link could not be found"
+    ),
+    "yt_dlp.extractor.lazy_extractors.LazyLoadExtractor._ENABLED": (
+        "extractors that are only asked by name would be tried with each link"
     ),
     "yt_dlp.postprocessor.FFmpegPostProcessor._ffmpeg_location": (
         "another ffmpeg than the chosen one would run"

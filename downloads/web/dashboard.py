@@ -26,6 +26,7 @@ from downloads.models import (
     SavedView,
     StreamPosition,
     Worker,
+    snapshot,
 )
 from downloads.models.listings import became_of_lists
 from downloads.waiting import Obstacles
@@ -100,19 +101,21 @@ def banners(request: SignedInRequest) -> HttpResponse:
 
 
 def _dashboard_context(request: SignedInRequest, form: AddForm) -> dict[str, Any]:
-    # Read first: what happens from here on comes by the stream, twice rather than never.
-    seq = StreamPosition.current()
     query = ListQuery.parse(request.GET.dict())
-    page = page_of(_for_rows(visible(request)), query)
-    speed = stats.speed_of(visible(request))
-    obstacles, counts = Obstacles.read(), counts_by_filter(request.user)
+    # What happens after that instant comes by the stream.
+    with snapshot():
+        seq = StreamPosition.current()
+        page = page_of(_for_rows(visible(request)), query)
+        speed = stats.speed_of(visible(request))
+        obstacles, counts = Obstacles.read(), counts_by_filter(request.user)
+        rows = _views(request, page.downloads, query.sort, obstacles=obstacles)
     views = dashboard_view.view_links(query, SavedView.objects.filter(owner=request.user))
     saved = next((each for each in views if each.is_current), None)
     return {
         "seq": seq,
         "form": form,
         "form_looks_like": form.looks_like,
-        "rows": _views(request, page.downloads, query.sort, obstacles=obstacles),
+        "rows": rows,
         "list": dashboard_view.list_view(query, page),
         "filters": dashboard_view.filter_links(query, counts, is_saved=saved is not None),
         "views": views,
