@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 
 from downloads.models import Extractors, Wanted, Worker
+from downloads.updates import apart
 from downloads.updates.refusal import Interrupted, Refused
 from downloads.updates.state import Home
 from downloads.worker.background import Heartbeat
@@ -76,25 +77,18 @@ class Updates:
         return Wanted.UPDATE if self._mode == "auto" else Wanted.LOOK
 
     def _do(self, wanted: Wanted, *, is_asked: bool) -> None:
-        # It brings an HTTP client, which a worker needs once a day at most.
-        from downloads.updates.updating import Updater
-
-        updater = Updater(
-            home=self._home,
+        if self._mode == "off" and wanted is not Wanted.ROLLBACK:
+            raise Refused("off")
+        apart.carry_out(
+            wanted.value,
+            {"is_asked": is_asked} if wanted is Wanted.UPDATE else {},
+            home=self._home.path,
+            should_stop=self._should_stop,
             index_url=settings.VNSITE.extractors_index,
             channel=self._channel,
             min_free_bytes=settings.VNSITE.min_free_bytes,
             plugins=settings.VNSITE.extractor_plugins,
-            should_stop=self._should_stop,
         )
-        if wanted is Wanted.ROLLBACK:
-            updater.rollback()
-        elif self._mode == "off":
-            raise Refused("off")
-        elif wanted is Wanted.LOOK:
-            updater.look()
-        else:
-            updater.update(is_asked=is_asked)
 
     def _show(self, row: Extractors) -> None:
         """Write what is so where pages see it, if it has changed."""

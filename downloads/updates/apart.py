@@ -1,0 +1,107 @@
+"""Updates in a process of their own: `python -m downloads.updates.apart`.
+
+An update loads an HTTP client, certificates, and a list of all releases: 9 MB, which a worker that
+looks once a day would keep. No Django here.
+"""
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any
+
+from downloads.sandbox import limits
+from downloads.updates.refusal import Interrupted, Refused
+
+PROJECT = Path(__file__).parents[2]
+LOOK_SECONDS = 0.2  # between two looks at whether to stop
+
+
+def carry_out(
+    what: str,
+    arguments: Mapping[str, Any],
+    *,
+    home: Path,
+    should_stop: Callable[[], bool],
+    **updater: Any,
+) -> None:
+    """Have another process do what the method `what` of an Updater does, and wait for its end.
+
+    `home` is the folder of the sets; `updater` are the other fields of the Updater, as JSON has
+    them. Raises Refused, and Interrupted when `should_stop` has said so meanwhile. For a thread
+    that lives on: the other process ends with it.
+    """
+    order = {"what": what, "arguments": arguments, "home": str(home), "updater": updater}
+    with TemporaryFile() as errors:
+        try:
+            process = subprocess.Popen(  # noqa: S603 — our own module
+                [sys.executable, "-P", "-s", "-m", __name__, str(os.getpid())],
+                env={**os.environ, "PYTHONPATH": str(PROJECT)},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+            )
+        except OSError as error:
+            raise Refused("no_process", message=str(error)) from error
+        with process:
+            assert process.stdin and process.stdout  # noqa: S101 — they are pipes
+            with suppress(BrokenPipeError):  # it has died already
+                process.stdin.write(f"{json.dumps(order)}\n".encode())
+                process.stdin.flush()
+            while _is_running(process):
+                if should_stop():
+                    process.stdin.close()
+            said = process.stdout.read()
+        if not said:
+            errors.seek(0)
+            lines = errors.read().decode(errors="replace").strip().splitlines()
+            reason = lines[-1] if lines else f"its process ended with {process.returncode}"
+            raise Refused("no_process", message=reason)
+    answer = json.loads(said)
+    if answer["interrupted"]:
+        raise Interrupted
+    if answer["refused"]:
+        raise Refused(**answer["refused"])
+
+
+def _is_running(process: subprocess.Popen[bytes]) -> bool:
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(LOOK_SECONDS)
+    return process.returncode is None
+
+
+def main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the worker's to handle
+    limits.die_with_parent(signal.SIGKILL)
+    if os.getppid() != int(sys.argv[1]):
+        return
+    # Not loaded by whoever starts this process.
+    from downloads.updates.state import Home
+    from downloads.updates.updating import Updater
+
+    order = json.loads(sys.stdin.readline())
+    fields = {**order["updater"], "plugins": tuple(order["updater"]["plugins"])}
+    updater = Updater(home=Home(Path(order["home"])), should_stop=_is_over, **fields)
+    answer: dict[str, Any] = {"interrupted": False, "refused": None}
+    try:
+        getattr(updater, order["what"])(**order["arguments"])
+    except Interrupted:
+        answer["interrupted"] = True
+    except Refused as refusal:
+        answer["refused"] = {"code": refusal.code, **refusal.data}
+    sys.stdout.write(json.dumps(answer))
+
+
+def _is_over() -> bool:
+    """Say whether whoever waits has closed the other end of stdin."""
+    return bool(select.select([sys.stdin], [], [], 0)[0])
+
+
+if __name__ == "__main__":
+    main()
