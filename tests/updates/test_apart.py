@@ -63,5 +63,5 @@ def test_one_that_is_killed_is_said_to_be(updater: dict[str, Any], index: Packag
 
 
 def test_one_that_cannot_begin_says_its_last_words(updater: dict[str, Any]) -> None:
-    with pytest.raises(Refused, match="AttributeError: .*'dance'"):
+    with pytest.raises(Refused, match=r"AttributeError: .*'dance'"):
         apart.carry_out("dance", {}, should_stop=lambda: False, **updater)
