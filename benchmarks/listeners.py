@@ -49,17 +49,29 @@ class Listener:
                 return False
             if not size:
                 return False
-            now = time.perf_counter()
-            text = self._tail + BUFFER[:size]
-            self._tail = text[-32:]
-            if not self.is_greeted:
-                self._look_for_greeting(text)
-            for found in ID.findall(text):
-                self.last_id = int(found)
-                if self.arrivals is not None:
-                    self.arrivals.setdefault(self.last_id, now)
+            if self.arrivals is None and self.is_greeted:
+                self._skip(size)
+            else:
+                self._take(size)
             if size < len(BUFFER):
                 return True
+
+    def _take(self, size: int) -> None:
+        now = time.perf_counter()
+        text = self._tail + BUFFER[:size]
+        self._tail = text[-32:]
+        if not self.is_greeted:
+            self._look_for_greeting(text)
+        for found in ID.findall(text):
+            self.last_id = int(found)
+            if self.arrivals is not None:
+                self.arrivals.setdefault(self.last_id, now)
+
+    def _skip(self, size: int) -> None:
+        """Look only for the last id: to look at all would keep those waiting that are noted."""
+        start = BUFFER.rfind(b"\nid: ", 0, size)
+        if found := ID.match(BUFFER, max(0, start), size):
+            self.last_id = int(found[1])
 
     def _look_for_greeting(self, text: bytes) -> None:
         self.is_greeted = b"event: hello" in text

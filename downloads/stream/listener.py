@@ -60,7 +60,9 @@ class Stream:
         self._listeners.add(listener)
         if self._tailer is None:
             loop = asyncio.get_running_loop()
-            self._tailer = Tailer(partial(self._tell_soon, loop), loop)
+            self._tailer = Tailer(
+                partial(self._tell_soon, loop), loop, seconds_until_told=self._budget.seconds_left
+            )
             self._tailer.start()
         return self._tailer.news
 
@@ -123,6 +125,14 @@ class Listener:
             return self.wake()
         if news.is_stale != self._was_stale:
             return self.wake()
+        self._write(direct, news, told)
+        while news.ring is not None and self._cursor.seq < news.ring.newest:
+            if not direct.has_room:
+                return self.wake()
+            self._write(direct, news, told)
+
+    def _write(self, direct: Direct, news: News, told: Told) -> None:
+        """Write as much of what is new as is sent at once."""
         place = self._cursor.place
         if place not in told:
             body = self._cursor.take(news)
@@ -131,8 +141,6 @@ class Listener:
         self._cursor.go_to(after)
         if chunk is not None:
             direct.write_chunk(chunk)
-        if news.ring is not None and after.seq < news.ring.newest:
-            self.wake()  # there is more than is sent at once
 
     def end(self, why: Bye) -> None:
         """Make `follow` say goodbye and return."""

@@ -59,8 +59,17 @@ class Throttle:
 class Tailer(threading.Thread):
     """Reads rows when the doorbell rings, and hands what is new to the news, in their loop."""
 
-    def __init__(self, wake: Callable[[], None], loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        wake: Callable[[], None],
+        loop: asyncio.AbstractEventLoop,
+        *,
+        seconds_until_told: Callable[[], float],
+    ) -> None:
+        """`seconds_until_told` is how long news that were read now would lie about; it is called
+        in this thread."""
         super().__init__(name="tailer", daemon=True)
+        self._seconds_until_told = seconds_until_told
         self.news = News(wake, fresh_seconds=STALE_SECONDS)
         self._loop = loop
         self._stopping = threading.Event()
@@ -113,8 +122,10 @@ class Tailer(threading.Thread):
                 began_at = time.thread_time()
                 self._read(rang)
                 self._budget.spend(time.thread_time() - began_at)
-                self._stopping.wait(self._budget.seconds_left())
                 rang = self._bell.wait(self._patience())
+                if pause := max(self._budget.seconds_left(), self._seconds_until_told()):
+                    self._stopping.wait(pause)
+                    rang = self._bell.wait(0) or rang  # what has rung meanwhile is read as well
         finally:
             bell, self._bell = self._bell, None
             bell.close()

@@ -35,6 +35,13 @@ def submit(owner: User | None = None, *, url: str = "", **options: Any) -> Downl
     return submitted.download
 
 
+def submit_many(count: int) -> list[Download]:
+    """So many waiting downloads, added in one go."""
+    links = [f"https://example.org/watch/{next(numbers)}" for _ in range(count)]
+    wishes = [(link, DownloadOptions()) for link in links]
+    return [each.download for each in submissions.submit(wishes, owner=None, actor="test")]
+
+
 def make_worker(*, heartbeat_at: datetime | None = None, slots: int = 4, **columns: Any) -> Worker:
     """A worker that is alive unless its heartbeat is old."""
     now = timezone.now()

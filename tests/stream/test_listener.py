@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.db import connection
 
 from downloads.models import Download
-from downloads.stream.cursor import Cursor
+from downloads.stream.cursor import CHUNK_BYTES, Cursor
 from downloads.stream.direct import Chunk
 from downloads.stream.events import Bye, bye
 from downloads.stream.listener import STREAM, Listener
@@ -86,6 +86,25 @@ async def test_those_who_see_the_same_get_the_same_bytes_made_once() -> None:
 
         assert any(mine is theirs for mine in one.chunks for theirs in other.chunks)
         assert name not in one.followed
+
+
+async def test_more_than_one_chunk_is_written_at_once() -> None:
+    def submit_many() -> list[Download]:
+        try:
+            return lives.submit_many(450)
+        finally:
+            connection.close()
+
+    async with listening(None) as (one,):
+        before = len(one.chunks)
+        *_, last = await asyncio.to_thread(submit_many)
+        await until(lambda: last.correlation_id.encode() in heard(one))
+
+        assert last.correlation_id.encode() in one.direct
+        sizes = [len(chunk.body) for chunk in one.chunks[before:]]
+        assert max(sizes) > CHUNK_BYTES
+        assert len(sizes) > 1
+        assert b"event: transition" not in one.followed
 
 
 async def test_a_user_gets_other_bytes_than_staff(user: User, staff: User) -> None:
