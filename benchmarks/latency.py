@@ -1,15 +1,19 @@
-"""From a commit to a browser, and what listening costs.
+"""From a commit to a browser, what listening costs, and from a link to its file.
 
-`.venv/bin/python -m benchmarks.latency [--count 200] [--streams 500] [--idle 10] [--json]`
+`.venv/bin/python -m benchmarks.latency [--count 200] [--streams 500] [--idle 10] [--downloads 40]
+[--json]`
 
 A web process without a worker over an empty data directory. This process commits and listens: a
-time runs from the return of the commit to the arrival of the event at a socket.
+time runs from the return of the commit to the arrival of the event at a socket. Then a site with a
+worker gets small downloads, one after the other: from the beginning of the request to the arrival
+of the events that it is there, and that it is COMPLETED.
 """
 
 import argparse
 import http.client
 import json
 import os
+import queue
 import random
 import resource
 import statistics
@@ -18,6 +22,8 @@ import time
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from benchmarks.figures import Figures, quantile
+from benchmarks.nginx import media_site
 from benchmarks.processes import cpu_seconds, resident_bytes
 from benchmarks.site import Site, running_site
 
@@ -27,11 +33,15 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=200, help="transitions")
     parser.add_argument("--streams", type=int, default=500)
     parser.add_argument("--idle", type=float, default=10.0, help="seconds of each idle measurement")
+    parser.add_argument("--downloads", type=int, default=40)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     allow_many_connections()
     with running_site(arguments=("--no-worker",)) as site:
         figures = measure(site, options)
+    with media_site() as origin, running_site(allow=origin) as site:
+        download(site, origin, 4)  # warm
+        figures |= download(site, origin, options.downloads)
     if options.json:
         print(json.dumps(figures, indent=2))
     else:
@@ -39,7 +49,7 @@ def main() -> None:
             print(f"{name:<32}{value:>10.3f}")
 
 
-def measure(site: Site, options: argparse.Namespace) -> dict[str, float]:
+def measure(site: Site, options: argparse.Namespace) -> Figures:
     pid = site.process.pid
     figures = {"nobody_listens_cpu_percent": cpu_percent(pid, options.idle)}
     times = measure_latency(site, options.count)
@@ -112,6 +122,45 @@ def commit_transitions(site: Site, times: Times, count: int) -> None:
         submissions.submit([wish], owner=None, actor="benchmark")
         times.committed[seq] = time.perf_counter()
         times.commits.append(times.committed[seq] - began)
+
+
+def download(site: Site, origin: str, count: int) -> Figures:
+    """Add so many small downloads, each after the end of the one before."""
+    stream = open_stream(site)
+    told: queue.Queue[tuple[str, str, float]] = queue.Queue()
+    threading.Thread(target=note_states, args=(stream, told), daemon=True).start()
+    seen, completed = [], []
+    for number in range(count):
+        time.sleep(random.uniform(0.0, 0.05))  # at any moment of the site's rhythm
+        began = time.perf_counter()
+        url = f"http://{origin}/small/alone-{count}-{number}.mp4"
+        name = site.ask("/downloads", {"url": url})["correlation_id"]
+        at = {}
+        while "cleaned" not in at:
+            whose, state, instant = told.get(timeout=30)
+            if whose == name:
+                at[state] = instant - began
+        seen.append(at["created"])
+        completed.append(at["completed"])
+    return {
+        "post_to_event_median_ms": 1000 * statistics.median(seen),
+        "post_to_event_p95_ms": 1000 * quantile(seen, 0.95),
+        "post_to_completed_median_ms": 1000 * statistics.median(completed),
+        "post_to_completed_p95_ms": 1000 * quantile(completed, 0.95),
+    }
+
+
+def note_states(
+    stream: http.client.HTTPResponse, told: "queue.Queue[tuple[str, str, float]]"
+) -> None:
+    """Put each transition's download, state and instant, as long as the stream lasts."""
+    is_transition = False
+    for line in stream:
+        if line.startswith(b"event: "):
+            is_transition = line == b"event: transition\n"
+        elif is_transition and line.startswith(b"data: "):
+            event = json.loads(line.removeprefix(b"data: "))
+            told.put((event["correlation_id"], event["to"], time.perf_counter()))
 
 
 def open_stream(site: Site) -> http.client.HTTPResponse:
