@@ -16,11 +16,15 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
+from downloads.fetch.processes import Process, end_process
 from downloads.sandbox import limits
 from downloads.updates.refusal import Interrupted, Refused
 
 PROJECT = Path(__file__).parents[2]
 LOOK_SECONDS = 0.2  # between two looks at whether to stop
+# Then it is killed, as an index that does not answer would hold it up for 40 s. The next update
+# removes what it leaves.
+STOP_SECONDS = 5.0
 
 
 def carry_out(
@@ -49,15 +53,21 @@ def carry_out(
             )
         except OSError as error:
             raise Refused("no_process", message=str(error)) from error
+        is_stopped = False
         with process:
             assert process.stdin and process.stdout  # noqa: S101 — they are pipes
             with suppress(BrokenPipeError):  # it has died already
                 process.stdin.write(f"{json.dumps(order)}\n".encode())
                 process.stdin.flush()
-            while _is_running(process):
+            while not _has_ended(process, within_seconds=LOOK_SECONDS):
                 if should_stop():
+                    is_stopped = True
                     process.stdin.close()
+                    if not _has_ended(process, within_seconds=STOP_SECONDS):
+                        _end(process)
             said = process.stdout.read()
+        if not said and is_stopped:
+            raise Interrupted
         if not said:
             errors.seek(0)
             lines = errors.read().decode(errors="replace").strip().splitlines()
@@ -70,10 +80,15 @@ def carry_out(
         raise Refused(**answer["refused"])
 
 
-def _is_running(process: subprocess.Popen[bytes]) -> bool:
+def _has_ended(process: subprocess.Popen[bytes], *, within_seconds: float) -> bool:
     with suppress(subprocess.TimeoutExpired):
-        process.wait(LOOK_SECONDS)
-    return process.returncode is None
+        process.wait(within_seconds)
+    return process.returncode is not None
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if running := Process.of(process.pid):
+        end_process(running)
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,26 @@ def test_one_that_is_stopped_leaves_nothing(updater: dict[str, Any], index: Pack
         )
 
     assert left_in(updater["home"]) == [".lock", "state.json"]
+    assert not updating()
+
+
+def test_one_that_waits_for_the_index_is_not_waited_for(
+    updater: dict[str, Any], index: PackageIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(apart, "STOP_SECONDS", 0.1)
+    is_asked, may_answer = threading.Event(), threading.Event()
+
+    def hang(_name: str) -> None:
+        is_asked.set()
+        may_answer.wait()
+
+    index.before_body = hang
+    try:
+        with pytest.raises(Interrupted):
+            apart.carry_out("look", {}, should_stop=is_asked.is_set, **updater)
+    finally:
+        may_answer.set()
+
     assert not updating()
 
 
