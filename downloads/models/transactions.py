@@ -6,7 +6,7 @@ from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import Error, connection, transaction
 from django.utils import timezone
 
 from downloads.rules import redaction
@@ -61,7 +61,7 @@ def snapshot() -> Iterator[None]:
     """Have all queries inside see the database as it is at the first of them.
 
     For reading alone: nothing is locked, and others go on writing. Within a transaction it does
-    nothing, as that has its own view of the database. Raises DatabaseError as any query does.
+    nothing, as that has its own view of the database. Raises DatabaseError when it cannot begin.
     """
     if connection.in_atomic_block:
         yield
@@ -71,7 +71,10 @@ def snapshot() -> Iterator[None]:
         try:
             yield
         finally:
-            cursor.execute("COMMIT")
+            try:
+                cursor.execute("COMMIT")
+            except Error:  # the database is gone: a query inside has said so, or the next one will
+                connection.close()
 
 
 def database_now() -> datetime:
