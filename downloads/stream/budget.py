@@ -1,5 +1,6 @@
 """How much of the time something may take. Knows clocks only."""
 
+import math
 import time
 
 
@@ -10,10 +11,14 @@ class Budget:
     `spend`.
     """
 
-    def __init__(self, share: float, *, burst_seconds: float) -> None:
-        """At most `share` of the time in the long run, and `burst_seconds` of CPU at once."""
+    def __init__(
+        self, share: float, *, burst_seconds: float, longest_seconds: float = math.inf
+    ) -> None:
+        """At most `share` of the time in the long run, and `burst_seconds` of CPU at once. After
+        `longest_seconds` there may always be work: what took very much is not made up for."""
         self._share = share
         self._burst = burst_seconds
+        self._most = burst_seconds + share * longest_seconds
         self._spent = 0.0  # and not yet earned again, at that instant
         self._at = time.monotonic()
 
@@ -23,7 +28,7 @@ class Budget:
 
     def spend(self, cpu_seconds: float) -> None:
         now = time.monotonic()
-        self._spent, self._at = self._owed(now) + cpu_seconds, now
+        self._spent, self._at = min(self._owed(now) + cpu_seconds, self._most), now
 
     def _owed(self, now: float) -> float:
         return max(0.0, self._spent - self._share * (now - self._at))

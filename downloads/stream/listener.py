@@ -31,6 +31,7 @@ from downloads.stream.together import TOGETHER
 REPLAY_AGAIN_SECONDS = 1.0  # after an outage
 # To tell a thousand listeners takes 10 ms: then they are told of several transitions at once.
 TELLING_SHARE, TELLING_BURST_SECONDS = 0.025, 0.01
+LONGEST_PAUSE_SECONDS = 1.0
 
 Told = dict[Place, tuple[Chunk | None, Place]]  # what is new at a place, and where it leads
 
@@ -43,7 +44,11 @@ class Stream:
         self._listeners: set[Listener] = set()
         self._tailer: Tailer | None = None
         self._telling: asyncio.TimerHandle | None = None
-        self._budget = Budget(TELLING_SHARE, burst_seconds=TELLING_BURST_SECONDS)
+        self._budget = Budget(
+            TELLING_SHARE,
+            burst_seconds=TELLING_BURST_SECONDS,
+            longest_seconds=LONGEST_PAUSE_SECONDS,
+        )
 
     @property
     def is_stale(self) -> bool:

@@ -25,6 +25,8 @@ PROGRESS_SECONDS = 0.25
 STATS_SECONDS = 1.0
 # While downloads run, something is committed all the time. Two lone downloads are a burst.
 READING_SHARE, READING_BURST_SECONDS = 0.03, 0.06
+# Whoever adds thousands of downloads at once makes nobody wait: to read as many takes a second.
+LONGEST_PAUSE_SECONDS = 0.5
 # A worker that dies, or a disk that fills, commits nothing that would ring.
 STATS_IDLE_SECONDS = 5.0
 AFTER_ERROR_SECONDS = 1.0
@@ -80,7 +82,11 @@ class Tailer(threading.Thread):
         self._reports_version = 0
         self._progress = Throttle(PROGRESS_SECONDS)
         self._stats = Throttle(STATS_SECONDS)
-        self._budget = Budget(READING_SHARE, burst_seconds=READING_BURST_SECONDS)
+        self._budget = Budget(
+            READING_SHARE,
+            burst_seconds=READING_BURST_SECONDS,
+            longest_seconds=LONGEST_PAUSE_SECONDS,
+        )
         self._told_fresh_at = -math.inf
 
     def stop(self) -> None:

@@ -38,7 +38,7 @@ from downloads.stream.events import Bye, bye
 from downloads.stream.listener import STREAM
 from tests.helpers import lives
 from tests.helpers.processes import is_stopped
-from tests.helpers.serving import Event, Listening, Serving, headers_of, serving, sign_in
+from tests.helpers.serving import Event, Listening, Serving, serving, sign_in
 from tests.helpers.waiting import DEADLINE_SECONDS, wait_for
 from tests.listening import listening_here
 from tests.models.test_fairness import configured
@@ -496,12 +496,13 @@ async def test_those_who_come_at_once_are_let_in_one_after_another(
 
 
 def test_a_listener_who_does_not_read_is_told_to_load_again(server: Serving, user: User) -> None:
-    with closing(socket.socket()) as browser:
+    cookie = sign_in(user)
+    with closing(socket.socket()) as browser, server.listen(Cookie=cookie) as reader:
+        reader.next("stats")
         browser.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         browser.settimeout(30)
         browser.connect(server.address)
-        head = {"Host": "localhost", **headers_of(user, {})}
-        lines = ["GET /events/?after=0 HTTP/1.0", *(": ".join(item) for item in head.items())]
+        lines = ["GET /events/?after=0 HTTP/1.0", "Host: localhost", f"Cookie: {cookie}"]
         browser.sendall("\r\n".join([*lines, "", ""]).encode())
         # Until it is told what is new: what was there before is replayed, however slowly it reads.
         begun = b""
@@ -513,6 +514,7 @@ def test_a_listener_who_does_not_read_is_told_to_load_again(server: Serving, use
         for _ in range(3):
             with configured(user_waiting=0):
                 submit_many(2500, user, actor="\N{FILM PROJECTOR}" * 200)
+            assert len(heard(reader, 2500)) == 2500
 
         received = b""
         deadline = time.monotonic() + DEADLINE_SECONDS
