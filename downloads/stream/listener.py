@@ -32,6 +32,7 @@ REPLAY_AGAIN_SECONDS = 1.0  # after an outage
 # To tell a thousand listeners takes 10 ms: then they are told of several transitions at once.
 TELLING_SHARE, TELLING_BURST_SECONDS = 0.025, 0.01
 LONGEST_PAUSE_SECONDS = 1.0
+CHUNKS_AT_ONCE = 4  # to one listener; who is further behind lets others come first
 
 Told = dict[Place, tuple[Chunk | None, Place]]  # what is new at a place, and where it leads
 
@@ -130,11 +131,13 @@ class Listener:
             return self.wake()
         if news.is_stale != self._was_stale:
             return self.wake()
-        self._write(direct, news, told)
-        while news.ring is not None and self._cursor.seq < news.ring.newest:
-            if not direct.has_room:
-                return self.wake()
+        for _ in range(CHUNKS_AT_ONCE):
             self._write(direct, news, told)
+            if news.ring is None or self._cursor.seq >= news.ring.newest:
+                return
+            if not direct.has_room:
+                break
+        self.wake()  # there is more than is sent at once
 
     def _write(self, direct: Direct, news: News, told: Told) -> None:
         """Write as much of what is new as is sent at once."""
