@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Self
+from typing import IO, Self
 
 from downloads.disk.isolation import parse_directory_name
 from downloads.sandbox.limits import die_with_parent
@@ -129,6 +129,13 @@ def end_group(pid: int) -> None:
 def end_own(pid: int) -> None:
     """Kill a process that this one is the parent of, and has not collected."""
     os.kill(pid, signal.SIGKILL)
+
+
+def last_line(errors: IO[bytes]) -> str:
+    """Return what a Python said last on this stderr, when it ended by an exception; "" for none."""
+    errors.seek(0)
+    lines = errors.read().decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else ""
 
 
 def own_children() -> set[int]:

@@ -13,10 +13,10 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO, Any
+from typing import Any
 
 from downloads.fetch.client import Child, ForkServer, NotBuilt
-from downloads.fetch.processes import ChildFailed
+from downloads.fetch.processes import ChildFailed, last_line
 from downloads.fetch.protocol import Broke, Fetched, Job, LastMessage, ListingEnded
 from downloads.rules.options import DownloadOptions
 from downloads.sandbox.programs import find_ffmpeg
@@ -59,7 +59,7 @@ def try_out(
         except NotBuilt as error:
             if error.part:
                 raise Refused("part_missing", part=error.part) from error
-            raise Refused("not_built", message=_last_line(errors) or str(error)) from error
+            raise Refused("not_built", message=last_line(errors) or str(error)) from error
         except ChildFailed as error:
             raise Refused("no_process", message=str(error)) from error
 
@@ -162,10 +162,3 @@ def serving() -> Iterator[str]:
         finally:
             server.shutdown()
             thread.join()
-
-
-def _last_line(errors: IO[bytes]) -> str:
-    """Return what Python said last, when it ended by an exception."""
-    errors.seek(0)
-    lines = errors.read().decode(errors="replace").strip().splitlines()
-    return lines[-1] if lines else ""

@@ -27,10 +27,6 @@ class CancelWasAsked(Exception):
     """Somebody asked to cancel before the decision to publish. Nothing was written."""
 
 
-SNAPSHOTS = {
-    "sqlite": "BEGIN DEFERRED",
-    "postgresql": "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-}
 # SQLite lets one transaction write at a time; a waiting one sleeps for up to 100 ms between tries.
 # The threads of one process queue here instead, and go on at once.
 _turn = threading.RLock()
@@ -56,12 +52,18 @@ def joined_transaction() -> Iterator[None]:
         yield
 
 
+SNAPSHOTS = {
+    "sqlite": "BEGIN DEFERRED",
+    "postgresql": "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+}
+
+
 @contextmanager
 def snapshot() -> Iterator[None]:
     """Have all queries inside see the database as it is at the first of them.
 
     For reading alone: nothing is locked, and others go on writing. Within a transaction it does
-    nothing, as that has its own view of the database. Raises DatabaseError when it cannot begin.
+    nothing. Raises DatabaseError when it cannot begin.
     """
     if connection.in_atomic_block:
         yield

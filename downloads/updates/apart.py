@@ -1,6 +1,6 @@
 """Updates in a process of their own: `python -m downloads.updates.apart`.
 
-An update loads an HTTP client, certificates, and a list of all releases: 9 MB, which a worker that
+An update loads an HTTP client, certificates, and a list of all releases: 12 MB, which a worker that
 looks once a day would keep. No Django here.
 """
 
@@ -16,11 +16,11 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
-from downloads.fetch.processes import Process, end_process
+from downloads.fetch.client import PROJECT
+from downloads.fetch.processes import Process, end_process, last_line
 from downloads.sandbox import limits
 from downloads.updates.refusal import Interrupted, Refused
 
-PROJECT = Path(__file__).parents[2]
 LOOK_SECONDS = 0.2  # between two looks at whether to stop
 # Then it is killed, as an index that does not answer would hold it up for 40 s. The next update
 # removes what it leaves.
@@ -50,6 +50,7 @@ def carry_out(
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
+                bufsize=0,
             )
         except OSError as error:
             raise Refused("no_process", message=str(error)) from error
@@ -58,7 +59,6 @@ def carry_out(
             assert process.stdin and process.stdout  # noqa: S101 — they are pipes
             with suppress(BrokenPipeError):  # it has died already
                 process.stdin.write(f"{json.dumps(order)}\n".encode())
-                process.stdin.flush()
             while not _has_ended(process, within_seconds=LOOK_SECONDS):
                 if should_stop():
                     is_stopped = True
@@ -66,18 +66,11 @@ def carry_out(
                     if not _has_ended(process, within_seconds=STOP_SECONDS):
                         _end(process)
             said = process.stdout.read()
-        if not said and is_stopped:
-            raise Interrupted
         if not said:
-            errors.seek(0)
-            lines = errors.read().decode(errors="replace").strip().splitlines()
-            reason = lines[-1] if lines else f"its process ended with {process.returncode}"
-            raise Refused("no_process", message=reason)
-    answer = json.loads(said)
-    if answer["interrupted"]:
-        raise Interrupted
-    if answer["refused"]:
-        raise Refused(**answer["refused"])
+            reason = last_line(errors) or f"its process ended with {process.returncode}"
+            raise Interrupted if is_stopped else Refused("no_process", message=reason)
+    if refused := json.loads(said):
+        raise Refused(**refused)
 
 
 def _has_ended(process: subprocess.Popen[bytes], *, within_seconds: float) -> bool:
@@ -103,14 +96,14 @@ def main() -> None:
     order = json.loads(sys.stdin.readline())
     fields = {**order["updater"], "plugins": tuple(order["updater"]["plugins"])}
     updater = Updater(home=Home(Path(order["home"])), should_stop=_is_over, **fields)
-    answer: dict[str, Any] = {"interrupted": False, "refused": None}
+    refused = {}
     try:
         getattr(updater, order["what"])(**order["arguments"])
     except Interrupted:
-        answer["interrupted"] = True
+        return  # without a word
     except Refused as refusal:
-        answer["refused"] = {"code": refusal.code, **refusal.data}
-    sys.stdout.write(json.dumps(answer))
+        refused = {"code": refusal.code, **refusal.data}
+    sys.stdout.write(json.dumps(refused))
 
 
 def _is_over() -> bool:

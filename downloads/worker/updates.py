@@ -11,6 +11,7 @@ from downloads.models import Extractors, Wanted, Worker
 from downloads.updates import apart
 from downloads.updates.refusal import Interrupted, Refused
 from downloads.updates.state import Home
+from downloads.worker import one_processor
 from downloads.worker.background import Heartbeat
 from downloads.worker.fork_servers import ForkServers
 
@@ -79,16 +80,17 @@ class Updates:
     def _do(self, wanted: Wanted, *, is_asked: bool) -> None:
         if self._mode == "off" and wanted is not Wanted.ROLLBACK:
             raise Refused("off")
-        apart.carry_out(
-            wanted.value,
-            {"is_asked": is_asked} if wanted is Wanted.UPDATE else {},
-            home=self._home.path,
-            should_stop=self._should_stop,
-            index_url=settings.VNSITE.extractors_index,
-            channel=self._channel,
-            min_free_bytes=settings.VNSITE.min_free_bytes,
-            plugins=settings.VNSITE.extractor_plugins,
-        )
+        with one_processor.left():
+            apart.carry_out(
+                wanted.value,
+                {"is_asked": is_asked} if wanted is Wanted.UPDATE else {},
+                home=self._home.path,
+                should_stop=self._should_stop,
+                index_url=settings.VNSITE.extractors_index,
+                channel=self._channel,
+                min_free_bytes=settings.VNSITE.min_free_bytes,
+                plugins=settings.VNSITE.extractor_plugins,
+            )
 
     def _show(self, row: Extractors) -> None:
         """Write what is so where pages see it, if it has changed."""

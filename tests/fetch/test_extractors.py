@@ -117,7 +117,7 @@ def test_an_extractor_of_a_plugin_is_not_taken_for_its_namesake() -> None:
     class VimeoIE(yt_dlp.extractor.common.InfoExtractor):
         _VALID_URL = r"https?://plugin\.example/\d+"
 
-    matcher = Matcher({"Vimeo": VimeoIE}, needs={"Vimeo": ["vimeo.com/"]})
+    matcher = Matcher({"Vimeo": VimeoIE}, needs={"Vimeo": [["vime", "vimeo.com/"]]})
 
     assert matcher.find("https://plugin.example/1") == "Vimeo"
     assert matcher.needs == {}

@@ -9,9 +9,11 @@ from django.contrib.auth.models import User
 from django.db import connection
 
 from downloads.models import Download
+from downloads.stream import tailer
 from downloads.stream.cursor import CHUNK_BYTES, Cursor
 from downloads.stream.direct import Chunk
 from downloads.stream.events import Bye, bye
+from downloads.stream.frames import Frame, read_frames
 from downloads.stream.listener import STREAM, Listener
 from tests.helpers import lives
 from tests.helpers.waiting import DEADLINE_SECONDS
@@ -107,6 +109,26 @@ async def test_more_than_one_chunk_is_written_at_once() -> None:
         assert max(len(chunk.body) for chunk in one.chunks) > CHUNK_BYTES
         assert max(one.in_one_go) == 2
         assert b"event: transition" not in one.followed
+
+
+async def test_rows_are_read_no_more_often_than_they_can_be_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    readings: list[int] = []
+
+    def read(*, after: int) -> list[Frame]:
+        readings.append(after)
+        return read_frames(after=after)
+
+    async with listening(None) as (one,):
+        monkeypatch.setattr(tailer, "read_frames", read)
+        STREAM._budget.spend(1.0)  # as if there were thousands of listeners
+        for _ in range(8):
+            download = await asyncio.to_thread(submit)
+            await asyncio.sleep(0.05)
+        await until(lambda: download.correlation_id.encode() in heard(one))
+
+    assert len(readings) <= 4
 
 
 async def test_a_user_gets_other_bytes_than_staff(user: User, staff: User) -> None:

@@ -12,6 +12,7 @@ from downloads.updates import apart
 from downloads.updates.refusal import Interrupted, Refused
 from tests.helpers.package_index import PackageIndex, newer
 from tests.helpers.processes import children_of
+from tests.helpers.waiting import DEADLINE_SECONDS
 
 
 @pytest.fixture
@@ -55,10 +56,12 @@ def test_one_that_waits_for_the_index_is_not_waited_for(
 ) -> None:
     monkeypatch.setattr(apart, "STOP_SECONDS", 0.1)
     is_asked, may_answer = threading.Event(), threading.Event()
+    waited_for: list[str] = []
 
-    def hang(_name: str) -> None:
+    def hang(name: str) -> None:
         is_asked.set()
-        may_answer.wait()
+        if not may_answer.wait(DEADLINE_SECONDS):
+            waited_for.append(name)
 
     index.before_body = hang
     try:
@@ -67,6 +70,7 @@ def test_one_that_waits_for_the_index_is_not_waited_for(
     finally:
         may_answer.set()
 
+    assert not waited_for
     assert not updating()
 
 
